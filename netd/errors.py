@@ -1,0 +1,62 @@
+"""Every exception that netd raises on purpose.
+
+::
+
+    NetdError
+    ├── ConfigError          a file cannot be taken: fix the file            (give up until the config changes)
+    ├── UsageError           the command line, or the machine, is not ready  (give up; the message says what to do)
+    ├── Busy                 another netd holds the state folder             (give up; names the holder)
+    └── KernelError          the kernel refused one operation
+        ├── Changed          "changed under us": ENODEV, EEXIST, ENOENT      (read again at once)
+        └── Refused          any other errno, with the extended ack's text   (retry with backoff)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+
+class NetdError(Exception):
+    """The root: its text is meant for an operator and says what to do next."""
+
+
+class ConfigError(NetdError):
+    """A configuration file that cannot be taken."""
+
+
+class UsageError(NetdError):
+    """A wrong command line, or a machine on which the command cannot work."""
+
+
+class Busy(NetdError):
+    """Another netd works on the same state folder."""
+
+
+class KernelError(NetdError):
+    """One operation that the kernel refused.
+
+    ``code`` is the positive errno, ``text`` the kernel's extended ack ("" where it gave none).
+    """
+
+    def __init__(self, code: int, text: str = "") -> None:
+        self.code = code
+        self.text = text
+        name = os.strerror(code)
+        super().__init__(f"{name}: {text}" if text else name)
+
+
+class Changed(KernelError):
+    """The kernel's state is not what was read a moment ago."""
+
+
+class Refused(KernelError):
+    """The kernel does not want this."""
+
+
+CHANGED = frozenset({errno.ENODEV, errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.ENXIO})
+
+
+def kernel_error(code: int, text: str = "") -> KernelError:
+    """The exception for a positive errno."""
+    return Changed(code, text) if code in CHANGED else Refused(code, text)

@@ -1,0 +1,1 @@
+"""Frozen values that the other packages exchange; no behaviour beyond themselves, no I/O."""

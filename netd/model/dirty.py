@@ -1,0 +1,33 @@
+"""What must be read again: all that an event says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+What = Literal["everything", "namespace", "link", "addresses", "routes", "rules", "neighbors", "fdb", "sysctl", "nft"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dirty:
+    """``index`` is the link's for link, addresses, neighbors and fdb; 0 means all of that namespace.
+
+    "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
+    ``path`` narrows "sysctl" to one key below /proc/sys.
+    """
+
+    what: What
+    netns: str = ""
+    index: int = 0
+    path: str = ""
+
+
+EVERYTHING = Dirty("everything")
+
+
+class Topic(NamedTuple):
+    """What an object is read from, by name: it is looked at again when this changes. ``name`` "" is all of it."""
+
+    what: What
+    netns: str
+    name: str = ""

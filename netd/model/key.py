@@ -1,0 +1,40 @@
+"""The name of an object, the same in the files, the kernel, the log and the JSON."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: The namespace without a name.
+HOST = ""
+
+
+class Key(NamedTuple):
+    """One object: ``netns`` ("" is the host), ``kind`` ("veth"), ``name`` ("veth0")."""
+
+    netns: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        own = f"{self.kind}/{self.name}"
+        return f"{self.netns}:{own}" if self.netns else own
+
+
+def parse_key(text: str) -> Key:
+    """The key that prints as ``text``; ValueError where none does."""
+    head, _, _ = text.partition("/")
+    netns, colon, kind = head.rpartition(":")
+    name = text[len(head) + 1 :]
+    if not kind or not name or (colon and not netns):
+        raise ValueError(f"not the name of an object: {text!r}")
+    return Key(netns, kind, name)
+
+
+class LinkName(NamedTuple):
+    """A link by its namespace and name: what objects refer to, whoever makes it."""
+
+    netns: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.netns}:{self.name}" if self.netns else self.name

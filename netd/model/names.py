@@ -1,0 +1,50 @@
+"""What a link and a namespace may be called."""
+
+from __future__ import annotations
+
+import unicodedata
+
+#: IFNAMSIZ less the closing NUL, include/uapi/linux/if.h.
+LINK_BYTES = 15
+#: NAME_MAX: the name of a namespace is a file under /run/netns.
+NAMESPACE_BYTES = 255
+FORBIDDEN = frozenset("/:%*'\"`")
+
+
+def link_name(text: str) -> str:
+    """The name of a link, or ValueError that says what is wrong with it."""
+    checked = _checked(text, LINK_BYTES, "a link")
+    if text in ("all", "default"):
+        # sysctl_dev_name_is_allowed(), include/linux/inetdevice.h: /proc/sys/net/ipv4/conf has these already.
+        raise ValueError(f"'{text}' cannot be the name of a link: the kernel keeps it for its sysctls")
+    if b"\xa0" in text.encode():
+        # dev_valid_name(), net/core/dev.c, looks at bytes, and its isspace() knows Latin-1.
+        raise ValueError(f"'{text}' cannot be the name of a link: the kernel takes one of its bytes (0xa0) for a space")
+    return checked
+
+
+def namespace_name(text: str) -> str:
+    """The name of a network namespace, or ValueError that says what is wrong with it."""
+    return _checked(text, NAMESPACE_BYTES, "a namespace")
+
+
+def _checked(text: str, limit: int, what: str) -> str:
+    if not text:
+        raise ValueError(f"the name of {what} cannot be empty")
+    if text in (".", ".."):
+        raise ValueError(f"'{text}' cannot be the name of {what}")
+    for character in text:
+        if character in FORBIDDEN:
+            raise ValueError(f"{_shown(text)} cannot be the name of {what}: it contains {_shown(character)}")
+        if character.isspace():
+            raise ValueError(f"{_shown(text)} cannot be the name of {what}: it contains a space")
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise ValueError(f"{_shown(text)} cannot be the name of {what}: it contains a control character")
+    length = len(text.encode())
+    if length > limit:
+        raise ValueError(f"'{text}' is too long for the name of {what}: {length} bytes, at most {limit} fit")
+    return text
+
+
+def _shown(text: str) -> str:
+    return repr(text) if "'" in text or not text.isprintable() else f"'{text}'"

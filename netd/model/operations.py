@@ -1,0 +1,255 @@
+"""What can be done to the kernel: values, not calls. ``kernel`` carries them out, ``kernel.fake`` pretends to.
+
+Links are named, not numbered: their index is looked up when the operation is sent, because an earlier one may have
+made the link. Every operation names the namespace it works in ("" is the host).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .state import Route, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The root of all operations."""
+
+    netns: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNamespace(Operation):
+    """A named namespace (unshare and bind mount under /run/netns, O_EXCL). ``lo`` goes up in it.
+
+    ``ipv6`` False writes net.ipv6.conf.all.disable_ipv6 before anything else is made in it.
+    """
+
+    ipv6: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNamespace(Operation):
+    """Unmounts and unlinks the name, if it still is the namespace of that ``cookie`` (SO_NETNS_COOKIE)."""
+
+    cookie: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AttachNamespace(Operation):
+    """Makes the namespace at ``source`` (a path) known to ``ip netns`` under the name ``netns``."""
+
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DetachNamespace(Operation):
+    """Takes away the entry under /run/netns that AttachNamespace made (a link, or a bind mount of ``cookie``)."""
+
+    cookie: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """What can be said of one end of a link; None is "leave it".
+
+    ``master`` is a link name in the same namespace, "" for none. ``info`` is IFLA_INFO_DATA and ``port``
+    IFLA_INFO_SLAVE_DATA of a bridge port, each {attribute: payload}. ``name`` renames, ``netns`` moves.
+    """
+
+    mtu: int | None = None
+    mac: str | None = None
+    up: bool | None = None
+    master: str | None = None
+    group: int | None = None
+    alias: str | None = None
+    name: str | None = None
+    netns: str | None = None
+    info: Mapping[int, bytes] = field(default_factory=dict)
+    port: Mapping[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateLink(Operation):
+    """RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO. The answer is the Link as made.
+
+    ``dev`` is the lower link (IFLA_LINK). For a veth ``peer_name``, ``peer_netns`` and ``peer`` describe the other end
+    (never ``up`` there: ENOTCONN).
+    """
+
+    name: str
+    kind: str
+    settings: LinkSettings
+    dev: str = ""
+    peer_name: str = ""
+    peer_netns: str = ""
+    peer: LinkSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetLink(Operation):
+    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty."""
+
+    name: str
+    settings: LinkSettings
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLink(Operation):
+    """RTM_DELLINK of one index."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutAddress(Operation):
+    """RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, with IFA_PROTO."""
+
+    dev: str
+    address: str
+    nodad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAddress(Operation):
+    """RTM_DELADDR."""
+
+    dev: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One hop of a route to make: like state.Nexthop, but the link by name."""
+
+    via: str = ""
+    dev: str = ""
+    weight: int = 1
+    onlink: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRoute(Operation):
+    """RTM_NEWROUTE, NLM_F_CREATE; NLM_F_EXCL as well for IPv4.
+
+    ``table`` is a number, ``type`` one of unicast, blackhole, unreachable, prohibit. Scope: link where there is
+    no ``via``, as iproute2 chooses it.
+    """
+
+    family: int
+    table: int
+    to: str
+    metric: int
+    type: str = "unicast"
+    src: str = ""
+    mtu: int = 0
+    hops: tuple[Hop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRoute(Operation):
+    """RTM_DELROUTE of exactly this route as it was read."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRoute(Operation):
+    """RTM_NEWROUTE of a message as it was read once (``raw``: rtmsg and attributes)."""
+
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRule(Operation):
+    """RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, with FRA_PROTOCOL netd."""
+
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRule(Operation):
+    """RTM_DELRULE of exactly this rule as it was read."""
+
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRule(Operation):
+    """RTM_NEWRULE of a message as it was read once."""
+
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PutNeighbor(Operation):
+    """RTM_NEWNEIGH, NUD_PERMANENT, NLM_F_CREATE | NLM_F_REPLACE, with NDA_PROTOCOL (``protocol``)."""
+
+    dev: str
+    address: str
+    mac: str
+    protocol: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNeighbor(Operation):
+    """RTM_DELNEIGH."""
+
+    dev: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutFdb(Operation):
+    """RTM_NEWNEIGH of AF_BRIDGE with NTF_SELF, NUD_PERMANENT | NUD_NOARP; NLM_F_APPEND for the all-zero MAC.
+
+    ``port`` and ``vni`` 0: the vxlan's own.
+    """
+
+    dev: str
+    mac: str
+    dst: str
+    port: int = 0
+    vni: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFdb(Operation):
+    """RTM_DELNEIGH of AF_BRIDGE with NTF_SELF."""
+
+    dev: str
+    mac: str
+    dst: str
+    port: int = 0
+    vni: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSysctl(Operation):
+    """Writes ``value`` to a key below /proc/sys, given as its path there ("net/ipv4/ip_forward")."""
+
+    path: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunNft(Operation):
+    """One nft transaction, as nft(8) text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyForward(Operation):
+    """One ``iptables-legacy`` / ``ip6tables-legacy`` accept rule at the top of FORWARD (or its removal).
+
+    ``family`` "ip" or "ip6"; ``direction`` "in" (``-i dev``) or "out" (``-o dev``); commented "netd".
+    """
+
+    family: str
+    dev: str
+    direction: str
+    chain: str = "FORWARD"
+    delete: bool = False

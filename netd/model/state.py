@@ -1,0 +1,143 @@
+"""What the kernel says: one frozen value per rtnetlink message, normalised so that equal means equal.
+
+Shapes follow rtnetlink(7) and include/uapi/linux/{if_link,if_addr,rtnetlink,fib_rules,neighbour}.h. MACs are lower
+case with colons, addresses and networks canonical text, indexes positive (0: none).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+IFF_UP = 0x1
+IFA_F_NODAD = 0x02
+IFA_F_DADFAILED = 0x08
+IFA_F_DEPRECATED = 0x20
+IFA_F_TENTATIVE = 0x40
+IFA_F_PERMANENT = 0x80
+NUD_PERMANENT = 0x80
+NTF_SELF = 0x02
+NTF_MASTER = 0x04
+NTF_EXT_LEARNED = 0x10
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """The netlink attributes of ``data``: {type: payload}. A truncated tail is dropped."""
+    found: dict[int, bytes] = {}
+    at, end = 0, len(data)
+    while at + 4 <= end:
+        length, kind = struct.unpack_from("=HH", data, at)
+        if length < 4 or at + length > end:
+            break
+        found[kind & 0x3FFF] = data[at + 4 : at + length]
+        at += (length + 3) & ~3
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """RTM_NEWLINK. ``info`` and ``port`` are the raw IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA."""
+
+    index: int
+    name: str
+    kind: str = ""
+    flags: int = 0
+    mtu: int = 0
+    mac: str = ""
+    master: int = 0
+    group: int = 0
+    link: int = 0
+    link_netnsid: int | None = None
+    alias: str = ""
+    info: bytes = b""
+    port: bytes = b""
+
+    @property
+    def up(self) -> bool:
+        """Whether it is set up (IFF_UP), with or without a carrier."""
+        return bool(self.flags & IFF_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """RTM_NEWADDR. ``address`` is the local address as a CIDR ("10.0.0.1/24")."""
+
+    index: int
+    address: str
+    flags: int = 0
+    scope: int = 0
+    protocol: int = 0
+    peer: str = ""
+    broadcast: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nexthop:
+    """One hop of a route. ``via`` is "" where the hop is on the link itself; ``weight`` counts from 1."""
+
+    via: str = ""
+    index: int = 0
+    weight: int = 1
+    onlink: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """RTM_NEWROUTE. ``raw`` is the message without its netlink header, to put it back exactly."""
+
+    family: int
+    table: int
+    to: str
+    metric: int
+    type: str = "unicast"
+    protocol: int = 0
+    scope: int = 0
+    tos: int = 0
+    src: str = ""
+    mtu: int = 0
+    nexthops: tuple[Nexthop, ...] = ()
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """RTM_NEWRULE. ``source`` and ``to`` are CIDRs, "" for all; ``other`` tells of selectors netd does not know."""
+
+    family: int
+    priority: int
+    table: int = 0
+    source: str = ""
+    to: str = ""
+    iif: str = ""
+    oif: str = ""
+    fwmark: int = 0
+    fwmask: int = 0
+    action: int = 1
+    protocol: int = 0
+    other: bool = False
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """RTM_NEWNEIGH of AF_INET or AF_INET6. ``state`` is NUD_*."""
+
+    index: int
+    address: str
+    mac: str
+    state: int = NUD_PERMANENT
+    protocol: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FdbEntry:
+    """RTM_NEWNEIGH of AF_BRIDGE on a vxlan (NTF_SELF). ``port`` and ``vni`` are 0 where they are the vxlan's own."""
+
+    index: int
+    mac: str
+    dst: str = ""
+    port: int = 0
+    vni: int = 0
+    state: int = NUD_PERMANENT
+    flags: int = 0

@@ -1,0 +1,56 @@
+"""The state of an object, and of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .key import Key
+
+
+class State(StrEnum):
+    """States of an object; the values are those of the JSON."""
+
+    OK = "ok"
+    PENDING = "pending"
+    FAILED = "failed"
+    CONTENDED = "contended"
+    DIVERGED = "diverged"
+    CONFLICT = "conflict"
+    ORPHAN = "orphan"
+
+
+#: States that leave the whole "converged".
+SETTLED = frozenset({State.OK, State.PENDING, State.ORPHAN})
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One row: ``last_repair`` is seconds since the epoch, None where there was none."""
+
+    key: Key
+    state: State
+    reason: str = ""
+    file: str = ""
+    repairs: int = 0
+    last_repair: float | None = None
+
+
+def overall(rows: Iterable[Status]) -> str:
+    """"converged" or "degraded"."""
+    return "converged" if all(row.state in SETTLED for row in rows) else "degraded"
+
+
+def summary(rows: Iterable[Status]) -> str:
+    """"41 ok, 1 pending: vxlan/vxlan0 waits for eth1": counts by state, then the first trouble."""
+    counts: dict[State, int] = {}
+    first: Status | None = None
+    for row in rows:
+        counts[row.state] = counts.get(row.state, 0) + 1
+        if row.state is not State.OK and (first is None or (first.state in SETTLED and row.state not in SETTLED)):
+            first = row
+    text = ", ".join(f"{counts[state]} {state.value}" for state in State if state in counts) or "nothing declared"
+    if first is not None and first.reason:
+        text += f": {first.key} {first.reason}"
+    return text
