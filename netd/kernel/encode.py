@@ -1,0 +1,233 @@
+"""Operations -> requests to rtnetlink. Indexes and descriptors are looked up by the caller (``Look``).
+
+A name or address that cannot be packed is a KernelError EINVAL, a link that is not there ENODEV.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Callable, Mapping
+
+from netd.errors import kernel_error
+from netd.model import operations as do
+from netd.model.marks import ADDRESS_PROTOCOL, PROTOCOL
+from netd.model.state import IFA_F_NODAD, NTF_SELF, NUD_PERMANENT, Nexthop, Route, Rule
+
+from . import wire
+from .encode_link import MAKE, Look, create_link, delete_link, set_link
+from .wire import Request
+
+PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
+NO_MAC = "00:00:00:00:00:00"
+
+
+def put_address(operation: do.PutAddress, look: Look) -> list[Request]:
+    """The scope is the one that iproute2 chooses: host for loopback addresses."""
+    packed, length = wire.split_cidr(operation.address)
+    family = wire.family_of(operation.address)
+    loopback = family == socket.AF_INET and packed[0] == 127
+    scope = wire.RT_SCOPE_HOST if loopback else wire.RT_SCOPE_UNIVERSE
+    body = struct.pack("=BBBBI", family, length, 0, scope, look.index(operation.netns, operation.dev))
+    body += wire.attribute(wire.IFA_LOCAL, packed) + wire.attribute(wire.IFA_ADDRESS, packed)
+    if operation.nodad and family == socket.AF_INET6:
+        body += wire.u32(wire.IFA_FLAGS, IFA_F_NODAD)
+    return [Request(wire.RTM_NEWADDR, PUT, body + wire.u8(wire.IFA_PROTO, ADDRESS_PROTOCOL))]
+
+
+def delete_address(operation: do.DeleteAddress, look: Look) -> list[Request]:
+    """By its local address and prefix length."""
+    packed, length = wire.split_cidr(operation.address)
+    index = look.index(operation.netns, operation.dev)
+    body = struct.pack("=BBBBI", wire.family_of(operation.address), length, 0, 0, index)
+    return [Request(wire.RTM_DELADDR, 0, body + wire.attribute(wire.IFA_LOCAL, packed))]
+
+
+def create_route(operation: do.CreateRoute, look: Look) -> list[Request]:
+    """IPv6 without NLM_F_EXCL: a router's advertisement of the same metric stays beside it."""
+    hops = tuple(
+        Nexthop(hop.via, look.index(operation.netns, hop.dev) if hop.dev else 0, hop.weight, hop.onlink)
+        for hop in operation.hops
+    )
+    direct = operation.type == "unicast" and hops and not any(hop.via for hop in hops)
+    value = Route(
+        operation.family, operation.table, operation.to, operation.metric, operation.type, PROTOCOL,
+        wire.RT_SCOPE_LINK if direct else wire.RT_SCOPE_UNIVERSE, 0, operation.src, operation.mtu, hops,
+    )  # fmt: skip
+    flags = MAKE if operation.family == socket.AF_INET else wire.NLM_F_CREATE
+    return [Request(wire.RTM_NEWROUTE, flags, route_body(value))]
+
+
+def delete_route(operation: do.DeleteRoute, look: Look) -> list[Request]:
+    """Exactly this one: the kernel compares what the message names."""
+    return [Request(wire.RTM_DELROUTE, 0, operation.route.raw or route_body(operation.route))]
+
+
+def route_body(route: Route) -> bytes:
+    """rtmsg and RTA_* of a route."""
+    if route.type not in wire.ROUTE_NUMBERS:
+        raise ValueError(f"route type {route.type}")
+    destination, length = wire.split_cidr(route.to)
+    single = route.nexthops[0] if len(route.nexthops) == 1 else None
+    flags = wire.RTNH_F_ONLINK if single is not None and single.onlink else 0
+    table = route.table if route.table < 256 else wire.RT_TABLE_COMPAT
+    body = struct.pack(
+        "=BBBBBBBBI", route.family, length, 0, route.tos, table, route.protocol, route.scope,
+        wire.ROUTE_NUMBERS[route.type], flags,
+    )  # fmt: skip
+    body += wire.u32(wire.RTA_TABLE, route.table)
+    if length:
+        body += wire.attribute(wire.RTA_DST, destination)
+    if route.metric:
+        body += wire.u32(wire.RTA_PRIORITY, route.metric)
+    if route.src:
+        body += wire.attribute(wire.RTA_PREFSRC, wire.address_bytes(route.src))
+    if route.mtu:
+        body += wire.nested(wire.RTA_METRICS, wire.u32(wire.RTAX_MTU, route.mtu))
+    if single is not None:
+        body += gateway(single, route.family)
+        if single.index:
+            body += wire.u32(wire.RTA_OIF, single.index)
+    elif route.nexthops:
+        several = b"".join(nexthop(hop, route.family) for hop in route.nexthops)
+        body += wire.nested(wire.RTA_MULTIPATH, several)
+    return body
+
+
+def nexthop(hop: Nexthop, family: int) -> bytes:
+    """struct rtnexthop with its gateway; weights count from 0 there."""
+    inner = gateway(hop, family)
+    flags = wire.RTNH_F_ONLINK if hop.onlink else 0
+    return struct.pack("=HBBi", 8 + len(inner), flags, hop.weight - 1, hop.index) + inner
+
+
+def gateway(hop: Nexthop, family: int) -> bytes:
+    """RTA_GATEWAY, or RTA_VIA for a gateway of the other family."""
+    if not hop.via:
+        return b""
+    packed = wire.address_bytes(hop.via)
+    own = wire.family_of(hop.via)
+    if own == family:
+        return wire.attribute(wire.RTA_GATEWAY, packed)
+    return wire.attribute(wire.RTA_VIA, struct.pack("=H", own) + packed)
+
+
+def create_rule(operation: do.CreateRule, look: Look) -> list[Request]:
+    """With netd's protocol number, whatever the value says."""
+    return [Request(wire.RTM_NEWRULE, MAKE, rule_body(operation.rule, PROTOCOL))]
+
+
+def delete_rule(operation: do.DeleteRule, look: Look) -> list[Request]:
+    """Exactly this one."""
+    rule = operation.rule
+    return [Request(wire.RTM_DELRULE, 0, rule.raw or rule_body(rule, rule.protocol))]
+
+
+def rule_body(rule: Rule, protocol: int) -> bytes:
+    """fib_rule_hdr and FRA_* of a rule."""
+    source, source_length = wire.split_cidr(rule.source) if rule.source else (b"", 0)
+    to, to_length = wire.split_cidr(rule.to) if rule.to else (b"", 0)
+    table = rule.table if rule.table < 256 else wire.RT_TABLE_COMPAT
+    body = struct.pack("=BBBBBxxBI", rule.family, to_length, source_length, 0, table, rule.action, 0)
+    body += wire.u32(wire.FRA_PRIORITY, rule.priority) + wire.u32(wire.FRA_TABLE, rule.table)
+    # A prefix of no length is the same as none; the kernel refuses the address that belongs to it.
+    if source_length:
+        body += wire.attribute(wire.FRA_SRC, source)
+    if to_length:
+        body += wire.attribute(wire.FRA_DST, to)
+    if rule.iif:
+        body += wire.text(wire.FRA_IIFNAME, rule.iif)
+    if rule.oif:
+        body += wire.text(wire.FRA_OIFNAME, rule.oif)
+    if rule.fwmark or rule.fwmask:
+        body += wire.u32(wire.FRA_FWMARK, rule.fwmark)
+    if rule.fwmask:
+        body += wire.u32(wire.FRA_FWMASK, rule.fwmask)
+    return body + (wire.u8(wire.FRA_PROTOCOL, protocol) if protocol else b"")
+
+
+def ndmsg(family: int, index: int = 0, state: int = 0, flags: int = 0) -> bytes:
+    """struct ndmsg."""
+    return struct.pack("=BxxxiHBB", family, index, state, flags, 0)
+
+
+def put_neighbor(operation: do.PutNeighbor, look: Look) -> list[Request]:
+    """A permanent entry."""
+    index = look.index(operation.netns, operation.dev)
+    body = ndmsg(wire.family_of(operation.address), index, NUD_PERMANENT)
+    body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
+    body += wire.attribute(wire.NDA_LLADDR, wire.mac_bytes(operation.mac))
+    if operation.protocol:
+        body += wire.u8(wire.NDA_PROTOCOL, operation.protocol)
+    return [Request(wire.RTM_NEWNEIGH, PUT, body)]
+
+
+def delete_neighbor(operation: do.DeleteNeighbor, look: Look) -> list[Request]:
+    """By its address."""
+    index = look.index(operation.netns, operation.dev)
+    body = ndmsg(wire.family_of(operation.address), index)
+    body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
+    return [Request(wire.RTM_DELNEIGH, 0, body)]
+
+
+def fdb_body(operation: do.PutFdb | do.DeleteFdb, index: int, state: int) -> bytes:
+    """ndmsg and NDA_* of an entry in a vxlan's own table."""
+    body = ndmsg(wire.AF_BRIDGE, index, state, NTF_SELF)
+    body += wire.attribute(wire.NDA_LLADDR, wire.mac_bytes(operation.mac))
+    if operation.dst:
+        body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.dst))
+    if operation.port:
+        body += wire.attribute(wire.NDA_PORT, struct.pack(">H", operation.port))
+    return body + (wire.u32(wire.NDA_VNI, operation.vni) if operation.vni else b"")
+
+
+def put_fdb(operation: do.PutFdb, look: Look) -> list[Request]:
+    """The all-zero MAC has one entry per remote: appended, never replaced."""
+    index = look.index(operation.netns, operation.dev)
+    flags = wire.NLM_F_CREATE | (wire.NLM_F_APPEND if operation.mac == NO_MAC else wire.NLM_F_REPLACE)
+    return [Request(wire.RTM_NEWNEIGH, flags, fdb_body(operation, index, NUD_PERMANENT | wire.NUD_NOARP))]
+
+
+def delete_fdb(operation: do.DeleteFdb, look: Look) -> list[Request]:
+    """One remote of one MAC."""
+    index = look.index(operation.netns, operation.dev)
+    return [Request(wire.RTM_DELNEIGH, 0, fdb_body(operation, index, 0))]
+
+
+def restore_route(operation: do.RestoreRoute, look: Look) -> list[Request]:
+    """A message as it was read once; several of them keep their order."""
+    return [Request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, operation.raw)]
+
+
+def restore_rule(operation: do.RestoreRule, look: Look) -> list[Request]:
+    """A message as it was read once."""
+    return [Request(wire.RTM_NEWRULE, MAKE, operation.raw)]
+
+
+Encoder = Callable[..., list[Request]]
+ENCODERS: Mapping[type[do.Operation], Encoder] = {
+    do.CreateLink: create_link,
+    do.SetLink: set_link,
+    do.DeleteLink: delete_link,
+    do.PutAddress: put_address,
+    do.DeleteAddress: delete_address,
+    do.CreateRoute: create_route,
+    do.DeleteRoute: delete_route,
+    do.RestoreRoute: restore_route,
+    do.CreateRule: create_rule,
+    do.DeleteRule: delete_rule,
+    do.RestoreRule: restore_rule,
+    do.PutNeighbor: put_neighbor,
+    do.DeleteNeighbor: delete_neighbor,
+    do.PutFdb: put_fdb,
+    do.DeleteFdb: delete_fdb,
+}
+
+
+def encode(operation: do.Operation, look: Look) -> list[Request]:
+    """The requests of one operation, in order; KernelError where it cannot be said in rtnetlink."""
+    try:
+        return ENCODERS[type(operation)](operation, look)
+    except (ValueError, OSError, struct.error) as error:
+        raise kernel_error(errno.EINVAL, f"{type(operation).__name__}: {error}") from None

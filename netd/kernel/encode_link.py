@@ -1,0 +1,163 @@
+"""Links: operations -> RTM_NEWLINK and RTM_DELLINK requests.
+
+Every message to a link that is there names its index: one with a group and neither index nor name would act on every
+link of that group.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Protocol
+
+from netd.errors import kernel_error
+from netd.model import operations as do
+from netd.model.state import IFF_UP
+
+from . import wire
+from .wire import Request
+
+MAKE = wire.NLM_F_CREATE | wire.NLM_F_EXCL
+
+
+class Look(Protocol):
+    """What a request needs to know of the namespaces."""
+
+    def index(self, netns: str, name: str) -> int:
+        """The index of a link; KernelError ENODEV where it is not there."""
+
+    def descriptor(self, netns: str) -> int | None:
+        """An open descriptor of another namespace, None for the one that is spoken to."""
+
+
+def ifinfomsg(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
+    """struct ifinfomsg of AF_UNSPEC."""
+    return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, change)
+
+
+def header(index: int, settings: do.LinkSettings) -> bytes:
+    """ifinfomsg with the flag that the settings ask for."""
+    if settings.up is None:
+        return ifinfomsg(index)
+    return ifinfomsg(index, IFF_UP if settings.up else 0, IFF_UP)
+
+
+def plain_settings(netns: str, settings: do.LinkSettings, look: Look) -> bytes:
+    """The attributes of one end, without those inside IFLA_LINKINFO."""
+    body = b""
+    if settings.mtu is not None:
+        body += wire.u32(wire.IFLA_MTU, settings.mtu)
+    if settings.mac is not None:
+        body += wire.attribute(wire.IFLA_ADDRESS, wire.mac_bytes(settings.mac))
+    if settings.master is not None:
+        body += wire.u32(wire.IFLA_MASTER, look.index(netns, settings.master) if settings.master else 0)
+    if settings.group is not None:
+        body += wire.u32(wire.IFLA_GROUP, settings.group)
+    return body
+
+
+def port_info(port: Mapping[int, bytes]) -> bytes:
+    """Settings of a bridge's port; the kernel takes them only where the master is set already."""
+    slave = wire.text(wire.IFLA_INFO_SLAVE_KIND, "bridge") + wire.nested(wire.IFLA_INFO_SLAVE_DATA, wire.mapping(port))
+    return wire.nested(wire.IFLA_LINKINFO, slave)
+
+
+def create_link(operation: do.CreateLink, look: Look) -> list[Request]:
+    """One message makes the link, with both ends of a pair; what the kernel drops at creation follows by name."""
+    settings = operation.settings
+    body = header(0, settings) + wire.text(wire.IFLA_IFNAME, operation.name)
+    body += plain_settings(operation.netns, settings, look)
+    info = dict(settings.info)
+    data = b""
+    if operation.dev:
+        lower = look.index(operation.netns, operation.dev)
+        if operation.kind == "vxlan":
+            info.setdefault(wire.IFLA_VXLAN_LINK, struct.pack("=I", lower))
+        else:
+            body += wire.u32(wire.IFLA_LINK, lower)
+    if operation.kind == "veth":
+        body += queues()
+        data = wire.nested(wire.VETH_INFO_PEER, veth_peer(operation, look))
+    data += wire.mapping(info)
+    kind = wire.text(wire.IFLA_INFO_KIND, operation.kind)
+    body += wire.nested(wire.IFLA_LINKINFO, kind + (wire.nested(wire.IFLA_INFO_DATA, data) if data else b""))
+    requests = [Request(wire.RTM_NEWLINK, MAKE | wire.NLM_F_ECHO, body)]
+    # By name: the index is not known yet. Never with a group, which would then mean every link of it.
+    named = ifinfomsg() + wire.text(wire.IFLA_IFNAME, operation.name)
+    if settings.alias:
+        requests.append(Request(wire.RTM_NEWLINK, 0, named + wire.text(wire.IFLA_IFALIAS, settings.alias)))
+    if settings.port:
+        requests.append(Request(wire.RTM_NEWLINK, 0, named + port_info(settings.port)))
+    return requests
+
+
+def veth_peer(operation: do.CreateLink, look: Look) -> bytes:
+    """The other end: never up (ENOTCONN), never with a master (its index is of another namespace)."""
+    peer = operation.peer or do.LinkSettings()
+    body = ifinfomsg() + wire.text(wire.IFLA_IFNAME, operation.peer_name)
+    descriptor = look.descriptor(operation.peer_netns)
+    if descriptor is not None:
+        body += wire.u32(wire.IFLA_NET_NS_FD, descriptor)
+    if peer.group is not None:
+        body += wire.u32(wire.IFLA_GROUP, peer.group)
+    if peer.mac is not None:
+        body += wire.attribute(wire.IFLA_ADDRESS, wire.mac_bytes(peer.mac))
+    if peer.mtu is not None:
+        body += wire.u32(wire.IFLA_MTU, peer.mtu)
+    return body + queues()
+
+
+def queues() -> bytes:
+    """One queue each way: a veth is made in two thirds of the time."""
+    return wire.u32(wire.IFLA_NUM_TX_QUEUES, 1) + wire.u32(wire.IFLA_NUM_RX_QUEUES, 1)
+
+
+def set_link(operation: do.SetLink, look: Look) -> list[Request]:
+    """Changes a link by its index; port settings after a master, and a move last."""
+    settings = operation.settings
+    index = look.index(operation.netns, operation.name)
+    body = plain_settings(operation.netns, settings, look)
+    if settings.alias is not None:
+        body += wire.attribute(wire.IFLA_IFALIAS, settings.alias.encode() + b"\0" if settings.alias else b"")
+    if settings.name is not None:
+        body += wire.text(wire.IFLA_IFNAME, settings.name)
+    if settings.info:
+        data = wire.nested(wire.IFLA_INFO_DATA, wire.mapping(settings.info))
+        body += wire.nested(wire.IFLA_LINKINFO, wire.text(wire.IFLA_INFO_KIND, operation.kind) + data)
+    requests = []
+    if body or settings.up is not None:
+        requests.append(Request(wire.RTM_NEWLINK, 0, header(index, settings) + body))
+    if settings.port:
+        requests.append(Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + port_info(settings.port)))
+    descriptor = look.descriptor(settings.netns) if settings.netns is not None else None
+    if descriptor is not None:
+        requests.append(Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + wire.u32(wire.IFLA_NET_NS_FD, descriptor)))
+    return requests
+
+
+def delete_link(operation: do.DeleteLink, look: Look) -> list[Request]:
+    """By index, and never without one: 0 would be whatever the attributes name."""
+    if operation.index <= 0:
+        raise kernel_error(errno.ENODEV, "no such link")
+    return [Request(wire.RTM_DELLINK, 0, ifinfomsg(operation.index))]
+
+
+def delete_links(indexes: list[int], group: int) -> list[Request]:
+    """Several at once, through a group that nothing else is in: one RCU wait for all of them.
+
+    Three parts: each is read, each is moved, the group is deleted.
+    """
+    reads = [Request(wire.RTM_GETLINK, 0, ifinfomsg(index)) for index in indexes]
+    return [*reads, *set_groups(dict.fromkeys(indexes, group)), Request(
+        wire.RTM_DELLINK, 0, ifinfomsg() + wire.u32(wire.IFLA_GROUP, group)
+    )]  # fmt: skip
+
+
+def set_groups(groups: Mapping[int, int]) -> list[Request]:
+    """{index: group}."""
+    return [
+        Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + wire.u32(wire.IFLA_GROUP, group))
+        for index, group in groups.items()
+    ]

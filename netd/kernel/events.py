@@ -1,0 +1,255 @@
+"""What changed, in all namespaces: one rtnetlink socket and one of nftables, with an nsid on each message.
+
+An event carries no state here; it names what to read again. A number is given to each watched namespace
+(``FIRST_NSID`` upwards, never used twice); messages with another one are dropped before decoding. A socket that
+overran says so once (ENOBUFS): then everything must be read again, and it goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+from netd.errors import kernel_error
+from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.marks import FIRST_NSID
+from netd.model.state import IFF_UP, NTF_SELF, NUD_PERMANENT, attributes
+
+from . import decode, wire
+from .rtnl import Rtnl
+from .session import read_nsid
+from .wire import Request
+
+#: RTNLGRP_*: link, neigh, ipv4 and ipv6 address, route and rule, netconf, nsid.
+GROUPS = (1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28)
+NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7
+NFT_NEWGEN = 10 << 8 | 15
+NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME = 2, 3
+BUFFER = 64 << 20
+LARGEST = 1 << 18
+#: The listener's own namespace: its messages come without a number.
+HERE = -1
+STATIC = NUD_PERMANENT | wire.NUD_NOARP
+
+ADDRESS_KINDS = frozenset({wire.RTM_NEWADDR, wire.RTM_DELADDR})
+ROUTE_KINDS = frozenset({wire.RTM_NEWROUTE, wire.RTM_DELROUTE})
+RULE_KINDS = frozenset({wire.RTM_NEWRULE, wire.RTM_DELRULE})
+NEIGHBOR_KINDS = frozenset({wire.RTM_NEWNEIGH, wire.RTM_DELNEIGH})
+NETCONF_KINDS = frozenset({wire.RTM_NEWNETCONF, wire.RTM_DELNETCONF})
+
+#: (what, netns, index) -> the addresses or MACs that were read there last.
+Known = Callable[[str, str, int], frozenset[str]]
+
+
+class Events:
+    """Both sockets, and who has which number.
+
+    ``known`` tells which neighbours matter; ``home`` is a descriptor of the listener's own namespace.
+    """
+
+    def __init__(self, known: Known, home: int, buffer: int = BUFFER) -> None:
+        self._rtnl = listening(socket.NETLINK_ROUTE, GROUPS, buffer)
+        self._nft = listening(NETLINK_NETFILTER, (NFNLGRP_NFTABLES,), buffer)
+        self._requests = Rtnl()
+        self._known = known
+        self._home = home
+        self._names: dict[int, tuple[str, ...]] = {HERE: ("",)}
+        self._numbers: dict[str, int] = {}
+        self._next = self._first_free()
+        # A namespace can have a number for itself, and its messages carry it then.
+        self._here = read_nsid(self._requests, home)
+        self._memory = bytearray(LARGEST)
+        #: The process behind the last change of nftables, by namespace; netd's own do not count.
+        self.last_nft_culprit: dict[str, str] = {}
+
+    def descriptors(self) -> list[int]:
+        """For the event loop."""
+        return [one.fileno() for one in (self._rtnl, self._nft) if one is not None]
+
+    def close(self) -> None:
+        """Ends it."""
+        for one in (self._rtnl, self._nft):
+            if one is not None:
+                one.close()
+        self._requests.close()
+
+    def _first_free(self) -> int:
+        """Above all that an earlier daemon gave: its numbers stay with their namespaces."""
+        bodies = self._requests.dump(wire.RTM_GETNSID, bytes(4))
+        used = [decode.number(attributes(body[4:]).get(wire.NETNSA_NSID)) for body in bodies]
+        return max([FIRST_NSID, *(number + 1 for number in used if FIRST_NSID <= number < 1 << 30)])
+
+    def assign(self, netns: str, descriptor: int, here: bool) -> None:
+        """From now on, changes there are reported under that name. ``here``: it is the listener's own namespace."""
+        self.release(netns)
+        number = HERE if here else self._number(descriptor)
+        self._names[number] = (*self._names.get(number, ()), netns)
+        self._numbers[netns] = number
+
+    def _number(self, descriptor: int) -> int:
+        """The number of a namespace; given now where it has none."""
+        for _ in range(1000):
+            found = read_nsid(self._requests, descriptor)
+            if found is not None:
+                return found
+            body = bytes(4) + wire.u32(wire.NETNSA_NSID, self._next) + wire.u32(wire.NETNSA_FD, descriptor)
+            error, _ = self._requests.request([Request(wire.RTM_NEWNSID, 0, body)])[0]
+            self._next += 1
+            if error is None:
+                return self._next - 1
+            if error.code != errno.EEXIST:
+                raise error
+        raise kernel_error(errno.ENOSPC, "no free nsid")
+
+    def release(self, netns: str) -> None:
+        """Nothing more is reported under that name."""
+        number = self._numbers.pop(netns, None)
+        if number is None:
+            return
+        left = tuple(name for name in self._names.get(number, ()) if name != netns)
+        if left:
+            self._names[number] = left
+        else:
+            self._names.pop(number, None)
+
+    def assigned(self, netns: str) -> bool:
+        """Whether its changes are reported."""
+        return netns in self._numbers
+
+    def drain(self) -> Iterator[Dirty]:
+        """What is to be read again, after everything that is queued."""
+        for one, read in ((self._rtnl, self._from_rtnl), (self._nft, self._from_nft)):
+            if one is None:
+                continue
+            while True:
+                try:
+                    size, ancillary, _, _ = one.recvmsg_into([self._memory], 64)
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno in (errno.ENOBUFS, errno.EINTR):
+                        yield EVERYTHING
+                        continue
+                    raise kernel_error(error.errno or errno.EIO, "listening to the kernel") from None
+                number = nsid_of(ancillary)
+                if number == self._here:
+                    number = HERE
+                names = self._names.get(number)
+                if names is not None:
+                    yield from read(memoryview(self._memory)[:size], names)
+
+    def _from_rtnl(self, data: memoryview, names: tuple[str, ...]) -> Iterator[Dirty]:
+        at, end = 0, len(data)
+        while at + 16 <= end:
+            length, kind = struct.unpack_from("=IH", data, at)
+            if length < 16 or at + length > end:
+                return
+            body = data[at + 16 : at + length]
+            if kind in (wire.RTM_DELNSID, wire.RTM_NEWNSID):
+                yield from self._number_changed(kind, bytes(body))
+            else:
+                for netns in names:
+                    yield from self._changed(kind, body, netns)
+            at += (length + 3) & ~3
+
+    def _number_changed(self, kind: int, body: bytes) -> Iterator[Dirty]:
+        """A namespace died (all its descriptors are closed, too), or someone gave a number."""
+        self._here = read_nsid(self._requests, self._home)
+        payload = attributes(body[4:]).get(wire.NETNSA_NSID)
+        if kind != wire.RTM_DELNSID or payload is None:
+            return
+        for netns in self._names.pop(decode.number(payload), ()):
+            self._numbers.pop(netns, None)
+            yield Dirty("namespace", netns)
+
+    def _changed(self, kind: int, body: memoryview, netns: str) -> Iterator[Dirty]:
+        """What one message makes suspect."""
+        if kind in (wire.RTM_NEWLINK, wire.RTM_DELLINK) and len(body) >= 16:
+            yield from link_changed(kind, body, netns)
+        elif kind in ADDRESS_KINDS and len(body) >= 8:
+            yield Dirty("addresses", netns, struct.unpack_from("=I", body, 4)[0])
+            if kind == wire.RTM_DELADDR:
+                # The last address of a link takes routes with it, without an event for each.
+                yield Dirty("routes", netns)
+        elif kind in ROUTE_KINDS and len(body) >= 12:
+            table, protocol, flags = body[4], body[5], struct.unpack_from("=I", body, 8)[0]
+            own = table == wire.RT_TABLE_LOCAL and protocol == wire.RTPROT_KERNEL
+            if not own and not flags & wire.RTM_F_CLONED:
+                yield Dirty("routes", netns)
+        elif kind in RULE_KINDS:
+            yield Dirty("rules", netns)
+        elif kind in NEIGHBOR_KINDS and len(body) >= 12:
+            yield from self._neighbor_changed(bytes(body), netns)
+        elif kind in NETCONF_KINDS:
+            yield Dirty("sysctl", netns)
+
+    def _neighbor_changed(self, body: bytes, netns: str) -> Iterator[Dirty]:
+        """Static entries, and whatever takes the place of one that was read; the rest is ARP and learning."""
+        family, index, state, flags = struct.unpack_from("=BxxxiHB", body)
+        found = attributes(body[12:])
+        if family == wire.AF_BRIDGE:
+            known = decode.mac(found.get(wire.NDA_LLADDR)) in self._known("fdb", netns, index)
+            if flags & NTF_SELF and (known or state & STATIC):
+                yield Dirty("fdb", netns, index)
+        elif state & NUD_PERMANENT or decode.ip(found.get(wire.NDA_DST)) in self._known("neighbors", netns, index):
+            yield Dirty("neighbors", netns, index)
+
+    def _from_nft(self, data: memoryview, names: tuple[str, ...]) -> Iterator[Dirty]:
+        """Only the end of a transaction counts: it names the process."""
+        at, end = 0, len(data)
+        while at + 20 <= end:
+            length, kind, _, _, portid = struct.unpack_from("=IHHII", data, at)
+            if length < 20 or at + length > end:
+                return
+            if kind == NFT_NEWGEN:
+                found = attributes(bytes(data[at + 20 : at + length]))
+                process = int.from_bytes(found.get(NFTA_GEN_PROC_PID, b""), "big")
+                for netns in names:
+                    if os.getpid() not in (portid, process):
+                        self.last_nft_culprit[netns] = decode.string(found.get(NFTA_GEN_PROC_NAME))
+                    yield Dirty("nft", netns)
+            at += (length + 3) & ~3
+
+
+def link_changed(kind: int, body: memoryview, netns: str) -> Iterator[Dirty]:
+    """ifinfomsg: any family marks the link, only AF_UNSPEC says that it is gone or down."""
+    family, index, flags = struct.unpack_from("=BxxxiI", body)
+    yield Dirty("link", netns, index)
+    if family != socket.AF_UNSPEC:
+        return
+    if kind == wire.RTM_DELLINK:
+        yield Dirty("addresses", netns, index)
+        yield Dirty("routes", netns)
+    elif not flags & IFF_UP:
+        yield Dirty("routes", netns)
+
+
+def nsid_of(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The namespace's number in the control messages (level SOL_NETLINK, type 8)."""
+    for level, kind, payload in ancillary:
+        if level == wire.SOL_NETLINK and kind == wire.NETLINK_LISTEN_ALL_NSID and len(payload) >= 4:
+            return int(struct.unpack_from("=i", payload)[0])
+    return HERE
+
+
+def listening(protocol: int, groups: tuple[int, ...], buffer: int) -> socket.socket | None:
+    """A socket that hears all numbered namespaces; None where the kernel has no such protocol (no nftables)."""
+    try:
+        one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, protocol)
+    except OSError as error:
+        if protocol == NETLINK_NETFILTER and error.errno == errno.EPROTONOSUPPORT:
+            return None
+        raise
+    try:
+        one.setsockopt(wire.SOL_NETLINK, wire.NETLINK_LISTEN_ALL_NSID, 1)
+        one.setsockopt(socket.SOL_SOCKET, wire.SO_RCVBUFFORCE, buffer)
+        one.bind((0, 0))
+        for group in groups:
+            one.setsockopt(wire.SOL_NETLINK, wire.NETLINK_ADD_MEMBERSHIP, group)
+    except OSError as error:
+        one.close()
+        raise kernel_error(error.errno or errno.EPERM, "listening to all namespaces (CAP_NET_BROADCAST)") from None
+    return one

@@ -1,0 +1,112 @@
+"""Network namespaces: opening them, and working inside one for a moment.
+
+``setns`` acts on the calling thread. Whatever is done inside must not await, and no descriptor that belongs to another
+namespace may be kept: it would keep the namespace, and every veth in it, alive after ``ip netns del``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netd.errors import kernel_error
+
+CLONE_NEWNET = 0x40000000
+LIBC = ctypes.CDLL(None, use_errno=True)
+OWN = "/proc/thread-self/ns/net"
+
+#: A path that is not there, is not mounted yet, or is no network namespace.
+ABSENT = frozenset({
+    errno.ENOENT, errno.EINVAL, errno.ENOTDIR, errno.ESRCH, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.ELOOP,
+})  # fmt: skip
+
+
+class Home:
+    """The namespace that the process belongs to; its descriptor is the only one that is held."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
+        #: The device of nsfs: what is mounted from it is a namespace.
+        self.device = os.fstat(self.descriptor).st_dev
+
+    def close(self) -> None:
+        """Lets go of the descriptor."""
+        os.close(self.descriptor)
+
+    @contextmanager
+    def inside(self, descriptor: int) -> Iterator[None]:
+        """The calling thread is in that namespace until the end of ``with``; no await between."""
+        enter(descriptor)
+        try:
+            yield
+        finally:
+            enter(self.descriptor)
+
+    def is_namespace(self, path: str) -> bool:
+        """Whether a namespace is mounted at ``path`` (or a link to one stands there)."""
+        try:
+            return os.stat(path).st_dev == self.device
+        except (OSError, ValueError):
+            return False
+
+    def identity(self, path: str) -> tuple[int, int] | None:
+        """(device, inode) of the namespace at ``path``: an identity only between two that exist at once."""
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError):
+            return None
+        return (found.st_dev, found.st_ino) if found.st_dev == self.device else None
+
+
+def enter(descriptor: int) -> None:
+    """setns(2). The type is given: a sandbox may forbid 0. OSError EINVAL: it is no network namespace."""
+    if LIBC.setns(descriptor, CLONE_NEWNET) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def leave_for_new() -> None:
+    """unshare(2): the calling thread is in a new namespace."""
+    if LIBC.unshare(CLONE_NEWNET) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def open_path(path: str, name: str, device: int) -> int:
+    """A descriptor of the namespace at ``path``; KernelError ENOENT (Changed) where it is not there (yet).
+
+    Read only, and never blocking: another file may stand there.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError) as error:
+        code = getattr(error, "errno", None) or errno.EINVAL
+        raise kernel_error(errno.ENOENT if code in ABSENT else code, f"namespace {name}") from None
+    found = os.fstat(descriptor)
+    if found.st_dev != device or not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise kernel_error(errno.ENOENT, f"namespace {name}: nothing is mounted there yet")
+    return descriptor
+
+
+def source_path(source: str) -> str:
+    """Where an attached namespace is found: "pid:N" is that process's, anything else a path."""
+    return f"/proc/{source[4:]}/ns/net" if source.startswith("pid:") else source
+
+
+def process_inside(identity: tuple[int, int]) -> int | None:
+    """The process with the lowest number that lives in a namespace, never this one; None where none does."""
+    own = os.getpid()
+    for pid in sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        try:
+            found = os.stat(f"/proc/{pid}/ns/net")
+        except OSError:
+            continue
+        if pid != own and (found.st_dev, found.st_ino) == identity:
+            return pid
+    return None

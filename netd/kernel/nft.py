@@ -1,0 +1,117 @@
+"""nftables: one transaction through libnftables, and the rules as they stand through netlink.
+
+Writing wants nft's compiler, so it uses libnftables, by ctypes: ``pip-nftables`` is the same ctypes wrapper, but it
+frees its context when the garbage collector likes, and shares the module name of Debian's ``python3-nftables``.
+A context is a socket in the namespace of the calling thread. Closing one waits for the kernel to dispose of what was
+deleted (12 ms), so a second descriptor keeps the socket open until a thread of its own closes it.
+
+Reading sends four dumps and no transaction, see ``nfnetlink``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import re
+import socket
+
+from netd.errors import KernelError, Refused, kernel_error
+from netd.model.firewall import Firewall
+
+from . import legacy, nfnetlink, ruleset
+
+LIBRARY = "libnftables.so.1"
+#: socket(7); Python's socket module does not have it.
+SO_PROTOCOL = 38
+#: What the kernel answers where nf_tables is not in it (net/netfilter/nfnetlink.c).
+ABSENT = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT})
+
+
+def read() -> Firewall:
+    """The calling thread's namespace. Where the kernel has no nftables: without them."""
+    tables: list[nfnetlink.Table] = []
+    chains: list[nfnetlink.Chain] = []
+    own: list[nfnetlink.Rule] = []
+    foreign: list[nfnetlink.Rule] = []
+    try:
+        with nfnetlink.Reader() as reader:
+            chains = reader.chains()
+            tables = reader.tables()
+            if any(ruleset.is_own(table.family, table.name) for table in tables):
+                own = reader.rules(*ruleset.OWN)
+            for family, table in ruleset.forwarding(chains):
+                foreign += reader.rules(family, table)
+    except KernelError as error:
+        if error.code not in ABSENT:
+            raise
+    forward = (*ruleset.forward_chains(chains, foreign), *legacy.read())
+    return ruleset.firewall(tables, chains, own, forward)
+
+
+def run(text: str) -> None:
+    """One transaction of nft(8) text, all of it or nothing; KernelError with nft's own words."""
+    library = _library()
+    before = _descriptors()
+    context = library.nft_ctx_new(0)
+    sockets = [copy for number in _descriptors() - before if (copy := _second(number)) is not None]
+    try:
+        library.nft_ctx_buffer_output(context)
+        library.nft_ctx_buffer_error(context)
+        if library.nft_run_cmd_from_buffer(context, text.encode()) != 0:
+            raise _error(library.nft_ctx_get_error_buffer(context).decode(errors="replace"))
+    finally:
+        library.nft_ctx_free(context)
+        for copy in sockets:
+            nfnetlink.close_later(copy)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        raise Refused(errno.EOPNOTSUPP, f"{LIBRARY} is not installed (Debian, Ubuntu: libnftables1)") from error
+    library.nft_ctx_new.restype = ctypes.c_void_p
+    library.nft_ctx_new.argtypes = [ctypes.c_uint32]
+    library.nft_ctx_free.argtypes = [ctypes.c_void_p]
+    library.nft_ctx_free.restype = None
+    for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error"):
+        getattr(library, name).argtypes = [ctypes.c_void_p]
+    library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+    library.nft_ctx_get_error_buffer.argtypes = [ctypes.c_void_p]
+    library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    return library
+
+
+#: strerror's words and the errno that they stand for: libnftables tells in words only.
+_CODES = {os.strerror(code): code for code in errno.errorcode}
+
+
+def _error(words: str) -> KernelError:
+    """The first complaint: "internal:0:0-0: Error: Could not process rule: No such file or directory"."""
+    found = re.search(r"Error: (.*)", words)
+    line = (found.group(1) if found else words).strip()
+    reason = line.rpartition(": ")[2]
+    if reason in _CODES:
+        code, line = _CODES[reason], line.removesuffix(reason).rstrip(": ")
+    else:
+        code = errno.EINVAL
+    return kernel_error(code, f"nft: {line}")
+
+
+def _descriptors() -> set[int]:
+    return {int(name) for name in os.listdir("/proc/self/fd")}
+
+
+def _second(number: int) -> socket.socket | None:
+    """A second descriptor, if this one is libnftables' socket."""
+    try:
+        copy = socket.socket(fileno=os.dup(number))
+    except OSError:
+        return None
+    if copy.getsockopt(socket.SOL_SOCKET, SO_PROTOCOL) == nfnetlink.NETLINK_NETFILTER:
+        return copy
+    copy.close()
+    return None

@@ -1,0 +1,175 @@
+"""One namespace for the length of a ``with``: what is read there, and operations carried out there.
+
+The request socket is made in the namespace and used from outside; it is closed at the end, because it keeps the
+namespace alive. Everything is synchronous, on one thread: no await may come between.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from netd.errors import KernelError, kernel_error
+from netd.model.operations import Operation
+from netd.model.state import NTF_SELF, NUD_PERMANENT, Address, FdbEntry, Link, Neighbor, Route, Rule, attributes
+
+from . import decode, wire
+from .encode import ndmsg
+from .encode_link import ifinfomsg
+from .netns import open_path
+from .rtnl import Rtnl
+from .sysctl import Sysctls
+from .wire import Request
+
+if TYPE_CHECKING:
+    from .kernel import Kernel
+
+Answer = KernelError | Link | None
+Value = TypeVar("Value")
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
+NO_STATISTICS = wire.u32(wire.IFLA_EXT_MASK, wire.RTEXT_FILTER_SKIP_STATS)
+
+
+class Session:
+    """Made by ``Kernel.open``. ``descriptor`` is the namespace's, None for the host."""
+
+    def __init__(self, kernel: Kernel, netns: str, descriptor: int | None) -> None:
+        self.kernel = kernel
+        self.netns = netns
+        self.descriptor = descriptor
+        self.rtnl = self.inside(Rtnl)
+        self._sysctls: Sysctls | None = None
+
+    def close(self) -> None:
+        """Lets go of the namespace."""
+        self.rtnl.close()
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+    def inside(self, action: Callable[[], Value]) -> Value:
+        """Calls something in the namespace."""
+        if self.descriptor is None:
+            return action()
+        with self.kernel.home.inside(self.descriptor):
+            return action()
+
+    @property
+    def sysctls(self) -> Sysctls:
+        """The keys of this namespace."""
+        if self._sysctls is None:
+            self._sysctls = Sysctls(self.rtnl.cookie(), self.kernel.folders, self.inside)
+        return self._sysctls
+
+    def links(self) -> list[Link]:
+        """All links."""
+        bodies = self.rtnl.dump(wire.RTM_GETLINK, ifinfomsg() + NO_STATISTICS)
+        return [link for body in bodies if (link := decode.link(body)) is not None]
+
+    def link(self, index: int) -> Link | None:
+        """The link of that index."""
+        return self._one_link(ifinfomsg(index) + NO_STATISTICS) if index > 0 else None
+
+    def link_named(self, name: str) -> Link | None:
+        """The link of that name (an alternative name is not one)."""
+        encoded = name.encode(errors="replace")
+        if not 0 < len(encoded) < 16:
+            return None
+        found = self._one_link(ifinfomsg() + wire.text(wire.IFLA_IFNAME, name) + NO_STATISTICS)
+        return found if found is not None and found.name == name else None
+
+    def _one_link(self, body: bytes) -> Link | None:
+        reply = self.rtnl.get(Request(wire.RTM_GETLINK, 0, body))
+        return None if reply is None else decode.link(reply)
+
+    def addresses(self, index: int = 0) -> list[Address]:
+        """The addresses of one link, or of all (0)."""
+        bodies = self.rtnl.dump(wire.RTM_GETADDR, struct.pack("=BBBBI", socket.AF_UNSPEC, 0, 0, 0, index))
+        found = [address for body in bodies if (address := decode.address(body)) is not None]
+        return [address for address in found if index in (0, address.index)]
+
+    def routes(self, table: int) -> list[Route]:
+        """One table of both families; a dump of IPv6 that repeats itself is made unique."""
+        found: dict[bytes, Route] = {}
+        for family in FAMILIES:
+            head = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0) + wire.u32(wire.RTA_TABLE, table)
+            for body in self.rtnl.dump(wire.RTM_GETROUTE, head):
+                route = decode.route(body)
+                if route is not None and route.table == table and route.family == family:
+                    found[route.raw] = route
+        return list(found.values())
+
+    def rules(self) -> list[Rule]:
+        """The rules of both families."""
+        bodies = self.rtnl.dump(wire.RTM_GETRULE, struct.pack("=BBBBBxxBI", socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0))
+        return [rule for body in bodies if (rule := decode.rule(body)) is not None]
+
+    def neighbors(self, index: int) -> list[Neighbor]:
+        """The permanent entries of one link."""
+        body = ndmsg(socket.AF_UNSPEC) + wire.u32(wire.NDA_IFINDEX, index)
+        decoded = [decode.neighbor(reply) for reply in self.rtnl.dump(wire.RTM_GETNEIGH, body)]
+        found = [one for one in decoded if one is not None and one.index == index and one.state & NUD_PERMANENT]
+        self.kernel.read_entries(self.netns, index, "neighbors", {one.address for one in found})
+        return found
+
+    def fdb(self, index: int) -> list[FdbEntry]:
+        """The static entries with a remote in a vxlan's own table."""
+        body = ndmsg(wire.AF_BRIDGE) + wire.u32(wire.NDA_IFINDEX, index)
+        decoded = [decode.fdb(reply) for reply in self.rtnl.dump(wire.RTM_GETNEIGH, body)]
+        static = NUD_PERMANENT | wire.NUD_NOARP
+        found = [
+            one
+            for one in decoded
+            if one is not None and one.index == index and one.dst and one.flags & NTF_SELF and one.state & static
+        ]
+        self.kernel.read_entries(self.netns, index, "fdb", {one.mac for one in found})
+        return found
+
+    def sysctl(self, path: str) -> str | None:
+        """The value of a key below /proc/sys; None where there is none."""
+        try:
+            return self.sysctls.read(path)
+        except OSError:
+            return None
+
+    def nsid(self, other: str) -> int | None:
+        """The number that this namespace knows another by (IFLA_LINK_NETNSID on its links); None: none assigned."""
+        try:
+            descriptor = self.kernel.descriptor(other)
+        except KernelError:
+            return None
+        try:
+            return read_nsid(self.rtnl, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def execute(self, operations: Sequence[Operation], index_of: Callable[[str, str], int]) -> list[Answer]:
+        """Carries them out in order. One answer each: CreateLink a Link, others None, errors as values.
+
+        ``index_of(netns, name)`` is the index of a link that was there before, 0 where none is known.
+        """
+        from .execute import Execution
+
+        return Execution(self, index_of).run(operations)
+
+
+def read_nsid(rtnl: Rtnl, descriptor: int) -> int | None:
+    """RTM_GETNSID; only reads. None where no number is assigned."""
+    body = bytes(4) + wire.u32(wire.NETNSA_FD, descriptor)
+    error, replies = rtnl.request([Request(wire.RTM_GETNSID, 0, body)])[0]
+    if error is not None or not replies:
+        return None
+    payload = attributes(replies[0][4:]).get(wire.NETNSA_NSID, b"")
+    number: int = struct.unpack("=i", payload)[0] if len(payload) == 4 else -1
+    return number if number >= 0 else None
+
+
+def open_descriptor(path: str, name: str, device: int) -> int:
+    """A descriptor of a namespace, to be closed soon; KernelError ENOENT."""
+    try:
+        return open_path(path, name, device)
+    except OSError as error:
+        raise kernel_error(error.errno or errno.EIO, f"namespace {name}") from None
