@@ -1,0 +1,114 @@
+"""Bridges: ``[bridge.NAME]``, ip-link(8) "bridge"."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.key import Key, LinkName
+from netd.model.operations import CreateLink, LinkSettings, SetLink
+from netd.model.state import attributes
+
+from .kind import Kind, Place
+from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_wants, link_claims, unpack
+from .single import SingleKind
+
+#: key: (IFLA_BR_*, struct format, units per second or 0, the kernel's default), include/uapi/linux/if_link.h.
+FIELDS: Mapping[str, tuple[int, str, int, Any]] = {
+    "forward_delay": (1, "=I", 100, 15),
+    "hello_time": (2, "=I", 100, 2),
+    "max_age": (3, "=I", 100, 20),
+    "ageing_time": (4, "=I", 100, 300),
+    "stp": (5, "=I", 0, False),
+    "priority": (6, "=H", 0, 32768),
+    "vlan_filtering": (7, "=B", 0, False),
+    "group_fwd_mask": (9, "=H", 0, 0),
+    "mcast_snooping": (23, "=B", 0, True),
+}
+FLAGS = frozenset({"stp", "vlan_filtering", "mcast_snooping"})
+
+Seconds = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class BridgeTable(EndTable):
+    """A bridge. Times are in seconds."""
+
+    stp: bool | None = Field(None, description="spanning tree protocol")
+    forward_delay: Annotated[int, Field(ge=0, le=30)] | None = Field(None, description="seconds (2 to 30 with stp)")
+    hello_time: Annotated[int, Field(ge=1, le=10)] | None = Field(None, description="seconds")
+    max_age: Annotated[int, Field(ge=6, le=40)] | None = Field(None, description="seconds")
+    ageing_time: Seconds | None = Field(None, description="seconds until a learnt address is forgotten")
+    priority: Annotated[int, Field(ge=0, le=65535)] | None = Field(None, description="bridge priority for STP")
+    mcast_snooping: bool | None = Field(None, description="IGMP and MLD snooping")
+    vlan_filtering: bool | None = Field(None, description="VLAN filtering")
+    group_fwd_mask: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        None, description="link-local group addresses to forward, as a bit mask"
+    )
+
+    @model_validator(mode="after")
+    def _no_master(self) -> BridgeTable:
+        if self.master is not None:
+            raise ValueError("master: a bridge cannot be a port of a bridge")
+        return self
+
+
+def payload(fields: Mapping[str, Any]) -> dict[int, bytes]:
+    """IFLA_INFO_DATA of the options in ``fields``."""
+    found: dict[int, bytes] = {}
+    for name, (number, layout, units, _) in FIELDS.items():
+        if fields.get(name) is not None:
+            value = fields[name] * units if units else int(fields[name])
+            found[number] = struct.pack(layout, value)
+    return found
+
+
+class BridgeKind(SingleKind):
+    """bridge/N."""
+
+    name = "bridge"
+    table = BridgeTable
+    toml = "bridge"
+
+    def declare(self, table: BridgeTable, place: Place) -> Iterable[Desired]:
+        link = LinkName(place.netns, place.name)
+        fields = end_fields(table, made=True)
+        fields.update({name: value for name in FIELDS if (value := getattr(table, name)) is not None})
+        yield Desired(
+            key=Key(place.netns, "bridge", place.name),
+            fields=fields,
+            origins=(place.origin,),
+            makes=(link,),
+            wants=end_wants(table, place.netns),
+            claims=link_claims(link),
+        )
+        yield from end_objects(table, place, link)
+
+    def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
+        raw = attributes(info)
+        found: dict[str, Any] = {}
+        for name, (number, layout, units, _) in FIELDS.items():
+            value = unpack(raw.get(number), layout, name in FLAGS)
+            if value is not None and units:
+                value = value // units if value % units == 0 else value / units
+            found[name] = value
+        return found
+
+    def options_payload(self, fields: Mapping[str, Any]) -> dict[int, bytes]:
+        return payload(fields)
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        key, fields = desired.key, desired.fields
+        settings = LinkSettings(mac=fields.get("mac") or memory.get("mac"), group=self.mark, info=payload(fields))
+        steps = [Step(Phase.LINK, CreateLink(key.netns, key.name, "bridge", settings))]
+        # Only a later change of the MTU tells the bridge that it was chosen, not to follow its ports (br_mtu_auto_adjust).
+        late = {name: fields[name] for name in ("mtu", "up") if name in fields}
+        return [*steps, *end_changes(key.netns, key.name, late)]
+
+    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+        return FIELDS[field][3] if field in FIELDS else end_default(field)

@@ -1,0 +1,83 @@
+"""Entries of a vxlan's forwarding database: ``remote`` and ``fdb`` of a vxlan, bridge(8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, Origin, View
+from netd.model.dirty import Topic
+from netd.model.key import Key, LinkName
+from netd.model.operations import DeleteFdb, PutFdb
+
+from .kind import Kind
+
+#: The entry that unknown, broadcast and multicast frames follow.
+FLOOD = "00:00:00:00:00:00"
+
+
+def fdb_object(link: LinkName, mac: str, dst: str, origin: Origin, port: int = 0, vni: int = 0) -> Desired:
+    """One static entry. ``port`` and ``vni`` 0: the vxlan's own."""
+    fields = {"port": port, "vni": vni}
+    return Desired(
+        key=Key(link.netns, "fdb", f"{link.name}/{mac}/{dst}"),
+        fields=fields,
+        origins=(origin,),
+        data=fields,
+        needs=(link,),
+    )
+
+
+def parse_fdb_key(key: Key) -> tuple[str, str, str]:
+    """(dev, MAC, destination)."""
+    dev, mac, dst = key.name.split("/")
+    return dev, mac, dst
+
+
+class FdbKind(Kind):
+    """fdb/DEV/MAC/DST."""
+
+    name = "fdb"
+
+    def declare(self, table: Any, place: Any) -> Iterable[Desired]:
+        return ()
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        dev, mac, dst = parse_fdb_key(key)
+        link = view.link(key.netns, dev)
+        if link is None:
+            return None
+        entries = [entry for entry in view.fdb(key.netns, link.index) if (entry.mac, entry.dst) == (mac, dst)]
+        if not entries:
+            return None
+        entry = next((e for e in entries if (e.port, e.vni) == (data["port"], data["vni"])), entries[0])
+        return Observed(
+            fields={"port": entry.port, "vni": entry.vni},
+            identity={"cookie": view.cookie(key.netns), "index": link.index},
+            extra=entry,
+        )
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        dev = key.name.partition("/")[0]
+        return (Topic("link", key.netns, dev), Topic("fdb", key.netns, dev))
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        return self._put(desired.key, desired.data)
+
+    def _put(self, key: Key, data: Mapping[str, Any]) -> Sequence[Step]:
+        dev, mac, dst = parse_fdb_key(key)
+        return [Step(Phase.NEIGHBOR, PutFdb(key.netns, dev, mac, dst, data["port"], data["vni"]))]
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        return [*self.delete(key, data, observed, view), *self._put(key, data)]
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        dev, mac, dst = parse_fdb_key(key)
+        entry = observed.extra
+        return [Step(Phase.NEIGHBOR, DeleteFdb(key.netns, dev, mac, dst, entry.port, entry.vni))]

@@ -1,0 +1,89 @@
+"""Links that netd does not create: ``[interface.NAME]``. Only what is written is kept so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.dirty import Topic
+from netd.model.key import HOST, Key, LinkName
+from netd.model.operations import LinkSettings, SetLink
+
+from .kind import Kind, Place
+from .link import EndTable, end_changes, end_fields, end_objects, end_wants, reachable_fields, read_end
+
+
+class InterfaceTable(EndTable):
+    """A physical port, ``lo``, or another tool's link."""
+
+    from_host: bool = Field(False, description="found on the host, it is moved into this namespace, and back at the end")
+
+
+class InterfaceKind(Kind):
+    """interface/N."""
+
+    name = "interface"
+    table = InterfaceTable
+    toml = "interface"
+    foreign = True
+
+    def declare(self, table: InterfaceTable, place: Place) -> Iterable[Desired]:
+        link = LinkName(place.netns, place.name)
+        if table.from_host and place.netns == HOST:
+            raise ValueError("from_host: this table is the host's: the key belongs into a namespace")
+        fields = end_fields(table, made=False)
+        if table.from_host:
+            fields["from_host"] = True
+        yield Desired(
+            key=Key(place.netns, "interface", place.name),
+            fields=fields,
+            origins=(place.origin,),
+            data={"from_host": table.from_host},
+            makes=(link,),
+            wants=end_wants(table, place.netns),
+        )
+        yield from end_objects(table, place, link)
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        link = view.link(key.netns, key.name)
+        if link is not None:
+            fields = read_end(link, key.netns, view) | {"from_host": True}
+            return Observed(fields=fields, identity={"cookie": view.cookie(key.netns), "index": link.index})
+        if data.get("from_host"):
+            outside = view.link(HOST, key.name)
+            if outside is not None and view.exists(key.netns):
+                found = {"cookie": view.cookie(key.netns), "index": outside.index}
+                return Observed(fields={"from_host": False}, identity=found)
+        return None
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        here = Topic("link", key.netns, key.name)
+        return (here, Topic("link", HOST, key.name)) if data["from_host"] else (here,)
+
+    def without(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
+        return reachable_fields(desired.fields, missing, desired.key.netns)
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        if fields.get("from_host") is True:
+            # The rest follows in the next look: in the namespace it is another link.
+            return [Step(Phase.LINK, SetLink(HOST, key.name, LinkSettings(netns=key.netns)))]
+        if fields.get("from_host") is False:
+            back = SetLink(key.netns, key.name, LinkSettings(netns=HOST))
+            plain = {name: value for name, value in fields.items() if name != "from_host"}
+            return [*end_changes(key.netns, key.name, plain), Step(Phase.SYSCTL, back)]
+        return list(end_changes(key.netns, key.name, fields))
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        return ()
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return ()

@@ -1,0 +1,127 @@
+"""What a kind of object is to the engine. A new kind is one file in this folder that defines one subclass.
+
+A kind does no I/O: it declares objects from its TOML table, reads them out of the mirror (``View``), and answers with
+operations (values) that create, change and delete them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from netd.model.change import Step
+from netd.model.desired import Desired, Observed, Origin, View
+from netd.model.dirty import Topic
+from netd.model.key import Key, LinkName
+
+
+class Table(BaseModel):
+    """A TOML table: frozen, unknown keys are mistakes, "1" is not 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Place(NamedTuple):
+    """Where a table stands: the namespace ("" is the host), the object's name, and the file and path."""
+
+    netns: str
+    name: str
+    origin: Origin
+
+    def at(self, *more: str | int) -> Origin:
+        """The origin of a key below this table."""
+        return Origin(self.origin.file, (*self.origin.path, *more))
+
+
+class Kind:
+    """The base of all kinds; ``netd.kinds.registry()`` finds them."""
+
+    #: The kind's name in keys ("veth").
+    name: ClassVar[str]
+    #: The model of its table; None: declared by other tables only.
+    table: ClassVar[type[Table] | None] = None
+    #: The TOML key of its table ("veth" for [veth.NAME]).
+    toml: ClassVar[str] = ""
+    #: "named": tables by name ([veth.NAME]); "array": an array of tables ([[route]]); "single": one table ([sysctl]).
+    form: ClassVar[Literal["named", "array", "single"]] = "named"
+    #: Fields that cannot change in place: a difference means making it again.
+    immutable: ClassVar[frozenset[str]] = frozenset()
+    #: True: all objects of a namespace are written at once, by ``write_all``.
+    together: ClassVar[bool] = False
+    #: True: it cannot be there before netd makes it (an equal one is netd's own, not adopted).
+    always_own: ClassVar[bool] = False
+    #: True: its objects are links, which others hang on.
+    makes_links: ClassVar[bool] = False
+    #: True: the kernel keeps netd's mark on it, and nothing ordinary takes it away.
+    has_mark: ClassVar[bool] = False
+    #: True: a value of something else: it is written and put back, never made or deleted.
+    setting: ClassVar[bool] = False
+    #: True: netd never makes it, it waits until it is there.
+    foreign: ClassVar[bool] = False
+
+    def declare(self, table: Any, place: Place) -> Iterable[Desired]:
+        """The objects that one table declares (a link's addresses and routes are objects too)."""
+        raise NotImplementedError
+
+    def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
+        """Mistakes that only two objects together make: (the later one, the earlier one, what is wrong)."""
+        return ()
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        """The object as the mirror has it, None where it is not there.
+
+        Works from ``key`` and ``data`` alone. ``identity`` is the ledger's, of the one that netd made: by it a link
+        is found that was renamed.
+        """
+        raise NotImplementedError
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        """What it is read from, so what events concern it."""
+        raise NotImplementedError
+
+    def own(self, desired: Desired) -> Mapping[str, Any]:
+        """Fields that are kept on an object that netd made, although nobody writes them (its mark, its name)."""
+        return {}
+
+    def without(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
+        """The fields that can be had while these of ``wants`` are not there."""
+        return desired.fields
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        """Makes it. ``memory``: what the ledger remembers of an earlier one (``remember``)."""
+        raise NotImplementedError
+
+    def remember(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is chosen once and kept (MACs), before the object is made for the first time."""
+        return {}
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        """Sets these fields in place, and no others."""
+        raise NotImplementedError
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        """Takes away what was observed (netd's own, or a wrong one in its place). Phases are those of its creation."""
+        raise NotImplementedError
+
+    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+        """Puts back what gave way (``Observed.foreign``)."""
+        return ()
+
+    def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
+        """Objects of this kind that carry netd's mark, with their data: those that nobody knows are orphans."""
+        return ()
+
+    def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
+        """For ``together``: makes all objects of a namespace so; none of them left: removes what holds them."""
+        raise NotImplementedError
+
+    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+        """The kernel's default of a field on an object that netd made; None: leave it."""
+        return None

@@ -1,0 +1,202 @@
+"""What every link has: the keys of one end, how they read in the kernel, and how they are written."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Set
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, model_validator
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, View
+from netd.model.key import LinkName
+from netd.model.operations import LinkSettings, SetLink
+from netd.model.state import Link, attributes
+
+from .address import address_object
+from .forward import forward_object
+from .kind import Place, Table
+from .route import gateway_object
+from .values import Cidr, LinkMac, Metric, Mtu, Name, UnicastAddress, family_of
+
+#: bridge_port key: (IFLA_BRPORT_*, struct format), include/uapi/linux/if_link.h.
+PORT_FIELDS: Mapping[str, tuple[int, str]] = {
+    "isolated": (33, "=B"),
+    "hairpin": (4, "=B"),
+    "learning": (8, "=B"),
+    "flood": (9, "=B"),
+    "mcast_flood": (27, "=B"),
+    "neigh_suppress": (32, "=B"),
+    "cost": (3, "=I"),
+    "priority": (2, "=H"),
+}
+#: What a port has when nobody says otherwise (net/bridge/br_if.c). The cost depends on the link's speed.
+PORT_DEFAULTS: Mapping[str, Any] = {
+    "isolated": False,
+    "hairpin": False,
+    "learning": True,
+    "flood": True,
+    "mcast_flood": True,
+    "neigh_suppress": False,
+    "priority": 32,
+}
+
+
+class BridgePort(Table):
+    """Settings of a bridge's port, bridge(8)."""
+
+    isolated: bool | None = Field(None, description="talks to no other isolated port of the bridge")
+    hairpin: bool | None = Field(None, description="frames may leave by the port they came from")
+    learning: bool | None = Field(None, description="learn source addresses")
+    flood: bool | None = Field(None, description="flood frames to unknown unicast addresses")
+    mcast_flood: bool | None = Field(None, description="flood multicast frames")
+    neigh_suppress: bool | None = Field(None, description="answer ARP and ND from the FDB")
+    cost: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="path cost for STP")
+    priority: Annotated[int, Field(ge=0, le=63)] | None = Field(None, description="port priority for STP")
+
+
+def one_per_family(value: str | list[str]) -> list[str]:
+    """A gateway, or one of each family."""
+    gateways = [value] if isinstance(value, str) else value
+    families = [family_of(gateway) for gateway in gateways]
+    if len(set(families)) != len(families):
+        raise ValueError("at most one gateway of each family: write further ones as [[route]] with a metric")
+    return gateways
+
+
+class EndTable(Table):
+    """The keys of every link, and of every end of a veth pair."""
+
+    addresses: list[Cidr] = Field(default=[], description="addresses with their prefix lengths")
+    gateway: Annotated[UnicastAddress | list[UnicastAddress], AfterValidator(one_per_family)] | None = Field(
+        None, description="default route through this link, one of each family"
+    )
+    gateway_metric: Metric | None = Field(None, description="metric of the default route")
+    mtu: Mtu | None = Field(None, description="bytes")
+    mac: LinkMac | None = Field(None, description="MAC address")
+    up: bool | None = Field(None, description="set up; true by default for links that netd makes")
+    master: Name | None = Field(None, description="the bridge that this link is a port of")
+    nodad: bool = Field(False, description="IPv6 addresses are usable at once, without duplicate address detection")
+    forward: bool = Field(False, description="traffic across this link passes the FORWARD chains of other tools")
+    bridge_port: BridgePort | None = Field(None, description="settings as a bridge's port")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> EndTable:
+        if self.forward and self.master is not None:
+            raise ValueError("forward: FORWARD sees the bridge, never its port: set it on the bridge")
+        if self.gateway_metric is not None and self.gateway is None:
+            raise ValueError("gateway_metric: there is no gateway")
+        if self.bridge_port is not None and self.master is None and type(self).__name__ != "InterfaceTable":
+            raise ValueError("bridge_port: this link has no master, so it is no bridge's port")
+        return self
+
+
+def end_fields(table: EndTable, made: bool, prefix: str = "") -> dict[str, Any]:
+    """The compared fields of one end. ``made``: netd makes the link, so it is up unless told otherwise."""
+    fields: dict[str, Any] = {}
+    for name in ("mtu", "mac", "master"):
+        value = getattr(table, name)
+        if value is not None:
+            fields[prefix + name] = value
+    if made or table.up is not None:
+        fields[prefix + "up"] = table.up is not False
+    if table.bridge_port is not None:
+        for name, value in table.bridge_port.model_dump(exclude_none=True).items():
+            fields[f"{prefix}bridge_port.{name}"] = value
+    return fields
+
+
+def end_objects(table: EndTable, place: Place, link: LinkName, *path: str) -> Iterable[Desired]:
+    """The objects that hang on one end: its addresses, its default routes, its way through FORWARD."""
+    for number, address in enumerate(table.addresses):
+        yield address_object(link, address, table.nodad, place.at(*path, "addresses", number))
+    gateways = table.gateway or []
+    for gateway in gateways:
+        yield gateway_object(link, str(gateway), table.gateway_metric, place.at(*path, "gateway"))
+    if table.forward:
+        yield forward_object(link, place.at(*path, "forward"))
+
+
+def end_wants(table: EndTable, netns: str) -> tuple[LinkName, ...]:
+    """What one end would like to be there: its master."""
+    return () if table.master is None else (LinkName(netns, table.master),)
+
+
+def link_claims(*links: LinkName) -> tuple[str, ...]:
+    """The names that a link takes (Desired.claims)."""
+    return tuple(f"link:{link}" for link in links)
+
+
+def reachable_fields(fields: Mapping[str, Any], missing: Set[LinkName], netns: str, prefix: str = "") -> dict[str, Any]:
+    """The fields without those of a master that is not there."""
+    master = fields.get(prefix + "master")
+    if master is None or LinkName(netns, master) not in missing:
+        return dict(fields)
+    port = prefix + "bridge_port."
+    return {name: value for name, value in fields.items() if name != prefix + "master" and not name.startswith(port)}
+
+
+def read_end(link: Link, netns: str, view: View, prefix: str = "") -> dict[str, Any]:
+    """All fields of one end as the kernel has them."""
+    master = view.link_at(netns, link.master) if link.master else None
+    fields: dict[str, Any] = {
+        prefix + "name": link.name,
+        prefix + "link_group": link.group,
+        prefix + "mtu": link.mtu,
+        prefix + "mac": link.mac,
+        prefix + "up": link.up,
+        prefix + "master": master.name if master else (f"index {link.master}" if link.master else ""),
+    }
+    if link.port:
+        raw = attributes(link.port)
+        for name, (number, layout) in PORT_FIELDS.items():
+            fields[f"{prefix}bridge_port.{name}"] = unpack(raw.get(number), layout, layout == "=B")
+    return fields
+
+
+def unpack(payload: bytes | None, layout: str, boolean: bool = False) -> Any:
+    """One attribute, None where the kernel did not send it."""
+    if payload is None or len(payload) < struct.calcsize(layout):
+        return None
+    value = struct.unpack_from(layout, payload)[0]
+    return bool(value) if boolean else value
+
+
+def port_payload(fields: Mapping[str, Any], prefix: str = "") -> dict[int, bytes]:
+    """The attributes of the port settings in ``fields``."""
+    found: dict[int, bytes] = {}
+    for name, (number, layout) in PORT_FIELDS.items():
+        value = fields.get(f"{prefix}bridge_port.{name}")
+        if value is not None:
+            found[number] = struct.pack(layout, int(value))
+    return found
+
+
+def end_changes(
+    netns: str, name: str, fields: Mapping[str, Any], prefix: str = "", current: str | None = None
+) -> Iterable[Step]:
+    """The steps that set these fields of one end in place. ``current`` is the name that it has now."""
+    if prefix + "name" in fields and current:
+        # First, so that all other steps find it by the name it should have.
+        yield Step(Phase.LINK, SetLink(netns, current, LinkSettings(name=name)))
+    chosen = {plain: fields[prefix + plain] for plain in ("mtu", "mac", "master") if prefix + plain in fields}
+    if prefix + "link_group" in fields:
+        chosen["group"] = fields[prefix + "link_group"]
+    if chosen:
+        yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(**chosen)))
+    port = port_payload(fields, prefix)
+    if port:
+        yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(port=port)))
+    if prefix + "up" in fields:
+        yield Step(Phase.UP, SetLink(netns, name, LinkSettings(up=fields[prefix + "up"])))
+
+
+def end_default(field: str, prefix: str = "") -> Any:
+    """The kernel's default of one end's field on a link that netd made; None: it stays."""
+    plain = field.removeprefix(prefix)
+    if plain.startswith("bridge_port."):
+        return PORT_DEFAULTS.get(plain.removeprefix("bridge_port."))
+    return {"master": "", "up": True, "mtu": 1500}.get(plain)
+
+

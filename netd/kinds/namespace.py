@@ -1,0 +1,100 @@
+"""Named network namespaces: ``[namespace.NAME]``, ip-netns(8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.dirty import Topic
+from netd.model.key import HOST, Key
+from netd.model.operations import AttachNamespace, CreateNamespace, DeleteNamespace, DetachNamespace, WriteSysctl
+
+from .kind import Kind, Place, Table
+
+DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
+
+
+def namespace_source(text: str) -> str:
+    """Where another's namespace is found: an absolute path, or "pid:N"."""
+    if re.fullmatch(r"pid:[1-9][0-9]{0,9}", text):
+        return text
+    if text.startswith("/") and "\0" not in text:
+        return text
+    raise ValueError(f"'{text}' is neither an absolute path nor \"pid:N\"")
+
+
+class NamespaceTable(Table):
+    """A namespace, with everything in it: what can stand at the top level can stand here."""
+
+    ipv6: bool | None = Field(None, description="false turns IPv6 off before any link is made")
+    attach: Annotated[str, AfterValidator(namespace_source)] | None = Field(
+        None, description='name for a namespace that someone else makes: its path, or "pid:N"'
+    )
+
+
+class NamespaceKind(Kind):
+    """namespace/N."""
+
+    name = "namespace"
+    table = NamespaceTable
+    toml = "namespace"
+
+    def declare(self, table: NamespaceTable, place: Place) -> Iterable[Desired]:
+        fields: dict[str, Any] = {}
+        if table.ipv6 is not None:
+            fields["ipv6"] = table.ipv6
+        if table.attach is not None:
+            fields["attached"] = True
+        yield Desired(
+            key=Key(HOST, "namespace", place.name),
+            fields=fields,
+            origins=(place.origin,),
+            data={"attach": table.attach or ""},
+            source=table.attach or "",
+        )
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        cookie = view.cookie(key.name)
+        if cookie is None:
+            return None
+        fields: dict[str, Any] = {"ipv6": view.sysctl(key.name, DISABLE_IPV6) == "0"}
+        conflict = ""
+        if data["attach"]:
+            fields["attached"] = view.attached(key.name)
+            if fields["attached"] is None:
+                conflict = "another namespace of this name"
+        return Observed(fields=fields, identity={"cookie": cookie}, conflict=conflict)
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        return (Topic("namespace", key.name), Topic("sysctl", key.name, DISABLE_IPV6))
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        made = CreateNamespace(desired.key.name, desired.fields.get("ipv6", True))
+        return [Step(Phase.NAMESPACE, made)]
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        steps = []
+        if "ipv6" in fields:
+            value = "0" if fields["ipv6"] else "1"
+            steps.append(Step(Phase.SYSCTL, WriteSysctl(key.name, DISABLE_IPV6, value)))
+        if fields.get("attached") is True:
+            steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name, data["attach"])))
+        elif fields.get("attached") is False:
+            steps.append(Step(Phase.NAMESPACE, DetachNamespace(key.name, int(observed.identity["cookie"]))))
+        return steps
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return [Step(Phase.NAMESPACE, DeleteNamespace(key.name, int(observed.identity["cookie"])))]
+
+    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+        return {"ipv6": True}.get(field)

@@ -1,0 +1,266 @@
+"""Address translation: ``[[nat.masquerade]]``, ``[[nat.snat]]``, ``[[nat.dnat]]``, all in netd's own nft table."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.dirty import Topic
+from netd.model.key import Key, LinkName
+from netd.model.operations import RunNft
+
+from . import translation
+from .kind import Kind, Place, Table
+from .values import Name, Network, canonical_address, unicast_address
+
+
+def port_range(value: int | str) -> str:
+    """A port or a range of ports: "80", "8000-8010"."""
+    first, dash, last = str(value).partition("-")
+    numbers = [text.strip() for text in ((first, last) if dash else (first,))]
+    if not all(text.isascii() and text.isdigit() and 0 < int(text) < 65536 for text in numbers):
+        raise ValueError(f"'{value}' is not a port (1 to 65535) or a range such as '8000-8010'")
+    ends = [int(text) for text in numbers]
+    if ends[0] > ends[-1]:
+        raise ValueError(f"'{value}' ends before it begins: did you mean '{ends[1]}-{ends[0]}'?")
+    return str(ends[0]) if ends[0] == ends[-1] else f"{ends[0]}-{ends[1]}"
+
+
+def local_address(text: str) -> str:
+    """An address that packets from outside can be sent to."""
+    address = unicast_address(text)
+    parsed = ipaddress.ip_address(address)
+    if parsed.is_unspecified:
+        raise ValueError(f"'{text}' is no one's address")
+    if parsed.is_loopback:
+        raise ValueError(f"'{text}' is a loopback address: the kernel does not translate what goes there")
+    return address
+
+
+def target(text: str) -> str:
+    """Where to: "192.168.1.204:80", "[fd00::2]:80", or an address alone; canonical."""
+    address, port = split_target(text)
+    try:
+        address = local_address(canonical_address(address))
+        port = port_range(port) if port else ""
+    except ValueError as error:
+        raise ValueError(f"'{text}' is not an address, with or without a port (192.168.1.2:80): {error}") from None
+    if not port:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def split_target(text: str) -> tuple[str, str]:
+    """(address, port), the port "" where there is none."""
+    if text.startswith("["):
+        address, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")) or rest == ":":
+            raise ValueError(f"'{text}' is not an address with a port, such as [fd00::2]:80")
+        return address, rest[1:]
+    if text.count(":") == 1:
+        address, _, port = text.partition(":")
+        if not port:
+            raise ValueError(f"'{text}' has no port behind its colon")
+        return address, port
+    return text, ""
+
+
+def span(port: str) -> tuple[int, int]:
+    """First and last port."""
+    first, _, last = port.partition("-")
+    return int(first), int(last or first)
+
+
+PortRange = Annotated[int | str, AfterValidator(port_range)]
+LocalAddress = Annotated[str, AfterValidator(local_address)]
+Target = Annotated[str, AfterValidator(target)]
+
+
+class Masquerade(Table):
+    """Packets leave with the address of the link that they leave by."""
+
+    source: Network | None = Field(None, description="where they come from")
+    out: Name | None = Field(None, description="the link that they leave by")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Masquerade:
+        if self.source is None and self.out is None:
+            raise ValueError("neither source nor out: write at least one, or everything would be masqueraded")
+        return self
+
+
+class Snat(Table):
+    """Packets leave with an address that is given."""
+
+    source: Network | None = Field(None, description="where they come from")
+    out: Name | None = Field(None, description="the link that they leave by")
+    to: LocalAddress = Field(description="the address that they leave with")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Snat:
+        if self.source is None and self.out is None:
+            raise ValueError("neither source nor out: write at least one, or everything would be translated")
+        if len(translation.families((self.source or "", self.to))) > 1:
+            raise ValueError(f"to: {self.to} and source {self.source} are not of the same address family")
+        return self
+
+
+class Dnat(Table):
+    """Packets to a port of this machine go to another."""
+
+    protocol: Literal["tcp", "udp"] = Field("tcp", description="tcp or udp")
+    port: PortRange = Field(description="a port, or a range such as '8000-8010'")
+    to: Target = Field(description="address and port; without a port it stays; a range is as long as port")
+    in_: Name | None = Field(None, alias="in", description="only what comes by this link")
+    destination: LocalAddress | None = Field(
+        None, description="only what goes to this address; else to every address of this machine, loopback excluded"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Dnat:
+        address, to_port = split_target(self.to)
+        first, last = span(str(self.port))
+        if to_port and span(to_port)[1] - span(to_port)[0] != last - first:
+            raise ValueError(f"to: port range {to_port} is not as long as port {self.port}")
+        if len(translation.families((address, self.destination or ""))) > 1:
+            raise ValueError(f"destination: {self.destination} and {address} are not of the same address family")
+        return self
+
+
+class NatTable(Table):
+    """[nat]: entries match in the order of their file (snat before masquerade), files in the order of their names."""
+
+    masquerade: list[Masquerade] = Field(default=[], description="[[nat.masquerade]]")
+    snat: list[Snat] = Field(default=[], description="[[nat.snat]]")
+    dnat: list[Dnat] = Field(default=[], description="[[nat.dnat]]")
+
+
+class NatKind(Kind):
+    """nat/masquerade/…, nat/snat/…, nat/dnat/…"""
+
+    name = "nat"
+    table = NatTable
+    toml = "nat"
+    form = "single"
+    together = True
+    always_own = True
+
+    def declare(self, table: NatTable, place: Place) -> Iterable[Desired]:
+        after = ""
+        for number, entry in _entries(table):
+            one = _object(place, number, entry | {"after": after})
+            after = one.key.name
+            yield one
+
+    def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
+        groups: dict[tuple[str, ...], list[Desired]] = {}
+        for one in desired:
+            if one.data["type"] == "dnat":
+                family = one.key.name.split("/")[1]
+                groups.setdefault((one.key.netns, family, one.data["protocol"]), []).append(one)
+        for group in groups.values():
+            yield from _overlaps(group)
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        if not view.exists(key.netns):
+            return None
+        firewall = view.firewall(key.netns)
+        found = firewall.own.get(key.name)
+        if found is None:
+            return None
+        after = firewall.own.get(data.get("after", ""))
+        if firewall.disorder:
+            rules = firewall.disorder
+        elif not data or found.digest != translation.digest(data):
+            rules = found.digest if " " in found.digest else f"other rules ({found.digest})"
+        elif after is not None and after.place > found.place:
+            rules = f"stands before {data['after']}"
+        else:
+            rules = _words(data)
+        return Observed({"rules": rules}, {"cookie": view.cookie(key.netns)}, marked=True)
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        return (Topic("nft", key.netns),)
+
+    def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
+        ordered = sorted(desired, key=lambda one: one.order)
+        text = translation.transaction([(one.key.name, one.data) for one in ordered])
+        return [Step(Phase.FIREWALL, RunNft(netns, text))]
+
+
+def _entries(table: NatTable) -> Iterable[tuple[int, dict[str, Any]]]:
+    """What the kernel meets first comes first; of snat and masquerade, the one that says more."""
+    for number, dnat in enumerate(table.dnat):
+        yield number, _dnat_entry(dnat)
+    for number, snat in enumerate(table.snat):
+        yield number, {"type": "snat", "source": snat.source or "", "out": snat.out or "", "to": snat.to}
+    for number, each in enumerate(table.masquerade):
+        yield number, {"type": "masquerade", "source": each.source or "", "out": each.out or ""}
+
+
+def _dnat_entry(table: Dnat) -> dict[str, Any]:
+    address, to_port = split_target(table.to)
+    return {
+        "type": "dnat",
+        "protocol": table.protocol,
+        "port": table.port,
+        "address": address,
+        "to_port": to_port,
+        "in": table.in_ or "",
+        "destination": table.destination or "",
+    }
+
+
+def _object(place: Place, number: int, entry: dict[str, Any]) -> Desired:
+    kind = entry["type"]
+    origin = place.at(kind, number)
+    key, link = _name(entry), "in" if kind == "dnat" else "out"
+    mentions = ((LinkName(place.netns, entry[link]), place.at(kind, number, link)),) if entry[link] else ()
+    return Desired(
+        key=Key(place.netns, "nat", key),
+        fields={"rules": _words(entry)},
+        origins=(origin,),
+        data=entry,
+        mentions=mentions,
+    )
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    """The object's name: what it matches; what is not given is ``*``."""
+    if entry["type"] == "dnat":
+        (family,) = translation.families([entry["address"]])
+        port, destination, link = entry["port"], entry["destination"] or "*", entry["in"] or "*"
+        return f"dnat/{family}/{entry['protocol']}/{port},{destination},{link}"
+    family = next(iter(translation.families([entry["source"] or entry.get("to", "")])), "inet")
+    return f"{entry['type']}/{family}/{entry['source'] or '*'},{entry['out'] or '*'}"
+
+
+def _words(entry: Mapping[str, Any]) -> str:
+    """What the rules do, for people; equal only where the entries are."""
+    if entry["type"] == "masquerade":
+        return "masquerade"
+    if entry["type"] == "snat":
+        return f"to {entry['to']}"
+    address, port = entry["address"], entry["to_port"]
+    return f"to [{address}]:{port}" if port and ":" in address else f"to {address}{port and ':' + port}"
+
+
+def _overlaps(group: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
+    """Pairs whose ports overlap where the earlier takes what the later asks for; an earlier exception is none."""
+    ordered = sorted(group, key=lambda one: span(one.data["port"]))
+    for number, lower in enumerate(ordered):
+        for upper in ordered[number + 1 :]:
+            if span(upper.data["port"])[0] > span(lower.data["port"])[1]:
+                break
+            earlier, later = sorted((lower, upper), key=lambda one: one.order)
+            if all(earlier.data[field] in ("", later.data[field]) for field in ("in", "destination")):
+                ports = f"port {later.data['port']} overlaps {earlier.data['port']}"
+                yield later, earlier, f"{ports}, which goes to {earlier.data['address']} already"

@@ -1,0 +1,78 @@
+"""Static neighbours: ``[[neighbor]]``, ip-neighbour(8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.dirty import Topic
+from netd.model.key import Key, LinkName
+from netd.model.marks import PROTOCOL
+from netd.model.operations import DeleteNeighbor, PutNeighbor
+
+from .kind import Kind, Place, Table
+from .values import Mac, Name, UnicastAddress
+
+
+class NeighborTable(Table):
+    """One permanent neighbour entry."""
+
+    address: UnicastAddress = Field(description="IPv4 or IPv6 address")
+    mac: Mac = Field(description="its MAC address")
+    dev: Name = Field(description="link")
+
+
+class NeighborKind(Kind):
+    """neighbor/DEV/ADDRESS."""
+
+    name = "neighbor"
+    table = NeighborTable
+    toml = "neighbor"
+    form = "array"
+
+    def declare(self, table: NeighborTable, place: Place) -> Iterable[Desired]:
+        yield Desired(
+            key=Key(place.netns, "neighbor", f"{table.dev}/{table.address}"),
+            fields={"mac": table.mac},
+            origins=(place.origin,),
+            needs=(LinkName(place.netns, table.dev),),
+        )
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        dev, _, address = key.name.partition("/")
+        link = view.link(key.netns, dev)
+        neighbor = view.neighbor(key.netns, link.index, address) if link else None
+        if link is None or neighbor is None:
+            return None
+        return Observed(
+            fields={"mac": neighbor.mac},
+            identity={"cookie": view.cookie(key.netns), "index": link.index},
+            marked=neighbor.protocol == PROTOCOL,
+        )
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        dev = key.name.partition("/")[0]
+        return (Topic("link", key.netns, dev), Topic("neighbors", key.netns, dev))
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        dev, _, address = desired.key.name.partition("/")
+        put = PutNeighbor(desired.key.netns, dev, address, desired.fields["mac"], PROTOCOL)
+        return [Step(Phase.NEIGHBOR, put)]
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        dev, _, address = key.name.partition("/")
+        protocol = PROTOCOL if observed.marked else 0
+        return [Step(Phase.NEIGHBOR, PutNeighbor(key.netns, dev, address, fields["mac"], protocol))]
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        dev, _, address = key.name.partition("/")
+        return [Step(Phase.NEIGHBOR, DeleteNeighbor(key.netns, dev, address))]

@@ -1,0 +1,231 @@
+"""Routes: ``[[route]]``, and ``gateway`` of a link. A route's identity is table + to + metric, ip-route(8)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, Origin, View
+from netd.model.dirty import Topic
+from netd.model.key import Key, LinkName
+from netd.model.marks import PROTOCOL
+from netd.model.operations import CreateRoute, DeleteRoute, Hop, RestoreRoute
+from netd.model.state import Nexthop, Route
+
+from .kind import Kind, Place, Table
+from .values import TABLE_NAMES, TABLES, Destination, Metric, Name, RoutingTable, UnicastAddress, family_of
+
+PROTOCOL_KERNEL = 2
+PROTOCOL_RA = 9
+#: The kernel's metric of an IPv6 route that names none (IP6_RT_PRIO_USER).
+IPV6_METRIC = 1024
+DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+class NexthopTable(Table):
+    """One hop of a multipath route."""
+
+    via: UnicastAddress | None = Field(None, description="gateway of this hop")
+    dev: Name | None = Field(None, description="link of this hop")
+    weight: Annotated[int, Field(ge=1, le=256)] = Field(1, description="share of the traffic")
+
+
+class RouteTable(Table):
+    """One route, ip-route(8)."""
+
+    to: Destination = Field(description='network, or "default"')
+    via: UnicastAddress | None = Field(None, description="gateway")
+    dev: Name | None = Field(None, description="link")
+    src: UnicastAddress | None = Field(None, description="preferred source address")
+    metric: Metric | None = Field(None, description="the lowest wins")
+    table: RoutingTable = Field(254, description="number, or main, default, local")
+    type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = Field("unicast", description="what it does")
+    onlink: bool = Field(False, description="the gateway is on the link although no address says so")
+    mtu: Annotated[int, Field(ge=68, le=65535)] | None = Field(None, description="path MTU in bytes")
+    nexthops: list[NexthopTable] | None = Field(None, min_length=1, description="hops of a multipath route")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RouteTable:
+        if self.type != "unicast" and (self.via or self.dev or self.nexthops):
+            raise ValueError(f"type: a {self.type} route has no via, dev or nexthops")
+        if self.type == "unicast" and not (self.via or self.dev or self.nexthops):
+            raise ValueError("to: a route needs via, dev or nexthops")
+        if self.nexthops and (self.via or self.dev):
+            raise ValueError("nexthops: write via and dev in each of them, not beside them")
+        if self.onlink and not (self.via and self.dev):
+            raise ValueError("onlink: needs via and dev")
+        for hop in self.nexthops or ():
+            if not (hop.via or hop.dev):
+                raise ValueError("nexthops: each needs via or dev")
+        family = self.family
+        for name, address in self._addresses():
+            if family_of(address) != family:
+                raise ValueError(f"{name}: '{address}' is IPv{family_of(address)}, the route is IPv{family}")
+        return self
+
+    @property
+    def family(self) -> int:
+        """4 or 6: the destination's, else that of via or src, else 4."""
+        if self.to != "default":
+            return family_of(self.to)
+        return next((family_of(address) for _, address in self._addresses()), 4)
+
+    def _addresses(self) -> Iterable[tuple[str, str]]:
+        if self.via:
+            yield "via", self.via
+        for hop in self.nexthops or ():
+            if hop.via:
+                yield "nexthops", hop.via
+        if self.src:
+            yield "src", self.src
+
+
+def route_key(netns: str, table: int, to: str, metric: int) -> Key:
+    """route/TABLE/TO/METRIC."""
+    return Key(netns, "route", f"{TABLE_NAMES.get(table, str(table))}/{to}/{metric}")
+
+
+def parse_route_key(key: Key) -> tuple[int, str, int]:
+    """(table, to, metric) of a route's key."""
+    table, _, rest = key.name.partition("/")
+    to, _, metric = rest.rpartition("/")
+    return (TABLES[table] if table in TABLES else int(table)), to, int(metric)
+
+
+def gateway_object(link: LinkName, via: str, metric: int | None, origin: Origin) -> Desired:
+    """The default route of a link."""
+    table = RouteTable(to="default", via=via, dev=link.name, metric=metric)
+    return route_object(table, link.netns, origin)
+
+
+def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
+    """The object that one table declares."""
+    family = table.family
+    metric = table.metric if table.metric is not None else (0 if family == 4 else IPV6_METRIC)
+    if family == 6 and metric == 0:
+        metric = IPV6_METRIC
+    to = DEFAULT[family] if table.to == "default" else table.to
+    hops = [[hop.via or "", hop.dev or "", hop.weight] for hop in table.nexthops or ()]
+    if table.type == "unicast" and not hops:
+        hops = [[table.via or "", table.dev or "", 1]]
+    fields: dict[str, Any] = {"type": table.type, "hops": tuple(map(tuple, hops)), "duplicates": 0}
+    if table.src:
+        fields["src"] = table.src
+    if table.mtu is not None:
+        fields["mtu"] = table.mtu
+    if table.onlink:
+        fields["onlink"] = True
+    devs = [LinkName(netns, str(dev)) for _, dev, _ in hops if dev]
+    return Desired(
+        key=route_key(netns, int(table.table), to, metric),
+        fields=fields,
+        origins=(origin,),
+        data={"type": table.type, "hops": hops, "src": table.src or "", "mtu": table.mtu or 0, "onlink": table.onlink},
+        needs=tuple(dict.fromkeys(devs)),
+    )
+
+
+class RouteKind(Kind):
+    """route/TABLE/TO/METRIC."""
+
+    name = "route"
+    table = RouteTable
+    toml = "route"
+    form = "array"
+    has_mark = True
+
+    def declare(self, table: RouteTable, place: Place) -> Iterable[Desired]:
+        yield route_object(table, place.netns, place.origin)
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        routes = [route for route in view.routes(key.netns, *parse_route_key(key)) if route.protocol != PROTOCOL_RA]
+        if not routes:
+            return None
+        kernels = next((route for route in routes if route.protocol == PROTOCOL_KERNEL), None)
+        if kernels is not None:
+            return Observed(fields={}, conflict="a route of the kernel's own", extra=())
+        # Several of one identity: the first wins the look-up, so ours must be alone.
+        route = routes[0]
+        wanted = tuple((str(via), str(dev), int(weight)) for via, dev, weight in data["hops"])
+        return Observed(
+            fields={
+                "type": route.type,
+                "hops": self._hops(route, wanted, key.netns, view),
+                "duplicates": len(routes) - 1,
+                "src": route.src,
+                "mtu": route.mtu,
+                "onlink": any(hop.onlink for hop in route.nexthops),
+            },
+            identity={"cookie": view.cookie(key.netns)},
+            marked=route.protocol == PROTOCOL,
+            foreign=tuple(other.raw.hex() for other in routes if other.protocol != PROTOCOL),
+            extra=tuple(routes),
+        )
+
+    def _hops(
+        self, route: Route, wanted: Sequence[tuple[str, str, int]], netns: str, view: View
+    ) -> tuple[tuple[str, str, int], ...]:
+        """The hops as they would be written, in the order of ``wanted`` as far as they are equal."""
+        if route.type != "unicast":
+            return ()
+        hops = [self._hop(hop, netns, view) for hop in route.nexthops]
+        found: list[tuple[str, str, int]] = []
+        for want in wanted:
+            # What is not written (a hop's dev) is the kernel's to choose.
+            match = next((h for h in hops if h == want or (not want[1] and (h[0], h[2]) == (want[0], want[2]))), None)
+            if match is not None:
+                hops.remove(match)
+                found.append(want)
+        return tuple(found + hops)
+
+    def _hop(self, hop: Nexthop, netns: str, view: View) -> tuple[str, str, int]:
+        link = view.link_at(netns, hop.index) if hop.index else None
+        return (hop.via, link.name if link else "", hop.weight)
+
+    def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
+        for route in view.all_routes(netns):
+            if route.protocol == PROTOCOL:
+                yield route_key(netns, route.table, route.to, route.metric), {"hops": []}
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        devs = [Topic("link", key.netns, dev) for _, dev, _ in data["hops"] if dev]
+        return (Topic("routes", key.netns), *devs)
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        return [Step(Phase.ROUTE, self._operation(desired.key, desired.data))]
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        steps = [Step(Phase.ROUTE, DeleteRoute(key.netns, route)) for route in observed.extra]
+        return [*steps, Step(Phase.ROUTE, self._operation(key, data))]
+
+    def _operation(self, key: Key, data: Mapping[str, Any]) -> CreateRoute:
+        table, to, metric = parse_route_key(key)
+        return CreateRoute(
+            key.netns,
+            family=socket.AF_INET6 if family_of(to) == 6 else socket.AF_INET,
+            table=table,
+            to=to,
+            metric=metric,
+            type=data["type"],
+            src=data["src"],
+            mtu=data["mtu"],
+            hops=tuple(Hop(via, dev, weight, data["onlink"]) for via, dev, weight in data["hops"]),
+        )
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return [Step(Phase.ROUTE, DeleteRoute(key.netns, r)) for r in observed.extra if r.protocol == PROTOCOL]
+
+    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+        return [Step(Phase.ROUTE, RestoreRoute(key.netns, bytes.fromhex(raw))) for raw in foreign]
+
+    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+        return {"src": "", "mtu": 0, "onlink": False}.get(field)

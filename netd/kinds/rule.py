@@ -1,0 +1,172 @@
+"""Policy rules: ``[[rule]]``, ip-rule(8)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.dirty import Topic
+from netd.model.key import Key, LinkName
+from netd.model.marks import PROTOCOL
+from netd.model.operations import CreateRule, DeleteRule, RestoreRule
+from netd.model.state import Rule
+
+from .kind import Kind, Place, Table
+from .values import Name, Network, RoutingTable, family_of
+
+FAMILIES = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
+FAMILY_NAMES = {"ipv4": "ip", "ipv6": "ip6", "inet": "ip", "inet6": "ip6", "ip": "ip", "ip6": "ip6"}
+
+
+def canonical_fwmark(value: int | str) -> tuple[int, int]:
+    """(mark, mask) of 0x10, 16 or "0x10/0xff"."""
+    text = str(value)
+    mark, slash, mask = text.partition("/")
+    try:
+        numbers = int(mark, 0), (int(mask, 0) if slash else 0xFFFFFFFF)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a mark, such as 0x10 or \"0x10/0xff\"") from None
+    if not all(0 <= number < 2**32 for number in numbers):
+        raise ValueError(f"'{text}' does not fit into 32 bits")
+    return numbers
+
+
+class RuleTable(Table):
+    """One policy rule."""
+
+    priority: Annotated[int, Field(ge=1, le=2**32 - 1)] = Field(description="the lowest is looked at first")
+    source: Network | None = Field(None, alias="from", description="source network")
+    to: Network | None = Field(None, description="destination network")
+    iif: Name | None = Field(None, description="incoming link")
+    oif: Name | None = Field(None, description="outgoing link")
+    fwmark: int | str | None = Field(None, description='mark, or "mark/mask"')
+    table: RoutingTable = Field(254, description="table to look up")
+    family: Literal["ip", "ip6", "ipv4", "ipv6", "inet", "inet6"] | None = Field(None, description="ipv4 or ipv6")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RuleTable:
+        if self.fwmark is not None:
+            canonical_fwmark(self.fwmark)
+        addresses = [address for address in (self.source, self.to) if address]
+        families = {family_of(address) for address in addresses}
+        if self.family is not None:
+            families.add(4 if FAMILY_NAMES[self.family] == "ip" else 6)
+        if len(families) > 1:
+            raise ValueError("family: the rule's addresses and its family are not all IPv4 or all IPv6")
+        return self
+
+    @property
+    def family_name(self) -> str:
+        """"ip" or "ip6": as written, else of its addresses, else IPv4."""
+        if self.family is not None:
+            return FAMILY_NAMES[self.family]
+        address = self.source or self.to
+        return "ip6" if address and family_of(address) == 6 else "ip"
+
+
+class RuleKind(Kind):
+    """rule/FAMILY/PRIORITY."""
+
+    name = "rule"
+    table = RuleTable
+    toml = "rule"
+    form = "array"
+    has_mark = True
+
+    def declare(self, table: RuleTable, place: Place) -> Iterable[Desired]:
+        mark, mask = canonical_fwmark(table.fwmark) if table.fwmark is not None else (0, 0)
+        fields = {
+            "from": table.source or "",
+            "to": table.to or "",
+            "iif": table.iif or "",
+            "oif": table.oif or "",
+            "fwmark": mark,
+            "fwmask": mask,
+            "table": table.table,
+            "action": 1,
+        }
+        named = [(LinkName(place.netns, dev), place.at(end)) for end, dev in (("iif", table.iif), ("oif", table.oif)) if dev]
+        yield Desired(
+            key=Key(place.netns, "rule", f"{table.family_name}/{table.priority}"),
+            fields=fields,
+            origins=(place.origin,),
+            data=dict(fields),
+            mentions=tuple(named),
+        )
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        family, _, priority = key.name.partition("/")
+        rules = view.rules(key.netns, FAMILIES[family], int(priority))
+        if not rules:
+            return None
+        equal = next((rule for rule in rules if self._fields(rule) == dict(data) and not rule.other), None)
+        chosen = equal or next((rule for rule in rules if rule.protocol == PROTOCOL), rules[0])
+        conflict = ""
+        if equal is None and chosen.protocol != PROTOCOL:
+            conflict = "another rule of this priority"
+        return Observed(
+            fields=self._fields(chosen),
+            identity={"cookie": view.cookie(key.netns)},
+            marked=chosen.protocol == PROTOCOL,
+            conflict=conflict,
+            extra=chosen,
+        )
+
+    def _fields(self, rule: Rule) -> dict[str, Any]:
+        return {
+            "from": rule.source,
+            "to": rule.to,
+            "iif": rule.iif,
+            "oif": rule.oif,
+            "fwmark": rule.fwmark,
+            "fwmask": rule.fwmask,
+            "table": rule.table,
+            "action": rule.action,
+        }
+
+    def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
+        names = {number: name for name, number in FAMILIES.items()}
+        for rule in view.all_rules(netns):
+            if rule.protocol == PROTOCOL and rule.family in names:
+                yield Key(netns, "rule", f"{names[rule.family]}/{rule.priority}"), self._fields(rule)
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        return (Topic("rules", key.netns),)
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        return [Step(Phase.RULE, self._operation(desired.key, desired.data))]
+
+    def _operation(self, key: Key, data: Mapping[str, Any]) -> CreateRule:
+        family, _, priority = key.name.partition("/")
+        rule = Rule(
+            family=FAMILIES[family],
+            priority=int(priority),
+            table=data["table"],
+            source=data["from"],
+            to=data["to"],
+            iif=data["iif"],
+            oif=data["oif"],
+            fwmark=data["fwmark"],
+            fwmask=data["fwmask"],
+            protocol=PROTOCOL,
+        )
+        return CreateRule(key.netns, rule)
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        return [Step(Phase.RULE, DeleteRule(key.netns, observed.extra)), Step(Phase.RULE, self._operation(key, data))]
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return [Step(Phase.RULE, DeleteRule(key.netns, observed.extra))]
+
+    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+        return [Step(Phase.RULE, RestoreRule(key.netns, bytes.fromhex(raw))) for raw in foreign]

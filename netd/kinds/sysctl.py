@@ -1,0 +1,162 @@
+"""Kernel parameters: ``[sysctl]``, sysctl.d(5). Only ``net.*``, which is what a namespace has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ConfigDict, model_validator
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.dirty import Topic
+from netd.model.key import Key, LinkName
+from netd.model.names import link_name
+from netd.model.operations import WriteSysctl
+
+from .kind import Kind, Place, Table
+
+#: Keys below these have an interface's name (or "all", "default") before their last part.
+PER_LINK = frozenset({("net", "ipv4", "conf"), ("net", "ipv6", "conf"), ("net", "ipv4", "neigh"), ("net", "ipv6", "neigh"), ("net", "mpls", "conf")})
+#: Two names of one thing in the kernel: (alias, name).
+ALIASES = {"net/ipv4/conf/all/forwarding": "net/ipv4/ip_forward"}
+
+
+def flatten(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], Any]]:
+    """The leaves of nested tables: what TOML makes of bare dotted keys."""
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from flatten(below, (*path, name))
+    else:
+        yield path, value
+
+
+def proc_path(toml_path: Sequence[str]) -> str:
+    """The path below /proc/sys of a key as written; ValueError where it is none.
+
+    A key with a slash is as in sysctl.d: slashes separate, dots are part of a name. Else dots separate, except in an
+    interface's name, which is what stands between a known beginning and the last part.
+    """
+    text = ".".join(toml_path)
+    parts = tuple(text.split("/")) if "/" in text else tuple(text.split("."))
+    if "/" in text and "." in parts[0]:
+        # sysctl(8) prints net.ipv4.conf.eth0/5.forwarding: there the two have changed places.
+        parts = tuple(part.replace("/", ".") for part in text.split("."))
+    if len(parts) < 3 or parts[0] != "net" or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"'{text}' is not a network parameter, such as net.ipv4.ip_forward")
+    if parts[:3] in PER_LINK:
+        if len(parts) < 5:
+            raise ValueError(f"'{text}' names no parameter: {'.'.join(parts[:3])}.INTERFACE.PARAMETER")
+        link_name(".".join(parts[3:-1]))
+        parts = (*parts[:3], ".".join(parts[3:-1]), parts[-1])
+    if any("\0" in part or "\n" in part for part in parts):
+        raise ValueError("a parameter has no control characters")
+    path = "/".join(parts)
+    return ALIASES.get(path, path)
+
+
+def sysctl_name(path: str) -> str:
+    """The name as sysctl(8) prints it: dots and slashes changed places."""
+    return path.translate({ord("/"): ".", ord("."): "/"})
+
+
+def sysctl_path(name: str) -> str:
+    """The path below /proc/sys of a name as sysctl(8) prints it."""
+    return name.translate({ord("/"): ".", ord("."): "/"})
+
+
+def link_of(path: str) -> str:
+    """The interface that a path is about, "" where it is about none."""
+    parts = path.split("/")
+    return parts[3] if tuple(parts[:3]) in PER_LINK and parts[3] not in ("all", "default") else ""
+
+
+def canonical_value(value: Any) -> str:
+    """The value as it reads back: words joined by one space."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if not isinstance(value, int | str):
+        raise ValueError("must be an integer, a boolean or a string")
+    text = " ".join(str(value).split())
+    if not text or "\0" in text:
+        raise ValueError("must not be empty")
+    return text
+
+
+class SysctlTable(Table):
+    """Keys are parameters; bare dotted keys arrive as nested tables."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    @model_validator(mode="after")
+    def _known(self) -> SysctlTable:
+        for path, value in flatten(self.model_extra or {}):
+            try:
+                proc_path(path)
+                canonical_value(value)
+            except ValueError as error:
+                raise ValueError(f"{'.'.join(path)}: {error}") from None
+        return self
+
+
+class SysctlKind(Kind):
+    """sysctl/KEY."""
+
+    name = "sysctl"
+    table = SysctlTable
+    toml = "sysctl"
+    form = "single"
+    setting = True
+
+    def declare(self, table: SysctlTable, place: Place) -> Iterable[Desired]:
+        for toml_path, value in flatten(table.model_extra or {}):
+            path = proc_path(toml_path)
+            dev = link_of(path)
+            yield Desired(
+                key=Key(place.netns, "sysctl", sysctl_name(path)),
+                fields={"value": canonical_value(value)},
+                origins=(place.at(*toml_path),),
+                needs=(LinkName(place.netns, dev),) if dev else (),
+            )
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        path = sysctl_path(key.name)
+        value = view.sysctl(key.netns, path)
+        if value is None:
+            return None
+        dev = link_of(path)
+        link = view.link(key.netns, dev) if dev else None
+        return Observed(
+            fields={"value": value},
+            identity={"cookie": view.cookie(key.netns), "index": link.index if link else 0},
+        )
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        path = sysctl_path(key.name)
+        dev = link_of(path)
+        links = (Topic("link", key.netns, dev),) if dev else ()
+        return (Topic("sysctl", key.netns, path), *links)
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        return self._write(desired.key, desired.fields["value"])
+
+    def _write(self, key: Key, value: str) -> Sequence[Step]:
+        path = sysctl_path(key.name)
+        phase = Phase.LINK_SYSCTL if link_of(path) else Phase.SYSCTL
+        return [Step(phase, WriteSysctl(key.netns, path, value))]
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        return self._write(key, fields["value"])
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return ()
+
+    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+        """What a link is born with is what "default" says."""
+        parts = sysctl_path(key.name).split("/")
+        return view.sysctl(key.netns, "/".join([*parts[:3], "default", *parts[4:]])) if link_of("/".join(parts)) else None

@@ -1,0 +1,126 @@
+"""The types of values in tables: checked, and brought into one canonical form."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from netd.model.names import link_name, namespace_name
+
+MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
+#: Names that iproute2 knows without a file (/etc/iproute2/rt_tables).
+TABLES = {"default": 253, "main": 254, "local": 255}
+TABLE_NAMES = {number: name for name, number in TABLES.items()}
+
+
+def family_of(text: str) -> int:
+    """4 or 6 for an address or network."""
+    return 6 if ":" in text else 4
+
+
+def canonical_address(text: str) -> str:
+    """An IPv4 or IPv6 address, without prefix or zone."""
+    if "%" in text:
+        raise ValueError(f"'{text}' has a zone: write the address alone and the link in its own key")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"'{text}' is not an IPv4 or IPv6 address") from None
+
+
+def canonical_interface(text: str) -> str:
+    """An address with its prefix length ("192.168.1.1/24")."""
+    if "/" not in text:
+        canonical_address(text)
+        width = 32 if family_of(text) == 4 else 128
+        raise ValueError(f"'{text}' has no prefix length: write '{text}/24' (or '/{width}' for a single address)")
+    try:
+        if "%" in text:
+            raise ValueError
+        address = ipaddress.ip_interface(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is not an address with a prefix length, such as 192.168.1.1/24") from None
+    if address.ip.is_multicast or (address.ip.is_unspecified):
+        raise ValueError(f"'{text}' cannot be the address of a link")
+    return str(address)
+
+
+def canonical_network(text: str) -> str:
+    """A network ("10.0.0.0/24"); an address alone is itself with a full prefix."""
+    try:
+        if "%" in text:
+            raise ValueError
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a network, such as 10.0.0.0/24") from None
+    if interface.ip != interface.network.network_address:
+        raise ValueError(f"'{text}' has bits set behind its prefix: did you mean '{interface.network}'?")
+    return str(interface.network)
+
+
+def canonical_destination(text: str) -> str:
+    """A network, or "default"."""
+    return text if text == "default" else canonical_network(text)
+
+
+def canonical_mac(text: str) -> str:
+    """A MAC address, lower case with colons."""
+    if not MAC.fullmatch(text):
+        raise ValueError(f"'{text}' is not a MAC address, such as 02:00:00:00:00:01")
+    return text.lower().replace("-", ":")
+
+
+def canonical_link_mac(text: str) -> str:
+    """A MAC that a link can have: unicast, not zero."""
+    mac = canonical_mac(text)
+    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+        raise ValueError(f"'{text}' cannot be the MAC of a link: it must be unicast (an even first byte) and not zero")
+    return mac
+
+
+def unicast_address(text: str) -> str:
+    """An address that is not a multicast group."""
+    address = canonical_address(text)
+    if ipaddress.ip_address(address).is_multicast:
+        raise ValueError(f"'{text}' is a multicast group, a unicast address is needed here")
+    return address
+
+
+def multicast_address(text: str) -> str:
+    """A multicast group."""
+    address = canonical_address(text)
+    if not ipaddress.ip_address(address).is_multicast:
+        raise ValueError(f"'{text}' is not a multicast group (224.0.0.0/4 or ff00::/8)")
+    return address
+
+
+def table_number(value: int | str) -> int:
+    """A routing table by number or by a name that iproute2 always knows."""
+    if isinstance(value, int):
+        return value
+    if value in TABLES:
+        return TABLES[value]
+    if value.isdigit() and 0 < int(value) < 2**32:
+        return int(value)
+    raise ValueError(f"'{value}' is not a routing table: write a number, or one of {', '.join(TABLES)}")
+
+
+IpAddress = Annotated[str, AfterValidator(canonical_address)]
+UnicastAddress = Annotated[str, AfterValidator(unicast_address)]
+MulticastAddress = Annotated[str, AfterValidator(multicast_address)]
+Cidr = Annotated[str, AfterValidator(canonical_interface)]
+Network = Annotated[str, AfterValidator(canonical_network)]
+Destination = Annotated[str, AfterValidator(canonical_destination)]
+Mac = Annotated[str, AfterValidator(canonical_mac)]
+LinkMac = Annotated[str, AfterValidator(canonical_link_mac)]
+Name = Annotated[str, AfterValidator(link_name)]
+NamespaceName = Annotated[str, AfterValidator(namespace_name)]
+Mtu = Annotated[int, Field(ge=68, le=65535)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Metric = Annotated[int, Field(ge=0, le=2**32 - 1)]
+RoutingTable = Annotated[
+    Annotated[int, Field(ge=1, le=2**32 - 1)] | str, AfterValidator(table_number)
+]

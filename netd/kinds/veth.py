@@ -1,0 +1,172 @@
+"""Veth pairs: ``[veth.NAME]``, veth(4). A pair is one object, written at one end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.dirty import Topic
+from netd.model.key import HOST, Key, LinkName
+from netd.model.marks import GROUP
+from netd.model.operations import CreateLink, DeleteLink, LinkSettings
+from netd.model.state import Link
+
+from .kind import Kind, Place
+from .link import (
+    EndTable,
+    end_changes,
+    end_default,
+    end_fields,
+    end_objects,
+    end_wants,
+    link_claims,
+    reachable_fields,
+    read_end,
+)
+from .macs import remembered_mac
+from .single import find_link
+from .values import Name, NamespaceName
+
+PEER = "peer."
+
+
+class PeerTable(EndTable):
+    """The other end of the pair."""
+
+    name: Name = Field(description="its name")
+    namespace: NamespaceName | None = Field(None, description="its namespace; left out: the host")
+
+
+class VethTable(EndTable):
+    """One end of a pair, and the other as ``peer``."""
+
+    peer: PeerTable = Field(description="the other end")
+
+
+def peer_of(data: Mapping[str, Any]) -> LinkName:
+    """The other end, as the object's data names it."""
+    netns, name = data["peer"]
+    return LinkName(netns, name)
+
+
+class VethKind(Kind):
+    """veth/N, named after the end where it is written."""
+
+    name = "veth"
+    table = VethTable
+    toml = "veth"
+    has_mark = True
+    makes_links = True
+
+    def declare(self, table: VethTable, place: Place) -> Iterable[Desired]:
+        end = LinkName(place.netns, place.name)
+        peer = LinkName(table.peer.namespace or HOST, table.peer.name)
+        yield Desired(
+            key=Key(place.netns, "veth", place.name),
+            fields=end_fields(table, made=True) | end_fields(table.peer, made=True, prefix=PEER),
+            origins=(place.origin,),
+            data={"peer": list(peer)},
+            makes=(end, peer),
+            wants=end_wants(table, end.netns) + end_wants(table.peer, peer.netns),
+            claims=link_claims(end, peer),
+            namespaces=(peer.netns,) if peer.netns not in (HOST, end.netns) else (),
+        )
+        yield from end_objects(table, place, end)
+        yield from end_objects(table.peer, place, peer, "peer")
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        other = peer_of(data)
+        peer_key = Key(other.netns, key.kind, other.name)
+        end = find_link(key, view, identity)
+        peer_identity = {"cookie": identity.get("peer_cookie"), "index": identity.get("peer_index", 0)} if identity else {}
+        peer = find_link(peer_key, view, peer_identity)
+        if end is None and peer is None:
+            return None
+        victims = [(netns, link.index) for netns, link in ((key.netns, end), (other.netns, peer)) if link is not None]
+        ours = [link.group == GROUP for link in (end, peer) if link is not None]
+        conflict = self._conflict(key, other, end, peer, view)
+        found = {
+            "cookie": view.cookie(key.netns),
+            "index": end.index if end else 0,
+            "peer_cookie": view.cookie(other.netns),
+            "peer_index": peer.index if peer else 0,
+        }
+        fields: dict[str, Any] = {}
+        if not conflict and end is not None and peer is not None:
+            fields = read_end(end, key.netns, view) | read_end(peer, other.netns, view, PEER)
+        return Observed(fields=fields, identity=found, marked=all(ours), conflict=conflict, extra=victims)
+
+    def _conflict(self, key: Key, other: LinkName, end: Link | None, peer: Link | None, view: View) -> str:
+        """What is wrong with the pair, "" when the two ends belong together."""
+        for link, name in ((end, LinkName(key.netns, key.name)), (peer, other)):
+            if link is not None and link.kind != "veth":
+                return f"{name} is a {link.kind or 'physical'} link"
+        if end is None:
+            return f"{other} is one end of another pair"
+        if peer is None:
+            return f"{key.name} is one end of another pair: its other end is not {other}"
+        if end.link != peer.index or peer.link != end.index:
+            return f"{key.name} and {other} are not two ends of one pair"
+        if not view.is_peer_namespace(key.netns, end.link_netnsid, other.netns):
+            return f"{key.name}: its other end is in another namespace"
+        return ""
+
+    def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
+        for link in view.links(netns):
+            if link.kind == self.name and link.group == GROUP:
+                # The other end is wherever it is: it goes with this one.
+                yield Key(netns, self.name, link.name), {"peer": [netns, link.name]}
+
+    def own(self, desired: Desired) -> Mapping[str, Any]:
+        peer = peer_of(desired.data)
+        return {"link_group": GROUP, "name": desired.key.name, "peer.link_group": GROUP, "peer.name": peer.name}
+
+    def remember(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: remembered_mac(desired.fields.get(name), memory.get(name)) for name in ("mac", "peer.mac")}
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        return (Topic("link", key.netns, key.name), Topic("link", *peer_of(data)))
+
+    def without(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
+        fields = reachable_fields(desired.fields, missing, desired.key.netns)
+        return reachable_fields(fields, missing, peer_of(desired.data).netns, PEER)
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        key, fields, peer = desired.key, desired.fields, peer_of(desired.data)
+
+        def settings(prefix: str) -> LinkSettings:
+            mac = fields.get(prefix + "mac") or memory.get(prefix + "mac")
+            return LinkSettings(mtu=fields.get(prefix + "mtu"), mac=mac, group=GROUP)
+
+        made = CreateLink(
+            key.netns, key.name, "veth", settings(""),
+            peer_name=peer.name, peer_netns=peer.netns, peer=settings(PEER),
+        )  # fmt: skip
+        late = {name: value for name, value in fields.items() if not name.endswith(("mac", "mtu"))}
+        return [
+            Step(Phase.LINK, made),
+            *end_changes(key.netns, key.name, late),
+            *end_changes(peer.netns, peer.name, late, PEER),
+        ]
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        peer = peer_of(data)
+        return [
+            *end_changes(key.netns, key.name, fields, "", observed.fields.get("name")),
+            *end_changes(peer.netns, peer.name, fields, PEER, observed.fields.get(PEER + "name")),
+        ]
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return [Step(Phase.LINK, DeleteLink(netns, index)) for netns, index in observed.extra]
+
+    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+        return end_default(field, PEER if field.startswith(PEER) else "")

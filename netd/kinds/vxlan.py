@@ -1,0 +1,189 @@
+"""VXLAN tunnels: ``[vxlan.NAME]``, RFC 7348, ip-link(8) "vxlan"."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, model_validator
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, View
+from netd.model.key import Key, LinkName
+from netd.model.operations import CreateLink, LinkSettings
+from netd.model.state import attributes
+
+from .fdb import FLOOD, fdb_object
+from .kind import Place, Table
+from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_wants, link_claims, unpack
+from .single import SingleKind
+from .values import Mac, MulticastAddress, Name, Port, UnicastAddress, family_of
+
+VNI, GROUP, LINK, LOCAL, TTL, TOS, LEARNING, AGEING, LIMIT, PORT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
+GROUP6, LOCAL6, UDP_CSUM = 16, 17, 18
+#: Numbers: key: (IFLA_VXLAN_*, struct format, the kernel's default), include/uapi/linux/if_link.h.
+NUMBERS: Mapping[str, tuple[int, str, Any]] = {
+    "vni": (VNI, "=I", None),
+    "port": (PORT, "!H", 4789),
+    "ttl": (TTL, "=B", 0),
+    "tos": (TOS, "=B", 0),
+    "learning": (LEARNING, "=B", True),
+    "ageing": (AGEING, "=I", 300),
+    "limit": (LIMIT, "=I", 0),
+    "udp_csum": (UDP_CSUM, "=B", True),
+}
+FLAGS = frozenset({"learning", "udp_csum"})
+OPTIONS = (*NUMBERS, "local", "remote", "group")
+
+Vni = Annotated[int, Field(ge=1, le=16777215)]
+
+
+class FdbTable(Table):
+    """A static entry of the tunnel's forwarding database."""
+
+    mac: Mac = Field(description="MAC address behind the remote; all zero: where to flood")
+    dst: UnicastAddress = Field(description="address of the remote")
+    port: Port | None = Field(None, description="UDP port; the vxlan's own by default")
+    vni: Vni | None = Field(None, description="VNI; the vxlan's own by default")
+
+
+def distinct(remotes: str | list[str]) -> str | list[str]:
+    """Each remote once."""
+    if isinstance(remotes, list):
+        if len(set(remotes)) != len(remotes):
+            raise ValueError("an address stands twice in the list")
+        if len({family_of(remote) for remote in remotes}) > 1:
+            raise ValueError("all remotes must be of one family")
+    return remotes
+
+
+class VxlanTable(EndTable):
+    """A VXLAN tunnel."""
+
+    vni: Vni = Field(description="VXLAN network identifier")
+    port: Port = Field(4789, description="UDP port")
+    dev: Name | None = Field(None, description="link that carries the tunnel")
+    local: UnicastAddress | None = Field(None, description="source address")
+    remote: Annotated[UnicastAddress | list[UnicastAddress], AfterValidator(distinct)] | None = Field(
+        None, description="the other side, or a list: flooding goes to each"
+    )
+    group: MulticastAddress | None = Field(None, description="multicast group instead of a remote; needs dev")
+    ttl: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="0: inherit")
+    tos: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="1: inherit")
+    learning: bool | None = Field(None, description="learn where addresses are from what arrives")
+    ageing: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(None, description="seconds")
+    limit: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(None, description="most FDB entries, 0: no limit")
+    udp_csum: bool | None = Field(None, description="UDP checksums over IPv4")
+    fdb: list[FdbTable] = Field(default=[], description="static entries")
+
+    @model_validator(mode="after")
+    def _one_family(self) -> VxlanTable:
+        if self.remote is not None and self.group is not None:
+            raise ValueError("group: remote and group exclude each other: a tunnel floods to addresses or to a group")
+        if self.group is not None and self.dev is None:
+            raise ValueError("group: a multicast group needs dev, the link to join it on")
+        remotes = [self.remote] if isinstance(self.remote, str) else self.remote or []
+        named = [("local", self.local), ("group", self.group)]
+        named += [("remote", remote) for remote in remotes] + [("fdb", entry.dst) for entry in self.fdb]
+        family = next((family_of(address) for _, address in named if address), 4)
+        for name, address in named:
+            if address and family_of(address) != family:
+                raise ValueError(f"{name}: '{address}' is IPv{family_of(address)}, the tunnel is IPv{family}")
+        entries = [(entry.mac, entry.dst) for entry in self.fdb]
+        entries += [(FLOOD, remote) for remote in remotes]
+        if len(set(entries)) != len(entries):
+            raise ValueError("fdb: an entry of the same mac and dst stands twice (each remote is one of mac zero)")
+        return self
+
+
+def payload(fields: Mapping[str, Any]) -> dict[int, bytes]:
+    """IFLA_INFO_DATA of the options in ``fields``."""
+    found: dict[int, bytes] = {}
+    for name, (number, layout, _) in NUMBERS.items():
+        if fields.get(name) is not None:
+            found[number] = struct.pack(layout, int(fields[name]))
+    for name, four, six in (("local", LOCAL, LOCAL6), ("remote", GROUP, GROUP6), ("group", GROUP, GROUP6)):
+        if fields.get(name):
+            address = ipaddress.ip_address(fields[name])
+            found[four if address.version == 4 else six] = address.packed
+    return found
+
+
+def address_of(raw: Mapping[int, bytes], four: int, six: int) -> str:
+    """The address in one of two attributes, "" for none."""
+    value = raw.get(four) or raw.get(six)
+    if not value or len(value) not in (4, 16) or not any(value):
+        return ""
+    return str(ipaddress.ip_address(value))
+
+
+class VxlanKind(SingleKind):
+    """vxlan/N."""
+
+    name = "vxlan"
+    table = VxlanTable
+    toml = "vxlan"
+    immutable = frozenset({"vni", "port", "dev", "group", "limit", "udp_csum"})
+
+    def declare(self, table: VxlanTable, place: Place) -> Iterable[Desired]:
+        link = LinkName(place.netns, place.name)
+        fields = end_fields(table, made=True)
+        fields.update({name: value for name in NUMBERS if (value := getattr(table, name)) is not None})
+        for name in ("dev", "local", "group"):
+            if getattr(table, name) is not None:
+                fields[name] = getattr(table, name)
+        if isinstance(table.remote, str):
+            fields["remote"] = table.remote
+        yield Desired(
+            key=Key(place.netns, "vxlan", place.name),
+            fields=fields,
+            origins=(place.origin,),
+            makes=(link,),
+            needs=(LinkName(place.netns, table.dev),) if table.dev else (),
+            wants=end_wants(table, place.netns),
+            claims=(*link_claims(link), f"vni:{place.netns}:{table.vni}:{table.port}"),
+        )
+        yield from end_objects(table, place, link)
+        remotes = [table.remote] if isinstance(table.remote, str) else table.remote or []
+        for remote in remotes:
+            yield fdb_object(link, FLOOD, remote, place.at("remote"))
+        for number, entry in enumerate(table.fdb):
+            port = entry.port if entry.port not in (None, table.port) else 0
+            vni = entry.vni if entry.vni not in (None, table.vni) else 0
+            yield fdb_object(link, entry.mac, entry.dst, place.at("fdb", number), port or 0, vni or 0)
+
+    def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
+        raw = attributes(info)
+        found: dict[str, Any] = {
+            name: unpack(raw.get(number), layout, name in FLAGS) for name, (number, layout, _) in NUMBERS.items()
+        }
+        (lower,) = struct.unpack_from("=I", raw.get(LINK, bytes(4)).ljust(4, b"\0")) or (0,)
+        carrier = view.link_at(netns, lower or link_index) if lower or link_index else None
+        flood = address_of(raw, GROUP, GROUP6)
+        multicast = bool(flood) and ipaddress.ip_address(flood).is_multicast
+        found["dev"] = carrier.name if carrier else ""
+        found["local"] = address_of(raw, LOCAL, LOCAL6)
+        found["remote"] = "" if multicast else flood
+        found["group"] = flood if multicast else ""
+        return found
+
+    def options_payload(self, fields: Mapping[str, Any]) -> dict[int, bytes]:
+        return payload(fields)
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        key, fields = desired.key, desired.fields
+        settings = LinkSettings(
+            mtu=fields.get("mtu"), mac=fields.get("mac") or memory.get("mac"), group=self.mark, info=payload(fields)
+        )
+        made = CreateLink(key.netns, key.name, "vxlan", settings, dev=fields.get("dev", ""))
+        late = {name: value for name, value in fields.items() if name in ("up", "master") or "bridge_port." in name}
+        return [Step(Phase.LINK, made), *end_changes(key.netns, key.name, late)]
+
+    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+        if field == "mtu":
+            return None
+        if field in NUMBERS:
+            return NUMBERS[field][2]
+        return {"remote": "", "group": "", "local": "", "dev": ""}.get(field, end_default(field))
