@@ -1,0 +1,1 @@
+"""Compares, plans, executes, verifies. Knows no kind by name."""

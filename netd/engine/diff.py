@@ -1,0 +1,228 @@
+"""Compares one object: what the files want, what the kernel has, what the ledger remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netd.kinds import registry
+from netd.kinds.kind import Kind
+from netd.model.change import Change, FieldDiff
+from netd.model.desired import Desired, Observed, View
+from netd.model.key import HOST, Key, LinkName
+from netd.model.status import State
+
+from .ledger import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a comparison: a state, and the change that is called for, if any."""
+
+    state: State
+    reason: str = ""
+    change: Change | None = None
+    observed: Observed | None = None
+
+
+def same_identity(record: Record, observed: Observed) -> bool:
+    """Whether what stands there is what netd made."""
+    return bool(record.identity) and all(observed.identity.get(name) == value for name, value in record.identity.items())
+
+
+def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:
+    """Whether netd made it: by the ledger and its identity, or (the ledger gone) by the mark alone."""
+    if kind.always_own:
+        return True
+    if kind.has_mark and observed.marked:
+        return True
+    return record is not None and record.state == "made" and same_identity(record, observed) and not kind.has_mark
+
+
+class Comparison:
+    """Compares objects of one look at the kernel.
+
+    ``blocked`` tells why a link cannot be had although its declaration says it will be ("" it can);
+    ``coming`` are the links and namespaces that this round is about to make. ``withdraw``: what is no longer written
+    goes back to what was found, else it stays for now.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        records: Callable[[Key], Record | None],
+        blocked: Callable[[LinkName | str], str],
+        *,
+        withdraw: bool,
+    ) -> None:
+        self._view = view
+        self._records = records
+        self._blocked = blocked
+        self._withdraw = withdraw
+        self.coming: set[LinkName | str] = set()
+
+    def available(self, link: LinkName) -> bool:
+        """Whether the link is there, or will be in a moment."""
+        if self._blocked(link):
+            return False
+        return link in self.coming or self._view.link(*link) is not None
+
+    def namespace_there(self, netns: str) -> bool:
+        """Whether the namespace is there, or will be in a moment."""
+        if netns == HOST:
+            return True
+        if self._blocked(netns):
+            return False
+        return netns in self.coming or self._view.exists(netns)
+
+    def _missing(self, desired: Desired) -> str:
+        """What a desired object waits for, "" for nothing."""
+        for netns in (desired.key.netns, *desired.namespaces):
+            if not self.namespace_there(netns):
+                return f"waits for namespace {netns}{self._why(netns)}"
+        for link in desired.needs:
+            if not self.available(link):
+                return f"waits for {link}{self._why(link)}"
+        return ""
+
+    def _why(self, what: LinkName | str) -> str:
+        reason = self._blocked(what)
+        return f" ({reason})" if reason else ""
+
+    def judge(self, desired: Desired) -> Verdict:
+        """Compares one declared object."""
+        key, kind = desired.key, registry()[desired.key.kind]
+        record = self._records(key)
+        identity = record.identity if record else {}
+        observed = kind.observe(key, desired.data, self._view, identity)
+        if observed is not None and observed.conflict:
+            return self._judge_conflict(desired, record, observed, kind)
+        missing = self._missing(desired)
+        absent = {link for link in desired.wants if not self.available(link)}
+        wanted = kind.without(desired, absent)
+        unplugged = ", ".join(f"{link}{self._why(link)}" for link in desired.wants if link in absent)
+        waiting = f"waits for {unplugged}" if unplugged else ""
+        if observed is None:
+            if missing or kind.foreign or desired.source:
+                return Verdict(State.PENDING, missing or f"waits for {self._foreign_thing(desired)}")
+            fields = {name: FieldDiff(value, None) for name, value in wanted.items()}
+            self._announce(desired)
+            change = Change(key, "create", fields, desired.file, replace(desired, fields=wanted), None)
+            return Verdict(State.PENDING if waiting else State.OK, waiting, change)
+        verdict = self._judge_fields(desired, record, observed, kind, wanted)
+        if verdict.change is not None and missing and self._blocked_need(desired):
+            return Verdict(State.PENDING, missing, observed=observed)
+        if verdict.state is State.OK and waiting:
+            return Verdict(State.PENDING, waiting, verdict.change, observed)
+        return verdict
+
+    def _foreign_thing(self, desired: Desired) -> str:
+        if desired.source:
+            return desired.source
+        if not self.namespace_there(desired.key.netns):
+            return f"namespace {desired.key.netns}"
+        return str(LinkName(desired.key.netns, desired.key.name))
+
+    def _blocked_need(self, desired: Desired) -> bool:
+        return any(self._blocked(link) for link in desired.needs)
+
+    def _announce(self, desired: Desired) -> None:
+        self.coming.update(desired.makes)
+        if desired.key.kind == "namespace":
+            self.coming.add(desired.key.name)
+
+    def _judge_conflict(self, desired: Desired, record: Record | None, observed: Observed, kind: Kind) -> Verdict:
+        """Something wrong stands in its place: netd's own may be put back, a foreign one is reported."""
+        mine = observed.marked or (record is not None and record.state == "made")
+        missing = self._missing(desired)
+        if not mine:
+            advice = "netd does not touch it: rename or remove one of the two"
+            return Verdict(State.CONFLICT, f"{observed.conflict} is already there; {advice}", observed=observed)
+        if missing:
+            return Verdict(State.PENDING, missing, observed=observed)
+        absent = {link for link in desired.wants if not self.available(link)}
+        reduced = replace(desired, fields=kind.without(desired, absent))
+        fields = {"stands there": FieldDiff(desired.key.kind, observed.conflict)}
+        self._announce(desired)
+        return Verdict(State.OK, "", Change(desired.key, "recreate", fields, desired.file, reduced, observed), observed)
+
+    def _judge_fields(
+        self, desired: Desired, record: Record | None, observed: Observed, kind: Kind, wanted: Mapping[str, Any]
+    ) -> Verdict:
+        mine = ours(record, observed, kind)
+        full = dict(wanted)
+        if mine:
+            full |= kind.own(desired)
+        found = {name: FieldDiff(value, observed.fields.get(name)) for name, value in full.items()}
+        differing = {name: diff for name, diff in found.items() if diff.want != diff.have}
+        if self._withdraw:
+            differing |= withdrawn(desired.key, desired.data, record, observed, kind, set(desired.fields), self._view)
+        if not differing:
+            return Verdict(State.OK, observed=observed)
+        fixed = kind.immutable & set(differing)
+        if not fixed:
+            change = Change(desired.key, "update", differing, desired.file, desired, observed)
+            return Verdict(State.OK, "", change, observed)
+        if mine or (record is not None and record.state == "made"):
+            self._announce(desired)
+            reduced = replace(desired, fields=wanted)
+            change = Change(desired.key, "recreate", differing, desired.file, reduced, observed)
+            return Verdict(State.OK, "", change, observed)
+        told = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
+        reason = f"the {desired.key.kind} that is already there cannot be changed so: {told}; netd did not make it"
+        return Verdict(State.CONFLICT, reason, observed=observed)
+
+
+def withdrawn(
+    key: Key, data: Mapping[str, Any], record: Record | None, observed: Observed, kind: Kind, kept: Set[str], view: View
+) -> dict[str, FieldDiff]:
+    """Fields that netd wrote and nobody declares any more, still as written: back to what was found."""
+    back: dict[str, FieldDiff] = {}
+    for name, (wrote, found) in (record.fields if record else {}).items():
+        if name in kept or observed.fields.get(name) != as_compared(wrote):
+            continue
+        value = as_compared(found) if found is not None else kind.default(key, data, name, view)
+        if value is not None and value != observed.fields.get(name):
+            back[name] = FieldDiff(value, observed.fields.get(name))
+    return back
+
+
+def as_compared(value: Any) -> Any:
+    """A value from the ledger in the form of fields: JSON has no tuples."""
+    return tuple(as_compared(one) for one in value) if isinstance(value, list) else value
+
+
+def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = False) -> Change | None:
+    """What becomes of an object that only the ledger knows; None: nothing is left to do, it is forgotten.
+
+    ``force``: it is deleted although netd did not make it (``netd down --adopted``).
+    """
+    kind = registry().get(key.kind)
+    if kind is None:
+        return None
+    observed = kind.observe(key, record.data, view, record.identity)
+    if observed is None:
+        return None
+    if force or (kind.always_own and observed.marked) or (record.made and deletable(record, observed, kind)):
+        fields = {name: FieldDiff(None, value) for name, (value, _) in record.fields.items()}
+        return Change(key, "delete", fields, first(record.files), None, observed)
+    if record.made:
+        return None
+    if not record.identity or same_identity(record, observed):
+        back = withdrawn(key, record.data, record, observed, kind, frozenset(), view)
+        if back:
+            return Change(key, "update", back, first(record.files), None, observed)
+    return None
+
+
+def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
+    """Made: the same identity, and the mark where there can be one. Only intended: the mark alone tells whose it is."""
+    if record.state == "intent":
+        return observed.marked
+    return same_identity(record, observed) and (observed.marked or not kind.has_mark)
+
+
+def first(files: tuple[str, ...]) -> str:
+    """The file that kept the object."""
+    return files[0] if files else ""

@@ -1,0 +1,481 @@
+"""The round: compare, plan, execute, read again, until nothing is left to do.
+
+First build, change of the files, drift, restart and ``netd apply`` are the same round with another scope; ``netd diff``
+is the round that stops before it executes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netd.errors import Changed, KernelError
+from netd.kernel.kernel import Kernel
+from netd.kinds import registry
+from netd.model.change import Change
+from netd.model.desired import Desired, Observed
+from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.key import Key, LinkName
+from netd.model.status import State, Status
+
+from .diff import Comparison, Verdict, as_compared, judge_undeclared, ours
+from .execute import Execution
+from .index import Index
+from .ledger import Ledger, Record
+from .mirror import Mirror
+from .pacing import Pacing
+from .plan import Planner
+
+#: Looks at one object in one round before it counts as diverged or failed.
+ATTEMPTS = 4
+BLOCKING = frozenset({State.FAILED, State.CONFLICT})
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One change that was carried out, or refused (``error``). ``seconds`` is the round's time until then."""
+
+    change: Change
+    round: int
+    seconds: float
+    drift: bool
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Scope:
+    """What a command works on. ``files`` None is everything, else the objects of these files only."""
+
+    files: frozenset[str] | None = None
+    prune: bool = True
+
+    def covers(self, files: Iterable[str]) -> bool:
+        """Whether one of these files is meant; a folder stands for the files in it."""
+        chosen = self.files
+        return chosen is None or any(file in chosen or os.path.dirname(file) in chosen for file in files)
+
+
+@dataclass(slots=True)
+class Row:
+    """The state of one object between rounds."""
+
+    state: State
+    reason: str = ""
+    repairs: int = 0
+    last_repair: float | None = None
+    diverged: tuple[Any, ...] | None = None
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one round keeps in mind."""
+
+    attempts: dict[Key, int] = field(default_factory=dict)
+    done: dict[Key, Change] = field(default_factory=dict)
+    counted: set[Key] = field(default_factory=set)
+
+
+class Engine:
+    """Keeps the kernel as the files want it. ``on_done`` and ``on_state`` are told what happens."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        ledger: Ledger,
+        *,
+        watch: bool = False,
+        on_done: Callable[[Done], None] = lambda done: None,
+        on_state: Callable[[Status, State | None], None] = lambda status, before: None,
+    ) -> None:
+        self.kernel = kernel
+        self.ledger = ledger
+        self.mirror = Mirror(kernel, watch=watch)
+        self.pacing = Pacing()
+        self.rounds = 0
+        self.rows: dict[Key, Row] = {}
+        self._watch = watch
+        self.on_done = on_done
+        self.on_state = on_state
+        self._sources: dict[str, str] = {}
+        self.index = Index({}, ledger)
+        self.rivals: frozenset[Key] = frozenset()
+        self.orphans: Mapping[Key, Mapping[str, Any]] = {}
+        self._forced: set[Key] = set()
+
+    # configuration ---------------------------------------------------------------------------------------------
+
+    def take(self, desired: Mapping[Key, Desired]) -> set[Key]:
+        """A new configuration; returns the objects that are new, changed, or no longer declared."""
+        before = self.index.desired
+        changed = {key for key, one in desired.items() if before.get(key) != one}
+        changed |= {key for key in before if key not in desired}
+        self._attach(desired)
+        self.index = Index(desired, self.ledger)
+        self.rivals = self._rivals()
+        for key in changed:
+            self.pacing.forget(key)
+            row = self.rows.get(key)
+            if row is not None:
+                row.diverged = None
+        for key in [key for key in self.rows if key not in desired]:
+            del self.rows[key]
+        return changed | set(self.index.undeclared)
+
+    def _attach(self, desired: Mapping[Key, Desired]) -> None:
+        sources = {one.key.name: one.source for one in desired.values() if one.source}
+        for key in self.ledger:
+            record = self.ledger.get(key)
+            if key not in desired and record is not None and record.data.get("attach"):
+                sources.setdefault(key.name, record.data["attach"])
+        for name in self._sources.keys() - sources.keys():
+            self.kernel.attach(name, "")
+        for name, source in sources.items():
+            self.kernel.attach(name, source)
+        self._sources = sources
+
+    def _rivals(self) -> frozenset[Key]:
+        """Undeclared objects that have what a declared one needs: they make room at once."""
+        claimed = {claim for one in self.index.desired.values() for claim in one.claims}
+        records = ((key, self.ledger.get(key)) for key in self.index.undeclared)
+        return frozenset(key for key, record in records if record is not None and claimed & set(record.claims))
+
+    # looking ---------------------------------------------------------------------------------------------------
+
+    def _blocked(self, what: LinkName | str, verdicts: Mapping[Key, Verdict]) -> str:
+        """Why a declared link or namespace cannot be relied on, "" where it can. ``verdicts``: of this look."""
+        provider = self.index.providers.get(what) if isinstance(what, LinkName) else Key("", "namespace", what)
+        if provider is None:
+            return ""
+        known = verdicts.get(provider) or self.rows.get(provider)
+        return f"{provider}: {known.state.value}" if known is not None and known.state in BLOCKING else ""
+
+    def _ordered(self, keys: Iterable[Key]) -> list[Key]:
+        """Namespaces, then links from the ground up, then what hangs on them; undeclared objects first of all."""
+        levels = self.index.levels
+        return sorted(keys, key=lambda key: (key.kind != "namespace", key not in levels, levels.get(key, 0), key.netns, key))
+
+    def _in_scope(self, key: Key, scope: Scope) -> bool:
+        one = self.index.desired.get(key)
+        if one is None:
+            record = self.ledger.get(key)
+            if record is None or not (scope.prune or key in self.rivals):
+                return False
+            return scope.covers(record.files)
+        return scope.covers(origin.file for origin in one.origins)
+
+    def _judge(self, keys: Iterable[Key], scope: Scope) -> dict[Key, Verdict]:
+        """Compares these objects; the state of a provider is known before that of what hangs on it."""
+        verdicts: dict[Key, Verdict] = {}
+
+        def blocked(what: LinkName | str) -> str:
+            return self._blocked(what, verdicts)
+
+        comparison = Comparison(self.mirror, self.ledger.get, blocked, withdraw=scope.prune)
+        with self.mirror.looking():
+            for key in self._ordered(keys):
+                one = self.index.desired.get(key)
+                if one is None:
+                    record = self.ledger.get(key)
+                    change = None
+                    if record is not None:
+                        change = judge_undeclared(key, record, self.mirror, force=key in self._forced)
+                    verdicts[key] = Verdict(State.OK, change=change)
+                    continue
+                verdicts[key] = comparison.judge(one)
+        return verdicts
+
+    def compare(self, scope: Scope) -> tuple[list[Change], list[Status]]:
+        """What differs, and what is pending; writes nothing anywhere."""
+        keys = {key for key in (*self.index.desired, *self.index.undeclared) if self._in_scope(key, scope)}
+        verdicts = self._judge(keys, scope)
+        for key, verdict in verdicts.items():
+            if key in self.index.desired:
+                self.rows[key] = Row(verdict.state, verdict.reason)
+        changes = [verdict.change for verdict in verdicts.values() if verdict.change is not None]
+        return changes, [row for row in self.statuses(scope)]
+
+    # doing -----------------------------------------------------------------------------------------------------
+
+    def converge(
+        self, keys: Collection[Key] | None = None, scope: Scope | None = None, *, drift: bool = False
+    ) -> Iterator[None]:
+        """Makes these objects (None: all) as declared; yields between portions of work."""
+        scope = scope or Scope()
+        self.rounds += 1
+        started = time.monotonic()
+        memo = _Round()
+        todo = set(self.index.desired) | self.index.undeclared if keys is None else set(keys)
+        while todo:
+            now = time.monotonic()
+            todo = {key for key in todo if self._in_scope(key, scope) and self.pacing.may(key, now)}
+            verdicts = self._judge(todo, scope)
+            changes = [change for key, verdict in verdicts.items() if (change := self._called_for(key, verdict, memo))]
+            self._settle(verdicts, {change.key for change in changes})
+            if not changes:
+                break
+            self._remember(changes)
+            execution = Execution(self.mirror, self._hangs_on, self._made_namespace)
+            with self.mirror.looking():
+                planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
+                stages = planner.plan(changes)
+                yield from execution.run(stages)
+                topics = execution.read_again()
+            todo = self._account(changes, execution, memo, started, drift)
+            todo |= self.index.concerned(topics) | self._heard()
+        self.ledger.flush()
+
+    def _heard(self) -> set[Key]:
+        """Our own writes come back as events: taken in before the next look, so that each thing is read once."""
+        if not self._watch:
+            return set()
+        return self.hear(self.kernel.drain())
+
+    def hear(self, events: Iterable[Dirty]) -> set[Key]:
+        """Events name what is no longer known; returns the objects to compare again."""
+        topics = set()
+        with self.mirror.looking():
+            for dirty in events:
+                topics |= self.mirror.forget(dirty)
+        found = self.index.concerned(topics)
+        now = time.monotonic()
+        for key in found:
+            self.pacing.event(key, now)
+        return found
+
+    def look_again(self) -> set[Key]:
+        """Forgets all that was read: the full pass."""
+        return self.hear([EVERYTHING])
+
+    def _called_for(self, key: Key, verdict: Verdict, memo: _Round) -> Change | None:
+        """The change, unless it was tried often enough in this round."""
+        change = verdict.change
+        if change is None:
+            return None
+        row = self.rows.get(key)
+        have = tuple(sorted((name, repr(diff.have)) for name, diff in change.fields.items()))
+        if row is not None and row.diverged is not None:
+            if row.diverged == have:
+                return None
+            row.diverged = None
+        tries = memo.attempts.get(key, 0)
+        if tries >= ATTEMPTS:
+            if row is not None:
+                row.diverged = have
+            return None
+        return change
+
+    def _settle(self, verdicts: Mapping[Key, Verdict], changing: set[Key]) -> None:
+        """Keeps the states of what needs no change now."""
+        for key, verdict in verdicts.items():
+            if key in changing:
+                continue
+            one = self.index.desired.get(key)
+            if one is None:
+                if verdict.change is None:
+                    self.ledger.forget(key)
+                continue
+            row = self.rows.setdefault(key, Row(State.PENDING))
+            if row.diverged is not None and verdict.change is not None:
+                self._state(key, State.DIVERGED, diverged_text(verdict.change))
+                continue
+            state = verdict.state
+            if state is State.OK and self.pacing.contended(key, time.monotonic()):
+                state = State.CONTENDED
+            self._state(key, state, verdict.reason if state is not State.CONTENDED else self._contended_text(key))
+            if verdict.observed is not None and not verdict.observed.conflict:
+                self._own(one, verdict.observed)
+
+    def _contended_text(self, key: Key) -> str:
+        culprit = self.kernel.culprit(key.netns) if registry()[key.kind].together else ""
+        return "someone keeps changing it" + (f": last {culprit}" if culprit else "")
+
+    def _own(self, one: Desired, observed: Observed) -> None:
+        """What is as declared is netd's own, or adopted."""
+        kind, record = registry()[one.key.kind], self.ledger.get(one.key)
+        files = tuple(dict.fromkeys(origin.file for origin in one.origins))
+        mine = ours(record, observed, kind) or (record is not None and record.state == "intent" and not kind.foreign)
+        if record is None:
+            fresh = Record("made" if mine else "adopted")
+        elif mine or (record.made and not record.identity):
+            fresh = replace(record, state="made")
+        elif record.made:
+            # Somebody made it again, and right: it is theirs.
+            fresh = Record("adopted", memory=record.memory)
+        else:
+            fresh = record
+        fields = {name: value for name, value in fresh.fields.items() if name in one.fields}
+        fresh = replace(
+            fresh, identity=dict(observed.identity), data=dict(one.data), files=files, claims=one.claims, fields=fields
+        )
+        self.ledger.put(one.key, fresh)
+
+    def _remember(self, changes: Iterable[Change]) -> None:
+        """Before anything is written: what is about to be made, and what was found."""
+        for change in changes:
+            one = self.index.desired.get(change.key)
+            if one is None:
+                continue
+            kind = registry()[change.key.kind]
+            record = self.ledger.get(change.key)
+            making = change.action in ("create", "recreate")
+            base = record or Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
+            if making and kind.setting:
+                base = replace(base, state="adopted", fields={name: [value, None] for name, value in one.fields.items()})
+            elif making:
+                memory = {**base.memory, **kind.remember(one, base.memory)}
+                wrote = change.desired.fields if change.desired is not None else one.fields
+                fields = {name: [value, None] for name, value in wrote.items()}
+                base = replace(base, state="intent", memory=memory, fields=fields)
+            else:
+                mine = change.observed is not None and ours(record, change.observed, kind)
+                fields = dict(base.fields)
+                for name, diff in change.fields.items():
+                    found = fields[name][1] if name in fields else (None if mine else diff.have)
+                    fields[name] = [diff.want, found]
+                base = replace(base, fields=fields)
+            if change.observed is not None and change.observed.foreign:
+                base = replace(base, foreign=tuple(dict.fromkeys((*base.foreign, *change.observed.foreign))))
+            files = tuple(dict.fromkeys(origin.file for origin in one.origins))
+            self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
+        self.ledger.flush()
+
+    def _made_namespace(self, key: Key) -> None:
+        """A namespace carries no mark: its cookie is written down the moment it is there."""
+        cookie = self.mirror.cookie(key.name)
+        if cookie is not None:
+            self.ledger.update(key, state="made", identity={"cookie": cookie})
+            self.ledger.flush()
+
+    def _hangs_on(self, key: Key, failed: set[Key]) -> Key | None:
+        """The failed object that this one hangs on."""
+        one = self.index.desired.get(key)
+        if one is None:
+            return None
+        for netns in (key.netns, *one.namespaces):
+            if netns and Key("", "namespace", netns) in failed:
+                return Key("", "namespace", netns)
+        for link in one.needs:
+            provider = self.index.providers.get(link)
+            if provider in failed and provider != key:
+                return provider
+        return None
+
+    def _account(
+        self, changes: Iterable[Change], execution: Execution, memo: _Round, started: float, drift: bool
+    ) -> set[Key]:
+        """After a plan: what is to be looked at again, what failed."""
+        again: set[Key] = set()
+        now = time.monotonic()
+        for change in changes:
+            key = change.key
+            memo.attempts[key] = memo.attempts.get(key, 0) + 1
+            error = execution.failed.get(key)
+            if key in execution.skipped:
+                culprit = execution.skipped[key]
+                self._state(key, State.PENDING, f"waits for {culprit}, which failed")
+                continue
+            again |= {key} | self.index.hanging_on(key)
+            if error is not None:
+                if isinstance(error, Changed) and memo.attempts[key] < ATTEMPTS:
+                    continue
+                self._failed(key, error, now)
+                again.discard(key)
+                self.on_done(Done(change, self.rounds, now - started, drift, str(error)))
+                continue
+            self.pacing.worked(key)
+            self._count(key, memo, drift, now)
+            if memo.done.get(key) != change:
+                memo.done[key] = change
+                self.on_done(Done(change, self.rounds, now - started, drift))
+        return again
+
+    def _failed(self, key: Key, error: KernelError, now: float) -> None:
+        self.pacing.failed(key, now)
+        if key in self.index.desired:
+            self._state(key, State.FAILED, f"the kernel refused: {error}")
+
+    def _count(self, key: Key, memo: _Round, drift: bool, now: float) -> None:
+        """A repair counts once a round, and not when what the object hangs on was repaired in the same round."""
+        one = self.index.desired.get(key)
+        if not drift or one is None or key in memo.counted:
+            return
+        memo.counted.add(key)
+        row = self.rows.setdefault(key, Row(State.OK))
+        row.repairs += 1
+        row.last_repair = time.time()
+        providers = {self.index.providers.get(link) for link in (*one.needs, *one.wants)}
+        providers |= {Key("", "namespace", netns) for netns in (key.netns, *one.namespaces) if netns}
+        if not (providers - {key}) & memo.counted:
+            self.pacing.repaired(key, now)
+
+    def _state(self, key: Key, state: State, reason: str) -> None:
+        row = self.rows.get(key)
+        before = row.state if row is not None else None
+        if row is None:
+            row = self.rows[key] = Row(state)
+        changed = (before, row.reason) != (state, reason)
+        row.state, row.reason = state, reason
+        if changed:
+            self.on_state(self.status(key), before)
+
+    def take_down(
+        self, files: frozenset[str] | None, *, adopted: bool = False, orphans: bool = False
+    ) -> Iterator[None]:
+        """Takes away what the ledger knows (of these files, where no other file declares it too)."""
+        self.take({})
+        keys = set()
+        for key in self.index.undeclared:
+            record = self.ledger.get(key)
+            if record is not None and (files is None or set(record.files) <= files):
+                keys.add(key)
+                if adopted and not record.made and (registry()[key.kind].makes_links or key.kind == "namespace"):
+                    self._forced.add(key)
+        if orphans:
+            for key, data in self.find_orphans().items():
+                self.ledger.put(key, Record("intent", data=data))
+                keys.add(key)
+            self.orphans = {}
+            self.take({})
+        yield from self.converge(keys)
+
+    def find_orphans(self) -> Mapping[Key, Mapping[str, Any]]:
+        """What carries netd's mark, but nothing declares it and the ledger does not know it."""
+        found: dict[Key, Mapping[str, Any]] = {}
+        names = {key.netns for key in (*self.index.desired, *self.ledger)} | set(self.kernel.names()) | {""}
+        with self.mirror.looking():
+            for netns in sorted(names):
+                for kind in registry().values():
+                    for key, data in kind.marked(netns, self.mirror):
+                        if key not in self.index.desired and self.ledger.get(key) is None and not self._known_end(key):
+                            found[key] = data
+        self.orphans = found
+        return found
+
+    def _known_end(self, key: Key) -> bool:
+        """Whether it is the other end of a pair that is known, or a link that is known by another kind."""
+        link = LinkName(key.netns, key.name)
+        claimed = any(f"link:{link}" in record.claims for one in self.ledger if (record := self.ledger.get(one)))
+        return link in self.index.providers or claimed
+
+    # telling ---------------------------------------------------------------------------------------------------
+
+    def status(self, key: Key) -> Status:
+        """The row of one object."""
+        row, one = self.rows[key], self.index.desired.get(key)
+        return Status(key, row.state, row.reason, one.file if one else "", row.repairs, row.last_repair)
+
+    def statuses(self, scope: Scope | None = None) -> list[Status]:
+        """The rows of all declared objects, in the order of the files."""
+        scope = scope or Scope()
+        rows = [self.status(key) for key in self.index.desired if key in self.rows and self._in_scope(key, scope)]
+        reason = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
+        return rows + [Status(key, State.ORPHAN, reason) for key in self.orphans]
+
+
+def diverged_text(change: Change) -> str:
+    """What does not read back as written."""
+    parts = [f"{name} reads back as {diff.have!r}, not {as_compared(diff.want)!r}" for name, diff in change.fields.items()]
+    return "; ".join(parts) or "it is not there after it was made"

@@ -1,0 +1,161 @@
+"""Sends a plan: batch by batch, each of one namespace; remembers what was refused and what must be read again."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from netd.errors import KernelError
+from netd.kernel.kernel import Answer
+from netd.model import operations as ops
+from netd.model.dirty import Dirty, Topic
+from netd.model.key import HOST, Key, LinkName
+from netd.model.state import Link
+
+from .mirror import Mirror
+from .plan import Stage, Task
+
+NAMESPACE_OPERATIONS = (ops.CreateNamespace, ops.DeleteNamespace, ops.AttachNamespace, ops.DetachNamespace)
+DELETIONS = (ops.DeleteLink, ops.DeleteAddress, ops.DeleteRoute, ops.DeleteRule, ops.DeleteNeighbor, ops.DeleteFdb)
+#: What a deletion is told when there is nothing left to delete.
+GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
+#: Operations between two looks at the clock: a large plan must not stop the loop.
+PORTION = 256
+
+
+class Execution:
+    """One plan under way. ``failed`` maps objects to the first error; ``skipped`` those that hung on them."""
+
+    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], made: Callable[[Key], None]) -> None:
+        self._mirror = mirror
+        self._hangs_on = hangs_on
+        self._made = made
+        self.failed: dict[Key, KernelError] = {}
+        self.skipped: dict[Key, Key] = {}
+        self.sent = 0
+        self._links: set[LinkName] = set()
+        self._dirty: set[Dirty] = set()
+
+    def run(self, stages: Sequence[Stage]) -> Iterator[None]:
+        """Sends everything; yields between portions."""
+        for stage in stages:
+            for netns, group in groupby(sorted(stage.tasks, key=_netns), _netns):
+                tasks = [task for task in group if self._may(task)]
+                for start in range(0, len(tasks), PORTION):
+                    portion = [task for task in tasks[start : start + PORTION] if self._may(task)]
+                    before = self.sent
+                    self._send(netns, portion)
+                    if self.sent - before >= PORTION // 2:
+                        yield
+
+    def _may(self, task: Task) -> bool:
+        key = task.keys[0]
+        if key in self.failed or key in self.skipped:
+            return False
+        culprit = self._hangs_on(key, set(self.failed)) if self.failed else None
+        if culprit is not None:
+            self.skipped[key] = culprit
+            return False
+        return True
+
+    def _send(self, netns: str, tasks: Sequence[Task]) -> None:
+        if not tasks:
+            return
+        self.sent += len(tasks)
+        if isinstance(tasks[0].operation, NAMESPACE_OPERATIONS):
+            for task in tasks:
+                self._take(task, self._mirror.kernel.execute_namespace(task.operation))
+            return
+        try:
+            session = self._mirror.session(netns)
+        except KernelError as error:
+            answers: Sequence[Answer] = [error] * len(tasks)
+        else:
+            answers = session.execute([task.operation for task in tasks], self._mirror.index)
+        for task, answer in zip(tasks, answers, strict=True):
+            self._take(task, answer)
+
+    def _take(self, task: Task, answer: Answer) -> None:
+        operation = task.operation
+        self._touch(operation, answer)
+        if isinstance(answer, KernelError):
+            if isinstance(operation, DELETIONS) and answer.code in GONE:
+                return
+            if isinstance(operation, ops.RestoreRoute | ops.RestoreRule):
+                return
+            for key in task.keys:
+                self.failed.setdefault(key, answer)
+        elif isinstance(operation, ops.CreateNamespace):
+            for key in task.keys:
+                self._made(key)
+
+    def _touch(self, op: ops.Operation, answer: Answer) -> None:
+        """What this operation made unknown."""
+        if isinstance(op, NAMESPACE_OPERATIONS):
+            self._mirror.forget(Dirty("namespace", op.netns))
+            self._dirty.add(Dirty("namespace", op.netns))
+        elif isinstance(op, ops.CreateLink):
+            self._touch_created(op, answer)
+        elif isinstance(op, ops.SetLink):
+            self._touch_set(op)
+        elif isinstance(op, ops.DeleteLink):
+            self._dirty.add(Dirty("link", op.netns, op.index))
+            self._dirty.add(Dirty("routes", op.netns))
+        elif isinstance(op, ops.PutAddress | ops.DeleteAddress):
+            index = self._mirror.index(op.netns, op.dev)
+            self._dirty.add(Dirty("addresses", op.netns, index))
+            if isinstance(op, ops.DeleteAddress):
+                # The last address takes routes with it, and no event tells (FACTS 36).
+                self._dirty.add(Dirty("routes", op.netns))
+        else:
+            self._touch_rest(op)
+
+    def _touch_created(self, op: ops.CreateLink, answer: Answer) -> None:
+        self._links.add(LinkName(op.netns, op.name))
+        if op.peer_name:
+            self._links.add(LinkName(op.peer_netns, op.peer_name))
+        if isinstance(answer, Link):
+            self._mirror.learn(op.netns, answer)
+            if op.peer_name and answer.link:
+                self._mirror.learn(op.peer_netns, Link(answer.link, op.peer_name, op.kind))
+
+    def _touch_set(self, op: ops.SetLink) -> None:
+        index = self._mirror.index(op.netns, op.name)
+        if index:
+            self._dirty.add(Dirty("link", op.netns, index))
+        if op.settings.name:
+            self._links.add(LinkName(op.netns, op.settings.name))
+            if index:
+                self._mirror.rename(op.netns, index, op.settings.name)
+        if op.settings.netns is not None:
+            self._links.add(LinkName(op.settings.netns, op.name))
+
+    def _touch_rest(self, op: ops.Operation) -> None:
+        if isinstance(op, ops.CreateRoute | ops.DeleteRoute | ops.RestoreRoute):
+            self._dirty.add(Dirty("routes", op.netns))
+        elif isinstance(op, ops.CreateRule | ops.DeleteRule | ops.RestoreRule):
+            self._dirty.add(Dirty("rules", op.netns))
+        elif isinstance(op, ops.PutNeighbor | ops.DeleteNeighbor):
+            self._dirty.add(Dirty("neighbors", op.netns, self._mirror.index(op.netns, op.dev)))
+        elif isinstance(op, ops.PutFdb | ops.DeleteFdb):
+            self._dirty.add(Dirty("fdb", op.netns, self._mirror.index(op.netns, op.dev)))
+        elif isinstance(op, ops.WriteSysctl):
+            # One key may change others (ip_forward resets every conf.*.forwarding).
+            wide = "/all/" in op.path or "/default/" in op.path or op.path == "net/ipv4/ip_forward"
+            self._dirty.add(Dirty("sysctl", op.netns, path="" if wide else op.path))
+        elif isinstance(op, ops.RunNft | ops.LegacyForward):
+            self._dirty.add(Dirty("nft", op.netns))
+
+    def read_again(self) -> set[Topic]:
+        """Forgets what was touched and reads what must be known by name; returns what may have changed."""
+        topics: set[Topic] = set()
+        for dirty in sorted(self._dirty, key=lambda one: (one.netns, one.what, one.index)):
+            topics |= self._mirror.forget(dirty)
+        for link in sorted(self._links):
+            topics |= self._mirror.read_named(*link)
+        return topics
+
+
+def _netns(task: Task) -> str:
+    return HOST if isinstance(task.operation, NAMESPACE_OPERATIONS) else task.operation.netns

@@ -1,0 +1,158 @@
+"""What netd made, and what it found before its first write: one file, lives as long as the kernel's state.
+
+Each line is the whole record of one object, the last one counts: ``{"key": "veth/veth0", "record": {...}}``, or null
+when it is gone. An *intent* is written before something is made, *made* with its identity after it. The file is
+appended to without fsync (a power cut takes the kernel's state too) and compacted by rename. What cannot be read is
+passed over: a lost line makes netd careful, never bold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from netd.model.key import Key, parse_key
+
+#: Lines beyond what is needed, before the file is written anew.
+SLACK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of one object.
+
+    ``state``: *intent* (about to be made), *made* (netd's own), *adopted* (found, kept as declared). ``identity``,
+    ``data`` and ``foreign`` are the kind's (model.desired). ``fields``: {field: [wrote, found]}, found None on what
+    netd made. ``memory``: values chosen once, such as MACs. ``files`` declare it.
+    """
+
+    state: Literal["intent", "made", "adopted"]
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+
+    @property
+    def made(self) -> bool:
+        """Whether netd made it, or was about to."""
+        return self.state != "adopted"
+
+
+def read_record(raw: Any) -> Record | None:
+    """A record from its JSON, None where it is not one."""
+    if not isinstance(raw, dict) or raw.get("state") not in ("intent", "made", "adopted"):
+        return None
+    parts: dict[str, Any] = {name: raw.get(name, {}) for name in ("identity", "data", "fields", "memory")}
+    if not all(isinstance(value, dict) for value in parts.values()):
+        return None
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in parts["fields"].values()):
+        return None
+    for name in ("foreign", "files", "claims"):
+        value = raw.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            return None
+        parts[name] = tuple(value)
+    return Record(raw["state"], **parts)
+
+
+class Ledger:
+    """All records, in memory and in ``path``. ``write`` False: nothing is ever written (``netd diff``)."""
+
+    def __init__(self, path: str, *, write: bool = True) -> None:
+        self.path = path
+        self._write = write
+        self._records: dict[Key, Record] = {}
+        self._lines: list[str] = []
+        self._count = 0
+        self._read()
+
+    def _read(self) -> None:
+        try:
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    self._count += 1
+                    self._take(line)
+        except FileNotFoundError:
+            return
+
+    def _take(self, line: str) -> None:
+        try:
+            raw = json.loads(line)
+            key = parse_key(raw["key"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+        record = read_record(raw.get("record"))
+        if record is not None:
+            self._records[key] = record
+        elif raw.get("record") is None:
+            self._records.pop(key, None)
+
+    def get(self, key: Key) -> Record | None:
+        """The record of an object."""
+        return self._records.get(key)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(tuple(self._records))
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def put(self, key: Key, record: Record) -> None:
+        """Keeps a record; ``flush`` writes it."""
+        if self._records.get(key) == record:
+            return
+        self._records[key] = record
+        self._lines.append(json.dumps({"key": str(key), "record": asdict(record)}, separators=(",", ":")))
+
+    def update(self, key: Key, **changes: Any) -> None:
+        """Changes parts of a record that is there."""
+        record = self._records.get(key)
+        if record is not None:
+            self.put(key, replace(record, **changes))
+
+    def forget(self, key: Key) -> None:
+        """The object is gone, or no longer netd's concern."""
+        if self._records.pop(key, None) is not None:
+            self._lines.append(json.dumps({"key": str(key), "record": None}, separators=(",", ":")))
+
+    def flush(self) -> None:
+        """Writes what changed; one write call."""
+        if not self._lines or not self._write:
+            self._lines.clear()
+            return
+        if self._count + len(self._lines) > 2 * len(self._records) + SLACK:
+            self._compact()
+        else:
+            self._append(self._lines)
+        self._lines.clear()
+
+    def _append(self, lines: Iterable[str]) -> None:
+        text = "".join(line + "\n" for line in lines)
+        if self._count and not self._ends_with_newline():
+            text = "\n" + text
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(text)
+        self._count += text.count("\n")
+
+    def _ends_with_newline(self) -> bool:
+        """False after a line that was cut short: the next one must not be glued to it."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) == b"\n"
+        except OSError:
+            return True
+
+    def _compact(self) -> None:
+        fresh = self.path + ".new"
+        with open(fresh, "w", encoding="utf-8") as file:
+            for key, record in self._records.items():
+                file.write(json.dumps({"key": str(key), "record": asdict(record)}, separators=(",", ":")) + "\n")
+        os.replace(fresh, self.path)
+        self._count = len(self._records)

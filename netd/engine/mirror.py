@@ -1,0 +1,369 @@
+"""The kernel as it was last read. It changes only by reading; an event merely says what is no longer known.
+
+Everything is read when a kind first asks for it and kept until it is forgotten (``forget``). Within ``looking`` the
+socket of one namespace stays open, so that reads of one namespace share it; none is kept longer (an open socket keeps
+a dying namespace alive).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netd.errors import KernelError
+from netd.kernel.kernel import Kernel, Session
+from netd.model.dirty import Dirty, Topic
+from netd.model.firewall import Firewall
+from netd.model.key import HOST
+from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
+
+#: RT_TABLE_MAIN.
+MAIN = 254
+
+
+@dataclass(slots=True)
+class Netns:
+    """What is known of one namespace."""
+
+    cookie: int
+    links: dict[int, Link] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)
+    links_known: bool = False
+    addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
+    routes: dict[int, dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
+    rules: dict[tuple[int, int], list[Rule]] | None = None
+    neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
+    fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
+    sysctls: dict[str, str | None] = field(default_factory=dict)
+    firewall: Firewall | None = None
+    peers: dict[str, int] = field(default_factory=dict)
+
+    def drop_link(self, index: int) -> None:
+        """The link, and all that hangs on its index."""
+        link = self.links.pop(index, None)
+        if link is not None and self.names.get(link.name) == index:
+            del self.names[link.name]
+        self.addresses.pop(index, None)
+        self.neighbors.pop(index, None)
+        self.fdb.pop(index, None)
+
+    def put_link(self, link: Link) -> None:
+        """A link as it was just read."""
+        old = self.links.get(link.index)
+        if old is not None and old.name != link.name and self.names.get(old.name) == link.index:
+            del self.names[old.name]
+        self.links[link.index] = link
+        self.names[link.name] = link.index
+
+
+class Mirror:
+    """``watch``: namespaces and sysctls are watched before they are read, so that no change falls between."""
+
+    def __init__(self, kernel: Kernel, *, watch: bool) -> None:
+        self.kernel = kernel
+        self._watch = watch
+        self._known: dict[str, Netns | None] = {}
+        self._session: tuple[str, Session] | None = None
+        self._stack: contextlib.ExitStack | None = None
+
+    # reading ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[None]:
+        """Reads inside share sockets."""
+        try:
+            yield
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._session = None
+        if self._stack is not None:
+            stack, self._stack = self._stack, None
+            stack.close()
+
+    def session(self, netns: str) -> Session:
+        """An open request socket in a namespace; the one before it, in another, is closed."""
+        if self._session is not None and self._session[0] == netns:
+            return self._session[1]
+        self._close()
+        stack = contextlib.ExitStack()
+        session = stack.enter_context(self.kernel.open(netns))
+        self._stack, self._session = stack, (netns, session)
+        return session
+
+    def _netns(self, netns: str) -> Netns | None:
+        if netns not in self._known:
+            cookie = self.kernel.cookie(netns)
+            if cookie is not None and self._watch:
+                self.kernel.watch(netns)
+            self._known[netns] = None if cookie is None else Netns(cookie)
+        return self._known[netns]
+
+    def _with_links(self, netns: str) -> Netns | None:
+        known = self._netns(netns)
+        if known is not None and not known.links_known:
+            try:
+                for link in self.session(netns).links():
+                    known.put_link(link)
+            except KernelError:
+                return None
+            known.links_known = True
+        return known
+
+    def exists(self, netns: str) -> bool:
+        return self._netns(netns) is not None
+
+    def cookie(self, netns: str) -> int | None:
+        known = self._netns(netns)
+        return None if known is None else known.cookie
+
+    def attached(self, netns: str) -> bool | None:
+        return self.kernel.attached(netns)
+
+    def link(self, netns: str, name: str) -> Link | None:
+        known = self._with_links(netns)
+        index = known.names.get(name) if known else None
+        return known.links.get(index) if known and index is not None else None
+
+    def link_at(self, netns: str, index: int) -> Link | None:
+        known = self._with_links(netns)
+        return known.links.get(index) if known else None
+
+    def links(self, netns: str) -> Sequence[Link]:
+        known = self._with_links(netns)
+        return tuple(known.links.values()) if known else ()
+
+    def index(self, netns: str, name: str) -> int:
+        """The index of a link by name, 0 where there is none: what operations ask when they are sent."""
+        link = self.link(netns, name)
+        return link.index if link else 0
+
+    def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
+        if nsid is None:
+            return netns == other or self.cookie(netns) == self.cookie(other)
+        known = self._netns(netns)
+        if known is None or self._netns(other) is None:
+            return False
+        if other not in known.peers:
+            try:
+                found = self.session(netns).nsid(other)
+            except KernelError:
+                return False
+            if found is None:
+                return False
+            known.peers[other] = found
+        return known.peers[other] == nsid
+
+    def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
+        known = self._netns(netns)
+        if known is None:
+            return {}
+        if index not in known.addresses:
+            # The first look at a namespace reads them all; later ones what changed.
+            everything = not known.addresses
+            try:
+                found = self.session(netns).addresses(0 if everything else index)
+            except KernelError:
+                return {}
+            if everything:
+                for link in known.links:
+                    known.addresses.setdefault(link, {})
+            known.addresses.setdefault(index, {})
+            for address in found:
+                known.addresses.setdefault(address.index, {})[address.address] = address
+        return known.addresses[index]
+
+    def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
+        known = self._netns(netns)
+        if known is None:
+            return ()
+        if table not in known.routes:
+            found: dict[tuple[str, int], list[Route]] = {}
+            try:
+                for route in self.session(netns).routes(table):
+                    found.setdefault((route.to, route.metric), []).append(route)
+            except KernelError:
+                return ()
+            known.routes[table] = found
+        return known.routes[table].get((to, metric), ())
+
+    def all_routes(self, netns: str) -> Sequence[Route]:
+        known = self._netns(netns)
+        self.routes(netns, MAIN, "", 0)
+        return [route for table in (known.routes.values() if known else ()) for found in table.values() for route in found]
+
+    def rules(self, netns: str, family: int, priority: int) -> Sequence[Rule]:
+        return self._all_rules(netns).get((family, priority), ())
+
+    def all_rules(self, netns: str) -> Sequence[Rule]:
+        return [rule for found in self._all_rules(netns).values() for rule in found]
+
+    def _all_rules(self, netns: str) -> Mapping[tuple[int, int], Sequence[Rule]]:
+        known = self._netns(netns)
+        if known is None:
+            return {}
+        if known.rules is None:
+            found: dict[tuple[int, int], list[Rule]] = {}
+            try:
+                for rule in self.session(netns).rules():
+                    found.setdefault((rule.family, rule.priority), []).append(rule)
+            except KernelError:
+                return {}
+            known.rules = found
+        return known.rules
+
+    def neighbor(self, netns: str, index: int, address: str) -> Neighbor | None:
+        known = self._netns(netns)
+        if known is None:
+            return None
+        if index not in known.neighbors:
+            try:
+                found = self.session(netns).neighbors(index)
+            except KernelError:
+                return None
+            known.neighbors[index] = {neighbor.address: neighbor for neighbor in found}
+        return known.neighbors[index].get(address)
+
+    def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
+        known = self._netns(netns)
+        if known is None:
+            return ()
+        if index not in known.fdb:
+            try:
+                known.fdb[index] = list(self.session(netns).fdb(index))
+            except KernelError:
+                return ()
+        return known.fdb[index]
+
+    def sysctl(self, netns: str, path: str) -> str | None:
+        known = self._netns(netns)
+        if known is None:
+            return None
+        if path not in known.sysctls:
+            try:
+                session = self.session(netns)
+            except KernelError:
+                return None
+            if self._watch:
+                self.kernel.watch_sysctl(netns, path)
+            known.sysctls[path] = session.sysctl(path)
+        return known.sysctls[path]
+
+    def firewall(self, netns: str) -> Firewall:
+        known = self._netns(netns)
+        if known is None:
+            return Firewall()
+        if known.firewall is None:
+            known.firewall = self.kernel.firewall(netns)
+        return known.firewall
+
+    # forgetting ------------------------------------------------------------------------------------------------
+
+    def forget(self, dirty: Dirty) -> set[Topic]:
+        """What an event says is no longer known: read again where it must be known by number. Returns what changed, by name."""
+        if dirty.what == "everything":
+            self._known.clear()
+            return {Topic("everything", HOST)}
+        known = self._known.get(dirty.netns)
+        if dirty.what == "namespace":
+            self._known.pop(dirty.netns, None)
+            return {Topic("namespace", dirty.netns)}
+        if known is None:
+            return {Topic("namespace", dirty.netns)} if dirty.netns in self._known else set()
+        if dirty.what == "link":
+            return self._read_link(known, dirty.netns, dirty.index)
+        return self._forget_part(known, dirty)
+
+    def _forget_part(self, known: Netns, dirty: Dirty) -> set[Topic]:
+        what, netns = dirty.what, dirty.netns
+        if what == "routes":
+            known.routes.clear()
+        elif what == "rules":
+            known.rules = None
+        elif what == "nft":
+            known.firewall = None
+        elif what == "sysctl":
+            if not dirty.path:
+                known.sysctls.clear()
+            known.sysctls.pop(dirty.path, None)
+            return {Topic("sysctl", netns, dirty.path)}
+        else:
+            tables: dict[str, dict[int, Any]] = {
+                "addresses": known.addresses,
+                "neighbors": known.neighbors,
+                "fdb": known.fdb,
+            }
+            table = tables[what]
+            if not dirty.index:
+                table.clear()
+                return {Topic(what, netns)}
+            table.pop(dirty.index, None)
+            link = known.links.get(dirty.index)
+            return {Topic(what, netns, link.name)} if link else set()
+        return {Topic(what, netns)}
+
+    def _read_link(self, known: Netns, netns: str, index: int) -> set[Topic]:
+        if not known.links_known:
+            return set()
+        if not index:
+            known.links_known = False
+            known.links.clear()
+            known.names.clear()
+            return {Topic("link", netns)}
+        old = known.links.get(index)
+        try:
+            new = self.session(netns).link(index)
+        except KernelError:
+            new = None
+        topics = {Topic("link", netns, link.name) for link in (old, new) if link is not None}
+        if new is None:
+            known.drop_link(index)
+        else:
+            known.put_link(new)
+        if old is not None and new is not None and old.name == new.name and old == new:
+            return set()
+        gone = new is None or old is None
+        if gone or (old is not None and new is not None and (old.up, old.name) != (new.up, new.name)):
+            # Routes and addresses go with a link, and no event tells of each (FACTS 13).
+            topics |= self._suspect(known, netns, index, [link.name for link in (old, new) if link is not None])
+        return topics
+
+    def _suspect(self, known: Netns, netns: str, index: int, names: Sequence[str]) -> set[Topic]:
+        known.routes.clear()
+        known.sysctls = {path: value for path, value in known.sysctls.items() if not set(path.split("/")) & set(names)}
+        known.addresses.pop(index, None)
+        known.neighbors.pop(index, None)
+        known.fdb.pop(index, None)
+        return {Topic("routes", netns)}
+
+    def rename(self, netns: str, index: int, name: str) -> None:
+        """A link that was just renamed, so that the next operation finds it."""
+        known = self._known.get(netns)
+        link = known.links.get(index) if known else None
+        if known is not None and link is not None:
+            known.put_link(replace(link, name=name))
+
+    def learn(self, netns: str, link: Link) -> None:
+        """A link that the kernel just answered with, before the next reading."""
+        known = self._known.get(netns)
+        if known is not None:
+            known.put_link(link)
+
+    def read_named(self, netns: str, name: str) -> set[Topic]:
+        """Reads the link of that name again, whatever its index is now."""
+        known = self._known.get(netns)
+        if known is None or not known.links_known:
+            return set()
+        old = known.names.get(name, 0)
+        try:
+            link = self.session(netns).link_named(name)
+        except KernelError:
+            link = None
+        topics = self._read_link(known, netns, old) if old else set()
+        if link is not None and link.index != old:
+            known.put_link(link)
+            topics |= {Topic("link", netns, name)} | self._suspect(known, netns, link.index, [name])
+        return topics

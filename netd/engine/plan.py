@@ -1,0 +1,131 @@
+"""Orders changes: what goes first, backwards; then what comes, from the ground up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from netd.kinds import registry
+from netd.model.change import Change, Phase, Step
+from netd.model.desired import View
+from netd.model.key import Key
+from netd.model.operations import DeleteLink, DeleteNamespace, Operation
+
+from .index import Index
+from .ledger import Record
+
+#: A place in the order: (0 for what goes, 1 for what comes; phase; level).
+Place = tuple[int, int, int]
+
+
+class Task(NamedTuple):
+    """One operation on behalf of one or several objects (those that are written at once)."""
+
+    keys: tuple[Key, ...]
+    operation: Operation
+
+
+class Stage(NamedTuple):
+    """Operations that do not depend on each other but within one namespace, where they keep their order."""
+
+    place: Place
+    tasks: list[Task]
+
+
+def going(step: Step, level: int) -> Place:
+    """Deletions run through the phases backwards."""
+    return (0, -step.phase, -level)
+
+
+def coming(step: Step, level: int) -> Place:
+    """Creations run forwards; links in the order in which they stand on each other."""
+    return (1, step.phase, level if step.phase is Phase.LINK else 0)
+
+
+class Planner:
+    """Turns changes into stages."""
+
+    def __init__(
+        self, index: Index, view: View, records: Callable[[Key], Record | None], in_scope: Callable[[Key], bool]
+    ) -> None:
+        self._index = index
+        self._view = view
+        self._records = records
+        self._in_scope = in_scope
+        self._places: dict[Place, list[Task]] = {}
+
+    def plan(self, changes: Sequence[Change]) -> list[Stage]:
+        """The stages in the order in which they are to be sent."""
+        together: dict[tuple[str, str], list[Key]] = {}
+        for change in changes:
+            if registry()[change.key.kind].together:
+                together.setdefault((change.key.netns, change.key.kind), []).append(change.key)
+            else:
+                self._plan_one(change)
+        for (netns, kind), keys in together.items():
+            desired = [one for one in self._index.together(netns, kind) if self._stands(one.key)]
+            for step in registry()[kind].write_all(netns, desired, self._view):
+                self._put((1, step.phase, 0), Task(tuple(keys), step.operation))
+        self._drop_what_goes_anyway(changes)
+        return [Stage(place, tasks) for place, tasks in sorted(self._places.items()) if tasks]
+
+    def _stands(self, key: Key) -> bool:
+        """Of objects that are written at once: what was made before, or is to be made now."""
+        return self._in_scope(key) or self._records(key) is not None
+
+    def _put(self, place: Place, task: Task) -> None:
+        self._places.setdefault(place, []).append(task)
+
+    def _plan_one(self, change: Change) -> None:
+        key, kind, record = change.key, registry()[change.key.kind], self._records(change.key)
+        level = self._index.levels.get(key, 0)
+        desired, observed = change.desired, change.observed
+        if observed is not None and (change.action in ("delete", "recreate")):
+            data = desired.data if desired else record.data if record else {}
+            for step in kind.delete(key, data, observed, self._view):
+                self._put(going(step, level), Task((key,), step.operation))
+        if desired is None:
+            self._plan_undeclared(change, record)
+            return
+        steps: Iterable[Step] = ()
+        if change.action in ("create", "recreate"):
+            steps = kind.create(desired, self._view, record.memory if record else {})
+        elif change.action == "update" and observed is not None:
+            fields = {name: diff.want for name, diff in change.fields.items()}
+            steps = kind.change(key, desired.data, observed, fields, self._view)
+        for step in steps:
+            place = (0, -Phase.CLEAR, 0) if step.phase is Phase.CLEAR else coming(step, level)
+            self._put(place, Task((key,), step.operation))
+
+
+    def _plan_undeclared(self, change: Change, record: Record | None) -> None:
+        key, kind = change.key, registry()[change.key.kind]
+        if change.action == "update" and change.observed is not None and record is not None:
+            fields = {name: diff.want for name, diff in change.fields.items()}
+            for step in kind.change(key, record.data, change.observed, fields, self._view):
+                self._put(going(step, 0), Task((key,), step.operation))
+        if record is not None and record.foreign:
+            for step in kind.restore(key, record.data, record.foreign, self._view):
+                self._put((1, step.phase, 0), Task((key,), step.operation))
+
+    def _drop_what_goes_anyway(self, changes: Sequence[Change]) -> None:
+        """Nothing is taken off a link that is deleted, or out of a namespace that is deleted."""
+        operations = [task.operation for tasks in self._places.values() for task in tasks]
+        links = {(op.netns, op.index) for op in operations if isinstance(op, DeleteLink)}
+        namespaces = {op.netns for op in operations if isinstance(op, DeleteNamespace)}
+        if not links and not namespaces:
+            return
+        going = {change.key: change for change in changes if change.action == "delete"}
+
+        def spare(task: Task) -> bool:
+            change = going.get(task.keys[0])
+            if change is None or change.observed is None or isinstance(task.operation, DeleteNamespace):
+                return False
+            if task.operation.netns in namespaces:
+                return True
+            hangs_on = (change.key.netns, change.observed.identity.get("index", 0))
+            return hangs_on in links and not registry()[change.key.kind].makes_links
+
+        for place, tasks in self._places.items():
+            if place[0] == 0:
+                tasks[:] = [task for task in tasks if not spare(task)]
