@@ -1,0 +1,284 @@
+"""The configuration folder: every file read once for each of its versions, all of them settled into one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from netd.errors import UsageError
+from netd.model.desired import Desired
+from netd.model.key import Key
+
+from .copies import Copies, Copy, digest
+from .files import ENDING, TICK_NS, HeldOpen, Stamp, Unreadable, config_files, distrust, identity, read_file, stamp
+from .mistake import Mistake, Source
+from .parse import Parsed, parse
+from .references import warnings
+from .settle import clash_mistake, settle
+
+#: Seconds between two looks at a file that is held open.
+LOOK_AGAIN = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """``partial``: a clash or cycle cost it objects; ``invalid``: its last good version (or nothing) is in force."""
+
+    path: str
+    state: Literal["ok", "partial", "invalid"]
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What all files together want. ``mistakes`` are errors and warnings, in the order of files and lines."""
+
+    desired: Mapping[Key, Desired]
+    files: tuple[FileState, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Mistake, ...]:
+        """Mistakes that cost something."""
+        return tuple(mistake for mistake in self.mistakes if not mistake.warning)
+
+    @property
+    def warnings(self) -> tuple[Mistake, ...]:
+        """Mistakes that may be meant so."""
+        return tuple(mistake for mistake in self.mistakes if mistake.warning)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of one file. ``stamp`` None: it was not read; ``held``: because someone is writing it."""
+
+    path: str
+    parsed: Parsed
+    stamp: Stamp | None = None
+    surely: bool = False
+    digest: str = ""
+    identity: str = ""
+    distrust: str = ""
+    held: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Whether it is valid in itself."""
+        return not self.held and not self.parsed.mistakes
+
+
+def unread(path: str, text: str, held: bool = False) -> Version:
+    """The version of a file that cannot be read."""
+    wrong = Mistake(path, (), text)
+    return Version(path, Parsed(Source(path, ""), mistakes=(wrong,), readable=False), held=held, distrust=text)
+
+
+class Folder:
+    """Reads the folder again and again; one changed file costs one parse.
+
+    ``cache_dir`` None: no last good copies. ``trusted``: files that others could have written are refused.
+    ``paths`` are read instead of the folder's files, where given.
+    """
+
+    def __init__(
+        self, config_dir: str, cache_dir: str | None, *, trusted: bool, paths: Sequence[str] | None = None
+    ) -> None:
+        self._folder = os.path.abspath(config_dir)
+        self._trusted = trusted
+        self._paths = paths
+        self._copies = Copies(cache_dir, trusted=trusted)
+        self._versions: dict[str, Version] = {}
+        self._copied: dict[str, Parsed] = {}
+        self._held: list[str] = []
+
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """Files that were held open for writing at the last ``read``: to be read again once they are closed."""
+        return tuple(self._held)
+
+    def read(self, *, wait: float = 0.0, write: bool = False, warn: bool = False) -> Config:
+        """All files as they are now.
+
+        ``wait`` seconds for files held open for writing; ``write``: last good copies are kept (else by ``save``);
+        ``warn``: look for warnings too. ConfigError where the folder itself cannot be read: then nothing is known.
+        """
+        deadline = time.monotonic() + wait
+        self._held = []
+        found = (self._take(path, deadline) for path in self._list())
+        versions = {version.path: version for version in found if version is not None}
+        self._keep_copies(versions)
+        self._versions = {path: version for path, version in versions.items() if version.stamp or not version.held}
+        mistakes: list[Mistake] = []
+        if write:
+            try:
+                self.save()
+            except OSError as error:
+                text = f"last good versions cannot be kept: {error.strerror}"
+                mistakes.append(Mistake(error.filename or "", (), text, warning=True))
+        return self._settled(versions, mistakes, warn)
+
+    def save(self) -> None:
+        """Writes the last good copies that changed; OSError where that fails."""
+        self._copies.save()
+
+    def _list(self) -> list[str]:
+        if self._paths is None:
+            return config_files(self._folder)
+        found = [config_files(path) if os.path.isdir(path) else [path] for path in self._paths]
+        return sorted({path for paths in found for path in paths})
+
+    def _covers(self, path: str) -> bool:
+        """Whether the file would have been read, were it there."""
+        if self._paths is None:
+            return os.path.dirname(path) == self._folder
+        return path in self._paths or os.path.dirname(path) in self._paths
+
+    def _take(self, path: str, deadline: float) -> Version | None:
+        """The version of a file that counts now; None: it is gone."""
+        previous = self._versions.get(path)
+        reason = distrust(path, os.path.dirname(path))
+        if reason and self._trusted:
+            return unread(path, f"is refused: it {reason}") if os.path.lexists(path) else None
+        try:
+            if previous and previous.surely and previous.stamp == stamp(os.stat(path)):
+                return replace(previous, distrust=reason)
+            content, found = self._read_closed(path, deadline)
+        except FileNotFoundError:
+            return unread(path, "is a link to nothing") if os.path.islink(path) else None
+        except HeldOpen:
+            self._held.append(path)
+            return previous or unread(path, "is held open for writing by someone: it is read once it is closed", True)
+        except Unreadable as error:
+            return unread(path, str(error))
+        except OSError as error:
+            return unread(path, f"cannot be read: {error.strerror}")
+        mark = digest(content)
+        if previous is None or previous.stamp is None or previous.digest != mark:
+            previous = Version(path, parse(path, content), digest=mark, identity=identity(path))
+        surely = abs(time.time_ns() - found.st_ctime_ns) > TICK_NS
+        return replace(previous, stamp=stamp(found), surely=surely, distrust=reason)
+
+    def _read_closed(self, path: str, deadline: float) -> tuple[bytes, os.stat_result]:
+        while True:
+            with contextlib.suppress(HeldOpen):
+                return read_file(path)
+            if time.monotonic() >= deadline:
+                raise HeldOpen
+            time.sleep(LOOK_AGAIN)
+
+    def _keep_copies(self, versions: Mapping[str, Version]) -> None:
+        """Copies of what is good; of what is not, the copy follows the file to its new name, or stays."""
+        for version in versions.values():
+            if not version.good and not version.held and version.path not in self._copies:
+                moved = next(self._moved(version, versions), None)
+                if moved is not None:
+                    self._copies.put(replace(moved, path=version.path))
+        for version in versions.values():
+            copy = self._copies.get(version.path)
+            if version.good:
+                self._copies.put(Copy(version.path, version.parsed.source.text, version.identity))
+            elif copy is not None and version.digest:
+                self._copies.put(replace(copy, broken=version.digest, broken_identity=version.identity))
+        for path in [path for path in self._copies.all if self._covers(path) and path not in versions]:
+            self._copies.drop(path)
+
+    def _moved(self, version: Version, versions: Mapping[str, Version]) -> Iterator[Copy]:
+        """The copies of which a broken file may be the renamed original."""
+        for copy in self._copies.all.values():
+            there = versions.get(copy.path)
+            same = bool(version.identity) and version.identity in (copy.identity, copy.broken_identity)
+            gone = there is None and self._covers(copy.path)
+            # A good file may stand under the old name already: then only the very same file is the moved one.
+            replaced = there is not None and there.good and there.identity != version.identity
+            if (gone and (same or version.digest == copy.broken != "")) or (replaced and same):
+                yield copy
+
+    def _settled(self, versions: Mapping[str, Version], mistakes: list[Mistake], warn: bool) -> Config:
+        good = [version.parsed for version in versions.values() if version.good]
+        copied = list(self._in_force(version.path for version in versions.values() if not version.good))
+        sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
+        settled = settle(each for parsed in [*good, *copied] for each in parsed.objects)
+        # Where a last good copy gives way, there is nothing to say: its file is reported anyway.
+        files = {parsed.source.file for parsed in good}
+        clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
+        lost = [clash_mistake(clash, sources) for clash in clashes]
+        mistakes += [mistake for version in versions.values() for mistake in version.parsed.mistakes]
+        mistakes += lost
+        desired = ordered(settled.kept)
+        if warn:
+            read = [version.parsed for version in versions.values()]
+            mistakes += warnings(desired, read)
+            mistakes += [_distrusted(version) for version in versions.values() if version.distrust and version.stamp]
+        states = tuple(_state(version, lost) for version in versions.values())
+        mistakes.sort(key=lambda mistake: (mistake.file, mistake.line, mistake.column))
+        return Config(desired, states, tuple(mistakes))
+
+    def _in_force(self, paths: Iterable[str]) -> Iterator[Parsed]:
+        """The last good versions of files that are not good now, as far as they are still valid for this netd."""
+        copies = [copy for copy in map(self._copies.get, paths) if copy is not None]
+        known, self._copied = self._copied, {}
+        for copy in copies:
+            parsed = known.get(copy.path)
+            if parsed is None or parsed.source.text != copy.text:
+                parsed = parse(copy.path, copy.text.encode())
+            self._copied[copy.path] = parsed
+            if not parsed.mistakes:
+                yield parsed
+
+
+def ordered(kept: Mapping[Key, Desired]) -> dict[Key, Desired]:
+    """In the order of files, and in them of declarations; ``order`` counts through."""
+    found = sorted(kept.values(), key=lambda each: (each.file, each.order))
+    return {
+        each.key: each if each.order == number else replace(each, order=number) for number, each in enumerate(found)
+    }
+
+
+def _distrusted(version: Version) -> Mistake:
+    return Mistake(version.path, (), f"{version.distrust}: run and apply refuse it", warning=True)
+
+
+def _state(version: Version, lost: Sequence[Mistake]) -> FileState:
+    if not version.good:
+        return FileState(version.path, "invalid", tuple(map(str, version.parsed.mistakes)))
+    own = tuple(str(mistake) for mistake in lost if mistake.file == version.path)
+    return FileState(version.path, "partial" if own else "ok", own)
+
+
+def load(
+    config_dir: str, cache_dir: str | None, paths: Sequence[str], *, trusted: bool, wait: float, write: bool,
+    warn: bool = False,
+) -> tuple[Config, frozenset[str] | None]:  # fmt: skip
+    """What a command works on, and the paths that narrow it (a folder stands for the files in it; None: everything).
+
+    A path in the configuration folder narrows; others are read instead of the folder.
+    """
+    folder = os.path.abspath(config_dir)
+    inside = [_inside(path, folder) for path in paths]
+    narrow = frozenset(known or os.path.abspath(path) for path, known in zip(paths, inside, strict=True))
+    if paths and all(known is None for known in inside):
+        reader = Folder(folder, cache_dir, trusted=trusted, paths=sorted(narrow))
+    elif None in inside:
+        raise UsageError(f"some of these paths are in {folder} and some are not: one or the other")
+    else:
+        reader = Folder(folder, cache_dir, trusted=trusted)
+    config = reader.read(wait=wait, write=write, warn=warn)
+    return config, narrow if paths else None
+
+
+def _inside(path: str, folder: str) -> str | None:
+    """The path as the folder's files are named, None where it is not one of them."""
+    full = os.path.abspath(path)
+    real = os.path.realpath(folder)
+    if os.path.realpath(full) == real:
+        return folder
+    if os.path.realpath(os.path.dirname(full)) != real or os.path.isdir(full):
+        return None
+    name = os.path.basename(full)
+    if not name.endswith(ENDING) or name[0] in ".#":
+        raise UsageError(f"{path} is no configuration file: their names end in {ENDING}, hidden ones do not count")
+    return os.path.join(folder, name)

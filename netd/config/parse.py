@@ -1,0 +1,230 @@
+"""One file by itself: text → tables → objects, and every mistake in it at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import tomli
+from pydantic import BaseModel, ValidationError
+
+from netd.kinds.kind import Kind, Place
+from netd.model.desired import Desired, Origin
+from netd.model.key import HOST, LinkName
+from netd.model.names import link_name, namespace_name
+
+from .explain import explain, meant, type_name
+from .locate import Position, TomlPath
+from .mistake import Mistake, Source
+from .schema import NAMESPACE, inner, layout, namespace_model, titled
+from .settle import clash_mistake, settle
+
+ARRAY_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(.+?)[ \t]*\]\]", re.MULTILINE)
+#: So many wrong keys of one table are looked for one after the other.
+MOST_WRONG_KEYS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One file. ``objects`` are those of its valid tables; ``links`` and ``namespaces`` what all its tables name."""
+
+    source: Source
+    objects: tuple[Desired, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    links: frozenset[LinkName] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    #: False: it is not even TOML, so nobody knows what it names.
+    readable: bool = True
+
+
+class Found(NamedTuple):
+    """One table as it stands in the file."""
+
+    kind: Kind
+    netns: str
+    name: str
+    path: TomlPath
+    raw: Any
+
+
+class Parser:
+    """Collects what one file declares."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.mistakes: list[Mistake] = []
+        self.objects: list[Desired] = []
+        self.links: set[LinkName] = set()
+        self.namespaces: set[str] = set()
+
+    def read(self) -> None:
+        """Declares every table, and checks what they are together."""
+        for found in self._tables(self.source.data, layout(), HOST, ()):
+            self._declare(found)
+        settled = settle(self.objects)
+        self.mistakes += [clash_mistake(clash, {self.source.file: self.source}) for clash in settled.clashes]
+        self.mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
+
+    def _wrong(self, path: TomlPath, text: str, *, name: bool = False, about: TomlPath | None = None) -> None:
+        self.mistakes.append(self.source.mistake(path, titled(path if about is None else about, text), name=name))
+
+    def _tables(
+        self, level: Mapping[str, Any], known: Mapping[str, Kind], netns: str, base: TomlPath
+    ) -> Iterator[Found]:
+        for key, value in level.items():
+            entry, path = known.get(key), (*base, key)
+            if entry is None:
+                text = (
+                    f"unknown key '{key}'{meant(key, known)}" if base else f"unknown table '{key}'{meant(key, known)}"
+                )
+                self._wrong(path, text, name=True, about=base)
+            else:
+                yield from self._kind_tables(entry, value, netns, path)
+
+    def _kind_tables(self, kind: Kind, value: Any, netns: str, path: TomlPath) -> Iterator[Found]:
+        if kind.form == "array":
+            if not isinstance(value, list):
+                self._wrong(path, f"must be an array of tables, [[{path[-1]}]], not {type_name(value)}")
+                return
+            for number, raw in enumerate(value):
+                yield Found(kind, netns, "", (*path, number), raw)
+        elif not isinstance(value, dict):
+            self._wrong(path, f"must be a table, not {type_name(value)}")
+        elif kind.form == "single":
+            yield Found(kind, netns, "", path, value)
+        else:
+            for name, raw in value.items():
+                if not isinstance(raw, dict):
+                    self._wrong((*path, name), f"must be a table, [{path[-1]}.NAME], not {type_name(raw)}")
+                elif self._named(namespace_name if kind.toml == NAMESPACE else link_name, name, (*path, name)):
+                    yield from self._named_table(Found(kind, netns, name, (*path, name), raw))
+
+    def _named(self, check: Callable[[str], str], name: str, path: TomlPath) -> bool:
+        try:
+            check(name)
+        except ValueError as error:
+            self._wrong(path, str(error), name=True)
+            return False
+        return True
+
+    def _named_table(self, found: Found) -> Iterator[Found]:
+        if found.kind.toml != NAMESPACE:
+            self.links.add(LinkName(found.netns, found.name))
+            yield found
+            return
+        self.namespaces.add(found.name)
+        own = {key: value for key, value in found.raw.items() if key not in inner()}
+        if NAMESPACE in own:
+            del own[NAMESPACE]
+            self._wrong(
+                (*found.path, NAMESPACE), "a namespace stands at the top level only", name=True, about=found.path
+            )
+        yield found._replace(raw=own)
+        contents = {key: value for key, value in found.raw.items() if key in inner()}
+        yield from self._tables(contents, inner(), found.name, found.path)
+
+    def _as_written(self, declared: list[Desired], found: Found) -> list[Desired]:
+        """The objects of one table in the order of the file.
+
+        TOML forgets how several arrays of it alternate ([[nat.snat]], [[nat.masquerade]], [[nat.snat]]).
+        """
+        headers = ARRAY_HEADER.findall(self.source.text)
+        runs = [header for number, header in enumerate(headers) if not number or headers[number - 1] != header]
+        if len(runs) > len(set(runs)):
+            positions = self.source.positions
+            return sorted(declared, key=lambda each: positions.at(each.origins[0].path) or Position(0, 0, 0))
+        keys: list[str | int] = list(found.raw)
+        at = len(found.path)
+        return sorted(
+            declared, key=lambda each: keys.index(each.origins[0].path[at]) if each.origins[0].path[at:] else 0
+        )
+
+    def _declare(self, found: Found) -> None:
+        """Validates one table and adds its objects."""
+        table = self._table(found)
+        if table is None:
+            self._name_ends(found)
+            return
+        place = Place(found.netns, found.name, Origin(self.source.file, found.path))
+        try:
+            declared = list(found.kind.declare(table, place))
+        except ValueError as error:
+            key, colon, _ = str(error).partition(": ")
+            inside = (key,) if colon and key in found.raw else ()
+            self._wrong((*found.path, *inside), str(error), about=found.path)
+            return
+        if found.kind.form == "single" and len(found.raw) > 1:
+            declared = self._as_written(declared, found)
+        for each in declared:
+            self.objects.append(replace(each, order=len(self.objects)))
+            self.links.update(each.makes)
+
+    def _table(self, found: Found) -> BaseModel | None:
+        model, raw = found.kind.table, found.raw
+        assert model is not None
+        known = model if found.kind.toml != NAMESPACE else namespace_model()
+        for _ in range(MOST_WRONG_KEYS):
+            try:
+                return model.model_validate(raw)
+            except ValidationError as error:
+                wrong = list(explain(error, raw, known, found.path, self.source))
+            self.mistakes += wrong
+            if found.kind.form != "single":
+                return None
+            # Its keys are independent of each other: the others are looked at without these.
+            for each in wrong:
+                raw = without(raw, each.path[len(found.path) :])
+        return None
+
+    def _name_ends(self, found: Found) -> None:
+        """Also a wrong table names its links: others that refer to them are right."""
+        if not isinstance(found.raw, dict):
+            return
+        for value in found.raw.values():
+            if isinstance(value, dict) and isinstance(value.get("name"), str):
+                netns = value.get("namespace", HOST)
+                self.links.add(LinkName(netns if isinstance(netns, str) else HOST, value["name"]))
+
+
+def without(raw: Any, path: TomlPath) -> Any:
+    """``raw`` without what stands at ``path``; tables left empty go too."""
+    if not path or not isinstance(raw, dict):
+        return {}
+    below = without(raw.get(str(path[0])), path[1:]) if len(path) > 1 else {}
+    rest = {key: value for key, value in raw.items() if key != path[0]}
+    return rest | {str(path[0]): below} if below else rest
+
+
+def parse(file: str, content: bytes) -> Parsed:
+    """One file's content; never raises for what may stand in a file."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        source = Source(file, content.decode(errors="replace"))
+        line = before.count(b"\n") + 1
+        column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
+        wrong = source.mistake_at(Position(line, column, 1), (), f"byte 0x{content[error.start]:02x} is not UTF-8")
+        return Parsed(source, mistakes=(wrong,), readable=False)
+    source = Source(file, text)
+    try:
+        source.data = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        return Parsed(source, mistakes=(_syntax(source, error),), readable=False)
+    except RecursionError:
+        return Parsed(source, mistakes=(Mistake(file, (), "is nested too deeply"),), readable=False)
+    except ValueError as error:
+        return Parsed(source, mistakes=(Mistake(file, (), f"is not TOML: {error}"),), readable=False)
+    parser = Parser(source)
+    parser.read()
+    return Parsed(
+        source, tuple(parser.objects), tuple(parser.mistakes), frozenset(parser.links), frozenset(parser.namespaces)
+    )
+
+
+def _syntax(source: Source, error: tomli.TOMLDecodeError) -> Mistake:
+    line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+    text = getattr(error, "msg", str(error))
+    return source.mistake_at(Position(line, column, 1), (), text[:1].lower() + text[1:])

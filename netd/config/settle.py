@@ -1,0 +1,217 @@
+"""Objects of one file, or of all: what is the same becomes one, what contradicts is told apart, cycles are cut.
+
+The same rules hold within a file and between files; only what follows is different. Within a file a clash is a mistake
+of that file; between files it costs the later one the object.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from netd.kinds import registry
+from netd.kinds.kind import Kind
+from netd.model.desired import Desired, Origin
+from netd.model.key import Key, LinkName
+
+from .explain import member
+from .locate import TomlPath
+from .mistake import Mistake, Source
+from .schema import NAMESPACE, titled
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """``loser`` cannot be beside ``winner``; ``{place}`` in ``text`` is where that one stands. ``name`` is the link."""
+
+    loser: Desired
+    winner: Desired
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """``kept`` is in the order in which it was given."""
+
+    kept: Mapping[Key, Desired]
+    clashes: tuple[Clash, ...]
+
+
+Finder = Callable[[list[Desired]], Iterator[Clash]]
+
+
+def settle(objects: Iterable[Desired]) -> Settled:
+    """What remains of ``objects``: of two that contradict, the one that comes first."""
+    clashes: list[Clash] = []
+    left = _drop(list(objects), clashes, _link_clashes)
+    kept = _merge(left, clashes)
+    checked = _drop(list(kept.values()), clashes, _cross_clashes)
+    found = _drop(checked, clashes, _cycles)
+    while len(found) < len(checked):
+        checked, found = found, _drop(found, clashes, _cycles)
+    return Settled({each.key: each for each in found}, tuple(clashes))
+
+
+def _drop(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
+    """Without the losers, and what hangs in the tables of lost links (their addresses, their routes)."""
+    new = list(look(objects))
+    if not new:
+        return objects
+    clashes += new
+    losers = {id(clash.loser) for clash in new}
+    tables = {origin for clash in new if clash.loser.makes for origin in clash.loser.origins}
+    left = []
+    for each in objects:
+        origins = tuple(origin for origin in each.origins if not _within(origin, tables))
+        if id(each) not in losers and origins:
+            left.append(each if len(origins) == len(each.origins) else replace(each, origins=origins))
+    return left
+
+
+def _within(origin: Origin, tables: set[Origin]) -> bool:
+    return any(Origin(origin.file, origin.path[:length]) in tables for length in range(1, len(origin.path) + 1))
+
+
+def _link_clashes(objects: list[Desired]) -> Iterator[Clash]:
+    """The name of a link is unique in its namespace, across all kinds and both ends of pairs."""
+    taken: dict[LinkName, Desired] = {}
+    for each in objects:
+        own: set[LinkName] = set()
+        for link in each.makes:
+            other = each if link in own else taken.get(link)
+            own.add(link)
+            if other is not None:
+                yield _link_clash(each, other, link)
+                break
+        else:
+            taken.update(dict.fromkeys(each.makes, each))
+
+
+def _link_clash(loser: Desired, winner: Desired, link: LinkName) -> Clash:
+    if loser is winner:
+        return Clash(loser, winner, f"both ends are called '{link.name}' in one namespace", link.name)
+    if loser.key == winner.key:
+        return Clash(loser, winner, "is declared at {place} already: a link is declared once")
+    if len(loser.makes) > 1 and set(loser.makes) == set(winner.makes):
+        text = f"this pair is written at both ends, the other is {winner.key} at {{place}}: write it once"
+        return Clash(loser, winner, text)
+    return Clash(loser, winner, f"the name '{link.name}' is taken by {winner.key} at {{place}}", link.name)
+
+
+def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
+    """What several files declare alike is one object."""
+    kept: dict[Key, Desired] = {}
+    for each in objects:
+        other = kept.get(each.key)
+        if other is None:
+            kept[each.key] = each
+        elif any(origin.file == each.file for origin in other.origins):
+            clashes.append(Clash(each, other, f"{each.key} is declared at {{place}} already"))
+        else:
+            merged = _merge_namespaces(other, each) if each.key.kind == NAMESPACE else other
+            if merged is None or (each.key.kind != NAMESPACE and not _alike(each, other)):
+                clashes.append(Clash(each, other, f"{each.key} is declared differently at {{place}}"))
+            else:
+                kept[each.key] = replace(merged, origins=other.origins + each.origins)
+    return kept
+
+
+def _alike(one: Desired, other: Desired) -> bool:
+    return (one.fields, one.data, one.needs, one.wants, one.namespaces) == (
+        other.fields, other.data, other.needs, other.wants, other.namespaces,
+    )  # fmt: skip
+
+
+def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
+    """Each file says of a namespace what it cares for; None where two say different things."""
+    if one.source and other.source and one.source != other.source:
+        return None
+    if any(one.fields[name] != other.fields[name] for name in one.fields.keys() & other.fields.keys()):
+        return None
+    chosen = one if one.source else other
+    return replace(one, fields={**one.fields, **other.fields}, data=chosen.data, source=chosen.source)
+
+
+def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
+    """What a kind finds wrong with two of its objects in one namespace (overlapping port ranges)."""
+    groups: dict[tuple[str, str], list[Desired]] = {}
+    kinds = {name: kind for name, kind in registry().items() if type(kind).cross_check is not Kind.cross_check}
+    for each in objects:
+        if each.key.kind in kinds:
+            groups.setdefault((each.key.netns, each.key.kind), []).append(each)
+    for (_, name), group in groups.items():
+        for later, earlier, text in kinds[name].cross_check(group):
+            yield Clash(later, earlier, f"{text} (the other is at {{place}})")
+
+
+def _cycles(objects: list[Desired]) -> Iterator[Clash]:
+    """One cycle of links: what is built on another, or lies in another, may not come back to itself."""
+    makers = {link: each for each in objects for link in each.makes}
+    rank = {each.key: number for number, each in enumerate(objects)}
+    after: dict[Key, set[Key]] = {}
+    above: dict[Key, set[Key]] = {}
+    for each in objects:
+        if not each.makes:
+            continue
+        for link in each.needs:
+            if link in makers:
+                after.setdefault(each.key, set()).add(makers[link].key)
+                above.setdefault(each.key, set()).add(makers[link].key)
+        for link in each.wants:
+            if link in makers:
+                # A bridge lies above its ports, a tunnel above what carries it.
+                after.setdefault(each.key, set()).add(makers[link].key)
+                above.setdefault(makers[link].key, set()).add(each.key)
+    for graph in (after, above):
+        try:
+            graphlib.TopologicalSorter(graph).prepare()
+        except graphlib.CycleError as error:
+            cycle: list[Key] = error.args[1]
+            by_key = {each.key: each for each in objects if each.key in cycle}
+            last, *others = sorted(by_key, key=lambda key: rank[key], reverse=True)
+            winner = by_key[others[0] if others else last]
+            shown = " → ".join(str(key) for key in cycle)
+            text = "hangs on itself, a cycle" if not others else f"cycle of links: {shown} (the other is at {{place}})"
+            yield Clash(by_key[last], winner, text)
+            return
+
+
+def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Mistake:
+    """The mistake of the file that loses, with both places in it."""
+    origin, other = clash.loser.origins[-1], clash.winner.origins[0]
+    source = sources[origin.file]
+    line = sources[other.file].line(other.path)
+    place = f"line {line}" if other.file == origin.file else f"{other.file}:{line}"
+    path = origin.path
+    if clash.name and path[-1] != clash.name:
+        path = path + find(table_at(source.data, path), clash.name)
+    keeps = "" if other.file == origin.file else f"; {other.file.rpartition('/')[2]} keeps it"
+    about = origin.path
+    text = clash.text.replace("{place}", place) + keeps
+    return source.mistake(path, titled(about, text), other="" if other.file == origin.file else other.file)
+
+
+def table_at(raw: object, path: TomlPath) -> object:
+    """What stands at a path, None where nothing does."""
+    for part in path:
+        raw = member(raw, part)
+    return raw
+
+
+def find(raw: object, text: str) -> TomlPath:
+    """The path of a value below ``raw`` that is ``text``; () where there is none."""
+    if isinstance(raw, dict):
+        entries: Iterable[tuple[str | int, object]] = raw.items()
+    elif isinstance(raw, list):
+        entries = enumerate(raw)
+    else:
+        return ()
+    for key, value in entries:
+        if value == text:
+            return (key,)
+        below = find(value, text)
+        if below:
+            return (key, *below)
+    return ()
