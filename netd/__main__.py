@@ -1,0 +1,7 @@
+"""python -m netd."""
+
+import sys
+
+from netd.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,61 @@
+"""``netd apply``: makes it so once, verifies, and ends. Exit: 0 converged, 1 not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from netd.engine.engine import Done
+from netd.model.change import Change
+from netd.model.status import State, overall, summary
+from netd.report.lock import Lock
+from netd.report.text import change_lines, changes_json, state_lines
+
+from .main import need_root
+from .session import add_paths, open_engine, read_files, scope_of
+
+#: Changes between two lines of progress.
+PROGRESS = 500
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``netd apply``."""
+    add_paths(parser, "make only the objects of this file or folder")
+    parser.add_argument("--json", action="store_true", help="print what was changed as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """One round, with everything printed that it did."""
+    need_root("apply")
+    lock = Lock(options.state_dir, "apply")
+    try:
+        config, narrowed = read_files(options, write=True)
+        engine = open_engine(options, write=True)
+        scope = scope_of(narrowed)
+        done: list[Change] = []
+        refused: list[Done] = []
+        engine.on_done = lambda one: refused.append(one) if one.error else done.append(one.change)
+        engine.take(config.desired)
+        for _ in engine.converge(scope=scope):
+            if sys.stderr.isatty():
+                print(f"\r{len(done)} changes done", end="", file=sys.stderr, flush=True)
+        rows = engine.statuses(scope)
+        show(options.json, done, refused, rows)
+    finally:
+        lock.release()
+    return 0 if overall(rows) == "converged" and not config.errors and not refused else 1
+
+
+def show(as_json: bool, done: list[Change], refused: list[Done], rows: list) -> None:  # type: ignore[type-arg]
+    """What was done, what was not, and how things stand."""
+    if as_json:
+        print(json.dumps(changes_json(done, rows), indent=2))
+        return
+    for change in done:
+        print("\n".join(change_lines(change)))
+    for one in refused:
+        print(f"failed: {one.change.action} {one.change.key}: {one.error}", file=sys.stderr)
+    for line in state_lines(rows):
+        print(line, file=sys.stderr if not line.startswith(State.PENDING.value) else sys.stdout)
+    print(f"{len(done)} changes; {summary(rows)}")

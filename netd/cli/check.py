@@ -1,0 +1,53 @@
+"""``netd check``: validates the files as they are written. Exit: 0 valid, 1 not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from netd.config import Config, Mistake, load
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``netd check``."""
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="check only this file or folder")
+    parser.add_argument("--strict", action="store_true", help="warnings fail too")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints every mistake of all files, and one line that sums them up."""
+    config, narrowed = load(options.config_dir, None, options.paths, trusted=False, wait=1.0, write=False, warn=True)
+    missing = [path for path in options.paths if not os.path.lexists(path)]
+    mistakes = [mistake for mistake in config.mistakes if concerns(mistake, narrowed)]
+    for path in missing:
+        print(f"{path}: there is no such file or folder", file=sys.stderr)
+    for mistake in mistakes:
+        print(mistake, file=sys.stderr)
+    errors = len(missing) + sum(not mistake.warning for mistake in mistakes)
+    warnings = len(mistakes) + len(missing) - errors
+    print(summary(config, narrowed, errors, warnings))
+    return 1 if errors or (options.strict and warnings) else 0
+
+
+def concerns(mistake: Mistake, narrowed: frozenset[str] | None) -> bool:
+    """Whether a mistake is about one of these files, or about another that gives way to one of them."""
+    return narrowed is None or any(covers(path, narrowed) for path in (mistake.file, mistake.other) if path)
+
+
+def covers(path: str, narrowed: frozenset[str]) -> bool:
+    """Whether a file is named, or its folder is."""
+    return path in narrowed or os.path.dirname(path) in narrowed
+
+
+def summary(config: Config, narrowed: frozenset[str] | None, errors: int, warnings: int) -> str:
+    """ "3 files, 41 objects: 2 errors, 1 warning"."""
+    files = [state.path for state in config.files if narrowed is None or covers(state.path, narrowed)]
+    objects = sum(narrowed is None or covers(each.file, narrowed) for each in config.desired.values())
+    found = [counted(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
+    return f"{counted(len(files), 'file')}, {counted(objects, 'object')}: {', '.join(found) or 'valid'}"
+
+
+def counted(number: int, word: str) -> str:
+    """ "1 file", "2 files"."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -1,0 +1,57 @@
+"""``netd down``: takes away what netd made. Exit: 0 gone, 1 not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from netd.engine.engine import Done
+from netd.model.change import Change
+from netd.report.lock import Lock
+from netd.report.text import change_lines
+
+from .main import need_root
+from .session import add_paths, open_engine
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``netd down``."""
+    add_paths(parser, "take away only what this file (or the files of this folder) declared, there or not")
+    parser.add_argument("--orphans", action="store_true", help="also what carries netd's mark and nobody knows")
+    parser.add_argument("--adopted", action="store_true", help="also what was there before netd and was adopted")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Deletes by the ledger, and puts back what was found."""
+    need_root("down")
+    lock = Lock(options.state_dir, "down")
+    try:
+        engine = open_engine(options, write=True)
+        done: list[Change] = []
+        refused: list[Done] = []
+        engine.on_done = lambda one: refused.append(one) if one.error else done.append(one.change)
+        known = frozenset(name for key in engine.ledger if (record := engine.ledger.get(key)) for name in record.files)
+        files = ledger_files(known, options.paths) if options.paths else None
+        for _ in engine.take_down(files, orphans=options.orphans, adopted=options.adopted):
+            pass
+    finally:
+        lock.release()
+    for change in done:
+        print("\n".join(change_lines(change)))
+    for one in refused:
+        print(f"failed: {one.change.action} {one.change.key}: {one.error}", file=sys.stderr)
+    for key in engine.find_orphans():
+        print(f"left: {key}: carries netd's mark, but the ledger does not know it ('netd down --orphans' takes it)")
+    print(f"{len(done)} objects gone")
+    return 1 if refused else 0
+
+
+def ledger_files(known: frozenset[str], paths: list[str]) -> frozenset[str]:
+    """The files that PATHs mean: themselves, or what the ledger has of a folder."""
+    found: set[str] = set()
+    for path in paths:
+        full = os.path.abspath(path)
+        inside = {name for name in known if name == full or os.path.dirname(name) == full}
+        found |= inside or {full}
+    return frozenset(found)

@@ -1,0 +1,78 @@
+"""``netd``: finds the verb and hands over. What a verb needs is imported only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from netd import __version__
+from netd.errors import NetdError
+
+#: Verb: what it does. Its module is netd.cli.VERB (``exec`` and ``run`` are fine as module names).
+VERBS = {
+    "run": "keep the network as the files say, until stopped (the daemon)",
+    "check": "validate the files; touches nothing, needs no root",
+    "diff": "show what differs between the files and the kernel; changes nothing",
+    "apply": "make the network as the files say once, verify, and end",
+    "reload": "let the daemon read its files now, and wait for the result",
+    "down": "take away what netd made",
+    "status": "show what the daemon holds, and the state of each object",
+    "exec": "run a command in a namespace",
+}
+FOLDERS = (
+    ("--config-dir", "NETD_CONFIG_DIR", "/etc/netd", "the *.toml files"),
+    ("--state-dir", "NETD_STATE_DIR", "/run/netd", "ledger, socket and lock; lives as long as the kernel's state"),
+    ("--cache-dir", "NETD_CACHE_DIR", "/var/lib/netd", "last good copies of the files"),
+)
+
+
+def folders(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
+    """The options that hold for all verbs, before or behind the verb."""
+    group = parser.add_argument_group("folders")
+    for option, variable, default, what in FOLDERS:
+        value = argparse.SUPPRESS if suppress else os.environ.get(variable) or default
+        group.add_argument(option, metavar="DIR", default=value, help=f"{what} (${variable}, else {default})")
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """The whole parser; only the module of ``verb`` is imported."""
+    parser = argparse.ArgumentParser(
+        prog="netd",
+        description="Builds the virtual network that the files in /etc/netd describe, and keeps it so.",
+        epilog="'netd VERB --help' explains a verb. The files are described in netd's docs/config.md.",
+    )
+    parser.add_argument("--version", action="version", version=f"netd {__version__}")
+    folders(parser)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, what in VERBS.items():
+        sub = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+        folders(sub, suppress=True)
+        if name == verb:
+            importlib.import_module(f"netd.cli.{name}").add_arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in arguments if word in VERBS), None)
+    options = build_parser(verb).parse_args(arguments)
+    try:
+        status: int = importlib.import_module(f"netd.cli.{options.verb}").run(options)
+        return status
+    except NetdError as error:
+        print(f"netd: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def need_root(verb: str) -> None:
+    """Ends with one line where netd cannot work."""
+    if os.geteuid() != 0:
+        raise NetdError(f"'netd {verb}' needs root: try 'sudo netd {verb}'")

@@ -1,0 +1,306 @@
+"""The daemon: one asyncio loop that wires files, kernel, engine, log, status socket and systemd together.
+
+Everything that wakes it ends in the same place: a set of objects to look at, and one round over them. A round runs in
+the callback that woke it; only large ones are cut into portions, so that the loop and the watchdog live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from netd.config import Config, Folder
+from netd.engine.engine import Done, Engine, Scope
+from netd.engine.ledger import Ledger
+from netd.kernel.kernel import Kernel
+from netd.model.dirty import Dirty
+from netd.model.key import Key
+from netd.model.status import State, Status, overall, summary
+from netd.report.lock import Lock
+from netd.report.log import start_log
+from netd.report.notify import Notifier, watchdog_seconds
+from netd.report.status import serve
+from netd.report.text import fields_json, fields_line, status_json
+from netd.watch import FolderWatch
+
+#: Seconds without a further change of the files, before what they no longer declare goes.
+GRACE = 0.3
+#: Seconds that ``reload`` waits for a file that is still being written.
+PATIENCE = 1.0
+#: Seconds between full passes, and between looks at what gives no events (legacy iptables).
+FULL_PASS, SLOW_LOOK = 900.0, 60.0
+#: Seconds after a round until systemd is told the new STATUS=.
+TELLING = 0.1
+#: Files to open at once: watches and sockets of a thousand namespaces.
+DESCRIPTORS = 65536
+#: How a change of state is logged.
+LOUD = {State.FAILED: "error", State.CONFLICT: "error", State.CONTENDED: "warning", State.DIVERGED: "warning"}
+PAST = {"create": "made", "update": "changed", "recreate": "made again", "delete": "deleted"}
+
+
+class Daemon:
+    """``run`` returns the exit status."""
+
+    def __init__(self, config_dir: str, state_dir: str, cache_dir: str) -> None:
+        self._config_dir = os.path.abspath(config_dir)
+        self._state_dir = state_dir
+        self._lock = Lock(state_dir, "run")
+        self._log = start_log()
+        self._notifier = Notifier()
+        self._folder = Folder(self._config_dir, cache_dir, trusted=True)
+        self._kernel = Kernel()
+        ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
+        self._engine = Engine(self._kernel, ledger, watch=True, on_done=self._done, on_state=self._changed_state)
+        self._config = Config({}, (), ())
+        self._todo: set[Key] = set()
+        self._unpruned: set[Key] = set()
+        self._round: Iterator[None] | None = None
+        self._drift = False
+        self._ready = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._telling: asyncio.TimerHandle | None = None
+        self._told: frozenset[str] = frozenset()
+        self._idle = asyncio.Event()
+
+    def run(self) -> int:
+        """Until SIGTERM."""
+        raise_descriptor_limit()
+        asyncio.run(self._main())
+        return 0
+
+    async def _main(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        for descriptor in self._kernel.start_watching():
+            loop.add_reader(descriptor, self._kernel_woke)
+        watch = FolderWatch(self._config_dir, lambda: loop.call_soon_threadsafe(self._files_woke))
+        server = await serve(self._state_dir, self._answer)
+        self._log.info("netd starts", config_dir=self._config_dir)
+        self._read_files(prune=True)
+        await self._idle.wait()
+        self._engine.find_orphans()
+        self._ready = True
+        self._notifier.ready(self._summary())
+        self._log.info(f"ready: {self._summary()}")
+        self._every(FULL_PASS, self._full_pass)
+        self._every(SLOW_LOOK, self._slow_look)
+        seconds = watchdog_seconds()
+        if seconds is not None:
+            self._every(seconds, self._notifier.alive)
+        await self._stop.wait()
+        self._notifier.stopping()
+        self._log.info("netd stops, the network stays")
+        server.close()
+        watch.close()
+        self._engine.ledger.flush()
+        self._kernel.close()
+
+    def _every(self, seconds: float, do: Any) -> None:
+        """Calls ``do`` again and again; it runs in the loop, so it proves that the loop lives."""
+
+        def tick() -> None:
+            do()
+            self._loop.call_later(seconds, tick)
+
+        self._loop.call_later(seconds, tick)
+
+    # waking ----------------------------------------------------------------------------------------------------
+
+    def _kernel_woke(self) -> None:
+        events = self._kernel.drain()
+        if events:
+            self._look(self._engine.hear(events), drift=True)
+
+    def _files_woke(self) -> None:
+        self._read_files(prune=False)
+
+    def _full_pass(self) -> None:
+        self._look(self._engine.look_again(), drift=True)
+        self._engine.find_orphans()
+
+    def _slow_look(self) -> None:
+        netnses = {key.netns for key in self._engine.index.desired if key.kind == "forward"}
+        looks = [Dirty("nft", netns) for netns in netnses if self._kernel.has_legacy(netns)]
+        if looks:
+            self._look(self._engine.hear(looks), drift=True)
+
+    def _read_files(self, *, prune: bool) -> None:
+        """Takes in what the files say now. What they no longer declare goes at once (``prune``), or after a pause."""
+        config = self._folder.read(write=True)
+        self._tell_mistakes(config)
+        changed = self._engine.take(config.desired)
+        self._config = config
+        self._unpruned |= changed
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+        if prune:
+            self._prune()
+        else:
+            self._grace = self._loop.call_later(GRACE, self._prune)
+            self._look(changed, drift=False)
+
+    def _prune(self) -> None:
+        self._grace = None
+        keys, self._unpruned = self._unpruned, set()
+        self._look(keys | self._engine.index.undeclared, drift=False)
+
+    def _look(self, keys: set[Key], *, drift: bool) -> None:
+        """Starts a round, or leaves the objects to the next one."""
+        self._todo |= keys
+        self._drift = drift if self._round is None else self._drift and drift
+        if self._round is None:
+            self._run_round()
+
+    def _run_round(self) -> None:
+        while self._todo:
+            keys, self._todo = self._todo, set()
+            scope = Scope(prune=self._grace is None)
+            self._round = self._engine.converge(keys, scope, drift=self._drift and self._ready)
+            if self._advance():
+                return
+        self._round_over()
+
+    def _advance(self) -> bool:
+        """Runs the round on; True: a portion is done, the rest comes in another turn of the loop."""
+        assert self._round is not None
+        try:
+            for _ in self._round:
+                self._loop.call_soon(self._go_on)
+                return True
+        except Exception:
+            # A round that throws must not lose its work: everything is read again, a little later.
+            self._log.error("a round failed", exc_info=True)
+            self._engine.look_again()
+            self._loop.call_later(1.0, self._full_pass)
+        self._round = None
+        return False
+
+    def _go_on(self) -> None:
+        if not self._advance():
+            self._run_round()
+
+    def _round_over(self) -> None:
+        self._idle.set()
+        self._notifier.alive()
+        if self._ready and self._telling is None:
+            self._telling = self._loop.call_later(TELLING, self._tell_status)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._engine.pacing.due()
+        if due is not None:
+            self._timer = self._loop.call_later(max(0.0, due - time.monotonic()) + 0.005, self._retry)
+
+    def _tell_status(self) -> None:
+        """Not after every round: counting the objects costs more than a repair."""
+        self._telling = None
+        self._notifier.status(self._summary())
+
+    def _retry(self) -> None:
+        self._timer = None
+        self._look(self._engine.pacing.waiting(time.monotonic()), drift=True)
+        if self._round is None and self._timer is None:
+            self._round_over()
+
+    # telling ---------------------------------------------------------------------------------------------------
+
+    def _done(self, done: Done) -> None:
+        change = done.change
+        event = {
+            "object": str(change.key),
+            "action": change.action,
+            "namespace": change.key.netns,
+            "file": change.file,
+            "round": done.round,
+            "ms": round(done.seconds * 1000, 2),
+            "diff": fields_json(change.fields),
+            "drift": done.drift,
+        }
+        if change.key.netns is not None and done.drift:
+            culprit = self._kernel.culprit(change.key.netns) if change.key.kind in ("nat", "forward") else ""
+            if culprit:
+                event["culprit"] = culprit
+        if done.error:
+            self._log.warning(f"{change.key}: {change.action} refused: {done.error}", error=done.error, **event)
+            return
+        verb = f"repaired ({PAST[change.action]})" if done.drift else PAST[change.action]
+        told = fields_line(change.fields) if change.action != "delete" else ""
+        self._log.info(f"{change.key} {verb}" + (f": {told}" if told else ""), **event)
+
+    def _changed_state(self, status: Status, before: State | None) -> None:
+        if status.state in LOUD:
+            level = LOUD[status.state]
+        elif before in LOUD or status.state is State.PENDING:
+            level = "info"
+        else:
+            return
+        told = f": {status.reason}" if status.reason else ""
+        getattr(self._log, level)(
+            f"{status.key} is {status.state.value}{told}",
+            object=str(status.key), namespace=status.key.netns, state=status.state.value, file=status.file,
+        )  # fmt: skip
+
+    def _tell_mistakes(self, config: Config) -> None:
+        told = frozenset(str(mistake) for mistake in config.errors)
+        for text in told - self._told:
+            self._log.error(text)
+        self._told = told
+
+    def _summary(self) -> str:
+        return summary(self._engine.statuses())
+
+    # answering -------------------------------------------------------------------------------------------------
+
+    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("verb") == "status":
+            return self._status()
+        if request.get("verb") == "reload":
+            await self._reload()
+            return self._status() | {"errors": [str(mistake) for mistake in self._config.errors]}
+        return {"error": "unknown verb"}
+
+    def _status(self) -> dict[str, Any]:
+        rows = self._engine.statuses()
+        busy = self._round is not None or not self._ready
+        return {
+            "state": "converging" if busy else overall(rows),
+            "summary": summary(rows),
+            "files": [{"path": one.path, "state": one.state, "errors": list(one.errors)} for one in self._config.files],
+            "objects": [status_json(row) for row in rows],
+        }
+
+    async def _reload(self) -> None:
+        """Reads the files now; waits a little for one that is still being written, then for the round."""
+        self._notifier.reloading()
+        until = time.monotonic() + PATIENCE
+        self._folder.read(write=False)
+        while self._folder.busy and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+            self._folder.read(write=False)
+        self._idle.clear()
+        self._read_files(prune=True)
+        if self._round is None:
+            self._idle.set()
+        await self._idle.wait()
+        self._notifier.ready(self._summary())
+
+
+def raise_descriptor_limit() -> None:
+    """As many descriptors as we may have."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(DESCRIPTORS, hard) if hard != resource.RLIM_INFINITY else DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,35 @@
+"""One netd per state folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from netd.errors import Busy, UsageError
+
+LOCK = "lock"
+
+
+class Lock:
+    """Held until the process ends; the file names who holds it."""
+
+    def __init__(self, state_dir: str, verb: str) -> None:
+        path = os.path.join(state_dir, LOCK)
+        try:
+            os.makedirs(state_dir, mode=0o755, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}: netd needs a state folder to write to (--state-dir)") from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._fd, 200, 0).decode("utf-8", "replace").strip() or "another netd"
+            os.close(self._fd)
+            advice = "stop it first, or use 'netd reload'" if "run" in holder else "wait until it has ended"
+            raise Busy(f"{state_dir} is in use by {holder}: {advice}") from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"netd {verb} (pid {os.getpid()})\n".encode(), 0)
+
+    def release(self) -> None:
+        """Lets the next one in."""
+        os.close(self._fd)

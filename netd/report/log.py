@@ -1,0 +1,106 @@
+"""The log: one event per change. Readable on a terminal, fields in the journal.
+
+In the journal (systemd sets JOURNAL_STREAM) each event goes out in the native protocol
+(systemd.io/JOURNAL_NATIVE_PROTOCOL), so that ``journalctl NETD_OBJECT=vxlan/vxlan0`` finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+JOURNAL = "/run/systemd/journal/socket"
+#: Levels of structlog as those of syslog(3).
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+Event = MutableMapping[str, Any]
+
+
+def in_journal() -> bool:
+    """Whether stderr is the journal's stream (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+        stat = os.fstat(2)
+        return (int(device), int(inode)) == (stat.st_dev, stat.st_ino)
+    except (OSError, ValueError):
+        return False
+
+
+def journal_field(name: str, text: str) -> bytes:
+    """One field; text with newlines is sent with its length."""
+    data = text.encode("utf-8", "replace")
+    if b"\n" not in data:
+        return name.encode() + b"=" + data + b"\n"
+    return name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n"
+
+
+def journal_message(event: Event) -> bytes:
+    """An event as one datagram of the native protocol."""
+    level = str(event.pop("level", "info"))
+    message = str(event.pop("event", ""))
+    parts = [
+        journal_field("MESSAGE", message),
+        journal_field("PRIORITY", str(PRIORITIES.get(level, 6))),
+        journal_field("SYSLOG_IDENTIFIER", "netd"),
+    ]
+    for name, value in event.items():
+        text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+        parts.append(journal_field(f"NETD_{name.upper()}", text))
+    return b"".join(parts)
+
+
+class JournalWriter:
+    """The last processor where stderr is the journal."""
+
+    def __init__(self, path: str = JOURNAL) -> None:
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def __call__(self, logger: Any, method: str, event: Event) -> Event:
+        """Sends the event; a journal that is away loses a line, not the daemon."""
+        with contextlib.suppress(OSError):
+            self._socket.sendto(journal_message(event), self._path)
+        raise structlog.DropEvent
+
+
+def plain_text(logger: Any, method: str, event: Event) -> str:
+    """A line for files and pipes: the message, then what a person did not read in it yet."""
+    level = event.pop("level", "info")
+    message = event.pop("event", "")
+    rest = {name: value for name, value in event.items() if name in ("file", "round", "ms")}
+    tail = " ".join(f"{name}={value}" for name, value in rest.items())
+    return f"{event.get('time', '')} {level:7} {message}" + (f"  [{tail}]" if tail else "")
+
+
+def coloured_text(logger: Any, method: str, event: Event) -> str:
+    """The same with the level in colour."""
+    colour = {"warning": "33", "error": "31", "debug": "2"}.get(str(event.get("level")), "32")
+    line = plain_text(logger, method, event)
+    time, _, rest = line.partition(" ")
+    return f"\x1b[2m{time}\x1b[0m \x1b[{colour}m{rest[:7]}\x1b[0m{rest[7:]}"
+
+
+def start_log() -> structlog.stdlib.BoundLogger:
+    """Sets structlog up for where stderr goes, once per process."""
+    last: Callable[[Any, str, Event], Any]
+    if in_journal():
+        processors: list[Any] = [structlog.processors.add_log_level, JournalWriter()]
+    else:
+        last = coloured_text if sys.stderr.isatty() else plain_text
+        stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=False, key="time")
+        processors = [structlog.processors.add_log_level, stamp, last]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+    return logger

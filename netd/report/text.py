@@ -1,0 +1,94 @@
+"""Changes and states as an operator wants to read them, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from netd.model.change import Change, FieldDiff
+from netd.model.status import State, Status
+
+SIGNS = {"create": "+", "update": "~", "recreate": "!", "delete": "-"}
+
+
+def value_text(value: Any) -> str:
+    """A value as it stands in a file; nothing is "-"."""
+    if value is None or value in ("", ()):
+        return "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        return ", ".join(hop_text(one) if isinstance(one, tuple | list) else value_text(one) for one in value)
+    return str(value)
+
+
+def hop_text(hop: Sequence[Any]) -> str:
+    """A route's hop as ip(8) writes it."""
+    via, dev, weight = hop
+    parts = [f"via {via}" if via else "", f"dev {dev}" if dev else "", f"weight {weight}" if weight != 1 else ""]
+    return " ".join(part for part in parts if part)
+
+
+def json_value(value: Any) -> Any:
+    """A value for the JSON: what JSON has no form for becomes text or a list."""
+    if isinstance(value, tuple | list):
+        return [json_value(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def fields_json(fields: Mapping[str, FieldDiff]) -> dict[str, Any]:
+    """{"mtu": {"want": 1400, "have": 1500}}."""
+    return {name: {"want": json_value(diff.want), "have": json_value(diff.have)} for name, diff in fields.items()}
+
+
+def fields_line(fields: Mapping[str, FieldDiff]) -> str:
+    """"mtu 1500 → 1400, up false → true": have → want."""
+    return ", ".join(f"{name} {value_text(diff.have)} → {value_text(diff.want)}" for name, diff in fields.items())
+
+
+def change_lines(change: Change) -> Iterable[str]:
+    """The object, what is done to it and which file says so; then a line for each field."""
+    where = f"   ({change.file})" if change.file else ""
+    yield f"{SIGNS[change.action]} {change.action:8} {change.key}{where}"
+    if change.action == "delete":
+        return
+    for name, diff in change.fields.items():
+        yield f"      {name}: {value_text(diff.have)} → {value_text(diff.want)}"
+
+
+def changes_json(changes: Iterable[Change], rows: Iterable[Status]) -> dict[str, Any]:
+    """What ``netd diff --json`` and ``netd apply --json`` print."""
+    return {
+        "changes": [
+            {"object": str(one.key), "action": one.action, "fields": fields_json(one.fields), "file": one.file}
+            for one in changes
+        ],
+        "pending": [{"object": str(row.key), "reason": row.reason} for row in rows if row.state is State.PENDING],
+        "troubles": [
+            {"object": str(row.key), "state": row.state.value, "reason": row.reason}
+            for row in rows
+            if row.state not in (State.OK, State.PENDING)
+        ],
+    }
+
+
+def state_lines(rows: Iterable[Status]) -> Iterable[str]:
+    """One line for each object that is not simply ok."""
+    for row in rows:
+        if row.state is not State.OK:
+            yield f"{row.state.value:9} {row.key}: {row.reason}" if row.reason else f"{row.state.value:9} {row.key}"
+
+
+def status_json(row: Status) -> dict[str, Any]:
+    """One row of ``netd status --json``."""
+    return {
+        "object": str(row.key),
+        "kind": row.key.kind,
+        "namespace": row.key.netns,
+        "name": row.key.name,
+        "file": row.file,
+        "state": row.state.value,
+        "reason": row.reason,
+        "repairs": row.repairs,
+        "last_repair": row.last_repair,
+    }
