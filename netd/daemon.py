@@ -22,7 +22,7 @@ from netd.model.key import Key
 from netd.model.status import State, Status, overall, summary
 from netd.report.lock import Lock
 from netd.report.log import start_log
-from netd.report.notify import Notifier, watchdog_seconds
+from netd.report.notify import Notifier
 from netd.report.status import serve
 from netd.report.text import fields_json, fields_line, status_json
 from netd.watch import FolderWatch
@@ -94,9 +94,8 @@ class Daemon:
         self._log.info(f"ready: {self._summary()}")
         self._every(FULL_PASS, self._full_pass)
         self._every(SLOW_LOOK, self._slow_look)
-        seconds = watchdog_seconds()
-        if seconds is not None:
-            self._every(seconds, self._notifier.alive)
+        if self._notifier.watchdog is not None:
+            self._every(self._notifier.watchdog, self._notifier.alive)
         await self._stop.wait()
         self._notifier.stopping()
         self._log.info("netd stops, the network stays")

@@ -93,7 +93,7 @@ class Copies:
         except OSError:
             return {}
         paths = [os.path.join(folder, name) for name in names]
-        found = [_read(path) for path in paths if not self._trusted or not distrust(path, folder)]
+        found = [_read(path) for path in paths if not self._trusted or not distrust(path)]
         return {copy.path: copy for copy in found if copy is not None}
 
 

@@ -124,23 +124,31 @@ def is_held_open(descriptor: int) -> bool:
     return False
 
 
-def distrust(path: str, folder: str) -> str:
-    """Why root should not act on a file: what others could have written; "" where nobody could."""
+def distrust(path: str) -> str:
+    """Why root should not act on a file: others could have written it, or moved it there; "" where nobody could."""
+    folder = os.path.dirname(path)
     try:
         reason = _writable(folder, "its folder ", os.stat(folder))
-        if reason or is_null(os.stat(path)):
-            return reason
-        real, root = os.path.realpath(path), os.path.realpath(folder)
-        if os.path.islink(path):
-            if os.path.commonpath([real, root]) != root:
-                return f"is a link that leaves the folder, to {real}"
-            between = os.path.dirname(real)
-            while between != root:
-                reason = reason or _writable(between, "a folder on its way ", os.stat(between))
-                between = os.path.dirname(between)
-        return reason or _writable(real, "", os.stat(real))
+        found = os.lstat(path)
+        if reason or not stat.S_ISLNK(found.st_mode):
+            return reason or _writable(path, "", found)
+        return _link_leads_astray(path, folder)
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
+        return "" if error.errno == errno.ENOENT else f"cannot be looked at: {error.strerror}"
+
+
+def _link_leads_astray(path: str, folder: str) -> str:
+    if is_null(os.stat(path)):
+        return ""
+    real, root = os.path.realpath(path), os.path.realpath(folder)
+    if os.path.commonpath([real, root]) != root:
+        return f"is a link that leaves the folder, to {real}"
+    reason = _writable(real, "", os.stat(real))
+    between = os.path.dirname(real)
+    while between != root:
+        reason = reason or _writable(between, "a folder on its way ", os.stat(between))
+        between = os.path.dirname(between)
+    return reason
 
 
 def _writable(path: str, what: str, found: os.stat_result) -> str:

@@ -74,7 +74,8 @@ class Version:
 def unread(path: str, text: str, held: bool = False) -> Version:
     """The version of a file that cannot be read."""
     wrong = Mistake(path, (), text)
-    return Version(path, Parsed(Source(path, ""), mistakes=(wrong,), readable=False), held=held, distrust=text)
+    parsed = Parsed(Source(path, ""), mistakes=(wrong,), readable=False)
+    return Version(path, parsed, identity=identity(path), held=held)
 
 
 class Folder:
@@ -111,8 +112,10 @@ class Folder:
         found = (self._take(path, deadline) for path in self._list())
         versions = {version.path: version for version in found if version is not None}
         self._keep_copies(versions)
-        self._versions = {path: version for path, version in versions.items() if version.stamp or not version.held}
-        mistakes: list[Mistake] = []
+        self._versions = {path: version for path, version in versions.items() if not version.held}
+        # Who does not wait for a writer has nothing to say about one.
+        told = (version for version in versions.values() if wait or not version.held)
+        mistakes = [mistake for version in told for mistake in version.parsed.mistakes]
         if write:
             try:
                 self.save()
@@ -140,7 +143,7 @@ class Folder:
     def _take(self, path: str, deadline: float) -> Version | None:
         """The version of a file that counts now; None: it is gone."""
         previous = self._versions.get(path)
-        reason = distrust(path, os.path.dirname(path))
+        reason = distrust(path)
         if reason and self._trusted:
             return unread(path, f"is refused: it {reason}") if os.path.lexists(path) else None
         try:
@@ -173,7 +176,7 @@ class Folder:
     def _keep_copies(self, versions: Mapping[str, Version]) -> None:
         """Copies of what is good; of what is not, the copy follows the file to its new name, or stays."""
         for version in versions.values():
-            if not version.good and not version.held and version.path not in self._copies:
+            if not version.good and version.path not in self._copies:
                 moved = next(self._moved(version, versions), None)
                 if moved is not None:
                     self._copies.put(replace(moved, path=version.path))
@@ -201,14 +204,13 @@ class Folder:
         good = [version.parsed for version in versions.values() if version.good]
         copied = list(self._in_force(version.path for version in versions.values() if not version.good))
         sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
-        settled = settle(each for parsed in [*good, *copied] for each in parsed.objects)
+        settled = settle(in_order(good, copied))
         # Where a last good copy gives way, there is nothing to say: its file is reported anyway.
         files = {parsed.source.file for parsed in good}
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
         lost = [clash_mistake(clash, sources) for clash in clashes]
-        mistakes += [mistake for version in versions.values() for mistake in version.parsed.mistakes]
         mistakes += lost
-        desired = ordered(settled.kept)
+        desired = {each.key: each for each in sorted(settled.kept.values(), key=lambda each: each.order)}
         if warn:
             read = [version.parsed for version in versions.values()]
             mistakes += warnings(desired, read)
@@ -230,12 +232,17 @@ class Folder:
                 yield parsed
 
 
-def ordered(kept: Mapping[Key, Desired]) -> dict[Key, Desired]:
-    """In the order of files, and in them of declarations; ``order`` counts through."""
-    found = sorted(kept.values(), key=lambda each: (each.file, each.order))
-    return {
-        each.key: each if each.order == number else replace(each, order=number) for number, each in enumerate(found)
-    }
+def in_order(good: Sequence[Parsed], copied: Sequence[Parsed]) -> Iterator[Desired]:
+    """All objects, last good copies last; ``order`` counts through all files in the order of their names."""
+    first: dict[str, int] = {}
+    count = 0
+    for parsed in sorted([*good, *copied], key=lambda each: each.source.file):
+        first[parsed.source.file] = count
+        count += len(parsed.objects)
+    for parsed in [*good, *copied]:
+        start = first[parsed.source.file]
+        for each in parsed.objects:
+            yield replace(each, order=start + each.order) if start else each
 
 
 def _distrusted(version: Version) -> Mistake:

@@ -31,7 +31,8 @@ class Positions:
     def __init__(self, text: str) -> None:
         self._rows = text.encode().split(b"\n")
         self._keys: dict[TomlPath, Position] = {}
-        self._headers: dict[TomlPath, Position] = {}
+        #: Tables by their headers, values by their keys as written, dots and all.
+        self._wholes: dict[TomlPath, Position] = {}
         #: How many elements of an array of tables there were so far.
         self._elements: dict[TomlPath, int] = {}
         self._walk(text.encode())
@@ -39,7 +40,7 @@ class Positions:
     def at(self, path: TomlPath) -> Position | None:
         """A table by its header, anything else by its key; what is not written by the nearest thing around it."""
         for length in range(len(path), 0, -1):
-            found = self._headers.get(path[:length]) or self._keys.get(path[:length])
+            found = self._wholes.get(path[:length]) or self._keys.get(path[:length])
             if found is not None:
                 return found
         return None
@@ -74,7 +75,7 @@ class Positions:
                 path = (*path, self._elements[path])
         closing = node.children[node.children.index(key) + 1]
         header = self._position(node)._replace(length=closing.end_point[1] - node.start_point[1])
-        self._headers.setdefault(path, header)
+        self._wholes.setdefault(path, header)
         for child in node.children:
             if child.type == "pair":
                 self._pair(child, path, 0)
@@ -85,6 +86,7 @@ class Positions:
         for name, part in _parts(node.children[0]):
             path = (*path, name)
             self._keys.setdefault(path, self._position(part))
+        self._wholes.setdefault(path, self._position(node.children[0]))
         self._value(node.children[-1], path, depth + 1)
 
     def _value(self, node: Node, path: TomlPath, depth: int) -> None:

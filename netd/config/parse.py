@@ -19,9 +19,12 @@ from .explain import explain, meant, type_name
 from .locate import Position, TomlPath
 from .mistake import Mistake, Source
 from .schema import NAMESPACE, inner, layout, namespace_model, titled
-from .settle import clash_mistake, settle
+from .settle import clash_mistake, find, settle
 
-ARRAY_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(.+?)[ \t]*\]\]", re.MULTILINE)
+#: What tomli says of a table, or a key, that is there already; it points behind it.
+TWICE = re.compile(r"(Cannot declare .* twice)|Cannot overwrite a value")
+#: sysctl_dev_name_is_allowed(), include/linux/inetdevice.h: /proc/sys/net/ipv4/conf has these already.
+RESERVED = frozenset({"all", "default"})
 #: So many wrong keys of one table are looked for one after the other.
 MOST_WRONG_KEYS = 50
 
@@ -125,22 +128,6 @@ class Parser:
         contents = {key: value for key, value in found.raw.items() if key in inner()}
         yield from self._tables(contents, inner(), found.name, found.path)
 
-    def _as_written(self, declared: list[Desired], found: Found) -> list[Desired]:
-        """The objects of one table in the order of the file.
-
-        TOML forgets how several arrays of it alternate ([[nat.snat]], [[nat.masquerade]], [[nat.snat]]).
-        """
-        headers = ARRAY_HEADER.findall(self.source.text)
-        runs = [header for number, header in enumerate(headers) if not number or headers[number - 1] != header]
-        if len(runs) > len(set(runs)):
-            positions = self.source.positions
-            return sorted(declared, key=lambda each: positions.at(each.origins[0].path) or Position(0, 0, 0))
-        keys: list[str | int] = list(found.raw)
-        at = len(found.path)
-        return sorted(
-            declared, key=lambda each: keys.index(each.origins[0].path[at]) if each.origins[0].path[at:] else 0
-        )
-
     def _declare(self, found: Found) -> None:
         """Validates one table and adds its objects."""
         table = self._table(found)
@@ -155,11 +142,17 @@ class Parser:
             inside = (key,) if colon and key in found.raw else ()
             self._wrong((*found.path, *inside), str(error), about=found.path)
             return
-        if found.kind.form == "single" and len(found.raw) > 1:
-            declared = self._as_written(declared, found)
         for each in declared:
             self.objects.append(replace(each, order=len(self.objects)))
             self.links.update(each.makes)
+            self._not_reserved(each, found)
+
+    def _not_reserved(self, each: Desired, found: Found) -> None:
+        for link in each.makes:
+            if link.name in RESERVED:
+                text = f"'{link.name}' cannot be the name of a link: the kernel keeps it for its sysctls"
+                inside = () if found.name == link.name else find(found.raw, link.name)
+                self._wrong((*found.path, *inside), text, name=True, about=found.path)
 
     def _table(self, found: Found) -> BaseModel | None:
         model, raw = found.kind.table, found.raw
@@ -227,4 +220,12 @@ def parse(file: str, content: bytes) -> Parsed:
 def _syntax(source: Source, error: tomli.TOMLDecodeError) -> Mistake:
     line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
     text = getattr(error, "msg", str(error))
+    if source.text.startswith("\ufeff"):
+        return source.mistake_at(Position(1, 1, 1), (), "starts with a byte order mark: save the file without")
+    twice = TWICE.match(text)
+    if twice:
+        row = source.text.split("\n")[line - 1]
+        start = len(row) - len(row.lstrip())
+        place = Position(line, start + 1, max(1, len(row.strip())))
+        return source.mistake_at(place, (), "this table is written twice" if twice[1] else "this key is written twice")
     return source.mistake_at(Position(line, column, 1), (), text[:1].lower() + text[1:])

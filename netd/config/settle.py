@@ -93,7 +93,7 @@ def _link_clash(loser: Desired, winner: Desired, link: LinkName) -> Clash:
     if loser is winner:
         return Clash(loser, winner, f"both ends are called '{link.name}' in one namespace", link.name)
     if loser.key == winner.key:
-        return Clash(loser, winner, "is declared at {place} already: a link is declared once")
+        return Clash(loser, winner, "declared at {place} already: a link is declared once")
     if len(loser.makes) > 1 and set(loser.makes) == set(winner.makes):
         text = f"this pair is written at both ends, the other is {winner.key} at {{place}}: write it once"
         return Clash(loser, winner, text)
@@ -119,8 +119,8 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
 
 
 def _alike(one: Desired, other: Desired) -> bool:
-    return (one.fields, one.data, one.needs, one.wants, one.namespaces) == (
-        other.fields, other.data, other.needs, other.wants, other.namespaces,
+    return (one.fields, one.needs, one.wants, one.namespaces) == (
+        other.fields, other.needs, other.wants, other.namespaces,
     )  # fmt: skip
 
 
@@ -137,12 +137,16 @@ def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
 def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
     """What a kind finds wrong with two of its objects in one namespace (overlapping port ranges)."""
     groups: dict[tuple[str, str], list[Desired]] = {}
+    rank = {each.key: number for number, each in enumerate(objects)}
     kinds = {name: kind for name, kind in registry().items() if type(kind).cross_check is not Kind.cross_check}
     for each in objects:
         if each.key.kind in kinds:
             groups.setdefault((each.key.netns, each.key.kind), []).append(each)
     for (_, name), group in groups.items():
         for later, earlier, text in kinds[name].cross_check(group):
+            if rank[later.key] < rank[earlier.key]:
+                # It stands later, but in a file that counts for more: the other one is a last good copy.
+                later, earlier = earlier, later
             yield Clash(later, earlier, f"{text} (the other is at {{place}})")
 
 
@@ -150,20 +154,20 @@ def _cycles(objects: list[Desired]) -> Iterator[Clash]:
     """One cycle of links: what is built on another, or lies in another, may not come back to itself."""
     makers = {link: each for each in objects for link in each.makes}
     rank = {each.key: number for number, each in enumerate(objects)}
-    after: dict[Key, set[Key]] = {}
-    above: dict[Key, set[Key]] = {}
+    after: dict[Key, list[Key]] = {}
+    above: dict[Key, list[Key]] = {}
     for each in objects:
         if not each.makes:
             continue
         for link in each.needs:
             if link in makers:
-                after.setdefault(each.key, set()).add(makers[link].key)
-                above.setdefault(each.key, set()).add(makers[link].key)
+                after.setdefault(each.key, []).append(makers[link].key)
+                above.setdefault(each.key, []).append(makers[link].key)
         for link in each.wants:
             if link in makers:
                 # A bridge lies above its ports, a tunnel above what carries it.
-                after.setdefault(each.key, set()).add(makers[link].key)
-                above.setdefault(makers[link].key, set()).add(each.key)
+                after.setdefault(each.key, []).append(makers[link].key)
+                above.setdefault(makers[link].key, []).append(each.key)
     for graph in (after, above):
         try:
             graphlib.TopologicalSorter(graph).prepare()
@@ -172,8 +176,13 @@ def _cycles(objects: list[Desired]) -> Iterator[Clash]:
             by_key = {each.key: each for each in objects if each.key in cycle}
             last, *others = sorted(by_key, key=lambda key: rank[key], reverse=True)
             winner = by_key[others[0] if others else last]
-            shown = " → ".join(str(key) for key in cycle)
-            text = "hangs on itself, a cycle" if not others else f"cycle of links: {shown} (the other is at {{place}})"
+            start = cycle.index(last)
+            shown = " → ".join(str(key) for key in (*cycle[start:-1], *cycle[:start], last))
+            text = (
+                "this link hangs on itself, a cycle"
+                if not others
+                else f"cycle of links: {shown} (the other is at {{place}})"
+            )
             yield Clash(by_key[last], winner, text)
             return
 

@@ -106,7 +106,7 @@ class Comparison:
         if observed is None:
             if missing or kind.foreign or desired.source:
                 return Verdict(State.PENDING, missing or f"waits for {self._foreign_thing(desired)}")
-            fields = {name: FieldDiff(value, None) for name, value in wanted.items()}
+            fields = {name: FieldDiff(value, None) for name, value in wanted.items() if name not in kind.guards}
             self._announce(desired)
             change = Change(key, "create", fields, desired.file, replace(desired, fields=wanted), None)
             return Verdict(State.PENDING if waiting else State.OK, waiting, change)
@@ -143,7 +143,7 @@ class Comparison:
             return Verdict(State.PENDING, missing, observed=observed)
         absent = {link for link in desired.wants if not self.available(link)}
         reduced = replace(desired, fields=kind.without(desired, absent))
-        fields = {"stands there": FieldDiff(desired.key.kind, observed.conflict)}
+        fields = {"state": FieldDiff("whole", observed.conflict)}
         self._announce(desired)
         return Verdict(State.OK, "", Change(desired.key, "recreate", fields, desired.file, reduced, observed), observed)
 
@@ -204,7 +204,7 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
     observed = kind.observe(key, record.data, view, record.identity)
     if observed is None:
         return None
-    if force or (kind.always_own and observed.marked) or (record.made and deletable(record, observed, kind)):
+    if force or (record.made and deletable(record, observed, kind)):
         fields = {name: FieldDiff(None, value) for name, (value, _) in record.fields.items()}
         return Change(key, "delete", fields, first(record.files), None, observed)
     if record.made:
@@ -218,7 +218,7 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
 
 def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
     """Made: the same identity, and the mark where there can be one. Only intended: the mark alone tells whose it is."""
-    if record.state == "intent":
+    if record.state == "intent" or kind.always_own:
         return observed.marked
     return same_identity(record, observed) and (observed.marked or not kind.has_mark)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +17,15 @@ from pathlib import Path
 from netd.errors import kernel_error
 
 CLONE_NEWNET = 0x40000000
+#: ioctl_ns(2).
+NS_GET_NSTYPE = 0xB703
 LIBC = ctypes.CDLL(None, use_errno=True)
 OWN = "/proc/thread-self/ns/net"
 
 #: A path that is not there, is not mounted yet, or is no network namespace.
 ABSENT = frozenset({
     errno.ENOENT, errno.EINVAL, errno.ENOTDIR, errno.ESRCH, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.ELOOP,
+    errno.ENAMETOOLONG,
 })  # fmt: skip
 
 
@@ -87,8 +90,7 @@ def open_path(path: str, name: str, device: int) -> int:
     except (OSError, ValueError) as error:
         code = getattr(error, "errno", None) or errno.EINVAL
         raise kernel_error(errno.ENOENT if code in ABSENT else code, f"namespace {name}") from None
-    found = os.fstat(descriptor)
-    if found.st_dev != device or not stat.S_ISREG(found.st_mode):
+    if os.fstat(descriptor).st_dev != device or fcntl.ioctl(descriptor, NS_GET_NSTYPE) != CLONE_NEWNET:
         os.close(descriptor)
         raise kernel_error(errno.ENOENT, f"namespace {name}: nothing is mounted there yet")
     return descriptor

@@ -60,14 +60,23 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``comment`` is nft's own, "" none."""
+    """``comment`` is nft's own, "" none. ``raw`` is NFTA_RULE_EXPRESSIONS: few rules are looked into."""
 
     family: str
     table: str
     chain: str
     handle: int
     comment: str
-    expressions: tuple[Expression, ...]
+    raw: bytes
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """What the rule does, in its order."""
+        found = []
+        for _, element in _attributes(self.raw):
+            parts = dict(_attributes(element))
+            found.append(Expression(_text(parts.get(1, b"")), dict(_attributes(parts.get(2, b"")))))
+        return found
 
 
 class Reader:
@@ -143,17 +152,13 @@ def _chain(family: str, attributes: dict[int, bytes]) -> Chain:
 
 
 def _rule(family: str, attributes: dict[int, bytes]) -> Rule:
-    expressions = []
-    for _, element in _attributes(attributes.get(4, b"")):
-        parts = dict(_attributes(element))
-        expressions.append(Expression(_text(parts.get(1, b"")), dict(_attributes(parts.get(2, b"")))))
     return Rule(
         family,
         _text(attributes.get(1, b"")),
         _text(attributes.get(2, b"")),
         _number(attributes.get(3, b"")),
         _comment(attributes.get(7, b"")),
-        tuple(expressions),
+        attributes.get(4, b""),
     )
 
 

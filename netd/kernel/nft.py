@@ -51,11 +51,24 @@ def read() -> Firewall:
 
 
 def run(text: str) -> None:
-    """One transaction of nft(8) text, all of it or nothing; KernelError with nft's own words."""
+    """One transaction of nft(8) text, all of it or nothing; KernelError with nft's own words.
+
+    What goes into netd's own table is read back and sealed, see ``ruleset``.
+    """
+    _transact(text)
+    if ruleset.fills_own(text):
+        with nfnetlink.Reader() as reader:
+            rules = reader.rules(*ruleset.OWN)
+        _transact(ruleset.seal(rules))
+
+
+def _transact(text: str) -> None:
     library = _library()
-    before = _descriptors()
+    # The lowest free descriptor is the one that libnftables' socket will get.
+    lowest = os.open("/", os.O_PATH)
+    os.close(lowest)
     context = library.nft_ctx_new(0)
-    sockets = [copy for number in _descriptors() - before if (copy := _second(number)) is not None]
+    copy = _second(lowest)
     try:
         library.nft_ctx_buffer_output(context)
         library.nft_ctx_buffer_error(context)
@@ -63,7 +76,7 @@ def run(text: str) -> None:
             raise _error(library.nft_ctx_get_error_buffer(context).decode(errors="replace"))
     finally:
         library.nft_ctx_free(context)
-        for copy in sockets:
+        if copy is not None:
             nfnetlink.close_later(copy)
 
 
@@ -99,10 +112,6 @@ def _error(words: str) -> KernelError:
     else:
         code = errno.EINVAL
     return kernel_error(code, f"nft: {line}")
-
-
-def _descriptors() -> set[int]:
-    return {int(name) for name in os.listdir("/proc/self/fd")}
 
 
 def _second(number: int) -> socket.socket | None:

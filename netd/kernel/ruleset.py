@@ -1,16 +1,18 @@
 """What the rules mean: netd's own table as it stands, and the forward chains of others that can drop.
 
-A rule cannot be changed in the kernel, only replaced, and then it has another handle. Handles of a table count from 1
-in the order of creation, so netd knows them beforehand and writes each into its rule's comment::
+Handles of a table count from 1 in the order of creation, so netd knows them beforehand and writes each into its rule's
+comment::
 
     dnat/ip/tcp/8083,*,* 5b1f09ac3e 1/4 #6       object, digest of its rules, which of how many, handle
 
-A rule that says its own handle is as netd wrote it; any other is someone else's. The first handle is wasted, so that
-a listing that someone saves, edits and loads again is not mistaken for the original.
+A rule that does not say its own handle is someone else's. But ``nft replace rule`` keeps the handle, and so may a
+listing that is saved, edited and loaded again. So a digest of all rules as the kernel has them compiled is put into a
+chain that no packet sees, right after they were written: the seal.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 from collections.abc import Iterable, Sequence
@@ -26,6 +28,7 @@ APART = frozenset({OWN, ("inet", "firewalld"), ("ip", "firewalld"), ("ip6", "fir
 #: netd's chains: name to (type, hook, priority), NF_INET_PRE_ROUTING 0, LOCAL_OUT 3, POST_ROUTING 4.
 CHAINS = {"prerouting": ("nat", 0, -100), "output": ("nat", 3, -100), "postrouting": ("nat", 4, 100)}
 HOOK_FORWARD = 2
+SEAL = "seal"
 COMMENT = re.compile(r"(\S+) ([0-9a-f]+) (\d+)/(\d+) #(\d+)")
 #: Names that can stand in nft(8) text as they are.
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9/\\_.-]*")
@@ -54,18 +57,52 @@ def firewall(
         if is_own(chain.family, chain.table) and not disorder:
             disorder = _chain_disorder(chain)
     parts: dict[str, list[tuple[str, int, int]]] = {}
+    sealed = [rule.comment for rule in rules if rule.chain == SEAL]
+    rules = [rule for rule in rules if rule.chain != SEAL]
     for rule in rules:
         found = COMMENT.fullmatch(rule.comment)
         if found is None or int(found[5]) != rule.handle:
             disorder = disorder or f"a foreign rule in chain {rule.chain}"
             continue
         parts.setdefault(found[1], []).append((found[2], int(found[4]), rule.handle))
+    disorder = disorder or _seal_disorder(sealed, rules)
     first = {name: min(handle for _, _, handle in seen) for name, seen in parts.items()}
     ordered = sorted(parts, key=lambda name: first[name])
     return Firewall(True, disorder, {name: _own(parts[name], place) for place, name in enumerate(ordered)}, forward)
 
 
+def fills_own(text: str) -> bool:
+    """Whether a transaction puts rules into netd's table."""
+    return f"\nadd rule {' '.join(OWN)} " in text
+
+
+def seal(rules: Sequence[Rule]) -> str:
+    """The transaction that seals the rules as they were read back."""
+    own = " ".join(OWN)
+    return f'add chain {own} {SEAL}\nadd rule {own} {SEAL} continue comment "{_sealed(rules)}"\n'
+
+
+def _sealed(rules: Sequence[Rule]) -> str:
+    """ "COUNT DIGEST" """
+    digest = hashlib.sha256()
+    for rule in rules:
+        digest.update(f"{rule.chain} {rule.handle} {rule.comment}\n".encode() + rule.raw)
+    return f"{len(rules)} {digest.hexdigest()[:32]}"
+
+
+def _seal_disorder(sealed: Sequence[str], rules: Sequence[Rule]) -> str:
+    """Lost rules show by themselves; of those that are left the seal cannot tell."""
+    if len(sealed) != 1:
+        return "the seal is broken, or was never set"
+    count = sealed[0].partition(" ")[0]
+    if count.isdigit() and int(count) > len(rules):
+        return ""
+    return "" if sealed[0] == _sealed(rules) else "a rule was replaced"
+
+
 def _chain_disorder(chain: Chain) -> str:
+    if chain.name == SEAL and chain.hook is None:
+        return ""
     if CHAINS.get(chain.name) != (chain.type, chain.hook, chain.priority):
         return f"a foreign chain {chain.name}"
     return "" if chain.policy == ACCEPT else f"chain {chain.name} drops"
@@ -134,8 +171,9 @@ def _accepts(rules: Iterable[Rule], table: dict[str, list[Rule]]) -> Iterable[Ac
 
 def own_accept(rule: Rule) -> tuple[Direction, str] | None:
     """(direction, link), if it is one of netd's: nothing but the link, the comment and accept."""
-    match = [one for one in rule.expressions if one.name not in ("counter", "match")]
-    others = [one for one in rule.expressions if one.name == "match"]
+    expressions = rule.expressions
+    match = [one for one in expressions if one.name not in ("counter", "match")]
+    others = [one for one in expressions if one.name == "match"]
     if [one.name for one in match] != ["meta", "cmp", "immediate"] or verdict(match[2]) != (ACCEPT, ""):
         return None
     if not (rule.comment == TABLE and not others) and [_xt_comment(one) for one in others] != [TABLE]:

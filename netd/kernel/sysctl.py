@@ -75,7 +75,7 @@ class Sysctls:
         """The value, words joined by one space; None where there is no such key (or it cannot be read)."""
         try:
             descriptor = self.open(path, os.O_RDONLY)
-        except OSError:
+        except (OSError, ValueError):
             return None
         try:
             return " ".join(os.read(descriptor, LARGEST).decode(errors="replace").split())
@@ -94,3 +94,5 @@ class Sysctls:
                 os.close(descriptor)
         except OSError as error:
             raise kernel_error(error.errno or errno.EIO, f"sysctl {path} = {value}") from None
+        except ValueError:
+            raise kernel_error(errno.EINVAL, f"sysctl {path} = {value!r}") from None

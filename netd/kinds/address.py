@@ -38,6 +38,7 @@ class AddressKind(Kind):
     """address/DEV/CIDR."""
 
     name = "address"
+    guards = frozenset({"lifetime"})
 
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()

@@ -40,6 +40,7 @@ class FdbKind(Kind):
     """fdb/DEV/MAC/DST."""
 
     name = "fdb"
+    guards = frozenset({"port", "vni"})
 
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()

@@ -57,6 +57,8 @@ class Kind:
     makes_links: ClassVar[bool] = False
     #: True: the kernel keeps netd's mark on it, and nothing ordinary takes it away.
     has_mark: ClassVar[bool] = False
+    #: Fields that nobody writes and that are always the same on a sound object: told only when they are wrong.
+    guards: ClassVar[frozenset[str]] = frozenset()
     #: True: a value of something else: it is written and put back, never made or deleted.
     setting: ClassVar[bool] = False
     #: True: netd never makes it, it waits until it is there.

@@ -191,8 +191,11 @@ class NatKind(Kind):
         return (Topic("nft", key.netns),)
 
     def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
+        exists = view.firewall(netns).exists
+        if not desired and not exists:
+            return []
         ordered = sorted(desired, key=lambda one: one.order)
-        text = translation.transaction([(one.key.name, one.data) for one in ordered])
+        text = translation.transaction([(one.key.name, one.data) for one in ordered], exists)
         return [Step(Phase.FIREWALL, RunNft(netns, text))]
 
 

@@ -138,6 +138,7 @@ class RouteKind(Kind):
     toml = "route"
     form = "array"
     has_mark = True
+    guards = frozenset({"duplicates"})
 
     def declare(self, table: RouteTable, place: Place) -> Iterable[Desired]:
         yield route_object(table, place.netns, place.origin)

@@ -78,6 +78,7 @@ class RuleKind(Kind):
     toml = "rule"
     form = "array"
     has_mark = True
+    guards = frozenset({"action", "fwmask"})
 
     def declare(self, table: RuleTable, place: Place) -> Iterable[Desired]:
         mark, mask = canonical_fwmark(table.fwmark) if table.fwmark is not None else (0, 0)

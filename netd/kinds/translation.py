@@ -46,15 +46,17 @@ def digest(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def transaction(entries: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """Replaces netd's table by these (object, entry), in their order; none of them: removes it."""
-    lines = [f"add table {OWN}", f"delete table {OWN}"]
+def transaction(entries: Sequence[tuple[str, Mapping[str, Any]]], exists: bool) -> str:
+    """Replaces netd's table by these (object, entry), in their order; none of them: removes it.
+
+    Where the table does not exist nothing is deleted: the kernel would be busy with that for 12 ms.
+    """
+    lines = [f"add table {OWN}", f"delete table {OWN}"] if exists else []
     if not entries:
         return "\n".join(lines) + "\n"
     named = [(name, digest(entry), rules(entry)) for name, entry in entries]
-    # The first handle is wasted: a listing that is saved and loaded again gets others than are written in it.
-    lines += [f"add table {OWN}", f"add chain {OWN} unused", f"delete chain {OWN} unused"]
-    handle = 2
+    lines.append(f"add table {OWN}")
+    handle = 1
     if any(entry["type"] == "dnat" for _, entry in entries):
         lines.append(f"add set {OWN} {PAIRS} {{ {PAIRS_TYPE} }}")
         handle += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Direction = Literal["in", "out"]
 #: Both ways across a link: ``iifname`` and ``oifname``.
@@ -40,16 +40,22 @@ class ForwardChain:
     accepted: tuple[Accept, ...] = ()
 
 
+class OwnRules(NamedTuple):
+    """The rules of one object: ``digest`` of them (where some are lost: words that say so), ``place`` among all."""
+
+    digest: str
+    place: int
+
+
 @dataclass(frozen=True, slots=True)
 class Firewall:
     """One namespace.
 
-    ``own`` maps the name of each object in netd's table to the digest of its rules, in their order; where rules of it
-    are lost or changed, to words that say so. ``disorder`` says what else is wrong with the table, "" nothing.
-    ``exists``: the table is there.
+    ``own`` has each object in netd's table by its name. ``disorder`` says what else is wrong with the table, "" for
+    nothing. ``exists``: the table is there.
     """
 
     exists: bool = False
     disorder: str = ""
-    own: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, OwnRules] = field(default_factory=dict)
     chains: tuple[ForwardChain, ...] = ()

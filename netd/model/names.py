@@ -14,9 +14,6 @@ FORBIDDEN = frozenset("/:%*'\"`")
 def link_name(text: str) -> str:
     """The name of a link, or ValueError that says what is wrong with it."""
     checked = _checked(text, LINK_BYTES, "a link")
-    if text in ("all", "default"):
-        # sysctl_dev_name_is_allowed(), include/linux/inetdevice.h: /proc/sys/net/ipv4/conf has these already.
-        raise ValueError(f"'{text}' cannot be the name of a link: the kernel keeps it for its sysctls")
     if b"\xa0" in text.encode():
         # dev_valid_name(), net/core/dev.c, looks at bytes, and its isspace() knows Latin-1.
         raise ValueError(f"'{text}' cannot be the name of a link: the kernel takes one of its bytes (0xa0) for a space")

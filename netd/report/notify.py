@@ -13,6 +13,10 @@ class Notifier:
 
     def __init__(self) -> None:
         self._notifier = sdnotify.SystemdNotifier()
+        if self._notifier.socket is not None:
+            # Whoever does not read loses a message; the daemon never waits for it.
+            self._notifier.socket.setblocking(False)
+        self.watchdog = watchdog_seconds()
 
     def ready(self, status: str) -> None:
         """The first full round is over."""
@@ -32,7 +36,8 @@ class Notifier:
 
     def alive(self) -> None:
         """The loop runs (WatchdogSec=)."""
-        self._notifier.notify("WATCHDOG=1")
+        if self.watchdog is not None:
+            self._notifier.notify("WATCHDOG=1")
 
 
 def one_line(text: str) -> str:
