@@ -1,0 +1,79 @@
+"""What every test can ask for: pretend hosts, and what their daemons logged beside each failure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.host import Host
+
+pytest.register_assert_rewrite("tests.scenarios.drift", "tests.scenarios.watch")
+
+HOSTS = pytest.StashKey[list[Host]]()
+
+
+def need_root() -> None:
+    """Network namespaces need root: without it a test is skipped, in continuous integration it fails."""
+    if os.geteuid() == 0:
+        return
+    reason = "needs root, to make network namespaces"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def make_host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Host]]:
+    """Makes pretend hosts, by name."""
+    need_root()
+    hosts: list[Host] = []
+    request.node.stash[HOSTS] = hosts
+
+    def make(name: str) -> Host:
+        hosts.append(Host(name, tmp_path))
+        return hosts[-1]
+
+    yield make
+    for host in hosts:
+        host.end()
+
+
+@pytest.fixture
+def host(make_host: Callable[[str], Host]) -> Host:
+    """One pretend host."""
+    return make_host("host")
+
+
+@pytest.fixture
+def pair(make_host: Callable[[str], Host]) -> tuple[Host, Host]:
+    """Two pretend hosts, eth0 of each on one cable: 10.230.4.1 and .2, fd04::1 and ::2."""
+    first, second = make_host("a"), make_host("b")
+    first.cable(second)
+    first.address("eth0", "10.230.4.1/24", "fd04::1/64")
+    second.address("eth0", "10.230.4.2/24", "fd04::2/64")
+    return first, second
+
+
+@pytest.fixture
+def trio(make_host: Callable[[str], Host]) -> tuple[Host, Host, Host]:
+    """Three pretend hosts on one switch: 10.230.4.1 to .3, fd04::1 to ::3 on eth0 of each."""
+    switch, first, second, third = map(make_host, ("switch", "a", "b", "c"))
+    switch.run("ip", "link", "add", "lan", "up", "type", "bridge", "mcast_snooping", "0")
+    for number, each in enumerate((first, second, third), 1):
+        switch.cable(each, f"port{number}", "eth0")
+        switch.run("ip", "link", "set", f"port{number}", "master", "lan")
+        each.address("eth0", f"10.230.4.{number}/24", f"fd04::{number}/64")
+    return first, second, third
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Puts the logs of all pretend hosts beside a failure."""
+    report = yield
+    if report.failed:  # type: ignore[attr-defined]
+        for host in item.stash.get(HOSTS, []):
+            report.sections.append((f"what ran on {host.name}", host.story()))  # type: ignore[attr-defined]
+    return report

@@ -1,0 +1,254 @@
+"""Whatever changes, in any namespace, is named: what to read again."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+
+import pytest
+
+from netd.kernel import events as events_module
+from netd.kernel.kernel import Kernel
+from netd.model import operations as do
+from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.marks import FIRST_NSID
+from netd.model.operations import LinkSettings
+from tests.contract.kernel_sandbox import Heard, done, lonely_kernel, sh, shown
+
+
+@pytest.fixture
+def kernel() -> Iterator[Kernel]:
+    with lonely_kernel() as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def heard(kernel: Kernel) -> Heard:
+    kernel.start_watching()
+    return Heard(kernel)
+
+
+def index(name: str, where: str = "") -> int:
+    return int(shown(f"ip {where} -j link show dev {name}")[0]["ifindex"])
+
+
+def test_nothing_is_reported_where_nothing_happens(kernel: Kernel, heard: Heard) -> None:
+    assert kernel.drain() == []
+    assert Kernel().drain() == []
+
+
+@pytest.mark.parametrize("where", ["", "a"])
+def test_each_change_names_what_to_read_again(kernel: Kernel, heard: Heard, where: str) -> None:
+    sh("ip netns add a")
+    kernel.watch("a")
+    on = f"-n {where}" if where else ""
+    sh(f"ip {on} link set lo up; ip {on} link add v0 type veth peer name v1; ip {on} link set v1 up")
+    number = index("v0", on)
+    heard.forget()
+
+    def change(command: str, *wanted: Dirty) -> None:
+        sh(command)
+        heard.waits_for(*wanted)
+        assert {one.netns for one in heard.all} == {where}, heard.all
+        heard.forget()
+
+    change(f"ip {on} link set v0 mtu 1400", Dirty("link", where, number))
+    change(f"ip {on} link set v0 up", Dirty("link", where, number))
+    change(f"ip {on} address add 10.0.0.1/24 dev v0", Dirty("addresses", where, number), Dirty("routes", where))
+    change(f"ip {on} route add 10.9.0.0/16 via 10.0.0.9", Dirty("routes", where))
+    change(f"ip {on} address del 10.0.0.1/24 dev v0", Dirty("addresses", where, number), Dirty("routes", where))
+    change(f"ip {on} rule add priority 7 table 9", Dirty("rules", where))
+    change(f"ip {on} -6 rule add priority 7 table 9", Dirty("rules", where))
+    change(f"ip {on} neigh add 10.0.0.9 lladdr 02:00:00:00:00:01 dev v0", Dirty("neighbors", where, number))
+    change(f"ip {on} link set v0 down", Dirty("link", where, number), Dirty("routes", where))
+    change(f"ip {on} link del v0", Dirty("link", where, number))
+
+
+def test_netconf_and_nftables_are_heard(kernel: Kernel, heard: Heard) -> None:
+    sh("ip netns add a")
+    kernel.watch("a")
+    heard.forget()
+    sh("ip netns exec a sysctl -qw net.ipv4.conf.lo.forwarding=1")
+    heard.waits_for(Dirty("sysctl", "a"))
+    heard.forget()
+    sh("ip netns exec a nft add table inet mine")
+    heard.waits_for(Dirty("nft", "a"))
+    assert kernel.culprit("a") == "nft"
+    assert kernel.culprit("") == ""
+
+
+def test_a_port_that_leaves_its_bridge_is_no_lost_link(kernel: Kernel, heard: Heard) -> None:
+    sh("ip link add br0 type bridge; ip link add v0 type veth peer name v1; ip link set v0 master br0 up")
+    heard.forget()
+    number = index("v0")
+    sh("ip link set v0 nomaster")
+    heard.waits_for(Dirty("link", "", number))
+    assert Dirty("addresses", "", number) not in heard.all
+
+
+def test_a_static_fdb_entry_is_heard_and_a_learned_one_is_not(kernel: Kernel, heard: Heard) -> None:
+    sh("ip link add vx type vxlan id 7 dstport 4789; ip link set vx up")
+    number = index("vx")
+    heard.forget()
+    sh("bridge fdb add 02:00:00:00:00:01 dst 10.0.0.7 dev vx dynamic; ip link set vx mtu 1300")
+    heard.waits_for(Dirty("link", "", number))
+    assert Dirty("fdb", "", number) not in heard.all
+    sh("bridge fdb add 02:00:00:00:00:02 dst 10.0.0.7 dev vx")
+    heard.waits_for(Dirty("fdb", "", number))
+
+
+def test_a_dynamic_entry_in_the_place_of_one_that_was_read_is_heard(kernel: Kernel, heard: Heard) -> None:
+    sh(
+        """
+        ip link add vx type vxlan id 7 dstport 4789; ip link set vx up
+        bridge fdb add 02:00:00:00:00:02 dst 10.0.0.7 dev vx
+        ip neigh add 10.0.0.9 lladdr 02:00:00:00:00:01 dev vx
+        """
+    )
+    number = index("vx")
+    with kernel.open("") as session:
+        assert session.fdb(number) and session.neighbors(number)
+    heard.forget()
+    sh("bridge fdb replace 02:00:00:00:00:02 dst 10.0.0.8 dev vx dynamic")
+    heard.waits_for(Dirty("fdb", "", number))
+    sh("ip neigh replace 10.0.0.9 lladdr 02:00:00:00:00:02 dev vx nud reachable")
+    heard.waits_for(Dirty("neighbors", "", number))
+    heard.forget()
+    sh("ip neigh replace 10.0.0.8 lladdr 02:00:00:00:00:02 dev vx nud reachable; ip link set vx mtu 1300")
+    heard.waits_for(Dirty("link", "", number))
+    assert Dirty("neighbors", "", number) not in heard.all
+
+
+def test_a_write_to_a_watched_sysctl_is_heard_by_its_key(kernel: Kernel, heard: Heard) -> None:
+    sh("ip netns add a; ip netns add b; ip -n a link add v0 type veth peer name v1")
+    key = "net/ipv4/conf/v0/arp_ignore"
+    for _ in range(3):
+        kernel.watch_sysctl("a", key)
+    kernel.watch_sysctl("b", key)
+    kernel.watch_sysctl("nowhere", key)
+    heard.forget()
+    sh("ip netns exec a sysctl -qw net.ipv4.conf.v0.arp_ignore=1")
+    heard.waits_for(Dirty("sysctl", "a", path=key))
+    assert len(heard.all) == 1
+
+
+def test_a_sysctl_of_a_link_that_was_made_again_is_watched_again(kernel: Kernel, heard: Heard) -> None:
+    key = "net/ipv4/conf/v0/arp_ignore"
+    for _ in range(2):
+        sh("ip link add v0 type veth peer name v1")
+        kernel.watch_sysctl("", key)
+        heard.forget()
+        sh("sysctl -qw net.ipv4.conf.v0.arp_ignore=1")
+        heard.waits_for(Dirty("sysctl", "", path=key))
+        sh("ip link del v0")
+
+
+def test_namespaces_that_nobody_watches_are_not_heard(kernel: Kernel, heard: Heard) -> None:
+    sh("ip netns add a; ip netns add b; ip link add v0 type veth peer name v1 netns b")
+    kernel.watch("a")
+    heard.forget()
+    sh("ip -n b link set v1 mtu 1400; ip -n a link set lo mtu 1400")
+    heard.waits_for(Dirty("link", "a", 1))
+    assert {one.netns for one in heard.all} == {"a"}
+    kernel.forget("a")
+    sh("ip -n a link set lo mtu 1300; ip link set lo mtu 1300")
+    heard.waits_for(Dirty("link", "", 1))
+    assert Dirty("link", "a", 1) not in heard.all[len(heard.all) - 1 :]
+
+
+def test_numbers_are_our_own_and_never_used_twice(kernel: Kernel, heard: Heard) -> None:
+    seen = set()
+    for _ in range(4):
+        sh("ip netns add a")
+        kernel.watch("a")
+        kernel.watch("a")
+        with kernel.open("") as session:
+            number = session.nsid("a")
+        assert number is not None and number >= FIRST_NSID and number not in seen
+        seen.add(number)
+        sh("ip netns del a")
+
+
+def test_a_number_of_an_earlier_daemon_stays(kernel: Kernel, heard: Heard) -> None:
+    sh("ip netns add a; ip netns add b")
+    kernel.watch("a")
+    second = Kernel()
+    second.start_watching()
+    second.watch("a")
+    second.watch("b")
+    with second.open("") as session:
+        assert (session.nsid("a"), session.nsid("b")) == (FIRST_NSID, FIRST_NSID + 1)
+    later = Heard(second)
+    later.forget()
+    sh("ip -n a link set lo mtu 1400")
+    later.waits_for(Dirty("link", "a", 1))
+    second.close()
+
+
+def test_a_namespace_with_an_automatic_number_is_heard_too(kernel: Kernel, heard: Heard) -> None:
+    sh("ip netns add a; ip link add v0 type veth peer name v1 netns a")
+    kernel.watch("a")
+    heard.forget()
+    sh("ip -n a link set lo mtu 1400")
+    heard.waits_for(Dirty("link", "a", 1))
+
+
+def test_a_number_for_the_host_itself_hides_nothing(kernel: Kernel, heard: Heard) -> None:
+    sh("touch /run/netns/self; mount --bind /proc/self/ns/net /run/netns/self; ip netns set self 5")
+    heard.forget()
+    sh("ip link set lo mtu 1400")
+    heard.waits_for(Dirty("link", "", 1))
+    kernel.watch("self")
+    sh("ip link set lo mtu 1300")
+    heard.waits_for(Dirty("link", "self", 1))
+
+
+def test_two_names_of_one_namespace_are_both_told(kernel: Kernel, heard: Heard) -> None:
+    sh("ip netns add a; touch /run/netns/b; mount --bind /run/netns/a /run/netns/b")
+    kernel.watch("a")
+    kernel.watch("b")
+    heard.forget()
+    sh("ip -n a link set lo mtu 1400")
+    heard.waits_for(Dirty("link", "a", 1), Dirty("link", "b", 1))
+
+
+def test_the_descriptors_wake_a_loop_for_every_source(kernel: Kernel) -> None:
+    poll = select.epoll()
+    for descriptor in kernel.start_watching():
+        poll.register(descriptor, select.EPOLLIN)
+    heard = Heard(kernel)
+    sh("ip netns add a")
+    kernel.watch("a")
+    kernel.watch_sysctl("a", "net/ipv4/tcp_rmem")
+    for command in (
+        "ip -n a link set lo mtu 1400", "ip netns exec a nft add table x",
+        "ip netns exec a sysctl -qw net.ipv4.tcp_rmem='1 2 3' || true", "ip netns add b", "umount /run/netns/b",
+    ):  # fmt: skip
+        heard.forget()
+        while poll.poll(0):
+            kernel.drain()
+        sh(command)
+        assert poll.poll(10), command
+    poll.close()
+
+
+def test_an_overrun_says_that_everything_is_unknown_and_goes_on(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module.Events.__init__, "__defaults__", (2048,))
+    kernel.start_watching()
+    heard = Heard(kernel)
+    done(kernel, "", *(do.CreateLink("", f"br{n}", "bridge", LinkSettings(up=True)) for n in range(40)))
+    heard.waits_for(EVERYTHING)
+    heard.forget()
+    sh("ip link set br7 mtu 1400")
+    heard.waits_for(Dirty("link", "", index("br7")))
+
+
+def test_each_thing_is_told_once_in_the_order_of_its_change(kernel: Kernel, heard: Heard) -> None:
+    sh("ip link add v0 type veth peer name v1; ip link add v2 type veth peer name v3")
+    first, second = index("v2"), index("v0")
+    heard.forget()
+    sh("for n in 1 2 3; do ip link set v2 mtu 130$n; ip link set v0 mtu 130$n; done")
+    told = [one for one in kernel.drain() if one.what == "link"]
+    assert told == [Dirty("link", "", first), Dirty("link", "", second)]

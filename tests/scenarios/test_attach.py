@@ -1,0 +1,92 @@
+"""Namespaces that someone else made, by path or process."""
+
+from __future__ import annotations
+
+from tests.host import Host
+
+BY_PATH = """
+[namespace.box]
+attach = "/var/run/docker/netns/0123456789ab"
+
+[namespace.box.veth.eth0]
+addresses = ["10.1.0.1/24", "fd01::1/64"]
+nodad = true
+peer = { name = "to-box", addresses = ["10.1.0.2/24", "fd01::2/64"], nodad = true }
+"""
+
+
+def container(host: Host) -> None:
+    """Makes a namespace as a container engine does: a file with the namespace mounted on it, and a process inside."""
+    host.sh(
+        """
+        mkdir -p /run/docker/netns
+        touch /run/docker/netns/0123456789ab
+        unshare --net=/run/docker/netns/0123456789ab true
+        """
+    )
+    host.start("nsenter", "--net=/run/docker/netns/0123456789ab", "sleep", "infinity")
+
+
+def test_a_namespace_by_path_that_appears_later_is_built_into_at_once(host: Host) -> None:
+    host.write("lab.toml", BY_PATH)
+    host.daemon()
+    assert host.state("namespace/box") == "pending"
+    assert host.status()["state"] == "converged", "what is pending does not count against it"
+    assert host.names() == set()
+    container(host)
+    host.ping("10.1.0.1", "fd01::1")
+    host.ping("10.1.0.2", "fd01::2", ns="box")
+    host.until(lambda: host.state("namespace/box") == "ok", "the namespace is ok")
+
+
+def test_a_namespace_by_path_outlives_netd_and_its_files(host: Host) -> None:
+    container(host)
+    host.write("lab.toml", BY_PATH)
+    host.apply()
+    host.ping("10.1.0.1", "fd01::1")
+    host.netd("down")
+    assert host.names() == set()
+    assert "box" not in host.namespaces()
+    assert "lo" in host.run("nsenter", "--net=/run/docker/netns/0123456789ab", "ip", "link")
+
+
+def test_ip_netns_del_of_the_name_does_not_harm_its_owner(host: Host) -> None:
+    container(host)
+    host.write("lab.toml", BY_PATH)
+    host.apply()
+    host.run("ip", "netns", "del", "box")
+    assert "eth0" in host.run("nsenter", "--net=/run/docker/netns/0123456789ab", "ip", "link")
+    host.ping("10.1.0.1")
+    host.apply()
+    host.ping("10.1.0.2", ns="box")
+
+
+def test_a_namespace_by_process(host: Host) -> None:
+    host.start("unshare", "-n", "sh", "-c", "echo $$ > /run/box.pid; exec sleep infinity")
+    host.until(lambda: host.file("/run/box.pid").read_text().strip(), "the process runs")
+    number = host.file("/run/box.pid").read_text().strip()
+    host.write("lab.toml", BY_PATH.replace("/var/run/docker/netns/0123456789ab", f"pid:{number}"))
+    host.apply()
+    host.ping("10.1.0.1", "fd01::1")
+    host.ping("10.1.0.2", ns="box")
+
+
+def test_a_container_that_comes_back_under_its_path_is_built_into_again(host: Host) -> None:
+    container(host)
+    host.write("lab.toml", BY_PATH)
+    host.daemon()
+    host.ping("10.1.0.1")
+    host.processes[0].kill()
+    host.sh("umount /run/docker/netns/0123456789ab; rm /run/docker/netns/0123456789ab")
+    host.until(lambda: host.state("namespace/box") == "pending", "the namespace is pending again")
+    container(host)
+    host.ping("10.1.0.1", "fd01::1")
+
+
+def test_another_tools_entry_of_that_name_is_a_conflict(host: Host) -> None:
+    host.run("ip", "netns", "add", "box")
+    container(host)
+    host.write("lab.toml", BY_PATH)
+    host.netd("apply", check=1)
+    assert host.run("ip", "-n", "box", "-br", "link").split()[0] == "lo"
+    assert host.names() == set()

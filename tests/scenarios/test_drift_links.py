@@ -1,0 +1,151 @@
+"""Namespaces, pairs, bridges and their ports: one line per field that can drift."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.host import Host
+from tests.scenarios.drift import BRIDGE, PAIR, Drift, addresses, comes_back, link, option, port, route
+
+QUIET = """
+[namespace.a.veth.eth0]
+up = false
+peer = { name = "port-a" }
+"""
+
+CASES = [
+    # Namespaces
+    Drift("namespace-deleted", PAIR, "ip netns del a", link("eth0", "up", "mtu", "address", ns="a")),
+    Drift("namespace-deleted-empty", PAIR, "ip netns del b", link("lo", ns="b")),
+    Drift("namespace-deleted-host-end", PAIR, "ip netns del a", link("port-a", "up", "master", "mtu", "address")),
+    Drift("namespace-deleted-addresses", PAIR, "ip netns del a", lambda host: host.addresses("eth0", "a")),
+    Drift("namespace-deleted-gateway", PAIR, "ip netns del a", route("default", ns="a")),
+    Drift("namespace-loopback-down", PAIR, "ip -n b link set lo down", link("lo", ns="b")),
+    # Pairs
+    Drift("veth-deleted-in-the-namespace", PAIR, "ip -n a link del eth0", link("eth0", "up", "mtu", "address", ns="a")),
+    Drift("veth-deleted-on-the-host", PAIR, "ip link del port-a", link("port-a", "up", "mtu", "address", "master")),
+    Drift("veth-deleted-port-options", PAIR, "ip link del port-a",
+          link("port-a", *(f"linkinfo.info_slave_data.{field}" for field in ("isolated", "cost", "learning")))),
+    Drift("veth-deleted-addresses", PAIR, "ip link del port-a", addresses("eth0", "a")),
+    Drift("veth-deleted-gateway", PAIR, "ip link del port-a", route("default", ns="a")),
+    Drift("veth-down", PAIR, "ip -n a link set eth0 down", link("eth0", "up", "ifindex", ns="a")),
+    Drift("veth-down-gateway", PAIR, "ip -n a link set eth0 down", route("default", ns="a")),
+    Drift("veth-peer-down", PAIR, "ip link set port-a down", link("port-a", "up", "ifindex")),
+    Drift("veth-up-against-the-file", QUIET, "ip -n a link set eth0 up", link("eth0", "up", "ifindex", ns="a")),
+    Drift("veth-mtu", PAIR, "ip -n a link set eth0 mtu 1280", link("eth0", "mtu", "ifindex", ns="a")),
+    Drift("veth-peer-mtu", PAIR, "ip link set port-a mtu 1280", link("port-a", "mtu", "ifindex")),
+    Drift("veth-mac", PAIR, "ip -n a link set eth0 address 02:00:00:00:00:99",
+          link("eth0", "address", "ifindex", ns="a")),
+    Drift("veth-peer-mac", PAIR, "ip link set port-a address 02:00:00:00:00:99", link("port-a", "address", "ifindex")),
+    Drift("veth-peer-unplugged", PAIR, "ip link set port-a nomaster", link("port-a", "master", "ifindex")),
+    Drift("veth-peer-other-master", PAIR, "ip link set port-a master br1", link("port-a", "master", "ifindex")),
+    Drift("veth-peer-unplugged-options", PAIR, "ip link set port-a nomaster", port("isolated")),
+    Drift("veth-renamed", PAIR, "ip link set port-a down; ip link set port-a name lost up", link("port-a", "master")),
+    Drift("veth-renamed-in-the-namespace", PAIR, "ip -n a link set eth0 down; ip -n a link set eth0 name lost up",
+          addresses("eth0", "a")),
+    Drift("veth-moved", PAIR, "ip -n a link set eth0 netns b", addresses("eth0", "a")),
+    Drift("veth-peer-moved", PAIR, "ip link set port-a netns b", link("port-a", "up", "master")),
+    Drift("veth-replaced-by-another-kind", PAIR, "ip link del port-a; ip link add port-a type bridge",
+          link("port-a", "linkinfo.info_kind")),
+    # Bridges
+    Drift("bridge-deleted", BRIDGE, "ip link del br0", link("br0", "up", "mtu", "address")),
+    Drift("bridge-deleted-options", BRIDGE, "ip link del br0", link("br0", "linkinfo.info_data.forward_delay")),
+    Drift("bridge-deleted-addresses", BRIDGE, "ip link del br0", addresses("br0")),
+    Drift("bridge-deleted-ports", PAIR, "ip link del br0", link("port-a", "master")),
+    Drift("bridge-down", BRIDGE, "ip link set br0 down", link("br0", "up", "ifindex")),
+    Drift("bridge-mtu", BRIDGE, "ip link set br0 mtu 1280", link("br0", "mtu", "ifindex")),
+    Drift("bridge-mac", BRIDGE, "ip link set br0 address 02:00:00:00:00:99", link("br0", "address", "ifindex")),
+    Drift("bridge-stp", BRIDGE, "ip link set br0 type bridge stp_state 0", option("br0", "stp_state")),
+    Drift("bridge-forward-delay", BRIDGE, "ip link set br0 type bridge forward_delay 700",
+          option("br0", "forward_delay")),
+    Drift("bridge-hello-time", BRIDGE, "ip link set br0 type bridge hello_time 300", option("br0", "hello_time")),
+    Drift("bridge-max-age", BRIDGE, "ip link set br0 type bridge max_age 1500", option("br0", "max_age")),
+    Drift("bridge-ageing-time", BRIDGE, "ip link set br0 type bridge ageing_time 100", option("br0", "ageing_time")),
+    Drift("bridge-priority", BRIDGE, "ip link set br0 type bridge priority 8192", option("br0", "priority")),
+    Drift("bridge-mcast-snooping", BRIDGE, "ip link set br0 type bridge mcast_snooping 1",
+          option("br0", "mcast_snooping")),
+    Drift("bridge-group-fwd-mask", BRIDGE, "ip link set br0 type bridge group_fwd_mask 16",
+          option("br0", "group_fwd_mask")),
+    Drift("bridge-replaced-by-another-kind", BRIDGE,
+          "ip link del br0; ip link add br0 type veth peer name lost", link("br0", "linkinfo.info_kind", "up")),
+    # Ports
+    Drift("port-isolated", PAIR, "bridge link set dev port-a isolated off", port("isolated")),
+    Drift("port-hairpin", PAIR, "bridge link set dev port-a hairpin off", port("hairpin")),
+    Drift("port-learning", PAIR, "bridge link set dev port-a learning on", port("learning")),
+    Drift("port-flood", PAIR, "bridge link set dev port-a flood on", port("flood")),
+    Drift("port-mcast-flood", PAIR, "bridge link set dev port-a mcast_flood on", port("mcast_flood")),
+    Drift("port-neigh-suppress", PAIR, "bridge link set dev port-a neigh_suppress off", port("neigh_suppress")),
+    Drift("port-cost", PAIR, "bridge link set dev port-a cost 77", port("cost")),
+    Drift("port-priority", PAIR, "bridge link set dev port-a priority 20", port("priority")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_broken_comes_back(host: Host, case: Drift) -> None:
+    comes_back(host, case)
+
+
+def test_a_deleted_veth_comes_back_with_the_mac_it_was_given(host: Host) -> None:
+    host.write("lab.toml", '[namespace.a.veth.eth0]\npeer = { name = "to-a" }\n[bridge.br0]\n')
+    host.daemon()
+    macs = [link(name, "address", ns=ns)(host) for name, ns in (("eth0", "a"), ("to-a", ""), ("br0", ""))]
+    assert all(macs)
+    host.sh("ip link del to-a; ip link del br0")
+    host.until(
+        lambda: [link(name, "address", ns=ns)(host) for name, ns in (("eth0", "a"), ("to-a", ""), ("br0", ""))] == macs,
+        "all three are back as they were",
+    )
+
+
+def test_traffic_flows_again_through_everything_that_was_broken(host: Host) -> None:
+    host.write(
+        "lab.toml",
+        """
+        [bridge.br0]
+        addresses = ["10.1.0.254/24", "fd01::254/64"]
+        nodad = true
+
+        [namespace.a.veth.eth0]
+        addresses = ["10.1.0.1/24", "fd01::1/64"]
+        nodad = true
+        peer = { name = "port-a", master = "br0" }
+
+        [namespace.b.veth.eth0]
+        addresses = ["10.1.0.2/24", "fd01::2/64"]
+        nodad = true
+        peer = { name = "port-b", master = "br0" }
+        """,
+    )
+    host.daemon()
+    for harm in ("ip link del br0", "ip netns del a", "ip link del port-b", "ip -n a addr flush dev eth0", "true"):
+        host.ping("10.1.0.2", "fd01::2", "10.1.0.254", "fd01::254", ns="a")
+        host.sh(harm)
+    host.ping("10.1.0.1", "fd01::1", ns="b")
+
+
+def test_what_others_put_on_a_link_stays(host: Host) -> None:
+    host.write("lab.toml", BRIDGE)
+    host.daemon()
+    host.sh(
+        """
+        ip addr add 10.77.0.1/24 dev br0
+        ip route add 10.78.0.0/24 via 10.77.0.2
+        ip link add foreign type veth peer name other
+        ip link set foreign master br0
+        ip addr del 10.1.0.1/24 dev br0
+        """
+    )
+    host.until(lambda: "10.1.0.1/24" in host.addresses("br0"), "netd's own address is back")
+    assert "10.77.0.1/24" in host.addresses("br0")
+    assert host.routes("10.78.0.0/24")
+    assert host.link("foreign")["master"] == "br0"
+
+
+def test_someone_who_keeps_changing_a_thing_is_named_and_not_fought_forever(host: Host) -> None:
+    host.write("lab.toml", BRIDGE)
+    host.daemon()
+    fight = host.start("sh", "-c", "while ip link set br0 mtu 1280; do sleep 0.01; done")
+    host.until(lambda: host.state("bridge/br0") == "contended", "the bridge is contended")
+    assert host.status()["state"] == "degraded"
+    fight.kill()
+    host.until(lambda: host.link("br0")["mtu"] == 1400, "netd wins in the end")

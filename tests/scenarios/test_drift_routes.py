@@ -1,0 +1,125 @@
+"""Addresses, routes, rules and neighbours: one line per field that can drift."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.host import Host
+from tests.scenarios.drift import BRIDGE, PAIR, Drift, addresses, comes_back, prints, route
+
+ROUTES = """
+[veth.v0]
+addresses = ["10.1.0.1/24", "10.1.0.9/24", "fd01::1/64"]
+nodad = true
+peer = { name = "v1" }
+
+[[route]]
+to = "10.2.0.0/24"
+via = "10.1.0.254"
+src = "10.1.0.9"
+metric = 50
+mtu = 1300
+
+[[route]]
+to = "fd02::/64"
+via = "fd01::254"
+mtu = 1300
+
+[[route]]
+to = "10.3.0.0/24"
+type = "unreachable"
+
+[[route]]
+to = "fd03::/64"
+type = "prohibit"
+
+[[route]]
+to = "10.4.0.0/24"
+nexthops = [{ via = "10.1.0.253", weight = 2 }, { via = "10.1.0.254" }]
+
+[[route]]
+to = "fd04::/64"
+nexthops = [{ via = "fd01::253", weight = 2 }, { via = "fd01::254" }]
+
+[[route]]
+to = "default"
+via = "10.1.0.254"
+table = 100
+
+[[rule]]
+priority = 1000
+from = "10.1.0.0/24"
+table = 100
+
+[[rule]]
+priority = 1000
+to = "fd09::/64"
+iif = "v0"
+fwmark = 5
+table = 101
+
+[[neighbor]]
+address = "10.1.0.254"
+mac = "02:00:00:00:00:30"
+dev = "v0"
+
+[[neighbor]]
+address = "fd01::254"
+mac = "02:00:00:00:00:30"
+dev = "v0"
+"""
+
+CASES = [
+    # Addresses
+    Drift("address-deleted", PAIR, "ip -n a addr del 10.1.0.1/24 dev eth0", addresses("eth0", "a")),
+    Drift("address-deleted-gateway", PAIR, "ip -n a addr del 10.1.0.1/24 dev eth0", route("default", ns="a")),
+    Drift("address-deleted-ipv6", PAIR, "ip -n a addr del fd01::1/64 dev eth0", addresses("eth0", "a")),
+    Drift("address-flushed", PAIR, "ip -n a addr flush dev eth0", addresses("eth0", "a")),
+    Drift("address-other-length", BRIDGE, "ip addr del 10.1.0.1/24 dev br0; ip addr add 10.1.0.1/16 dev br0",
+          prints("ip addr show dev br0", "10.1.0.1/24")),
+    Drift("address-on-the-host", BRIDGE, "ip addr del fd01::1/64 dev br0", addresses("br0")),
+    # Routes
+    Drift("gateway-deleted", PAIR, "ip -n a route del default", route("default", ns="a")),
+    Drift("gateway-deleted-ipv6", PAIR, "ip -n a -6 route del default", route("default", ns="a")),
+    Drift("gateway-replaced", PAIR, "ip -n a route replace default via 10.1.0.77", route("default", ns="a")),
+    Drift("route-deleted", ROUTES, "ip route del 10.2.0.0/24", route("10.2.0.0/24")),
+    Drift("route-via", ROUTES, "ip route replace 10.2.0.0/24 via 10.1.0.77 metric 50", route("10.2.0.0/24")),
+    Drift("route-src", ROUTES, "ip route replace 10.2.0.0/24 via 10.1.0.254 metric 50 mtu 1300 src 10.1.0.1",
+          route("10.2.0.0/24")),
+    Drift("route-mtu", ROUTES, "ip route replace 10.2.0.0/24 via 10.1.0.254 metric 50 src 10.1.0.9 mtu 1200",
+          route("10.2.0.0/24")),
+    Drift("route-metric", ROUTES, "ip route del 10.2.0.0/24; ip route add 10.2.0.0/24 via 10.1.0.254 metric 60",
+          prints("ip route", "metric 50")),
+    Drift("route-deleted-ipv6", ROUTES, "ip -6 route del fd02::/64", route("fd02::/64")),
+    Drift("route-via-ipv6", ROUTES, "ip -6 route replace fd02::/64 via fd01::77", route("fd02::/64")),
+    Drift("route-appended-ipv6", ROUTES, "ip -6 route append fd02::/64 via fd01::77", route("fd02::/64")),
+    Drift("route-type", ROUTES, "ip route replace blackhole 10.3.0.0/24", route("10.3.0.0/24")),
+    Drift("route-type-ipv6", ROUTES, "ip -6 route del fd03::/64; ip -6 route add blackhole fd03::/64",
+          route("fd03::/64")),
+    Drift("route-hop", ROUTES, "ip route replace 10.4.0.0/24 nexthop via 10.1.0.253 weight 2 nexthop via 10.1.0.77",
+          route("10.4.0.0/24")),
+    Drift("route-weight", ROUTES, "ip route replace 10.4.0.0/24 nexthop via 10.1.0.253 nexthop via 10.1.0.254",
+          route("10.4.0.0/24")),
+    Drift("route-hop-deleted-ipv6", ROUTES, "ip -6 route del fd04::/64 via fd01::254", route("fd04::/64")),
+    Drift("route-in-a-table", ROUTES, "ip route flush table 100", route("table", "100")),
+    # Rules
+    Drift("rule-deleted", ROUTES, "ip rule del priority 1000", prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100")),
+    Drift("rule-deleted-ipv6", ROUTES, "ip -6 rule del priority 1000", prints("ip -6 rule", "fwmark 0x5 iif v0")),
+    Drift("rule-replaced", ROUTES, "ip rule del priority 1000; ip rule add priority 1000 from 10.1.0.0/24 table 77",
+          prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100")),
+    # Neighbours
+    Drift("neighbor-deleted", ROUTES, "ip neigh del 10.1.0.254 dev v0", prints("ip neigh", "10.1.0.254 dev v0 lladdr")),
+    Drift("neighbor-mac", ROUTES, "ip neigh replace 10.1.0.254 lladdr 02:00:00:00:00:99 dev v0",
+          prints("ip neigh", "10.1.0.254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT")),
+    Drift("neighbor-not-permanent", ROUTES, "ip neigh change 10.1.0.254 lladdr 02:00:00:00:00:30 dev v0 nud stale",
+          prints("ip neigh", "10.1.0.254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT")),
+    Drift("neighbor-deleted-ipv6", ROUTES, "ip -6 neigh del fd01::254 dev v0",
+          prints("ip -6 neigh", "fd01::254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT")),
+    Drift("neighbor-flushed-by-link-down", ROUTES, "ip link set v0 down",
+          prints("ip -6 neigh", "fd01::254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_broken_comes_back(host: Host, case: Drift) -> None:
+    comes_back(host, case)

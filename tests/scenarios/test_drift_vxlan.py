@@ -1,0 +1,102 @@
+"""VXLANs, their forwarding entries, and links of others: one line per field that can drift."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.host import Host
+from tests.scenarios.drift import Drift, addresses, comes_back, fdb, link, option
+
+VXLAN = """
+[veth.under]
+addresses = ["10.9.0.1/24"]
+peer = { name = "under-peer" }
+
+[bridge.br0]
+
+[vxlan.vx0]
+vni = 24
+dev = "under"
+local = "10.9.0.1"
+remote = ["10.9.0.2", "10.9.0.3"]
+ttl = 8
+tos = 4
+learning = false
+ageing = 100
+mac = "02:00:00:00:00:20"
+master = "br0"
+fdb = [{ mac = "02:00:00:00:00:21", dst = "10.9.0.2" }]
+
+[vxlan.vx1]
+vni = 25
+dev = "under"
+local = "10.9.0.1"
+remote = "10.9.0.2"
+
+[vxlan.vx2]
+vni = 26
+dev = "under"
+group = "239.1.1.1"
+"""
+
+INTERFACE = """
+[bridge.br0]
+
+[interface.port0]
+mtu = 1300
+mac = "02:00:00:00:00:40"
+up = true
+master = "br0"
+addresses = ["10.1.0.1/24"]
+bridge_port.isolated = true
+
+[namespace.a.interface.port1]
+from_host = true
+up = true
+addresses = ["10.2.0.1/24", "fd02::1/64"]
+nodad = true
+"""
+
+#: What is there before netd comes.
+PORTS = """
+ip link add port0 type veth peer name other0
+ip link add port1 type veth peer name other1
+ip link set other1 up
+"""
+
+CASES = [
+    # VXLAN
+    Drift("vxlan-deleted", VXLAN, "ip link del vx0", link("vx0", "up", "master", "address", "linkinfo.info_data.id")),
+    Drift("vxlan-deleted-fdb", VXLAN, "ip link del vx0", fdb("vx0")),
+    Drift("vxlan-dev-deleted", VXLAN, "ip link del under", link("vx0", "up", "master", "linkinfo.info_data.link")),
+    Drift("vxlan-down", VXLAN, "ip link set vx0 down", link("vx0", "up", "ifindex")),
+    Drift("vxlan-unplugged", VXLAN, "ip link set vx0 nomaster", link("vx0", "master", "ifindex")),
+    Drift("vxlan-ttl", VXLAN, "ip link set vx0 type vxlan ttl 9", option("vx0", "ttl")),
+    Drift("vxlan-tos", VXLAN, "ip link set vx0 type vxlan tos 8", option("vx0", "tos")),
+    Drift("vxlan-local", VXLAN, "ip link set vx0 type vxlan local 10.9.0.77", option("vx0", "local")),
+    Drift("vxlan-remote", VXLAN, "ip link set vx1 type vxlan remote 10.9.0.77", option("vx1", "remote")),
+    Drift("vxlan-group", VXLAN, "ip link set vx2 type vxlan group 239.1.1.77 dev under", option("vx2", "group")),
+    Drift("vxlan-learning", VXLAN, "ip link set vx0 type vxlan learning", option("vx0", "learning")),
+    Drift("vxlan-ageing", VXLAN, "ip link set vx0 type vxlan ageing 77", option("vx0", "ageing")),
+    Drift("vxlan-other-vni", VXLAN, "ip link del vx0; ip link add vx0 type vxlan id 99 dstport 4789 dev under",
+          link("vx0", "linkinfo.info_data.id")),
+    Drift("fdb-entry-deleted", VXLAN, "bridge fdb del 02:00:00:00:00:21 dev vx0 dst 10.9.0.2", fdb("vx0")),
+    Drift("fdb-entry-replaced", VXLAN, "bridge fdb replace 02:00:00:00:00:21 dev vx0 dst 10.9.0.77", fdb("vx0")),
+    Drift("fdb-flooding-deleted", VXLAN, "bridge fdb del 00:00:00:00:00:00 dev vx0 dst 10.9.0.3", fdb("vx0")),
+    # Links of others
+    Drift("interface-mtu", INTERFACE, "ip link set port0 mtu 1280", link("port0", "mtu", "ifindex"), PORTS),
+    Drift("interface-mac", INTERFACE, "ip link set port0 address 02:00:00:00:00:99", link("port0", "address"), PORTS),
+    Drift("interface-down", INTERFACE, "ip link set port0 down", link("port0", "up"), PORTS),
+    Drift("interface-unplugged", INTERFACE, "ip link set port0 nomaster", link("port0", "master"), PORTS),
+    Drift("interface-port-option", INTERFACE, "bridge link set dev port0 isolated off",
+          link("port0", "linkinfo.info_slave_data.isolated"), PORTS),
+    Drift("interface-address", INTERFACE, "ip addr flush dev port0", addresses("port0"), PORTS),
+    Drift("interface-made-again", INTERFACE, "ip link del port0; ip link add port0 type veth peer name other0",
+          link("port0", "mtu", "master", "address", "up"), PORTS),
+    Drift("interface-moved-out", INTERFACE, "ip -n a link set port1 netns 1", addresses("port1", "a"), PORTS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_broken_comes_back(host: Host, case: Drift) -> None:
+    comes_back(host, case)

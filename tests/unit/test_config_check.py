@@ -1,0 +1,62 @@
+"""``netd check``: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netd.cli.main import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "etc"
+    made.mkdir(mode=0o755)
+    return made
+
+
+def check(folder: Path, *arguments: str) -> int:
+    cache, state = folder.parent / "cache", folder.parent / "state"
+    status = main(["check", *arguments, f"--config-dir={folder}", f"--cache-dir={cache}", f"--state-dir={state}"])
+    assert not cache.exists() and not state.exists()
+    return status
+
+
+def test_valid_files_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.toml").write_text('[bridge.br0]\naddresses = ["10.0.0.1/24"]\n')
+    assert check(folder, "--strict") == 0
+    assert capsys.readouterr() == ("1 file, 2 objects: valid\n", "")
+
+
+def test_mistakes_of_all_files_are_printed_and_fail(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.toml").write_text("[bridge.a]\nmtu = 1\n")
+    (folder / "b.toml").write_text("[bridge.b]\nmtu = true\nup = 1\n")
+    assert check(folder) == 1
+    out, err = capsys.readouterr()
+    assert out == "2 files, 0 objects: 3 errors\n"
+    assert [line.split(":")[1] for line in err.splitlines() if line.startswith(str(folder))] == ["2", "2", "3"]
+
+
+def test_warnings_fail_only_where_it_is_strict(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.toml").write_text('[[nat.masquerade]]\nsource = "10.0.0.0/8"\n')
+    assert check(folder) == 0
+    assert check(folder, "--strict") == 1
+    assert "1 file, 1 object: 1 warning" in capsys.readouterr().out
+
+
+def test_a_path_narrows_what_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.toml").write_text("[bridge.br0]\n")
+    (folder / "b.toml").write_text("[bridge.br0]\nmtu = 1400\n")
+    (folder / "c.toml").write_text("[bridge.c]\nmtu = 1\n")
+    assert check(folder, str(folder / "a.toml")) == 1  # b.toml gives way to it
+    assert check(folder, str(folder / "c.toml")) == 1
+    assert capsys.readouterr().out == "1 file, 1 object: 1 error\n1 file, 0 objects: 1 error\n"
+    (folder / "b.toml").unlink()
+    assert check(folder, str(folder / "a.toml")) == 0
+
+
+def test_a_path_or_folder_that_is_not_there_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(folder, str(folder / "gone.toml")) == 1
+    assert check(folder / "gone") == 1
+    assert "there is no such file" in (said := capsys.readouterr().err) and "cannot be read" in said
