@@ -10,12 +10,13 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netd.config import Config, Folder
 from netd.engine.engine import Done, Engine, Scope
 from netd.engine.ledger import Ledger
+from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
 from netd.model.dirty import Dirty
 from netd.model.key import Key
@@ -83,7 +84,11 @@ class Daemon:
         signal.signal(signal.SIGIO, signal.SIG_IGN)
         for descriptor in self._kernel.start_watching():
             loop.add_reader(descriptor, self._kernel_woke)
-        watch = FolderWatch(self._config_dir, lambda: loop.call_soon_threadsafe(self._files_woke))
+
+        def files_changed() -> None:
+            loop.call_soon_threadsafe(self._files_woke)
+
+        watch = FolderWatch(self._config_dir, files_changed)
         server = await serve(self._state_dir, self._answer)
         self._log.info("netd starts", config_dir=self._config_dir)
         self._read_files(prune=True)
@@ -135,8 +140,17 @@ class Daemon:
 
     def _read_files(self, *, prune: bool) -> None:
         """Takes in what the files say now. What they no longer declare goes at once (``prune``), or after a pause."""
-        config = self._folder.read(write=True)
-        self._tell_mistakes(config)
+        try:
+            config = self._folder.read()
+            self._folder.save()
+        except ConfigError as error:
+            # Nothing is known: what was declared stays, a folder that is away is not a wish.
+            self._tell_mistakes([str(error)])
+            self._idle.set()
+            return
+        except OSError as error:
+            self._log.error(f"last good copies cannot be kept: {error}")
+        self._tell_mistakes([str(mistake) for mistake in config.errors])
         changed = self._engine.take(config.desired)
         self._config = config
         self._unpruned |= changed
@@ -250,11 +264,12 @@ class Daemon:
             object=str(status.key), namespace=status.key.netns, state=status.state.value, file=status.file,
         )  # fmt: skip
 
-    def _tell_mistakes(self, config: Config) -> None:
-        told = frozenset(str(mistake) for mistake in config.errors)
-        for text in told - self._told:
-            self._log.error(text)
-        self._told = told
+    def _tell_mistakes(self, mistakes: Sequence[str]) -> None:
+        """Each once, until it is mended."""
+        for text in mistakes:
+            if text not in self._told:
+                self._log.error(text)
+        self._told = frozenset(mistakes)
 
     def _summary(self) -> str:
         return summary(self._engine.statuses())

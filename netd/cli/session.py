@@ -22,9 +22,7 @@ def add_paths(parser: argparse.ArgumentParser, what: str) -> None:
 
 def read_files(options: argparse.Namespace, *, write: bool) -> tuple[Config, frozenset[str] | None]:
     """All files; mistakes are printed. ``write``: last good copies are kept."""
-    config, narrowed = load(
-        options.config_dir, options.cache_dir, options.paths, trusted=True, wait=1.0, write=write
-    )
+    config, narrowed = load(options.config_dir, options.cache_dir, options.paths, trusted=True, wait=1.0, write=write)
     print_mistakes(config)
     return config, narrowed
 

@@ -28,7 +28,9 @@ class Verdict:
 
 def same_identity(record: Record, observed: Observed) -> bool:
     """Whether what stands there is what netd made."""
-    return bool(record.identity) and all(observed.identity.get(name) == value for name, value in record.identity.items())
+    return bool(record.identity) and all(
+        observed.identity.get(name) == value for name, value in record.identity.items()
+    )
 
 
 def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:

@@ -155,7 +155,9 @@ class Engine:
     def _ordered(self, keys: Iterable[Key]) -> list[Key]:
         """Namespaces, then links from the ground up, then what hangs on them; undeclared objects first of all."""
         levels = self.index.levels
-        return sorted(keys, key=lambda key: (key.kind != "namespace", key not in levels, levels.get(key, 0), key.netns, key))
+        return sorted(
+            keys, key=lambda key: (key.kind != "namespace", key not in levels, levels.get(key, 0), key.netns, key)
+        )
 
     def _in_scope(self, key: Key, scope: Scope) -> bool:
         one = self.index.desired.get(key)
@@ -195,7 +197,7 @@ class Engine:
             if key in self.index.desired:
                 self.rows[key] = Row(verdict.state, verdict.reason)
         changes = [verdict.change for verdict in verdicts.values() if verdict.change is not None]
-        return changes, [row for row in self.statuses(scope)]
+        return changes, self.statuses(scope)
 
     # doing -----------------------------------------------------------------------------------------------------
 
@@ -323,7 +325,9 @@ class Engine:
             making = change.action in ("create", "recreate")
             base = record or Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
             if making and kind.setting:
-                base = replace(base, state="adopted", fields={name: [value, None] for name, value in one.fields.items()})
+                base = replace(
+                    base, state="adopted", fields={name: [value, None] for name, value in one.fields.items()}
+                )
             elif making:
                 memory = {**base.memory, **kind.remember(one, base.memory)}
                 wrote = change.desired.fields if change.desired is not None else one.fields
@@ -381,8 +385,10 @@ class Engine:
             if error is not None:
                 if isinstance(error, Changed) and memo.attempts[key] < ATTEMPTS:
                     continue
-                self._failed(key, error, now)
                 again.discard(key)
+                if drift and self.pacing.quiet(key, now):
+                    continue
+                self._failed(key, error, now)
                 self.on_done(Done(change, self.rounds, now - started, drift, str(error)))
                 continue
             self.pacing.worked(key)
@@ -408,8 +414,8 @@ class Engine:
         row.last_repair = time.time()
         providers = {self.index.providers.get(link) for link in (*one.needs, *one.wants)}
         providers |= {Key("", "namespace", netns) for netns in (key.netns, *one.namespaces) if netns}
-        if not (providers - {key}) & memo.counted:
-            self.pacing.repaired(key, now)
+        if not (providers - {key}) & memo.counted and self.pacing.repaired(key, now):
+            self._state(key, State.CONTENDED, self._contended_text(key))
 
     def _state(self, key: Key, state: State, reason: str) -> None:
         row = self.rows.get(key)
@@ -477,5 +483,7 @@ class Engine:
 
 def diverged_text(change: Change) -> str:
     """What does not read back as written."""
-    parts = [f"{name} reads back as {diff.have!r}, not {as_compared(diff.want)!r}" for name, diff in change.fields.items()]
+    parts = [
+        f"{name} reads back as {diff.have!r}, not {as_compared(diff.want)!r}" for name, diff in change.fields.items()
+    ]
     return "; ".join(parts) or "it is not there after it was made"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from netd.errors import KernelError
-from netd.kernel.kernel import Answer
+from netd.kernel.session import Answer
 from netd.model import operations as ops
 from netd.model.dirty import Dirty, Topic
 from netd.model.key import HOST, Key, LinkName
@@ -27,7 +27,9 @@ PORTION = 256
 class Execution:
     """One plan under way. ``failed`` maps objects to the first error; ``skipped`` those that hung on them."""
 
-    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], made: Callable[[Key], None]) -> None:
+    def __init__(
+        self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], made: Callable[[Key], None]
+    ) -> None:
         self._mirror = mirror
         self._hangs_on = hangs_on
         self._made = made

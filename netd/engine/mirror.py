@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netd.errors import KernelError
-from netd.kernel.kernel import Kernel, Session
+from netd.kernel.kernel import Kernel
+from netd.kernel.session import Session
 from netd.model.dirty import Dirty, Topic
 from netd.model.firewall import Firewall
 from netd.model.key import HOST
@@ -193,7 +194,9 @@ class Mirror:
     def all_routes(self, netns: str) -> Sequence[Route]:
         known = self._netns(netns)
         self.routes(netns, MAIN, "", 0)
-        return [route for table in (known.routes.values() if known else ()) for found in table.values() for route in found]
+        return [
+            route for table in (known.routes.values() if known else ()) for found in table.values() for route in found
+        ]
 
     def rules(self, netns: str, family: int, priority: int) -> Sequence[Rule]:
         return self._all_rules(netns).get((family, priority), ())
@@ -263,7 +266,7 @@ class Mirror:
     # forgetting ------------------------------------------------------------------------------------------------
 
     def forget(self, dirty: Dirty) -> set[Topic]:
-        """What an event says is no longer known: read again where it must be known by number. Returns what changed, by name."""
+        """What an event says is no longer known; a link is read again at once. Returns what changed, by name."""
         if dirty.what == "everything":
             self._known.clear()
             return {Topic("everything", HOST)}

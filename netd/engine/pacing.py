@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from netd.model.key import Key
 
-#: Seconds: first retry, longest wait between retries.
-RETRY_FIRST, RETRY_LONGEST = 0.1, 60.0
+#: Seconds: the quiet retry of a repair, the first one that is told of, the longest wait between retries.
+RETRY_QUIET, RETRY_FIRST, RETRY_LONGEST = 0.01, 0.1, 60.0
 #: Repairs in a row, and the seconds after which one more is granted.
 BUDGET, REFILL = 10.0, 6.0
 #: Seconds between repairs of a contended object: first, longest.
@@ -21,6 +21,7 @@ class Pace:
     budget: float = BUDGET
     counted: float = 0.0
     failures: int = 0
+    hushed: bool = False
     pause: float = 0.0
     not_before: float = 0.0
 
@@ -43,6 +44,15 @@ class Pacing:
         pace = self._paces.get(key)
         return pace is None or now >= pace.not_before
 
+    def quiet(self, key: Key, now: float) -> bool:
+        """A repair was refused. The first time says little (what it hangs on may be going): True, soon again."""
+        pace = self._paces.setdefault(key, Pace(counted=now))
+        if pace.failures or pace.hushed:
+            return False
+        pace.hushed = True
+        pace.not_before = now + RETRY_QUIET
+        return True
+
     def failed(self, key: Key, now: float) -> None:
         """An operation on it was refused."""
         pace = self._paces.setdefault(key, Pace(counted=now))
@@ -59,8 +69,10 @@ class Pacing:
     def worked(self, key: Key) -> None:
         """The last operation on it was accepted."""
         pace = self._paces.get(key)
-        if pace is not None and pace.failures:
-            pace.failures, pace.not_before = 0, 0.0
+        if pace is not None:
+            pace.hushed = False
+            if pace.failures:
+                pace.failures, pace.not_before = 0, 0.0
 
     def repaired(self, key: Key, now: float) -> bool:
         """Counts a repair; True: its budget is used up, it is contended."""

@@ -97,7 +97,6 @@ class Planner:
             place = (0, -Phase.CLEAR, 0) if step.phase is Phase.CLEAR else coming(step, level)
             self._put(place, Task((key,), step.operation))
 
-
     def _plan_undeclared(self, change: Change, record: Record | None) -> None:
         key, kind = change.key, registry()[change.key.kind]
         if change.action == "update" and change.observed is not None and record is not None:

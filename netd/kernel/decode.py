@@ -217,9 +217,7 @@ def neighbor(payload: bytes) -> Neighbor | None:
     dst = ip(found.get(wire.NDA_DST))
     if family not in (socket.AF_INET, socket.AF_INET6) or not dst:
         return None
-    return Neighbor(
-        index, dst, mac(found.get(wire.NDA_LLADDR)), state, number(found.get(wire.NDA_PROTOCOL))
-    )
+    return Neighbor(index, dst, mac(found.get(wire.NDA_LLADDR)), state, number(found.get(wire.NDA_PROTOCOL)))
 
 
 def fdb(payload: bytes) -> FdbEntry | None:

@@ -109,7 +109,7 @@ def mapping(payload: Mapping[int, bytes]) -> bytes:
 
 
 def mac_bytes(mac: str) -> bytes:
-    """"02:00:..." as bytes; ValueError where it is none."""
+    """ "02:00:..." as bytes; ValueError where it is none."""
     return bytes.fromhex(mac.replace(":", ""))
 
 
@@ -124,7 +124,7 @@ def family_of(address: str) -> int:
 
 
 def split_cidr(cidr: str) -> tuple[bytes, int]:
-    """"10.0.0.0/8" as (bytes, prefix length)."""
+    """ "10.0.0.0/8" as (bytes, prefix length)."""
     address, _, length = cidr.partition("/")
     packed = address_bytes(address)
     return packed, int(length) if length else len(packed) * 8

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence, Set
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from netd.model.change import Phase, Step
-from netd.model.desired import Desired, Observed, View
+from netd.model.desired import Desired, View
 from netd.model.key import Key, LinkName
-from netd.model.operations import CreateLink, LinkSettings, SetLink
+from netd.model.operations import CreateLink, LinkSettings
 from netd.model.state import attributes
 
-from .kind import Kind, Place
+from .kind import Place
 from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_wants, link_claims, unpack
 from .single import SingleKind
 
@@ -106,7 +105,7 @@ class BridgeKind(SingleKind):
         key, fields = desired.key, desired.fields
         settings = LinkSettings(mac=fields.get("mac") or memory.get("mac"), group=self.mark, info=payload(fields))
         steps = [Step(Phase.LINK, CreateLink(key.netns, key.name, "bridge", settings))]
-        # Only a later change of the MTU tells the bridge that it was chosen, not to follow its ports (br_mtu_auto_adjust).
+        # Only a later change of the MTU tells the bridge not to follow its ports (br_mtu_auto_adjust).
         late = {name: fields[name] for name in ("mtu", "up") if name in fields}
         return [*steps, *end_changes(key.netns, key.name, late)]
 

@@ -21,7 +21,9 @@ from .link import EndTable, end_changes, end_fields, end_objects, end_wants, rea
 class InterfaceTable(EndTable):
     """A physical port, ``lo``, or another tool's link."""
 
-    from_host: bool = Field(False, description="found on the host, it is moved into this namespace, and back at the end")
+    from_host: bool = Field(
+        False, description="found on the host, it is moved into this namespace, and back at the end"
+    )
 
 
 class InterfaceKind(Kind):

@@ -198,5 +198,3 @@ def end_default(field: str, prefix: str = "") -> Any:
     if plain.startswith("bridge_port."):
         return PORT_DEFAULTS.get(plain.removeprefix("bridge_port."))
     return {"master": "", "up": True, "mtu": 1500}.get(plain)
-
-

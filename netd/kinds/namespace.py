@@ -13,10 +13,19 @@ from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.dirty import Topic
 from netd.model.key import HOST, Key
-from netd.model.operations import AttachNamespace, CreateNamespace, DeleteNamespace, DetachNamespace, WriteSysctl
+from netd.model.operations import (
+    AttachNamespace,
+    CreateNamespace,
+    DeleteNamespace,
+    DetachNamespace,
+    LinkSettings,
+    SetLink,
+    WriteSysctl,
+)
 
 from .kind import Kind, Place, Table
 
+LOOPBACK = "lo"
 DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
 
 
@@ -42,6 +51,7 @@ class NamespaceKind(Kind):
     """namespace/N."""
 
     name = "namespace"
+    guards = frozenset({"loopback", "attached"})
     table = NamespaceTable
     toml = "namespace"
 
@@ -51,6 +61,8 @@ class NamespaceKind(Kind):
             fields["ipv6"] = table.ipv6
         if table.attach is not None:
             fields["attached"] = True
+        else:
+            fields["loopback"] = True
         yield Desired(
             key=Key(HOST, "namespace", place.name),
             fields=fields,
@@ -66,6 +78,8 @@ class NamespaceKind(Kind):
         if cookie is None:
             return None
         fields: dict[str, Any] = {"ipv6": view.sysctl(key.name, DISABLE_IPV6) == "0"}
+        loopback = view.link(key.name, LOOPBACK)
+        fields["loopback"] = loopback is not None and loopback.up
         conflict = ""
         if data["attach"]:
             fields["attached"] = view.attached(key.name)
@@ -74,7 +88,11 @@ class NamespaceKind(Kind):
         return Observed(fields=fields, identity={"cookie": cookie}, conflict=conflict)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
-        return (Topic("namespace", key.name), Topic("sysctl", key.name, DISABLE_IPV6))
+        return (
+            Topic("namespace", key.name),
+            Topic("sysctl", key.name, DISABLE_IPV6),
+            Topic("link", key.name, LOOPBACK),
+        )
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         made = CreateNamespace(desired.key.name, desired.fields.get("ipv6", True))
@@ -87,6 +105,8 @@ class NamespaceKind(Kind):
         if "ipv6" in fields:
             value = "0" if fields["ipv6"] else "1"
             steps.append(Step(Phase.SYSCTL, WriteSysctl(key.name, DISABLE_IPV6, value)))
+        if fields.get("loopback") is True:
+            steps.append(Step(Phase.UP, SetLink(key.name, LOOPBACK, LinkSettings(up=True))))
         if fields.get("attached") is True:
             steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name, data["attach"])))
         elif fields.get("attached") is False:

@@ -63,7 +63,7 @@ class RuleTable(Table):
 
     @property
     def family_name(self) -> str:
-        """"ip" or "ip6": as written, else of its addresses, else IPv4."""
+        """ "ip" or "ip6": as written, else of its addresses, else IPv4."""
         if self.family is not None:
             return FAMILY_NAMES[self.family]
         address = self.source or self.to
@@ -92,7 +92,9 @@ class RuleKind(Kind):
             "table": table.table,
             "action": 1,
         }
-        named = [(LinkName(place.netns, dev), place.at(end)) for end, dev in (("iif", table.iif), ("oif", table.oif)) if dev]
+        named = [
+            (LinkName(place.netns, dev), place.at(end)) for end, dev in (("iif", table.iif), ("oif", table.oif)) if dev
+        ]
         yield Desired(
             key=Key(place.netns, "rule", f"{table.family_name}/{table.priority}"),
             fields=fields,

@@ -18,7 +18,10 @@ from netd.model.operations import WriteSysctl
 from .kind import Kind, Place, Table
 
 #: Keys below these have an interface's name (or "all", "default") before their last part.
-PER_LINK = frozenset({("net", "ipv4", "conf"), ("net", "ipv6", "conf"), ("net", "ipv4", "neigh"), ("net", "ipv6", "neigh"), ("net", "mpls", "conf")})
+PER_LINK = frozenset(
+    tuple(text.split("/"))
+    for text in ("net/ipv4/conf", "net/ipv6/conf", "net/ipv4/neigh", "net/ipv6/neigh", "net/mpls/conf")
+)
 #: Two names of one thing in the kernel: (alias, name).
 ALIASES = {"net/ipv4/conf/all/forwarding": "net/ipv4/ip_forward"}
 
@@ -158,5 +161,6 @@ class SysctlKind(Kind):
 
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         """What a link is born with is what "default" says."""
-        parts = sysctl_path(key.name).split("/")
-        return view.sysctl(key.netns, "/".join([*parts[:3], "default", *parts[4:]])) if link_of("/".join(parts)) else None
+        path = sysctl_path(key.name)
+        parts = path.split("/")
+        return view.sysctl(key.netns, "/".join([*parts[:3], "default", *parts[4:]])) if link_of(path) else None

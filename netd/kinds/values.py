@@ -121,6 +121,4 @@ NamespaceName = Annotated[str, AfterValidator(namespace_name)]
 Mtu = Annotated[int, Field(ge=68, le=65535)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Metric = Annotated[int, Field(ge=0, le=2**32 - 1)]
-RoutingTable = Annotated[
-    Annotated[int, Field(ge=1, le=2**32 - 1)] | str, AfterValidator(table_number)
-]
+RoutingTable = Annotated[Annotated[int, Field(ge=1, le=2**32 - 1)] | str, AfterValidator(table_number)]

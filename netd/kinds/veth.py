@@ -85,8 +85,8 @@ class VethKind(Kind):
         other = peer_of(data)
         peer_key = Key(other.netns, key.kind, other.name)
         end = find_link(key, view, identity)
-        peer_identity = {"cookie": identity.get("peer_cookie"), "index": identity.get("peer_index", 0)} if identity else {}
-        peer = find_link(peer_key, view, peer_identity)
+        known = {"cookie": identity.get("peer_cookie"), "index": identity.get("peer_index", 0)} if identity else {}
+        peer = find_link(peer_key, view, known)
         if end is None and peer is None:
             return None
         victims = [(netns, link.index) for netns, link in ((key.netns, end), (other.netns, peer)) if link is not None]

@@ -38,12 +38,12 @@ class Status:
 
 
 def overall(rows: Iterable[Status]) -> str:
-    """"converged" or "degraded"."""
+    """ "converged" or "degraded"."""
     return "converged" if all(row.state in SETTLED for row in rows) else "degraded"
 
 
 def summary(rows: Iterable[Status]) -> str:
-    """"41 ok, 1 pending: vxlan/vxlan0 waits for eth1": counts by state, then the first trouble."""
+    """ "41 ok, 1 pending: vxlan/vxlan0 waits for eth1": counts by state, then the first trouble."""
     counts: dict[State, int] = {}
     first: Status | None = None
     for row in rows:

@@ -42,7 +42,7 @@ def fields_json(fields: Mapping[str, FieldDiff]) -> dict[str, Any]:
 
 
 def fields_line(fields: Mapping[str, FieldDiff]) -> str:
-    """"mtu 1500 → 1400, up false → true": have → want."""
+    """ "mtu 1500 → 1400, up false → true": have → want."""
     return ", ".join(f"{name} {value_text(diff.have)} → {value_text(diff.want)}" for name, diff in fields.items())
 
 

@@ -1,0 +1,1 @@
+"""netd shown at work, in namespaces of its own: ``python -m demo``."""
