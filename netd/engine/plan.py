@@ -67,7 +67,17 @@ class Planner:
             for step in registry()[kind].write_all(netns, desired, self._view):
                 self._put((1, step.phase, 0), Task(tuple(keys), step.operation))
         self._drop_what_goes_anyway(changes)
-        return [Stage(place, tasks) for place, tasks in sorted(self._places.items()) if tasks]
+        return [Stage(place, tasks) for place, tasks in self._merged() if tasks]
+
+    def _merged(self) -> Iterable[tuple[Place, list[Task]]]:
+        """In order. From LINK_SYSCTL on nothing depends on another namespace: one stage, sent namespace by namespace."""
+        inside: list[Task] = []
+        for place, tasks in sorted(self._places.items()):
+            if place[0] == 1 and place[1] >= Phase.LINK_SYSCTL:
+                inside += tasks
+            else:
+                yield place, tasks
+        yield (1, Phase.LINK_SYSCTL, 0), inside
 
     def _stands(self, key: Key) -> bool:
         """Of objects that are written at once: what was made before, or is to be made now."""
