@@ -6,6 +6,7 @@ its comment (also the xt match that iptables-restore makes of one), the link it 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -203,6 +204,21 @@ def _text(payload: bytes) -> str:
 _closing: deque[socket.socket] = deque()
 _lock = threading.Lock()
 _closer: threading.Thread | None = None
+_holds = 0
+
+
+@contextlib.contextmanager
+def no_closing() -> Iterator[None]:
+    """For several transactions in a row: a close that waits holds nf_tables' commit_mutex, and so the next of them."""
+    global _holds
+    with _lock:
+        _holds += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _holds -= 1
+            _start_closer()
 
 
 def close_later(sock: socket.socket) -> None:
@@ -210,19 +226,23 @@ def close_later(sock: socket.socket) -> None:
 
     The thread ends with its work. It was born in the caller's namespace, and would keep it alive.
     """
-    global _closer
     with _lock:
         _closing.append(sock)
-        if _closer is None:
-            _closer = threading.Thread(target=_close_all, name="netd-nft-close")
-            _closer.start()
+        _start_closer()
+
+
+def _start_closer() -> None:
+    global _closer
+    if _closer is None and _closing and not _holds:
+        _closer = threading.Thread(target=_close_all, name="netd-nft-close")
+        _closer.start()
 
 
 def _close_all() -> None:
     global _closer
     while True:
         with _lock:
-            if not _closing:
+            if not _closing or _holds:
                 _closer = None
                 return
             sock = _closing.popleft()

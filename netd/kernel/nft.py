@@ -55,11 +55,12 @@ def run(text: str) -> None:
 
     What goes into netd's own table is read back and sealed, see ``ruleset``.
     """
-    _transact(text)
-    if ruleset.fills_own(text):
-        with nfnetlink.Reader() as reader:
-            rules = reader.rules(*ruleset.OWN)
-        _transact(ruleset.seal(rules))
+    with nfnetlink.no_closing():
+        _transact(text)
+        if ruleset.fills_own(text):
+            with nfnetlink.Reader() as reader:
+                rules = reader.rules(*ruleset.OWN)
+            _transact(ruleset.seal(rules))
 
 
 def _transact(text: str) -> None:
