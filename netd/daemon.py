@@ -222,7 +222,7 @@ class Daemon:
 
     def _retry(self) -> None:
         self._timer = None
-        self._look(self._engine.pacing.waiting(time.monotonic()), drift=True)
+        self._look(self._engine.due_again(), drift=True)
         if self._round is None and self._timer is None:
             self._round_over()
 

@@ -245,7 +245,19 @@ class Engine:
         now = time.monotonic()
         for key in found:
             self.pacing.event(key, now)
+            row = self.rows.get(key)
+            if row is not None and row.diverged is not None:
+                self.pacing.later(key, now)
         return found
+
+    def due_again(self) -> set[Key]:
+        """Objects whose wait is over: what failed, what is fought over, what did not read back as written."""
+        ready = self.pacing.waiting(time.monotonic())
+        for key in ready:
+            row = self.rows.get(key)
+            if row is not None:
+                row.diverged = None
+        return ready
 
     def look_again(self) -> set[Key]:
         """Forgets all that was read: the full pass."""
@@ -266,6 +278,7 @@ class Engine:
         if tries >= ATTEMPTS:
             if row is not None:
                 row.diverged = have
+                self.pacing.later(key, time.monotonic())
             return None
         return change
 
@@ -280,6 +293,8 @@ class Engine:
                     self.ledger.forget(key)
                 continue
             row = self.rows.setdefault(key, Row(State.PENDING))
+            if verdict.change is None:
+                row.diverged = None
             if row.diverged is not None and verdict.change is not None:
                 self._state(key, State.DIVERGED, diverged_text(verdict.change))
                 continue
@@ -375,6 +390,7 @@ class Engine:
         now = time.monotonic()
         for change in changes:
             key = change.key
+            repair = drift and self._was_sound(key)
             memo.attempts[key] = memo.attempts.get(key, 0) + 1
             error = execution.failed.get(key)
             if key in execution.skipped:
@@ -386,17 +402,22 @@ class Engine:
                 if isinstance(error, Changed) and memo.attempts[key] < ATTEMPTS:
                     continue
                 again.discard(key)
-                if drift and self.pacing.quiet(key, now):
+                if repair and self.pacing.quiet(key, now):
                     continue
                 self._failed(key, error, now)
-                self.on_done(Done(change, self.rounds, now - started, drift, str(error)))
+                self.on_done(Done(change, self.rounds, now - started, repair, str(error)))
                 continue
             self.pacing.worked(key)
-            self._count(key, memo, drift, now)
+            self._count(key, memo, repair, now)
             if memo.done.get(key) != change:
                 memo.done[key] = change
-                self.on_done(Done(change, self.rounds, now - started, drift))
+                self.on_done(Done(change, self.rounds, now - started, repair))
         return again
+
+    def _was_sound(self, key: Key) -> bool:
+        """Whether it stood before: only then is a change of it a repair, and not what it waited for."""
+        row = self.rows.get(key)
+        return row is not None and row.state in (State.OK, State.CONTENDED, State.DIVERGED)
 
     def _failed(self, key: Key, error: KernelError, now: float) -> None:
         self.pacing.failed(key, now)

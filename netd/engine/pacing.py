@@ -87,6 +87,13 @@ class Pacing:
         pace.not_before = now + pace.pause
         return True
 
+    def later(self, key: Key, now: float) -> None:
+        """Not now: writing it again would change nothing, or somebody is quicker."""
+        pace = self._paces.setdefault(key, Pace(counted=now))
+        if pace.not_before <= now:
+            pace.pause = min(max(CONTENDED_FIRST, pace.pause * 2), CONTENDED_LONGEST)
+            pace.not_before = now + pace.pause
+
     def contended(self, key: Key, now: float) -> bool:
         """Whether it still has no budget for a repair; if so it is looked at again when it has."""
         pace = self._paces.get(key)

@@ -70,7 +70,7 @@ class Planner:
         return [Stage(place, tasks) for place, tasks in self._merged() if tasks]
 
     def _merged(self) -> Iterable[tuple[Place, list[Task]]]:
-        """In order. From LINK_SYSCTL on nothing depends on another namespace: one stage, sent namespace by namespace."""
+        """In order. From LINK_SYSCTL on nothing depends on another namespace: that is one stage, sent by namespace."""
         inside: list[Task] = []
         for place, tasks in sorted(self._places.items()):
             if place[0] == 1 and place[1] >= Phase.LINK_SYSCTL:
