@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from netd.errors import UsageError
+from netd.kinds import registry
 from netd.model.desired import Desired
 from netd.model.key import Key
 
@@ -210,7 +211,7 @@ class Folder:
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
         lost = [clash_mistake(clash, sources) for clash in clashes]
         mistakes += lost
-        desired = {each.key: each for each in sorted(settled.kept.values(), key=lambda each: each.order)}
+        desired = arranged(sorted(settled.kept.values(), key=lambda each: each.order))
         if warn:
             read = [version.parsed for version in versions.values()]
             mistakes += warnings(desired, read)
@@ -243,6 +244,18 @@ def in_order(good: Sequence[Parsed], copied: Sequence[Parsed]) -> Iterator[Desir
         start = first[parsed.source.file]
         for each in parsed.objects:
             yield replace(each, order=start + each.order) if start else each
+
+
+def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:
+    """The same, those of which the place counts told of theirs."""
+    desired = {each.key: each for each in ordered}
+    groups: dict[tuple[str, str], list[Desired]] = {}
+    for each in ordered:
+        if registry()[each.key.kind].together:
+            groups.setdefault((each.key.netns, each.key.kind), []).append(each)
+    for (_, kind), group in groups.items():
+        desired.update({each.key: each for each in registry()[kind].arrange(group)})
+    return desired
 
 
 def _distrusted(version: Version) -> Mistake:

@@ -142,10 +142,18 @@ class Parser:
             inside = (key,) if colon and key in found.raw else ()
             self._wrong((*found.path, *inside), str(error), about=found.path)
             return
-        for each in declared:
+        for each in self._as_written(declared, found):
             self.objects.append(replace(each, order=len(self.objects)))
             self.links.update(each.makes)
             self._not_reserved(each, found)
+
+    def _as_written(self, declared: list[Desired], found: Found) -> list[Desired]:
+        """TOML keeps no order between two arrays of tables: where it counts, it is that of the text."""
+        inside = len(found.path)
+        arrays = {origin.path[inside] for each in declared for origin in each.origins if len(origin.path) > inside}
+        if len(arrays & found.kind.interleaved) < 2:
+            return declared
+        return sorted(declared, key=lambda each: self.source.positions.at(each.origins[0].path) or Position(0, 0, 0))
 
     def _not_reserved(self, each: Desired, found: Found) -> None:
         for link in each.makes:

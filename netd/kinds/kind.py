@@ -51,6 +51,8 @@ class Kind:
     immutable: ClassVar[frozenset[str]] = frozenset()
     #: True: all objects of a namespace are written at once, by ``write_all``.
     together: ClassVar[bool] = False
+    #: Arrays of its table whose entries match in the order in which they stand in the file, across these arrays.
+    interleaved: ClassVar[frozenset[str]] = frozenset()
     #: True: it cannot be there before netd makes it (an equal one is netd's own, not adopted).
     always_own: ClassVar[bool] = False
     #: True: its objects are links, which others hang on.
@@ -71,6 +73,10 @@ class Kind:
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
         """Mistakes that only two objects together make: (the later one, the earlier one, what is wrong)."""
         return ()
+
+    def arrange(self, desired: Sequence[Desired]) -> Sequence[Desired]:
+        """For ``together``: the objects of one namespace, of all files and in their order, each told of its place."""
+        return desired
 
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -134,7 +135,7 @@ class Dnat(Table):
 
 
 class NatTable(Table):
-    """[nat]: entries match in the order of their file (snat before masquerade), files in the order of their names."""
+    """[nat]: entries match in the order of their file, files in the order of their names."""
 
     masquerade: list[Masquerade] = Field(default=[], description="[[nat.masquerade]]")
     snat: list[Snat] = Field(default=[], description="[[nat.snat]]")
@@ -150,13 +151,17 @@ class NatKind(Kind):
     form = "single"
     together = True
     always_own = True
+    #: What comes in, and what goes out, are never rivals.
+    interleaved = frozenset({"snat", "masquerade"})
 
     def declare(self, table: NatTable, place: Place) -> Iterable[Desired]:
-        after = ""
         for number, entry in _entries(table):
-            one = _object(place, number, entry | {"after": after})
-            after = one.key.name
-            yield one
+            yield _object(place, number, entry)
+
+    def arrange(self, desired: Sequence[Desired]) -> Sequence[Desired]:
+        """Each is told which one it follows: a place would change with every entry before it."""
+        before = ["", *(one.key.name for one in desired)]
+        return [replace(one, data={**one.data, "after": name}) for one, name in zip(desired, before, strict=False)]
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
         groups: dict[tuple[str, ...], list[Desired]] = {}
@@ -200,7 +205,7 @@ class NatKind(Kind):
 
 
 def _entries(table: NatTable) -> Iterable[tuple[int, dict[str, Any]]]:
-    """What the kernel meets first comes first; of snat and masquerade, the one that says more."""
+    """Array by array; whoever reads the file puts those that are ``interleaved`` in order."""
     for number, dnat in enumerate(table.dnat):
         yield number, _dnat_entry(dnat)
     for number, snat in enumerate(table.snat):

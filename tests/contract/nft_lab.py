@@ -169,7 +169,7 @@ class Lab:
         """The objects of a file's [nat], in their order."""
         table = NatTable.model_validate(tomli.loads(text)["nat"])
         found = NatKind().declare(table, Place("", "nat", Origin("lab.toml", ("nat",))))
-        return [dataclasses.replace(one, order=number) for number, one in enumerate(found)]
+        return list(NatKind().arrange([dataclasses.replace(one, order=number) for number, one in enumerate(found)]))
 
     def translate(self, text: str) -> list[Desired]:
         """Puts the entries of a file into force."""

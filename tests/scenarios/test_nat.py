@@ -243,6 +243,40 @@ def test_entries_match_in_the_order_in_which_they_are_written(pair: tuple[Host, 
     assert a.ask("10.230.4.2", 80, ns="client")[1] == "10.230.4.78"
 
 
+def test_snat_and_masquerade_match_in_the_order_in_which_they_are_mixed(pair: tuple[Host, Host]) -> None:
+    a, b = pair
+    a.address("eth0", "10.230.4.77/24")
+    first = '[[nat.masquerade]]\nsource = "192.168.1.2/32"\nout = "eth0"\n'
+    second = '[[nat.snat]]\nsource = "192.168.1.0/24"\nout = "eth0"\nto = "10.230.4.77"\n'
+    b.serve("far", 80)
+    for text, seen in ((first + second, "10.230.4.1"), (second + first, "10.230.4.77")):
+        a.write("lab.toml", LAB + text)
+        a.apply()
+        assert a.ask("10.230.4.2", 80, ns="client")[1] == seen
+        assert a.ask("10.230.4.2", 80, ns="web")[1] == "10.230.4.77"
+        assert a.apply()["changes"] == []
+
+
+def test_files_that_swap_their_names_swap_their_entries(pair: tuple[Host, Host]) -> None:
+    a, b = pair
+    a.address("eth0", "10.230.4.77/24", "10.230.4.78/24")
+    b.serve("far", 80)
+    a.write("lab.toml", LAB)
+    a.write("x1.toml", '[[nat.snat]]\nsource = "192.168.1.2/32"\nto = "10.230.4.77"\n')
+    a.write("x2.toml", '[[nat.masquerade]]\nsource = "192.168.1.0/24"\nout = "eth0"\n')
+    a.daemon()
+    assert a.ask("10.230.4.2", 80, ns="client")[1] == "10.230.4.77"
+    a.sh("cd /etc/netd; mv x1.toml .x; mv x2.toml x1.toml; mv .x x2.toml")
+    a.netd("reload")
+    assert a.ask("10.230.4.2", 80, ns="client")[1] == "10.230.4.1"
+    a.write("x0.toml", '[[nat.snat]]\nsource = "192.168.1.0/25"\nto = "10.230.4.78"\n')
+    a.netd("reload")
+    assert a.ask("10.230.4.2", 80, ns="client")[1] == "10.230.4.78"
+    a.remove("x0.toml")
+    a.netd("reload")
+    assert a.ask("10.230.4.2", 80, ns="client")[1] == "10.230.4.1"
+
+
 def test_a_router_namespace_translates_between_point_to_point_links(host: Host) -> None:
     host.write(
         "lab.toml",
