@@ -80,8 +80,7 @@ class Pacing:
         pace.budget = min(BUDGET, pace.budget + (now - pace.counted) / REFILL)
         pace.counted = now
         pace.budget = max(0.0, pace.budget - 1)
-        if pace.budget >= 1:
-            pace.pause = 0.0
+        if pace.budget >= 1 and not pace.pause:
             return False
         pace.pause = min(max(CONTENDED_FIRST, pace.pause * 2), CONTENDED_LONGEST)
         pace.not_before = now + pace.pause
