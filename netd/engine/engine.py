@@ -215,7 +215,7 @@ class Engine:
             todo = {key for key in todo if self._in_scope(key, scope) and self.pacing.may(key, now)}
             verdicts = self._judge(todo, scope)
             changes = [change for key, verdict in verdicts.items() if (change := self._called_for(key, verdict, memo))]
-            self._settle(verdicts, {change.key for change in changes})
+            self._settle(verdicts, {change.key for change in changes}, withdrawn=scope.prune)
             if not changes:
                 break
             self._remember(changes)
@@ -282,8 +282,8 @@ class Engine:
             return None
         return change
 
-    def _settle(self, verdicts: Mapping[Key, Verdict], changing: set[Key]) -> None:
-        """Keeps the states of what needs no change now."""
+    def _settle(self, verdicts: Mapping[Key, Verdict], changing: set[Key], *, withdrawn: bool) -> None:
+        """Keeps the states of what needs no change now. ``withdrawn``: what is no longer written was put back."""
         for key, verdict in verdicts.items():
             if key in changing:
                 continue
@@ -303,13 +303,13 @@ class Engine:
                 state = State.CONTENDED
             self._state(key, state, verdict.reason if state is not State.CONTENDED else self._contended_text(key))
             if verdict.observed is not None and not verdict.observed.conflict:
-                self._own(one, verdict.observed)
+                self._own(one, verdict.observed, withdrawn)
 
     def _contended_text(self, key: Key) -> str:
         culprit = self.kernel.culprit(key.netns) if registry()[key.kind].together else ""
         return "someone keeps changing it" + (f": last {culprit}" if culprit else "")
 
-    def _own(self, one: Desired, observed: Observed) -> None:
+    def _own(self, one: Desired, observed: Observed, withdrawn: bool) -> None:
         """What is as declared is netd's own, or adopted."""
         kind, record = registry()[one.key.kind], self.ledger.get(one.key)
         files = tuple(dict.fromkeys(origin.file for origin in one.origins))
@@ -323,7 +323,7 @@ class Engine:
             fresh = Record("adopted", memory=record.memory)
         else:
             fresh = record
-        fields = {name: value for name, value in fresh.fields.items() if name in one.fields}
+        fields = {name: value for name, value in fresh.fields.items() if not withdrawn or name in one.fields}
         fresh = replace(
             fresh, identity=dict(observed.identity), data=dict(one.data), files=files, claims=one.claims, fields=fields
         )

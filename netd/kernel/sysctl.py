@@ -61,15 +61,19 @@ class Sysctls:
         self._inside = inside
 
     def open(self, path: str, flags: int) -> int:
-        """A descriptor of the key's file; OSError. Nothing outside /proc/sys/net can be named."""
+        """A descriptor of the key's file; OSError. Nothing outside /proc/sys/net can be named.
+
+        Looked up in the namespace: from outside each look-up makes a new inode, which hides the one that is watched
+        (proc_sys_compare in fs/proc/proc_sysctl.c).
+        """
         parts = path.split("/")
         if len(parts) < 2 or parts[0] != "net" or "\0" in path or any(part in ("", ".", "..") for part in parts):
             raise OSError(errno.EINVAL, f"not a sysctl below net: {path}")
         flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         if len(parts) == 2:
             return self._inside(lambda: os.open(f"{ROOT}/{parts[1]}", flags))
-        folder = self._folders.descriptor(self._cookie, parts[1], self._inside)
-        return os.open("/".join(parts[2:]), flags, dir_fd=folder)
+        folder, rest = self._folders.descriptor(self._cookie, parts[1], self._inside), "/".join(parts[2:])
+        return self._inside(lambda: os.open(rest, flags, dir_fd=folder))
 
     def read(self, path: str) -> str | None:
         """The value, words joined by one space; None where there is no such key (or it cannot be read)."""
