@@ -19,7 +19,7 @@ from netd.model.change import Change
 from netd.model.desired import Desired, Observed
 from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.key import Key, LinkName
-from netd.model.status import State, Status
+from netd.model.status import State, Status, summary
 
 from .diff import Comparison, Verdict, as_compared, judge_undeclared, ours
 from .execute import Execution
@@ -104,6 +104,7 @@ class Engine:
         self.rivals: frozenset[Key] = frozenset()
         self.orphans: Mapping[Key, Mapping[str, Any]] = {}
         self._forced: set[Key] = set()
+        self._unsound: dict[Key, None] = {}
 
     # configuration ---------------------------------------------------------------------------------------------
 
@@ -122,6 +123,7 @@ class Engine:
                 row.diverged = None
         for key in [key for key in self.rows if key not in desired]:
             del self.rows[key]
+            self._unsound.pop(key, None)
         return changed | set(self.index.undeclared)
 
     def _attach(self, desired: Mapping[Key, Desired]) -> None:
@@ -445,6 +447,10 @@ class Engine:
             row = self.rows[key] = Row(state)
         changed = (before, row.reason) != (state, reason)
         row.state, row.reason = state, reason
+        if state is State.OK:
+            self._unsound.pop(key, None)
+        else:
+            self._unsound[key] = None
         if changed:
             self.on_state(self.status(key), before)
 
@@ -494,12 +500,20 @@ class Engine:
         row, one = self.rows[key], self.index.desired.get(key)
         return Status(key, row.state, row.reason, one.file if one else "", row.repairs, row.last_repair)
 
+    def summary(self) -> str:
+        """Counts by state, and the first trouble; costs what is not ok, not what there is."""
+        troubles = [self.status(key) for key in self._unsound]
+        return summary([*troubles, *self._orphan_rows()], len(self.rows) - len(troubles))
+
+    def _orphan_rows(self) -> list[Status]:
+        reason = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
+        return [Status(key, State.ORPHAN, reason) for key in self.orphans]
+
     def statuses(self, scope: Scope | None = None) -> list[Status]:
         """The rows of all declared objects, in the order of the files."""
         scope = scope or Scope()
         rows = [self.status(key) for key in self.index.desired if key in self.rows and self._in_scope(key, scope)]
-        reason = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
-        return rows + [Status(key, State.ORPHAN, reason) for key in self.orphans]
+        return rows + self._orphan_rows()
 
 
 def diverged_text(change: Change) -> str:

@@ -42,9 +42,12 @@ def overall(rows: Iterable[Status]) -> str:
     return "converged" if all(row.state in SETTLED for row in rows) else "degraded"
 
 
-def summary(rows: Iterable[Status]) -> str:
-    """ "41 ok, 1 pending: vxlan/vxlan0 waits for eth1": counts by state, then the first trouble."""
-    counts: dict[State, int] = {}
+def summary(rows: Iterable[Status], sound: int = 0) -> str:
+    """Counts by state, then the first trouble: "41 ok, 1 pending: vxlan/vxlan0 waits for eth1".
+
+    ``sound``: so many more are ok, that are not among ``rows``.
+    """
+    counts: dict[State, int] = {State.OK: sound} if sound else {}
     first: Status | None = None
     for row in rows:
         counts[row.state] = counts.get(row.state, 0) + 1
