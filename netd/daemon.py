@@ -7,6 +7,7 @@ the callback that woke it; only large ones are cut into portions, so that the lo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -34,8 +35,6 @@ GRACE = 0.3
 PATIENCE = 1.0
 #: Seconds between full passes, and between looks at what gives no events (legacy iptables).
 FULL_PASS, SLOW_LOOK = 900.0, 60.0
-#: Seconds after a round until systemd is told the new STATUS=.
-TELLING = 0.1
 #: Files to open at once: watches and sockets of a thousand namespaces.
 DESCRIPTORS = 65536
 #: How a change of state is logged.
@@ -57,6 +56,9 @@ class Daemon:
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
         self._engine = Engine(self._kernel, ledger, watch=True, on_done=self._done, on_state=self._changed_state)
         self._config = Config({}, (), ())
+        #: Whether the folder could be read the last time: else nothing is taken away.
+        self._known = False
+        self._unsaved = ""
         self._todo: set[Key] = set()
         self._unpruned: set[Key] = set()
         self._round: Iterator[None] | None = None
@@ -64,8 +66,7 @@ class Daemon:
         self._ready = False
         self._timer: asyncio.TimerHandle | None = None
         self._grace: asyncio.TimerHandle | None = None
-        self._telling: asyncio.TimerHandle | None = None
-        self._told: frozenset[str] = frozenset()
+        self._told: tuple[str, ...] = ()
         self._idle = asyncio.Event()
 
     def run(self) -> int:
@@ -88,10 +89,25 @@ class Daemon:
         def files_changed() -> None:
             loop.call_soon_threadsafe(self._files_woke)
 
-        watch = FolderWatch(self._config_dir, files_changed)
+        def trouble(text: str) -> None:
+            loop.call_soon_threadsafe(self._log.error, text)
+
+        watch = FolderWatch(self._config_dir, files_changed, trouble)
         server = await serve(self._state_dir, self._answer)
         self._log.info("netd starts", config_dir=self._config_dir)
         self._read_files(prune=True)
+        first = loop.create_task(self._first_round())
+        await self._stop.wait()
+        first.cancel()
+        self._notifier.stopping()
+        self._log.info("netd stops, the network stays")
+        server.close()
+        watch.close()
+        self._round = None
+        self._engine.ledger.flush()
+        self._kernel.close()
+
+    async def _first_round(self) -> None:
         await self._idle.wait()
         self._engine.find_orphans()
         self._ready = True
@@ -101,13 +117,6 @@ class Daemon:
         self._every(SLOW_LOOK, self._slow_look)
         if self._notifier.watchdog is not None:
             self._every(self._notifier.watchdog, self._notifier.alive)
-        await self._stop.wait()
-        self._notifier.stopping()
-        self._log.info("netd stops, the network stays")
-        server.close()
-        watch.close()
-        self._engine.ledger.flush()
-        self._kernel.close()
 
     def _every(self, seconds: float, do: Any) -> None:
         """Calls ``do`` again and again; it runs in the loop, so it proves that the loop lives."""
@@ -133,6 +142,8 @@ class Daemon:
         self._engine.find_orphans()
 
     def _slow_look(self) -> None:
+        # An event of the folder may have been lost, or its watch refused.
+        self._read_files(prune=False)
         netnses = {key.netns for key in self._engine.index.desired if key.kind == "forward"}
         looks = [Dirty("nft", netns) for netns in netnses if self._kernel.has_legacy(netns)]
         if looks:
@@ -141,18 +152,20 @@ class Daemon:
     def _read_files(self, *, prune: bool) -> None:
         """Takes in what the files say now. What they no longer declare goes at once (``prune``), or after a pause."""
         try:
-            config = self._folder.read()
-            self._folder.save()
+            config = self._folder.read(forget=prune)
         except ConfigError as error:
-            # Nothing is known: what was declared stays, a folder that is away is not a wish.
+            # A folder that is away is not a wish: what was declared stays until it is there again.
+            self._known = False
             self._tell_mistakes([str(error)])
             self._idle.set()
             return
-        except OSError as error:
-            self._log.error(f"last good copies cannot be kept: {error}")
+        self._save_copies()
         self._tell_mistakes([str(mistake) for mistake in config.errors])
+        same = self._known and not prune and config.desired == self._config.desired
+        self._config, self._known = config, True
+        if same:
+            return
         changed = self._engine.take(config.desired)
-        self._config = config
         self._unpruned |= changed
         if self._grace is not None:
             self._grace.cancel()
@@ -163,8 +176,21 @@ class Daemon:
             self._grace = self._loop.call_later(GRACE, self._prune)
             self._look(changed, drift=False)
 
+    def _save_copies(self) -> None:
+        try:
+            self._folder.save()
+            trouble = ""
+        except OSError as error:
+            trouble = f"last good copies cannot be kept: {error}: make room, or give another --cache-dir"
+        if trouble and trouble != self._unsaved:
+            self._log.error(trouble)
+        self._unsaved = trouble
+
     def _prune(self) -> None:
         self._grace = None
+        if self._known:
+            self._folder.forget_gone()
+            self._save_copies()
         keys, self._unpruned = self._unpruned, set()
         self._look(keys | self._engine.index.undeclared, drift=False)
 
@@ -178,7 +204,7 @@ class Daemon:
     def _run_round(self) -> None:
         while self._todo:
             keys, self._todo = self._todo, set()
-            scope = Scope(prune=self._grace is None)
+            scope = Scope(prune=self._grace is None and self._known)
             self._round = self._engine.converge(keys, scope, drift=self._drift and self._ready)
             if self._advance():
                 return
@@ -200,25 +226,20 @@ class Daemon:
         return False
 
     def _go_on(self) -> None:
-        if not self._advance():
+        if self._round is not None and not self._advance():
             self._run_round()
 
     def _round_over(self) -> None:
         self._idle.set()
         self._notifier.alive()
-        if self._ready and self._telling is None:
-            self._telling = self._loop.call_later(TELLING, self._tell_status)
+        if self._ready:
+            self._notifier.status(self._summary())
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         due = self._engine.pacing.due()
         if due is not None:
             self._timer = self._loop.call_later(max(0.0, due - time.monotonic()) + 0.005, self._retry)
-
-    def _tell_status(self) -> None:
-        """Not after every round: counting the objects costs more than a repair."""
-        self._telling = None
-        self._notifier.status(self._summary())
 
     def _retry(self) -> None:
         self._timer = None
@@ -269,10 +290,10 @@ class Daemon:
         for text in mistakes:
             if text not in self._told:
                 self._log.error(text)
-        self._told = frozenset(mistakes)
+        self._told = tuple(mistakes)
 
     def _summary(self) -> str:
-        return summary(self._engine.statuses())
+        return self._engine.summary()
 
     # answering -------------------------------------------------------------------------------------------------
 
@@ -280,8 +301,8 @@ class Daemon:
         if request.get("verb") == "status":
             return self._status()
         if request.get("verb") == "reload":
-            await self._reload()
-            return self._status() | {"errors": [str(mistake) for mistake in self._config.errors]}
+            errors = await self._reload()
+            return self._status() | {"errors": errors}
         return {"error": "unknown verb"}
 
     def _status(self) -> dict[str, Any]:
@@ -294,20 +315,29 @@ class Daemon:
             "objects": [status_json(row) for row in rows],
         }
 
-    async def _reload(self) -> None:
-        """Reads the files now; waits a little for one that is still being written, then for the round."""
+    async def _reload(self) -> list[str]:
+        """Reads the files now; waits a little for one that is still being written, then for the round.
+
+        Returns what could not be taken.
+        """
         self._notifier.reloading()
         until = time.monotonic() + PATIENCE
-        self._folder.read(write=False)
-        while self._folder.busy and time.monotonic() < until:
+        while self._held_open() and time.monotonic() < until:
             await asyncio.sleep(0.02)
-            self._folder.read(write=False)
         self._idle.clear()
         self._read_files(prune=True)
         if self._round is None:
             self._idle.set()
         await self._idle.wait()
         self._notifier.ready(self._summary())
+        held = "is held open for writing by someone: it is read once it is closed"
+        return [*self._told, *(f"{path}: {held}" for path in self._folder.busy)]
+
+    def _held_open(self) -> bool:
+        with contextlib.suppress(ConfigError):
+            self._folder.read(forget=False)
+            return bool(self._folder.busy)
+        return False
 
 
 def raise_descriptor_limit() -> None:

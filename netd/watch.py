@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -13,45 +13,72 @@ from watchdog.observers.api import ObservedWatch
 
 #: What reading a file causes itself.
 READING = frozenset({"opened", "closed_no_write"})
+#: What puts another folder, or none, in the place of one.
+REPLACING = frozenset({"created", "deleted", "moved"})
 
 
 class FolderWatch(FileSystemEventHandler):
-    """Calls ``changed`` (from a thread of its own) after any change in the folder."""
+    """Calls ``changed`` (from a thread of its own) after any change in the folder.
 
-    def __init__(self, folder: str, changed: Callable[[], None]) -> None:
+    ``troubled`` is told why changes may go unseen: watches are limited for each user (fs.inotify).
+    """
+
+    def __init__(self, folder: str, changed: Callable[[], None], troubled: Callable[[str], None]) -> None:
         self._folder = folder
         self._changed = changed
-        self._watches: dict[str, ObservedWatch] = {}
+        self._troubled = troubled
+        self._watches: list[ObservedWatch] = []
+        #: The folder itself, where it is a link to another; and every path of which a replacement matters.
+        self._real = folder
+        self._places: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+        # It complains to stderr of a watch that ended while events were under way.
+        logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         self._observer = Observer()
         self._observer.start()
         self._arm()
 
     def _arm(self) -> None:
-        """Watches the folder and its parent, or the nearest parent that is there."""
+        """Watches the folder with all that is in it, and where it lies; or the nearest folder above that is there."""
         with self._lock:
-            wanted = {self._folder, os.path.dirname(self._folder)}
-            while not any(os.path.isdir(path) for path in wanted):
-                wanted = {os.path.dirname(path) for path in wanted}
-            for path in list(self._watches):
-                self._disarm(path)
-            for path in wanted:
-                with contextlib.suppress(OSError):
-                    self._watches[path] = self._observer.schedule(self, path)
+            self._real = os.path.realpath(self._folder)
+            above = {nearest(os.path.dirname(path)) for path in (self._folder, self._real)}
+            self._places = frozenset({self._folder, self._real, *above})
+            watches, self._watches = self._watches, []
+            for watch in watches:
+                try:
+                    self._observer.unschedule(watch)
+                except (OSError, KeyError):
+                    continue
+            # From above: what is made after its parent is watched is seen.
+            for path in sorted(above):
+                self._watch(path, recursive=False)
+            if os.path.isdir(self._real):
+                self._watch(self._real, recursive=True)
 
-    def _disarm(self, path: str) -> None:
-        with contextlib.suppress(OSError, KeyError):
-            self._observer.unschedule(self._watches.pop(path))
+    def _watch(self, path: str, *, recursive: bool) -> None:
+        try:
+            self._watches.append(self._observer.schedule(self, path, recursive=recursive))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            advice = "raise fs.inotify.max_user_watches and max_user_instances, or use 'netd reload'"
+            self._troubled(f"{path} cannot be watched: {error.strerror}: {advice}")
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """A change of the folder itself, or of a file in it."""
+        """A change of the folder itself, or of something in it."""
         if event.event_type in READING:
             return
         paths = {os.fsdecode(path) for path in (event.src_path, event.dest_path) if path}
-        if any(os.path.dirname(path) == self._folder for path in paths):
-            self._changed()
-        elif any(self._folder == path or self._folder.startswith(path.rstrip("/") + "/") for path in paths):
+        if (event.event_type in REPLACING and paths & self._places) or self._reaches(paths):
             threading.Thread(target=self._again, daemon=True).start()
+        elif any(path == self._real or path.startswith(self._real + "/") for path in paths):
+            self._changed()
+
+    def _reaches(self, paths: set[str]) -> bool:
+        """Whether a folder on the way to a missing one has come."""
+        missing = [place for place in (self._folder, self._real) if not os.path.isdir(place)]
+        return any(place.startswith(path.rstrip("/") + "/") for place in missing for path in paths - self._places)
 
     def _again(self) -> None:
         """The folder came or went: outside the observer's own thread, which unscheduling waits for."""
@@ -61,3 +88,10 @@ class FolderWatch(FileSystemEventHandler):
     def close(self) -> None:
         """Ends the thread."""
         self._observer.stop()
+
+
+def nearest(path: str) -> str:
+    """The folder, or the nearest above it that is there."""
+    while not os.path.isdir(path) and path != "/":
+        path = os.path.dirname(path)
+    return path

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from netd.config import named
 from netd.engine.engine import Done
 from netd.model.change import Change
 from netd.report.lock import Lock
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         refused: list[Done] = []
         engine.on_done = lambda one: refused.append(one) if one.error else done.append(one.change)
         known = frozenset(name for key in engine.ledger if (record := engine.ledger.get(key)) for name in record.files)
-        files = ledger_files(known, options.paths) if options.paths else None
+        files = ledger_files(known, named(options.config_dir, options.paths)) if options.paths else None
         for _ in engine.take_down(files, orphans=options.orphans, adopted=options.adopted):
             pass
     finally:
@@ -47,11 +48,6 @@ def run(options: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
-def ledger_files(known: frozenset[str], paths: list[str]) -> frozenset[str]:
+def ledger_files(known: frozenset[str], paths: frozenset[str]) -> frozenset[str]:
     """The files that PATHs mean: themselves, or what the ledger has of a folder."""
-    found: set[str] = set()
-    for path in paths:
-        full = os.path.abspath(path)
-        inside = {name for name in known if name == full or os.path.dirname(name) == full}
-        found |= inside or {full}
-    return frozenset(found)
+    return paths | {name for name in known if os.path.dirname(name) in paths}

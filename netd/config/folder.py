@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from netd.errors import UsageError
 from netd.kinds import registry
 from netd.model.desired import Desired
 from netd.model.key import Key
 
 from .copies import Copies, Copy, digest
-from .files import ENDING, TICK_NS, HeldOpen, Stamp, Unreadable, config_files, distrust, identity, read_file, stamp
+from .files import TICK_NS, HeldOpen, Stamp, Unreadable, config_files, distrust, identity, read_file, stamp
 from .mistake import Mistake, Source
 from .parse import Parsed, parse
 from .references import warnings
@@ -96,22 +95,27 @@ class Folder:
         self._versions: dict[str, Version] = {}
         self._copied: dict[str, Parsed] = {}
         self._held: list[str] = []
+        #: Last versions of files that are away: many an editor moves the old one away before it writes the new one.
+        self._gone: dict[str, Version] = {}
 
     @property
     def busy(self) -> tuple[str, ...]:
         """Files that were held open for writing at the last ``read``: to be read again once they are closed."""
         return tuple(self._held)
 
-    def read(self, *, wait: float = 0.0, write: bool = False, warn: bool = False) -> Config:
+    def read(self, *, wait: float = 0.0, write: bool = False, warn: bool = False, forget: bool = True) -> Config:
         """All files as they are now.
 
         ``wait`` seconds for files held open for writing; ``write``: last good copies are kept (else by ``save``);
-        ``warn``: look for warnings too. ConfigError where the folder itself cannot be read: then nothing is known.
+        ``warn``: look for warnings too; ``forget`` False: a file that is gone may come back, its last good version is
+        kept until ``forget_gone``. ConfigError where the folder itself cannot be read: then nothing is known.
         """
         deadline = time.monotonic() + wait
         self._held = []
         found = (self._take(path, deadline) for path in self._list())
         versions = {version.path: version for version in found if version is not None}
+        away = {} if forget else self._gone | self._versions
+        self._gone = {path: version for path, version in away.items() if path not in versions}
         self._keep_copies(versions)
         self._versions = {path: version for path, version in versions.items() if not version.held}
         # Who does not wait for a writer has nothing to say about one.
@@ -124,6 +128,12 @@ class Folder:
                 text = f"last good versions cannot be kept: {error.strerror}"
                 mistakes.append(Mistake(error.filename or "", (), text, warning=True))
         return self._settled(versions, mistakes, warn)
+
+    def forget_gone(self) -> None:
+        """What is away now is gone for good."""
+        for path in self._gone:
+            self._copies.drop(path)
+        self._gone = {}
 
     def save(self) -> None:
         """Writes the last good copies that changed; OSError where that fails."""
@@ -143,7 +153,7 @@ class Folder:
 
     def _take(self, path: str, deadline: float) -> Version | None:
         """The version of a file that counts now; None: it is gone."""
-        previous = self._versions.get(path)
+        previous = self._versions.get(path) or self._gone.get(path)
         reason = distrust(path)
         if reason and self._trusted:
             return unread(path, f"is refused: it {reason}") if os.path.lexists(path) else None
@@ -187,8 +197,9 @@ class Folder:
                 self._copies.put(Copy(version.path, version.parsed.source.text, version.identity))
             elif copy is not None and version.digest:
                 self._copies.put(replace(copy, broken=version.digest, broken_identity=version.identity))
-        for path in [path for path in self._copies.all if self._covers(path) and path not in versions]:
-            self._copies.drop(path)
+        for path in [path for path in self._copies.all if self._covers(path)]:
+            if path not in versions and path not in self._gone:
+                self._copies.drop(path)
 
     def _moved(self, version: Version, versions: Mapping[str, Version]) -> Iterator[Copy]:
         """The copies of which a broken file may be the renamed original."""
@@ -267,38 +278,3 @@ def _state(version: Version, lost: Sequence[Mistake]) -> FileState:
         return FileState(version.path, "invalid", tuple(map(str, version.parsed.mistakes)))
     own = tuple(str(mistake) for mistake in lost if mistake.file == version.path)
     return FileState(version.path, "partial" if own else "ok", own)
-
-
-def load(
-    config_dir: str, cache_dir: str | None, paths: Sequence[str], *, trusted: bool, wait: float, write: bool,
-    warn: bool = False,
-) -> tuple[Config, frozenset[str] | None]:  # fmt: skip
-    """What a command works on, and the paths that narrow it (a folder stands for the files in it; None: everything).
-
-    A path in the configuration folder narrows; others are read instead of the folder.
-    """
-    folder = os.path.abspath(config_dir)
-    inside = [_inside(path, folder) for path in paths]
-    narrow = frozenset(known or os.path.abspath(path) for path, known in zip(paths, inside, strict=True))
-    if paths and all(known is None for known in inside):
-        reader = Folder(folder, cache_dir, trusted=trusted, paths=sorted(narrow))
-    elif None in inside:
-        raise UsageError(f"some of these paths are in {folder} and some are not: one or the other")
-    else:
-        reader = Folder(folder, cache_dir, trusted=trusted)
-    config = reader.read(wait=wait, write=write, warn=warn)
-    return config, narrow if paths else None
-
-
-def _inside(path: str, folder: str) -> str | None:
-    """The path as the folder's files are named, None where it is not one of them."""
-    full = os.path.abspath(path)
-    real = os.path.realpath(folder)
-    if os.path.realpath(full) == real:
-        return folder
-    if os.path.realpath(os.path.dirname(full)) != real or os.path.isdir(full):
-        return None
-    name = os.path.basename(full)
-    if not name.endswith(ENDING) or name[0] in ".#":
-        raise UsageError(f"{path} is no configuration file: their names end in {ENDING}, hidden ones do not count")
-    return os.path.join(folder, name)
