@@ -58,7 +58,8 @@ class Daemon:
         self._config = Config({}, (), ())
         #: Whether the folder could be read the last time: else nothing is taken away.
         self._known = False
-        self._unsaved = ""
+        #: What cannot be written, by what it is; said once.
+        self._unwritten = {"copies": "", "ledger": ""}
         self._todo: set[Key] = set()
         self._unpruned: set[Key] = set()
         self._round: Iterator[None] | None = None
@@ -181,10 +182,8 @@ class Daemon:
             self._folder.save()
             trouble = ""
         except OSError as error:
-            trouble = f"last good copies cannot be kept: {error}: make room, or give another --cache-dir"
-        if trouble and trouble != self._unsaved:
-            self._log.error(trouble)
-        self._unsaved = trouble
+            trouble = f"last good copies cannot be kept: {error}"
+        self._tell_unwritten("copies", trouble)
 
     def _prune(self) -> None:
         self._grace = None
@@ -231,6 +230,7 @@ class Daemon:
 
     def _round_over(self) -> None:
         self._idle.set()
+        self._tell_unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()
         if self._ready:
             self._notifier.status(self._summary())
@@ -291,6 +291,14 @@ class Daemon:
             if text not in self._told:
                 self._log.error(text)
         self._told = tuple(mistakes)
+
+    def _tell_unwritten(self, what: str, trouble: str) -> None:
+        """Once, until it can be written again."""
+        if trouble and trouble != self._unwritten[what]:
+            self._log.error(f"{trouble}: make room, or make it writable: until then a restart may forget it")
+        elif self._unwritten[what] and not trouble:
+            self._log.info(f"the {what} can be written again")
+        self._unwritten[what] = trouble
 
     def _summary(self) -> str:
         return self._engine.summary()

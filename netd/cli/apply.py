@@ -13,7 +13,7 @@ from netd.report.lock import Lock
 from netd.report.text import change_lines, changes_json, state_lines
 
 from .main import need_root
-from .session import add_paths, open_engine, read_files, scope_of
+from .session import add_paths, open_engine, print_trouble, read_files, scope_of
 
 #: Changes between two lines of progress.
 PROGRESS = 500
@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"\r{len(done)} changes done", end="", file=sys.stderr, flush=True)
         rows = engine.statuses(scope)
         show(options.json, done, refused, rows)
+        print_trouble(engine)
     finally:
         lock.release()
     return 0 if overall(rows) == "converged" and not config.errors and not refused else 1

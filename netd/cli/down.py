@@ -13,7 +13,7 @@ from netd.report.lock import Lock
 from netd.report.text import change_lines
 
 from .main import need_root
-from .session import add_paths, open_engine
+from .session import add_paths, open_engine, print_trouble
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
         files = ledger_files(known, named(options.config_dir, options.paths)) if options.paths else None
         for _ in engine.take_down(files, orphans=options.orphans, adopted=options.adopted):
             pass
+        print_trouble(engine)
     finally:
         lock.release()
     for change in done:

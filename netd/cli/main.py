@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from netd import __version__
 from netd.errors import NetdError
@@ -37,9 +39,18 @@ def folders(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
         group.add_argument(option, metavar="DIR", default=value, help=f"{what} (${variable}, else {default})")
 
 
+class Parser(argparse.ArgumentParser):
+    """A command line that is not understood ends with 1: 2 has a meaning of its own (``diff``, ``status``)."""
+
+    def error(self, message: str) -> NoReturn:
+        """Usage and reason, then the end."""
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: {message}: '{self.prog} --help' explains it\n")
+
+
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
     """The whole parser; only the module of ``verb`` is imported."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="netd",
         description="Builds the virtual network that the files in /etc/netd describe, and keeps it so.",
         epilog="'netd VERB --help' explains a verb. The files are described in netd's docs/config.md.",
@@ -55,10 +66,22 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def verb_of(arguments: Sequence[str]) -> str | None:
+    """The first word that is neither an option nor the folder behind one."""
+    taken = {option for option, *_ in FOLDERS}
+    words = zip(["", *arguments], arguments, strict=False)
+    found = next((word for before, word in words if before not in taken and not word.startswith("-")), None)
+    return found if found in VERBS else None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    verb = next((word for word in arguments if word in VERBS), None)
+    # Names of files and objects may hold bytes that are no text.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    verb = verb_of(arguments)
     options = build_parser(verb).parse_args(arguments)
     try:
         status: int = importlib.import_module(f"netd.cli.{options.verb}").run(options)

@@ -13,6 +13,7 @@ from netd.engine.ledger import Ledger
 from netd.kernel.kernel import Kernel
 
 LEDGER = "ledger.jsonl"
+LEDGER_ADVICE = "make room, then 'netd apply' again, else netd forgets what it made"
 
 
 def add_paths(parser: argparse.ArgumentParser, what: str) -> None:
@@ -28,9 +29,15 @@ def read_files(options: argparse.Namespace, *, write: bool) -> tuple[Config, fro
 
 
 def print_mistakes(config: Config) -> None:
-    """As compilers do, to stderr."""
-    for mistake in config.errors:
+    """As compilers do, to stderr; a warning is only that last good versions cannot be kept."""
+    for mistake in config.mistakes:
         print(mistake, file=sys.stderr)
+
+
+def print_trouble(engine: Engine) -> None:
+    """Where the ledger could not be written, what was made is not known to the next netd."""
+    if engine.ledger.trouble:
+        print(f"netd: {engine.ledger.trouble}: {LEDGER_ADVICE}", file=sys.stderr)
 
 
 def open_engine(options: argparse.Namespace, *, write: bool) -> Engine:

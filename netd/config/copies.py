@@ -45,6 +45,11 @@ class Copies:
     def __contains__(self, path: str) -> bool:
         return path in self._copies
 
+    @property
+    def place(self) -> str:
+        """The folder of the copies, "" where none are kept."""
+        return os.path.join(self._folder, "files") if self._folder is not None else ""
+
     def get(self, path: str) -> Copy | None:
         """The copy of a file."""
         return self._copies.get(path)
@@ -72,7 +77,7 @@ class Copies:
         """
         if self._folder is None or not self._unsaved:
             return
-        folder = os.path.join(self._folder, "files")
+        folder = self.place
         os.makedirs(folder, mode=0o755, exist_ok=True)
         for path in sorted(self._unsaved):
             target = os.path.join(folder, _file_name(path))
@@ -87,7 +92,7 @@ class Copies:
     def _load(self) -> Mapping[str, Copy]:
         if self._folder is None:
             return {}
-        folder = os.path.join(self._folder, "files")
+        folder = self.place
         try:
             names = [name for name in os.listdir(folder) if not name.startswith(".")]
         except OSError:

@@ -125,16 +125,19 @@ def is_held_open(descriptor: int) -> bool:
 
 
 def distrust(path: str) -> str:
-    """Why root should not act on a file: others could have written it, or moved it there; "" where nobody could."""
+    """Why root should not act on a file: others could have written it, or moved it there; "" where nobody could.
+
+    A sentence without its end: "it belongs to user 1000, not to root".
+    """
     folder = os.path.dirname(path)
     try:
         reason = _writable(folder, "its folder ", os.stat(folder))
         found = os.lstat(path)
         if reason or not stat.S_ISLNK(found.st_mode):
-            return reason or _writable(path, "", found)
+            return reason or _writable(path, "it ", found)
         return _link_leads_astray(path, folder)
     except OSError as error:
-        return "" if error.errno == errno.ENOENT else f"cannot be looked at: {error.strerror}"
+        return "" if error.errno == errno.ENOENT else f"it cannot be looked at: {error.strerror}"
 
 
 def _link_leads_astray(path: str, folder: str) -> str:
@@ -142,8 +145,8 @@ def _link_leads_astray(path: str, folder: str) -> str:
         return ""
     real, root = os.path.realpath(path), os.path.realpath(folder)
     if os.path.commonpath([real, root]) != root:
-        return f"is a link that leaves the folder, to {real}"
-    reason = _writable(real, "", os.stat(real))
+        return f"it is a link that leaves the folder, to {real}"
+    reason = _writable(real, "what it links to ", os.stat(real))
     between = os.path.dirname(real)
     while between != root:
         reason = reason or _writable(between, "a folder on its way ", os.stat(between))
@@ -152,7 +155,7 @@ def _link_leads_astray(path: str, folder: str) -> str:
 
 
 def _writable(path: str, what: str, found: os.stat_result) -> str:
-    shown = f" ({path})" if what else ""
+    shown = "" if what == "it " else f" ({path})"
     if found.st_uid != 0:
         return f"{what}belongs to user {found.st_uid}{shown}, not to root"
     if found.st_mode & OTHERS_MAY_WRITE:

@@ -126,7 +126,7 @@ class Folder:
                 self.save()
             except OSError as error:
                 text = f"last good versions cannot be kept: {error.strerror}"
-                mistakes.append(Mistake(error.filename or "", (), text, warning=True))
+                mistakes.append(Mistake(error.filename or self._copies.place, (), text, warning=True))
         return self._settled(versions, mistakes, warn)
 
     def forget_gone(self) -> None:
@@ -156,7 +156,7 @@ class Folder:
         previous = self._versions.get(path) or self._gone.get(path)
         reason = distrust(path)
         if reason and self._trusted:
-            return unread(path, f"is refused: it {reason}") if os.path.lexists(path) else None
+            return unread(path, f"is refused: {reason}") if os.path.lexists(path) else None
         try:
             if previous and previous.surely and previous.stamp == stamp(os.stat(path)):
                 return replace(previous, distrust=reason)
@@ -270,7 +270,7 @@ def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:
 
 
 def _distrusted(version: Version) -> Mistake:
-    return Mistake(version.path, (), f"{version.distrust}: run and apply refuse it", warning=True)
+    return Mistake(version.path, (), f"run and apply refuse it: {version.distrust}", warning=True)
 
 
 def _state(version: Version, lost: Sequence[Mistake]) -> FileState:

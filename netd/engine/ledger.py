@@ -81,6 +81,8 @@ class Ledger:
         self._records: dict[Key, Record] = {}
         self._lines: list[str] = []
         self._count = 0
+        #: Why the file is behind, "" while it is not.
+        self.trouble = ""
         self._read()
 
     def _read(self) -> None:
@@ -133,15 +135,18 @@ class Ledger:
             self._lines.append(line(key, None))
 
     def flush(self) -> None:
-        """Writes what changed; one write call."""
-        if not self._lines or not self._write:
-            self._lines.clear()
+        """Writes what changed; one write call. A full disk stops nothing: ``trouble`` says so until all is written."""
+        lines, self._lines = self._lines, []
+        if not self._write or not (lines or self.trouble):
             return
-        if self._count + len(self._lines) > 2 * len(self._records) + SLACK:
-            self._compact()
-        else:
-            self._append(self._lines)
-        self._lines.clear()
+        try:
+            if self.trouble or self._count + len(lines) > 2 * len(self._records) + SLACK:
+                self._compact()
+            else:
+                self._append(lines)
+            self.trouble = ""
+        except OSError as error:
+            self.trouble = f"{self.path} cannot be written: {error.strerror}"
 
     def _append(self, lines: Iterable[str]) -> None:
         text = "".join(one + "\n" for one in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 
@@ -27,8 +28,10 @@ class Lock:
             os.close(self._fd)
             advice = "stop it first, or use 'netd reload'" if "run" in holder else "wait until it has ended"
             raise Busy(f"{state_dir} is in use by {holder}: {advice}") from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"netd {verb} (pid {os.getpid()})\n".encode(), 0)
+        # On a full disk the lock holds as well, without a name.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"netd {verb} (pid {os.getpid()})\n".encode(), 0)
 
     def release(self) -> None:
         """Lets the next one in."""

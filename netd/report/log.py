@@ -17,6 +17,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
+from structlog.processors import TimeStamper, add_log_level, format_exc_info
 
 JOURNAL = "/run/systemd/journal/socket"
 #: Levels of structlog as those of syslog(3).
@@ -77,7 +78,8 @@ def plain_text(logger: Any, method: str, event: Event) -> str:
     message = event.pop("event", "")
     rest = {name: value for name, value in event.items() if name in ("file", "round", "ms")}
     tail = " ".join(f"{name}={value}" for name, value in rest.items())
-    return f"{event.get('time', '')} {level:7} {message}" + (f"  [{tail}]" if tail else "")
+    trace = f"\n{event['exception']}" if "exception" in event else ""
+    return f"{event.get('time', '')} {level:7} {message}" + (f"  [{tail}]" if tail else "") + trace
 
 
 def coloured_text(logger: Any, method: str, event: Event) -> str:
@@ -92,11 +94,11 @@ def start_log() -> structlog.stdlib.BoundLogger:
     """Sets structlog up for where stderr goes, once per process."""
     last: Callable[[Any, str, Event], Any]
     if in_journal():
-        processors: list[Any] = [structlog.processors.add_log_level, JournalWriter()]
+        processors: list[Any] = [add_log_level, format_exc_info, JournalWriter()]
     else:
         last = coloured_text if sys.stderr.isatty() else plain_text
-        stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=False, key="time")
-        processors = [structlog.processors.add_log_level, stamp, last]
+        stamp = TimeStamper(fmt="%H:%M:%S.%f", utc=False, key="time")
+        processors = [add_log_level, format_exc_info, stamp, last]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
