@@ -10,23 +10,25 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from netd.config import Config, Folder
-from netd.engine.engine import Done, Engine, Scope
+from netd.engine.engine import Engine, Scope
 from netd.engine.ledger import Ledger
 from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
 from netd.model.dirty import Dirty
 from netd.model.key import Key
-from netd.model.status import State, Status, overall, summary
+from netd.model.status import overall, summary
 from netd.report.lock import Lock
 from netd.report.log import start_log
 from netd.report.notify import Notifier
 from netd.report.status import serve
-from netd.report.text import fields_json, fields_line, status_json
+from netd.report.teller import Teller
+from netd.report.text import status_json
 from netd.watch import FolderWatch
 
 #: Seconds without a further change of the files, before what they no longer declare goes.
@@ -37,10 +39,6 @@ PATIENCE = 1.0
 FULL_PASS, SLOW_LOOK = 900.0, 60.0
 #: Files to open at once: watches and sockets of a thousand namespaces.
 DESCRIPTORS = 65536
-#: How a change of state is logged.
-LOUD = {State.FAILED: "error", State.CONFLICT: "error", State.CONTENDED: "warning", State.DIVERGED: "warning"}
-PAST = {"create": "made", "update": "changed", "recreate": "made again", "delete": "deleted"}
-
 
 class Daemon:
     """``run`` returns the exit status."""
@@ -54,12 +52,11 @@ class Daemon:
         self._folder = Folder(self._config_dir, cache_dir, trusted=True)
         self._kernel = Kernel()
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
-        self._engine = Engine(self._kernel, ledger, watch=True, on_done=self._done, on_state=self._changed_state)
+        teller = self._teller = Teller(self._log, self._kernel.culprit)
+        self._engine = Engine(self._kernel, ledger, watch=True, on_done=teller.done, on_state=teller.state)
         self._config = Config({}, (), ())
         #: Whether the folder could be read the last time: else nothing is taken away.
         self._known = False
-        #: What cannot be written, by what it is; said once.
-        self._unwritten = {"copies": "", "ledger": ""}
         self._todo: set[Key] = set()
         self._unpruned: set[Key] = set()
         self._round: Iterator[None] | None = None
@@ -67,7 +64,7 @@ class Daemon:
         self._ready = False
         self._timer: asyncio.TimerHandle | None = None
         self._grace: asyncio.TimerHandle | None = None
-        self._told: tuple[str, ...] = ()
+        self._files_due = threading.Event()
         self._idle = asyncio.Event()
 
     def run(self) -> int:
@@ -88,7 +85,10 @@ class Daemon:
             loop.add_reader(descriptor, self._kernel_woke)
 
         def files_changed() -> None:
-            loop.call_soon_threadsafe(self._files_woke)
+            # A hundred events are one look at the folder.
+            if not self._files_due.is_set():
+                self._files_due.set()
+                loop.call_soon_threadsafe(self._files_woke)
 
         def trouble(text: str) -> None:
             loop.call_soon_threadsafe(self._log.error, text)
@@ -136,6 +136,7 @@ class Daemon:
             self._look(self._engine.hear(events), drift=True)
 
     def _files_woke(self) -> None:
+        self._files_due.clear()
         self._read_files(prune=False)
 
     def _full_pass(self) -> None:
@@ -157,11 +158,11 @@ class Daemon:
         except ConfigError as error:
             # A folder that is away is not a wish: what was declared stays until it is there again.
             self._known = False
-            self._tell_mistakes([str(error)])
+            self._teller.mistakes([str(error)])
             self._idle.set()
             return
         self._save_copies()
-        self._tell_mistakes([str(mistake) for mistake in config.errors])
+        self._teller.mistakes([str(mistake) for mistake in config.errors])
         same = self._known and not prune and config.desired == self._config.desired
         self._config, self._known = config, True
         if same:
@@ -183,7 +184,7 @@ class Daemon:
             trouble = ""
         except OSError as error:
             trouble = f"last good copies cannot be kept: {error}"
-        self._tell_unwritten("copies", trouble)
+        self._teller.unwritten("copies", trouble)
 
     def _prune(self) -> None:
         self._grace = None
@@ -230,7 +231,7 @@ class Daemon:
 
     def _round_over(self) -> None:
         self._idle.set()
-        self._tell_unwritten("ledger", self._engine.ledger.trouble)
+        self._teller.unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()
         if self._ready:
             self._notifier.status(self._summary())
@@ -247,63 +248,10 @@ class Daemon:
         if self._round is None and self._timer is None:
             self._round_over()
 
-    # telling ---------------------------------------------------------------------------------------------------
-
-    def _done(self, done: Done) -> None:
-        change = done.change
-        event = {
-            "object": str(change.key),
-            "action": change.action,
-            "namespace": change.key.netns,
-            "file": change.file,
-            "round": done.round,
-            "ms": round(done.seconds * 1000, 2),
-            "diff": fields_json(change.fields),
-            "drift": done.drift,
-        }
-        if change.key.netns is not None and done.drift:
-            culprit = self._kernel.culprit(change.key.netns) if change.key.kind in ("nat", "forward") else ""
-            if culprit:
-                event["culprit"] = culprit
-        if done.error:
-            self._log.warning(f"{change.key}: {change.action} refused: {done.error}", error=done.error, **event)
-            return
-        verb = f"repaired ({PAST[change.action]})" if done.drift else PAST[change.action]
-        told = fields_line(change.fields) if change.action != "delete" else ""
-        self._log.info(f"{change.key} {verb}" + (f": {told}" if told else ""), **event)
-
-    def _changed_state(self, status: Status, before: State | None) -> None:
-        if status.state in LOUD:
-            level = LOUD[status.state]
-        elif before in LOUD or status.state is State.PENDING:
-            level = "info"
-        else:
-            return
-        told = f": {status.reason}" if status.reason else ""
-        getattr(self._log, level)(
-            f"{status.key} is {status.state.value}{told}",
-            object=str(status.key), namespace=status.key.netns, state=status.state.value, file=status.file,
-        )  # fmt: skip
-
-    def _tell_mistakes(self, mistakes: Sequence[str]) -> None:
-        """Each once, until it is mended."""
-        for text in mistakes:
-            if text not in self._told:
-                self._log.error(text)
-        self._told = tuple(mistakes)
-
-    def _tell_unwritten(self, what: str, trouble: str) -> None:
-        """Once, until it can be written again."""
-        if trouble and trouble != self._unwritten[what]:
-            self._log.error(f"{trouble}: make room, or make it writable: until then a restart may forget it")
-        elif self._unwritten[what] and not trouble:
-            self._log.info(f"the {what} can be written again")
-        self._unwritten[what] = trouble
+    # answering -------------------------------------------------------------------------------------------------
 
     def _summary(self) -> str:
         return self._engine.summary()
-
-    # answering -------------------------------------------------------------------------------------------------
 
     async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("verb") == "status":
@@ -339,7 +287,7 @@ class Daemon:
         await self._idle.wait()
         self._notifier.ready(self._summary())
         held = "is held open for writing by someone: it is read once it is closed"
-        return [*self._told, *(f"{path}: {held}" for path in self._folder.busy)]
+        return [*self._teller.told, *(f"{path}: {held}" for path in self._folder.busy)]
 
     def _held_open(self) -> bool:
         with contextlib.suppress(ConfigError):

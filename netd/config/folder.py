@@ -216,7 +216,7 @@ class Folder:
         good = [version.parsed for version in versions.values() if version.good]
         copied = list(self._in_force(version.path for version in versions.values() if not version.good))
         sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
-        settled = settle(in_order(good, copied))
+        settled = settle(in_order(good, copied), {parsed.source.file for parsed in copied})
         # Where a last good copy gives way, there is nothing to say: its file is reported anyway.
         files = {parsed.source.file for parsed in good}
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]

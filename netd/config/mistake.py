@@ -28,9 +28,9 @@ class Mistake:
 
     def __str__(self) -> str:
         word = "warning: " if self.warning else ""
-        file = printable(self.file)
+        file, message = printable(self.file), printable(self.message)
         if not self.line:
-            return f"{file}: {word}{self.message}"
+            return f"{file}: {word}{message}"
         shown, column = self.source_line, self.column
         if len(shown) > WIDEST:
             start = max(0, column - WIDEST // 2)
@@ -42,12 +42,12 @@ class Mistake:
             for character in shown
         )
         carets = "^" * max(1, min(self.length, len(shown) - column + 1))
-        head = f"{file}:{self.line}:{self.column}: {word}{self.message}"
+        head = f"{file}:{self.line}:{self.column}: {word}{message}"
         return f"{head}\n{self.line:>5} | {shown}\n      | {before}{carets}"
 
 
 def printable(name: str) -> str:
-    """A file's name without what would move the cursor."""
+    """A name without what would move the cursor."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
 
 

@@ -7,7 +7,7 @@ of that file; between files it costs the later one the object.
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from netd.kinds import registry
@@ -42,10 +42,15 @@ class Settled:
 Finder = Callable[[list[Desired]], Iterator[Clash]]
 
 
-def settle(objects: Iterable[Desired]) -> Settled:
-    """What remains of ``objects``: of two that contradict, the one that comes first."""
+def settle(objects: Iterable[Desired], copied: Collection[str] = ()) -> Settled:
+    """What remains of ``objects``: of two that contradict, the one that comes first.
+
+    ``copied`` are files of which the last good copy counts: what they declare makes room for the others' objects.
+    """
     clashes: list[Clash] = []
     left = _drop(list(objects), clashes, _link_clashes)
+    if copied:
+        left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)
     checked = _drop(list(kept.values()), clashes, _cross_clashes)
     found = _drop(checked, clashes, _cycles)
@@ -98,6 +103,17 @@ def _link_clash(loser: Desired, winner: Desired, link: LinkName) -> Clash:
         text = f"this pair is written at both ends, the other is {winner.key} at {{place}}: write it once"
         return Clash(loser, winner, text)
     return Clash(loser, winner, f"the name '{link.name}' is taken by {winner.key} at {{place}}", link.name)
+
+
+def _claim_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
+    """What only one can have (a VNI, an address) is not a copy's, where a valid file declares something with it."""
+    claimed = {claim: each for each in objects if each.file not in copied for claim in each.claims}
+    for each in objects:
+        if each.file in copied:
+            winners = (claimed[claim] for claim in each.claims if claim in claimed and claimed[claim].key != each.key)
+            winner = next(winners, None)
+            if winner is not None:
+                yield Clash(each, winner, "declared differently at {place}")
 
 
 def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:

@@ -116,3 +116,18 @@ def test_a_command_waits_for_a_file_that_is_open_and_then_says_so(host: Host) ->
         assert host.namespaces() == {"a"}
     host.ping("10.1.0.1")
     host.apply()
+
+
+def test_a_last_good_copy_makes_room_for_a_valid_file_that_needs_its_vni_or_address(host: Host) -> None:
+    host.write("a.toml", '[vxlan.old]\nvni = 8\nremote = "10.8.0.9"\n[bridge.br0]\naddresses = ["10.9.0.1/24"]\n')
+    host.daemon()
+    index = host.link("br0")["ifindex"]
+    host.write("a.toml", "[[[")
+    host.until(lambda: host.status()["files"][0]["state"] == "invalid", "the mistake is seen")
+    host.write("b.toml", '[vxlan.new]\nvni = 8\nremote = "10.8.0.9"\n[bridge.br1]\naddresses = ["10.9.0.1/24"]\n')
+    host.until(lambda: host.names() == {"new", "br0", "br1"}, "the new one has the VNI")
+    host.until(lambda: host.addresses("br1") and not host.addresses("br0"), "the new one has the address")
+    host.remove("b.toml")
+    host.until(lambda: host.names() == {"old", "br0"}, "the last good version is whole again")
+    host.until(lambda: host.addresses("br0") == {"10.9.0.1/24"}, "the address is back")
+    assert host.link("br0")["ifindex"] == index
