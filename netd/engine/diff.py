@@ -184,7 +184,10 @@ def withdrawn(
     for name, (wrote, found) in (record.fields if record else {}).items():
         if name in kept or observed.fields.get(name) != as_compared(wrote):
             continue
-        value = as_compared(found) if found is not None else kind.default(key, data, name, view)
+        if found is not None:
+            value = kind.put_back(key, data, name, as_compared(found), view)
+        else:
+            value = kind.default(key, data, name, view)
         if value is not None and value != observed.fields.get(name):
             back[name] = FieldDiff(value, observed.fields.get(name))
     return back

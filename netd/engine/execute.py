@@ -136,6 +136,9 @@ class Execution:
     def _touch_rest(self, op: ops.Operation) -> None:
         if isinstance(op, ops.CreateRoute | ops.DeleteRoute | ops.RestoreRoute):
             self._dirty.add(Dirty("routes", op.netns))
+            if isinstance(op, ops.CreateRoute) and op.protocol:
+                # A connected route is the address's.
+                self._dirty |= {Dirty("addresses", op.netns, self._mirror.index(op.netns, hop.dev)) for hop in op.hops}
         elif isinstance(op, ops.CreateRule | ops.DeleteRule | ops.RestoreRule):
             self._dirty.add(Dirty("rules", op.netns))
         elif isinstance(op, ops.PutNeighbor | ops.DeleteNeighbor):

@@ -8,7 +8,7 @@ a dying namespace alive).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ class Netns:
     names: dict[str, int] = field(default_factory=dict)
     links_known: bool = False
     addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
+    connected: dict[int, set[str]] | None = None
     routes: dict[int, dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
     rules: dict[tuple[int, int], list[Rule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
@@ -46,9 +47,17 @@ class Netns:
         link = self.links.pop(index, None)
         if link is not None and self.names.get(link.name) == index:
             del self.names[link.name]
+        self.forget_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
         self.fdb.pop(index, None)
+
+    def forget_connected(self, index: int) -> None:
+        """The kernel's own routes on one link are no longer known; 0: on any."""
+        if self.connected is not None:
+            self.connected.pop(index, None)
+        if not index:
+            self.connected = None
 
     def put_link(self, link: Link) -> None:
         """A link as it was just read."""
@@ -177,6 +186,26 @@ class Mirror:
                 known.addresses.setdefault(address.index, {})[address.address] = address
         return known.addresses[index]
 
+    def connected(self, netns: str, index: int) -> Set[str]:
+        known = self._netns(netns)
+        if known is None:
+            return set()
+        if known.connected is None or index not in known.connected:
+            # As with addresses: all at first, then what changed.
+            everything = known.connected is None
+            try:
+                found = self.session(netns).connected(0 if everything else index)
+            except KernelError:
+                return set()
+            networks = known.connected = known.connected or {}
+            for link in known.links if everything else (index,):
+                networks[link] = set()
+            networks.setdefault(index, set())
+            for route in found:
+                for hop in route.nexthops:
+                    networks.setdefault(hop.index, set()).add(route.to)
+        return known.connected[index]
+
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         known = self._netns(netns)
         if known is None:
@@ -300,6 +329,8 @@ class Mirror:
                 "fdb": known.fdb,
             }
             table = tables[what]
+            if what == "addresses":
+                known.forget_connected(dirty.index)
             if not dirty.index:
                 table.clear()
                 return {Topic(what, netns)}
@@ -337,6 +368,7 @@ class Mirror:
     def _suspect(self, known: Netns, netns: str, index: int, names: Sequence[str]) -> set[Topic]:
         known.routes.clear()
         known.sysctls = {path: value for path, value in known.sysctls.items() if not set(path.split("/")) & set(names)}
+        known.forget_connected(index)
         known.addresses.pop(index, None)
         known.neighbors.pop(index, None)
         known.fdb.pop(index, None)

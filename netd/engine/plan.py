@@ -37,6 +37,14 @@ def going(step: Step, level: int) -> Place:
     return (0, -step.phase, -level)
 
 
+def put_back(step: Step) -> Place:
+    """What was found is put back from the ground up, as it would be made: a link that goes down drops neighbours.
+
+    Parameters first, after what goes and before a namespace does: a port leaves it then.
+    """
+    return (0, -step.phase, 0) if step.phase <= Phase.SYSCTL else (1, step.phase, 0)
+
+
 def coming(step: Step, level: int) -> Place:
     """Creations run forwards; links in the order in which they stand on each other."""
     return (1, step.phase, level if step.phase is Phase.LINK else 0)
@@ -112,7 +120,7 @@ class Planner:
         if change.action == "update" and change.observed is not None and record is not None:
             fields = {name: diff.want for name, diff in change.fields.items()}
             for step in kind.change(key, record.data, change.observed, fields, self._view):
-                self._put(going(step, 0), Task((key,), step.operation))
+                self._put(put_back(step), Task((key,), step.operation))
         if record is not None and record.foreign:
             for step in kind.restore(key, record.data, record.foreign, self._view):
                 self._put((1, step.phase, 0), Task((key,), step.operation))

@@ -52,7 +52,8 @@ def create_route(operation: do.CreateRoute, look: Look) -> list[Request]:
     )
     direct = operation.type == "unicast" and hops and not any(hop.via for hop in hops)
     value = Route(
-        operation.family, operation.table, operation.to, operation.metric, operation.type, PROTOCOL,
+        operation.family, operation.table, operation.to, operation.metric, operation.type,
+        operation.protocol or PROTOCOL,
         wire.RT_SCOPE_LINK if direct else wire.RT_SCOPE_UNIVERSE, 0, operation.src, operation.mtu, hops,
     )  # fmt: skip
     flags = MAKE if operation.family == socket.AF_INET else wire.NLM_F_CREATE

@@ -179,6 +179,10 @@ class Events:
             own = table == wire.RT_TABLE_LOCAL and protocol == wire.RTPROT_KERNEL
             if not own and not flags & wire.RTM_F_CLONED:
                 yield Dirty("routes", netns)
+                if kind == wire.RTM_DELROUTE and protocol == wire.RTPROT_KERNEL:
+                    # The route of an address to its own network: looked at with the address.
+                    link = attributes(bytes(body[12:])).get(wire.RTA_OIF)
+                    yield Dirty("addresses", netns, decode.number(link) if link else 0)
         elif kind in RULE_KINDS:
             yield Dirty("rules", netns)
         elif kind in NEIGHBOR_KINDS and len(body) >= 12:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -11,17 +13,26 @@ from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 from netd.model.marks import ADDRESS_PROTOCOL
-from netd.model.operations import DeleteAddress, PutAddress
-from netd.model.state import IFA_F_NODAD, IFA_F_PERMANENT
+from netd.model.operations import CreateRoute, DeleteAddress, Hop, PutAddress
+from netd.model.state import (
+    IFA_F_NODAD,
+    IFA_F_NOPREFIXROUTE,
+    IFA_F_PERMANENT,
+    IFF_LOOPBACK,
+    Address,
+    Link,
+)
 
 from .kind import Kind
 
+#: RTPROT_KERNEL and RT_TABLE_MAIN, of the route that the kernel makes for an address.
+PROTOCOL_KERNEL, MAIN = 2, 254
 LIMITED, FOREVER = "limited", "forever"
 
 
 def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) -> Desired:
     """One address of a link. An IPv6 one with ``nodad`` is usable at once."""
-    fields: dict[str, Any] = {"lifetime": FOREVER}
+    fields: dict[str, Any] = {"lifetime": FOREVER, "connected": True}
     if nodad and ":" in address:
         fields["nodad"] = True
     return Desired(
@@ -38,7 +49,7 @@ class AddressKind(Kind):
     """address/DEV/CIDR."""
 
     name = "address"
-    guards = frozenset({"lifetime"})
+    guards = frozenset({"lifetime", "connected"})
 
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()
@@ -57,10 +68,21 @@ class AddressKind(Kind):
             fields={
                 "lifetime": FOREVER if address.flags & IFA_F_PERMANENT else LIMITED,
                 "nodad": bool(address.flags & IFA_F_NODAD),
+                "connected": self._connected(key.netns, link, address, view),
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=address.protocol == ADDRESS_PROTOCOL,
         )
+
+    def _connected(self, netns: str, link: Link, address: Address, view: View) -> bool:
+        """Whether the kernel's route to the address's own network is there, where there should be one."""
+        network = ipaddress.ip_interface(address.address).network
+        none = address.flags & IFA_F_NOPREFIXROUTE or address.peer or network.num_addresses == 1
+        master = view.link_at(netns, link.master) if link.master else None
+        elsewhere = link.flags & IFF_LOOPBACK or (master is not None and master.kind == "vrf")
+        if address.protocol != ADDRESS_PROTOCOL or none or elsewhere or not link.up:
+            return True
+        return str(network) in view.connected(netns, link.index)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         dev = key.name.partition("/")[0]
@@ -86,11 +108,24 @@ class AddressKind(Kind):
     ) -> Sequence[Step]:
         dev, _, cidr = key.name.partition("/")
         nodad = fields.get("nodad", observed.fields["nodad"])
-        return [Step(Phase.ADDRESS, PutAddress(key.netns, dev, cidr, bool(nodad)))]
+        steps = [Step(Phase.ADDRESS, PutAddress(key.netns, dev, cidr, bool(nodad)))]
+        if fields.get("connected") is True and ":" not in cidr:
+            # Of an IPv6 address the kernel makes it again when it is written once more.
+            address = ipaddress.ip_interface(cidr)
+            route = CreateRoute(
+                key.netns, socket.AF_INET, MAIN, str(address.network), 0,
+                src=str(address.ip), hops=(Hop(dev=dev),), protocol=PROTOCOL_KERNEL,
+            )  # fmt: skip
+            steps.append(Step(Phase.ADDRESS, route))
+        return steps
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, _, cidr = key.name.partition("/")
         return [Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr))]
+
+    def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        # A lifetime that ran meanwhile cannot be had again.
+        return found if field == "nodad" else None
 
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         return {"nodad": False}.get(field)

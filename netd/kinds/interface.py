@@ -15,7 +15,17 @@ from netd.model.key import HOST, Key, LinkName
 from netd.model.operations import LinkSettings, SetLink
 
 from .kind import Kind, Place
-from .link import EndTable, end_changes, end_fields, end_objects, end_wants, reachable_fields, read_end
+from .link import (
+    EndTable,
+    end_changes,
+    end_default,
+    end_fields,
+    end_objects,
+    end_put_back,
+    end_wants,
+    reachable_fields,
+    read_end,
+)
 
 
 class InterfaceTable(EndTable):
@@ -79,10 +89,19 @@ class InterfaceKind(Kind):
             # The rest follows in the next look: in the namespace it is another link.
             return [Step(Phase.LINK, SetLink(HOST, key.name, LinkSettings(netns=key.netns)))]
         if fields.get("from_host") is False:
-            back = SetLink(key.netns, key.name, LinkSettings(netns=HOST))
+            # All in one phase: it is put in order before it leaves, and leaves before its namespace goes.
             plain = {name: value for name, value in fields.items() if name != "from_host"}
-            return [*end_changes(key.netns, key.name, plain), Step(Phase.SYSCTL, back)]
+            order = [step.operation for step in end_changes(key.netns, key.name, plain)]
+            back = SetLink(key.netns, key.name, LinkSettings(netns=HOST))
+            return [Step(Phase.SYSCTL, operation) for operation in (*order, back)]
         return list(end_changes(key.netns, key.name, fields))
+
+    def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        return end_put_back(key.netns, field, found, view)
+
+    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+        # It was no port when it was found, so it had none of these.
+        return end_default(field) if field.startswith("bridge_port.") else None
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         return ()

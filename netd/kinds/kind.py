@@ -59,6 +59,8 @@ class Kind:
     makes_links: ClassVar[bool] = False
     #: True: the kernel keeps netd's mark on it, and nothing ordinary takes it away.
     has_mark: ClassVar[bool] = False
+    #: Kinds whose loss takes it away too: made again with them, it is a consequence and no repair of its own.
+    follows: ClassVar[frozenset[str]] = frozenset()
     #: Fields that nobody writes and that are always the same on a sound object: told only when they are wrong.
     guards: ClassVar[frozenset[str]] = frozenset()
     #: True: a value of something else: it is written and put back, never made or deleted.
@@ -129,6 +131,10 @@ class Kind:
     def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
         """For ``together``: makes all objects of a namespace so; none of them left: removes what holds them."""
         raise NotImplementedError
+
+    def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        """What was found before netd wrote it, as it can be had now; None: leave it."""
+        return found
 
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         """The kernel's default of a field on an object that netd made; None: leave it."""

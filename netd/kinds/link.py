@@ -186,10 +186,16 @@ def end_changes(
     if chosen:
         yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(**chosen)))
     port = port_payload(fields, prefix)
-    if port:
+    # What leaves its bridge has no settings of a port any more.
+    if port and fields.get(prefix + "master") != "":
         yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(port=port)))
     if prefix + "up" in fields:
         yield Step(Phase.UP, SetLink(netns, name, LinkSettings(up=fields[prefix + "up"])))
+
+
+def end_put_back(netns: str, field: str, found: Any, view: View) -> Any:
+    """What one end had before: a bridge that is gone meanwhile is none."""
+    return "" if field == "master" and found and view.link(netns, found) is None else found
 
 
 def end_default(field: str, prefix: str = "") -> Any:

@@ -23,6 +23,7 @@ from .link import (
     end_default,
     end_fields,
     end_objects,
+    end_put_back,
     end_wants,
     link_claims,
     reachable_fields,
@@ -167,6 +168,10 @@ class VethKind(Kind):
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return [Step(Phase.LINK, DeleteLink(netns, index)) for netns, index in observed.extra]
+
+    def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        netns = peer_of(data).netns if field.startswith(PEER) else key.netns
+        return end_put_back(netns, field.removeprefix(PEER), found, view)
 
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         return end_default(field, PEER if field.startswith(PEER) else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -101,6 +101,9 @@ class View(Protocol):
 
     def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
         """The addresses of one link: {CIDR: Address}."""
+
+    def connected(self, netns: str, index: int) -> Set[str]:
+        """The networks of the kernel's own routes on one link (table main)."""
 
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         """The routes of one identity: none, one, or several."""

@@ -134,8 +134,8 @@ class Hop:
 class CreateRoute(Operation):
     """RTM_NEWROUTE, NLM_F_CREATE; NLM_F_EXCL as well for IPv4.
 
-    ``table`` is a number, ``type`` one of unicast, blackhole, unreachable, prohibit. Scope: link where there is
-    no ``via``, as iproute2 chooses it.
+    ``table`` is a number, ``type`` one of unicast, blackhole, unreachable, prohibit; ``protocol`` 0 is netd's. Scope:
+    link where there is no ``via``, as iproute2 chooses it.
     """
 
     family: int
@@ -146,6 +146,7 @@ class CreateRoute(Operation):
     src: str = ""
     mtu: int = 0
     hops: tuple[Hop, ...] = ()
+    protocol: int = 0
 
 
 @dataclass(frozen=True, slots=True)

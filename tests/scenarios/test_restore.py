@@ -1,0 +1,125 @@
+"""What was there before netd is put back, and what hangs together comes back together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.host import Host
+
+#: A port of somebody else's bridge, with an address, a neighbour and a route of theirs.
+FOUND = """
+ip link add br8 type bridge
+ip link add br9 up type bridge
+ip link add p0 type veth peer name p0-other
+ip link set p0 mtu 1300 address 02:00:00:00:00:33 master br8
+ip addr add 10.5.0.77/24 dev p0
+ip neigh add 10.5.0.9 lladdr 02:00:00:00:00:11 dev p0
+ip link add p1 up type veth peer name p1-other
+ip link set p1-other up
+ip addr add 10.6.0.1/24 dev p1
+ip route add 10.77.0.0/16 via 10.6.0.2 dev p1 proto static
+"""
+
+WRITTEN = """
+[interface.p0]
+mtu = 1400
+mac = "02:00:00:00:00:44"
+up = true
+master = "br9"
+addresses = ["10.5.0.1/24", "fd05::1/64"]
+bridge_port.isolated = true
+
+[sysctl]
+net.ipv4.conf.p0.rp_filter = 2
+net.ipv4.ip_forward = 1
+
+[[neighbor]]
+address = "10.5.0.9"
+mac = "02:00:00:00:00:99"
+dev = "p0"
+
+[[route]]
+to = "10.77.0.0/16"
+dev = "p1"
+"""
+
+CONNECTED = """
+[namespace.a.veth.eth0]
+addresses = ["10.1.0.1/24", "fd01::1/64"]
+gateway = ["10.1.0.254", "fd01::254"]
+nodad = true
+peer = { name = "to-a", addresses = ["10.1.0.254/24", "fd01::254/64"], nodad = true }
+"""
+
+
+def port(host: Host) -> dict[str, Any]:
+    """All that FOUND says of the port."""
+    link = host.link("p0")
+    return {
+        "mtu": link["mtu"],
+        "mac": link["address"],
+        "up": "UP" in link["flags"],
+        "master": link.get("master"),
+        "isolated": link["linkinfo"]["info_slave_data"]["isolated"],
+        "addresses": host.addresses("p0"),
+        "neighbors": host.run("ip", "neigh", "show", "dev", "p0", "nud", "permanent").split(),
+        "route": [(route.get("gateway"), route["protocol"]) for route in host.routes("10.77.0.0/16")],
+        "sysctls": [host.sysctl("net.ipv4.conf.p0.rp_filter"), host.sysctl("net.ipv4.ip_forward")],
+    }
+
+
+@pytest.mark.parametrize("way", ["the-daemon", "a-daemon-after-a-crash", "apply", "down"])
+def test_a_port_is_left_as_it_was_found(host: Host, way: str) -> None:
+    host.sh(FOUND)
+    found = port(host)
+    host.write("a.toml", WRITTEN)
+    if way in ("apply", "down"):
+        host.apply()
+    else:
+        daemon = host.daemon()
+    assert host.link("p0")["master"] == "br9"
+    if way == "a-daemon-after-a-crash":
+        daemon.kill()
+        host.daemon()
+    if way == "down":
+        host.netd("down")
+    else:
+        host.remove("a.toml")
+    if way == "apply":
+        host.apply()
+    host.until(lambda: port(host) == found, "the port is as it was")
+
+
+def test_a_bridge_that_is_gone_meanwhile_is_not_put_back(host: Host) -> None:
+    host.sh(FOUND)
+    host.write("a.toml", WRITTEN)
+    host.apply()
+    host.run("ip", "link", "del", "br8")
+    host.remove("a.toml")
+    host.apply()
+    assert "master" not in host.link("p0")
+    assert host.link("p0")["mtu"] == 1300
+
+
+def test_flushed_routes_come_back_with_those_to_the_own_network(host: Host) -> None:
+    host.write("a.toml", CONNECTED)
+    daemon = host.daemon()
+    host.ping("10.1.0.254", "fd01::254", ns="a")
+    with daemon.asleep():
+        host.sh("ip route flush table main; ip -6 route flush table main", ns="a")
+        assert not host.routes(ns="a")
+    host.ping("10.1.0.254", "fd01::254", ns="a")
+    host.until(lambda: len(host.routes("default", ns="a")) == 2, "the default routes are back")
+    host.converged()
+    assert host.netd("diff", check=None).returncode == 0
+
+
+def test_a_key_that_goes_leaves_the_grace_and_then_the_value(host: Host) -> None:
+    host.sh("ip link add p0 mtu 1300 type veth peer name p1")
+    host.write("a.toml", "[interface.p0]\nmtu = 1400\nup = true\n")
+    host.daemon()
+    host.write("a.toml", "[interface.p0]\nup = true\n")
+    host.until(lambda: host.link("p0")["mtu"] == 1300, "the MTU that was found is back")
+    assert "UP" in host.link("p0")["flags"]
