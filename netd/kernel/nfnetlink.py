@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import struct
 import threading
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netd.errors import kernel_error
+
+from .netns import OWN, enter
 
 NETLINK_NETFILTER = 12
 NFNL_SUBSYS_NFTABLES = 10
@@ -201,6 +204,8 @@ def _text(payload: bytes) -> str:
     return payload.partition(b"\0")[0].decode(errors="surrogateescape")
 
 
+#: Imported outside: this is the namespace that the process belongs to.
+_home = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
 _closing: deque[socket.socket] = deque()
 _lock = threading.Lock()
 _closer: threading.Thread | None = None
@@ -224,7 +229,7 @@ def no_closing() -> Iterator[None]:
 def close_later(sock: socket.socket) -> None:
     """Closes a netfilter socket in a thread: the kernel disposes of deleted rules before it returns (12 ms).
 
-    The thread ends with its work. It was born in the caller's namespace, and would keep it alive.
+    The thread ends with its work.
     """
     with _lock:
         _closing.append(sock)
@@ -240,6 +245,9 @@ def _start_closer() -> None:
 
 def _close_all() -> None:
     global _closer
+    # Born while its parent was inside a namespace, it would keep that one alive.
+    with contextlib.suppress(OSError):
+        enter(_home)
     while True:
         with _lock:
             if not _closing or _holds:
