@@ -26,6 +26,7 @@ class Teller:
         self._log = log
         self._culprit = culprit
         self._refused: dict[Key, str] = {}
+        self._waiting: set[Key] = set()
         self._unwritten: dict[str, str] = {}
         #: The mistakes of the files, as they were told last.
         self.told: tuple[str, ...] = ()
@@ -58,20 +59,22 @@ class Teller:
 
     def state(self, status: Status, before: State | None) -> None:
         """A new state, where it is trouble, the end of trouble, or waiting."""
+        key, waits = status.key, status.state is State.PENDING
+        news = before in LOUD or (waits and key not in self._waiting)
+        if waits:
+            self._waiting.add(key)
+        elif status.state is State.OK:
+            self._waiting.discard(key)
+            self._refused.pop(key, None)
         if status.state is State.FAILED:
             return  # ``done`` has said so, with all there is to say
-        if status.state in LOUD:
-            level = LOUD[status.state]
-        elif before in LOUD or (status.state is State.PENDING and before is not State.PENDING):
-            level = "info"
-        else:
+        if status.state not in LOUD and not news:
             return
-        if status.state is State.OK:
-            self._refused.pop(status.key, None)
+        level = LOUD.get(status.state, "info")
         told = f": {status.reason}" if status.reason else ""
         getattr(self._log, level)(
-            f"{status.key} is {status.state.value}{told}",
-            object=str(status.key), namespace=status.key.netns, state=status.state.value, file=status.file,
+            f"{key} is {status.state.value}{told}",
+            object=str(key), namespace=key.netns, state=status.state.value, file=status.file,
         )  # fmt: skip
 
     def mistakes(self, mistakes: Sequence[str]) -> None:

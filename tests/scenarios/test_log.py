@@ -39,6 +39,18 @@ def test_what_the_kernel_refuses_again_and_again_is_said_once(host: Host) -> Non
     host.until(lambda: host.state("vxlan/vx0") == "ok", "it is made once there is room")
 
 
+def test_what_waits_is_said_once_and_what_for(host: Host) -> None:
+    host.write("a.toml", '[vxlan.vx0]\nvni = 7\ndev = "later"\nremote = "10.0.0.9"\n')
+    daemon = host.daemon()
+    for number in range(3):
+        host.run("ip", "link", "add", f"x{number}", "type", "bridge")
+        host.netd("reload")
+    lines = [line for line in daemon.text().splitlines() if "vxlan/vx0 is pending" in line]
+    assert len(lines) == 1 and "waits for later" in lines[0]
+    host.run("ip", "link", "add", "later", "type", "bridge")
+    host.until(lambda: "vxlan/vx0 made" in daemon.text(), "it is made")
+
+
 def test_a_name_with_control_characters_is_shown_without_them(host: Host) -> None:
     host.file("a\nb\x1b.toml").write_text('[bridge."x\\u001bb"]\n')
     result = host.netd("check", check=1)
