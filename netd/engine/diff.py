@@ -162,7 +162,7 @@ class Comparison:
             differing |= withdrawn(desired.key, desired.data, record, observed, kind, set(desired.fields), self._view)
         if not differing:
             return Verdict(State.OK, observed=observed)
-        fixed = kind.immutable & set(differing)
+        fixed = kind.fixed(differing)
         if not fixed:
             change = Change(desired.key, "update", differing, desired.file, desired, observed)
             return Verdict(State.OK, "", change, observed)

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
-from netd.errors import KernelError
+from netd.errors import KernelError, kernel_error
 from netd.kernel.session import Answer
 from netd.model import operations as ops
 from netd.model.dirty import Dirty, Topic
@@ -38,6 +38,8 @@ class Execution:
         self.sent = 0
         self._links: set[LinkName] = set()
         self._dirty: set[Dirty] = set()
+        # Namespaces with something in it that had to leave and could not: it would die with them.
+        self._held: set[str] = set()
 
     def run(self, stages: Sequence[Stage]) -> Iterator[None]:
         """Sends everything; yields between portions."""
@@ -53,6 +55,8 @@ class Execution:
 
     def _may(self, task: Task) -> bool:
         key = task.keys[0]
+        if isinstance(task.operation, ops.DeleteNamespace) and task.operation.netns in self._held:
+            self.failed[key] = kernel_error(errno.EBUSY, "a port in it could not be moved back to the host")
         if key in self.failed or key in self.skipped:
             return False
         culprit = self._hangs_on(key, set(self.failed)) if self.failed else None
@@ -86,6 +90,8 @@ class Execution:
                 return
             if isinstance(operation, ops.RestoreRoute | ops.RestoreRule):
                 return
+            if isinstance(operation, ops.SetLink) and operation.settings.netns is not None:
+                self._held.add(operation.netns)
             for key in task.keys:
                 self.failed.setdefault(key, answer)
         elif isinstance(operation, ops.CreateNamespace):

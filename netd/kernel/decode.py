@@ -237,4 +237,5 @@ def fdb(payload: bytes) -> FdbEntry | None:
         vni=number(found.get(wire.NDA_VNI)),
         state=state,
         flags=flags,
+        via=number(found.get(wire.NDA_IFINDEX)),
     )

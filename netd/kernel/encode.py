@@ -184,16 +184,21 @@ def fdb_body(operation: do.PutFdb | do.DeleteFdb, index: int, state: int) -> byt
 
 
 def put_fdb(operation: do.PutFdb, look: Look) -> list[Request]:
-    """The all-zero MAC has one entry per remote: appended, never replaced."""
+    """The all-zero MAC and groups have one entry per remote: appended, never replaced."""
     index = look.index(operation.netns, operation.dev)
-    flags = wire.NLM_F_CREATE | (wire.NLM_F_APPEND if operation.mac == NO_MAC else wire.NLM_F_REPLACE)
-    return [Request(wire.RTM_NEWNEIGH, flags, fdb_body(operation, index, NUD_PERMANENT | wire.NUD_NOARP))]
+    several = operation.mac == NO_MAC or int(operation.mac[:2], 16) & 1
+    flags = wire.NLM_F_CREATE | (wire.NLM_F_APPEND if several else wire.NLM_F_REPLACE)
+    body = fdb_body(operation, index, NUD_PERMANENT | wire.NUD_NOARP)
+    if operation.via:
+        body += wire.u32(wire.NDA_IFINDEX, look.index(operation.netns, operation.via))
+    return [Request(wire.RTM_NEWNEIGH, flags, body)]
 
 
 def delete_fdb(operation: do.DeleteFdb, look: Look) -> list[Request]:
     """One remote of one MAC."""
     index = look.index(operation.netns, operation.dev)
-    return [Request(wire.RTM_DELNEIGH, 0, fdb_body(operation, index, 0))]
+    via = wire.u32(wire.NDA_IFINDEX, operation.via) if operation.via else b""
+    return [Request(wire.RTM_DELNEIGH, 0, fdb_body(operation, index, 0) + via)]
 
 
 def restore_route(operation: do.RestoreRoute, look: Look) -> list[Request]:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from netd.model.change import Phase, Step
-from netd.model.desired import Desired, View
+from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key, LinkName
-from netd.model.operations import CreateLink, LinkSettings
+from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import attributes
 
 from .kind import Place
@@ -54,6 +54,8 @@ class BridgeTable(EndTable):
     def _no_master(self) -> BridgeTable:
         if self.master is not None:
             raise ValueError("master: a bridge cannot be a port of a bridge")
+        if self.stp and self.forward_delay is not None and self.forward_delay < 2:
+            raise ValueError("forward_delay: with stp it is 2 to 30 seconds")
         return self
 
 
@@ -108,6 +110,16 @@ class BridgeKind(SingleKind):
         # Only a later change of the MTU tells the bridge not to follow its ports (br_mtu_auto_adjust).
         late = {name: fields[name] for name in ("mtu", "up") if name in fields}
         return [*steps, *end_changes(key.netns, key.name, late)]
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        if fields.get("stp") is not False:
+            return super().change(key, data, observed, fields, view)
+        # While it is on, times are held to its limits, and the kernel takes times first.
+        off = SetLink(key.netns, key.name, LinkSettings(info=payload({"stp": False})), "bridge")
+        rest = {name: value for name, value in fields.items() if name != "stp"}
+        return [Step(Phase.SETTINGS, off), *super().change(key, data, observed, rest, view)]
 
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         return FIELDS[field][3] if field in FIELDS else end_default(field)

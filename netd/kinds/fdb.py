@@ -11,6 +11,7 @@ from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 from netd.model.operations import DeleteFdb, PutFdb
+from netd.model.state import FdbEntry
 
 from .kind import Kind
 
@@ -18,14 +19,16 @@ from .kind import Kind
 FLOOD = "00:00:00:00:00:00"
 
 
-def fdb_object(link: LinkName, mac: str, dst: str, origin: Origin, port: int = 0, vni: int = 0) -> Desired:
-    """One static entry. ``port`` and ``vni`` 0: the vxlan's own."""
-    fields = {"port": port, "vni": vni}
+def fdb_object(
+    link: LinkName, mac: str, dst: str, origin: Origin, port: int = 0, vni: int = 0, via: str = ""
+) -> Desired:
+    """One static entry. ``port`` and ``vni`` 0: the vxlan's own; ``via`` "": by what the routes say."""
+    entry = {"port": port, "vni": vni, "via": via}
     return Desired(
         key=Key(link.netns, "fdb", f"{link.name}/{mac}/{dst}"),
-        fields=fields,
+        fields={**entry, "others": 0},
         origins=(origin,),
-        data=fields,
+        data=entry,
         needs=(link,),
     )
 
@@ -40,7 +43,7 @@ class FdbKind(Kind):
     """fdb/DEV/MAC/DST."""
 
     name = "fdb"
-    guards = frozenset({"port", "vni"})
+    guards = frozenset({"port", "vni", "via", "others"})
 
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()
@@ -55,12 +58,19 @@ class FdbKind(Kind):
         entries = [entry for entry in view.fdb(key.netns, link.index) if (entry.mac, entry.dst) == (mac, dst)]
         if not entries:
             return None
-        entry = next((e for e in entries if (e.port, e.vni) == (data["port"], data["vni"])), entries[0])
+        ours = next((entry for entry in entries if self._fields(entry, key.netns, view) == dict(data)), None)
+        entry = ours or entries[0]
         return Observed(
-            fields={"port": entry.port, "vni": entry.vni},
+            # More than one to the same remote: each frame would be sent as often.
+            fields={**self._fields(entry, key.netns, view), "others": len(entries) - 1},
             identity={"cookie": view.cookie(key.netns), "index": link.index},
-            extra=entry,
+            extra=tuple(entries),
         )
+
+    def _fields(self, entry: FdbEntry, netns: str, view: View) -> dict[str, Any]:
+        carrier = view.link_at(netns, entry.via) if entry.via else None
+        via = carrier.name if carrier else f"index {entry.via}" if entry.via else ""
+        return {"port": entry.port, "vni": entry.vni, "via": via}
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         dev = key.name.partition("/")[0]
@@ -71,7 +81,7 @@ class FdbKind(Kind):
 
     def _put(self, key: Key, data: Mapping[str, Any]) -> Sequence[Step]:
         dev, mac, dst = parse_fdb_key(key)
-        return [Step(Phase.NEIGHBOR, PutFdb(key.netns, dev, mac, dst, data["port"], data["vni"]))]
+        return [Step(Phase.NEIGHBOR, PutFdb(key.netns, dev, mac, dst, data["port"], data["vni"], data["via"]))]
 
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
@@ -80,5 +90,7 @@ class FdbKind(Kind):
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, mac, dst = parse_fdb_key(key)
-        entry = observed.extra
-        return [Step(Phase.NEIGHBOR, DeleteFdb(key.netns, dev, mac, dst, entry.port, entry.vni))]
+        return [
+            Step(Phase.NEIGHBOR, DeleteFdb(key.netns, dev, mac, dst, entry.port, entry.vni, entry.via))
+            for entry in observed.extra
+        ]

@@ -72,7 +72,7 @@ class InterfaceKind(Kind):
             outside = view.link(HOST, key.name)
             if outside is not None and view.exists(key.netns):
                 found = {"cookie": view.cookie(key.netns), "index": outside.index}
-                return Observed(fields={"from_host": False}, identity=found)
+                return Observed(fields=read_end(outside, HOST, view) | {"from_host": False}, identity=found)
         return None
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:

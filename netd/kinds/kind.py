@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from netd.model.change import Step
+from netd.model.change import FieldDiff, Step
 from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
@@ -131,6 +131,10 @@ class Kind:
     def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
         """For ``together``: makes all objects of a namespace so; none of them left: removes what holds them."""
         raise NotImplementedError
+
+    def fixed(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
+        """Those of these fields that cannot be changed in place."""
+        return self.immutable & set(differing)
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         """What was found before netd wrote it, as it can be had now; None: leave it."""

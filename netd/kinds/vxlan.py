@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from netd.model.change import Phase, Step
-from netd.model.desired import Desired, View
+from netd.model.change import FieldDiff, Phase, Step
+from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink, LinkSettings
 from netd.model.state import attributes
@@ -95,6 +95,10 @@ class VxlanTable(EndTable):
         entries += [(FLOOD, remote) for remote in remotes]
         if len(set(entries)) != len(entries):
             raise ValueError("fdb: an entry of the same mac and dst stands twice (each remote is one of mac zero)")
+        single = [mac for mac, _ in entries if mac != FLOOD and not int(mac[:2], 16) & 1]
+        for mac in single:
+            if single.count(mac) > 1:
+                raise ValueError(f"fdb: '{mac}' is behind two remotes: a unicast address can be behind one only")
         return self
 
 
@@ -146,8 +150,10 @@ class VxlanKind(SingleKind):
             claims=(*link_claims(link), f"vni:{place.netns}:{table.vni}:{table.port}"),
         )
         yield from end_objects(table, place, link)
-        remotes = [table.remote] if isinstance(table.remote, str) else table.remote or []
-        for remote in remotes:
+        if isinstance(table.remote, str):
+            # The very entry that the kernel makes of this option: another one beside it would send everything twice.
+            yield fdb_object(link, FLOOD, table.remote, place.at("remote"), via=table.dev or "")
+        for remote in table.remote if isinstance(table.remote, list) else ():
             yield fdb_object(link, FLOOD, remote, place.at("remote"))
         for number, entry in enumerate(table.fdb):
             port = entry.port if entry.port not in (None, table.port) else 0
@@ -165,9 +171,32 @@ class VxlanKind(SingleKind):
         multicast = bool(flood) and ipaddress.ip_address(flood).is_multicast
         found["dev"] = carrier.name if carrier else ""
         found["local"] = address_of(raw, LOCAL, LOCAL6)
-        found["remote"] = "" if multicast else flood
+        found["remote"] = flood
         found["group"] = flood if multicast else ""
         return found
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        # None of them any more: said as the zero address of the family it has.
+        zero = {
+            name: "::" if ":" in str(observed.fields.get(name)) else "0.0.0.0"
+            for name in ("local", "remote")
+            if fields.get(name) == ""
+        }
+        return super().change(key, data, observed, {**fields, **zero}, view)
+
+    def fixed(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
+        """The kernel changes addresses in place, but not their family, and does not leave a group for a remote."""
+        families = {
+            name: {family_of(address) for address in (differing[name].want, differing[name].have) if address}
+            for name in ("local", "remote")
+            if name in differing
+        }
+        several = {name for name, found in families.items() if len(found) > 1}
+        remote = differing["remote"].have if "remote" in differing else ""
+        left = {"remote"} if remote and ipaddress.ip_address(remote).is_multicast else set()
+        return super().fixed(differing) | several | left
 
     def options_payload(self, fields: Mapping[str, Any]) -> dict[int, bytes]:
         return payload(fields)

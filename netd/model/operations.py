@@ -204,9 +204,9 @@ class DeleteNeighbor(Operation):
 
 @dataclass(frozen=True, slots=True)
 class PutFdb(Operation):
-    """RTM_NEWNEIGH of AF_BRIDGE with NTF_SELF, NUD_PERMANENT | NUD_NOARP; NLM_F_APPEND for the all-zero MAC.
+    """RTM_NEWNEIGH of AF_BRIDGE with NTF_SELF, NUD_PERMANENT | NUD_NOARP; NLM_F_APPEND for the all-zero MAC and groups.
 
-    ``port`` and ``vni`` 0: the vxlan's own.
+    ``port`` and ``vni`` 0: the vxlan's own. ``via`` is the link that carries it (NDA_IFINDEX), "" for what routes say.
     """
 
     dev: str
@@ -214,17 +214,19 @@ class PutFdb(Operation):
     dst: str
     port: int = 0
     vni: int = 0
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteFdb(Operation):
-    """RTM_DELNEIGH of AF_BRIDGE with NTF_SELF."""
+    """RTM_DELNEIGH of AF_BRIDGE with NTF_SELF. ``via`` is an index."""
 
     dev: str
     mac: str
     dst: str
     port: int = 0
     vni: int = 0
+    via: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,10 @@ class Neighbor:
 
 @dataclass(frozen=True, slots=True)
 class FdbEntry:
-    """RTM_NEWNEIGH of AF_BRIDGE on a vxlan (NTF_SELF). ``port`` and ``vni`` are 0 where they are the vxlan's own."""
+    """RTM_NEWNEIGH of AF_BRIDGE on a vxlan (NTF_SELF). ``port`` and ``vni`` are 0 where they are the vxlan's own.
+
+    ``via`` is the index of the link that carries it, 0 where routes decide.
+    """
 
     index: int
     mac: str
@@ -143,3 +146,4 @@ class FdbEntry:
     vni: int = 0
     state: int = NUD_PERMANENT
     flags: int = 0
+    via: int = 0

@@ -123,3 +123,27 @@ def test_a_key_that_goes_leaves_the_grace_and_then_the_value(host: Host) -> None
     host.write("a.toml", "[interface.p0]\nup = true\n")
     host.until(lambda: host.link("p0")["mtu"] == 1300, "the MTU that was found is back")
     assert "UP" in host.link("p0")["flags"]
+
+
+def test_a_port_from_the_host_goes_back_with_the_mtu_that_it_had(host: Host) -> None:
+    host.sh("ip link add port0 mtu 1400 type veth peer name other0")
+    host.write("a.toml", "[namespace.a.interface.port0]\nfrom_host = true\nmtu = 1300\nup = true\n")
+    host.apply()
+    assert host.link("port0", "a")["mtu"] == 1300
+    host.remove("a.toml")
+    host.apply()
+    assert host.link("port0")["mtu"] == 1400
+
+
+def test_a_namespace_stays_while_a_port_in_it_cannot_go_back(host: Host) -> None:
+    host.sh("ip link add port0 type veth peer name other0")
+    host.write("a.toml", "[namespace.a.interface.port0]\nfrom_host = true\nup = true\n")
+    host.apply()
+    host.sh("ip link add port0 type bridge")
+    host.remove("a.toml")
+    assert host.netd("apply", check=None).returncode == 1
+    assert "port0" in host.names("a")
+    host.sh("ip link del port0")
+    host.apply()
+    assert host.link("port0")["linkinfo"]["info_kind"] == "veth"
+    assert "a" not in host.namespaces()

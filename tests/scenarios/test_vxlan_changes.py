@@ -1,0 +1,76 @@
+"""A tunnel whose file changes: in place where the kernel can, and never two entries where one is meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.host import Host
+
+UNDERLAY = """
+[veth.under]
+addresses = ["10.9.0.1/24", "fd09::1/64"]
+nodad = true
+peer = { name = "under-peer" }
+
+[bridge.br0]
+
+[vxlan.vx]
+vni = 5
+dev = "under"
+master = "br0"
+"""
+
+ONE, MANY = 'remote = "10.9.0.3"', 'remote = ["10.9.0.3", "10.9.0.4"]'
+SIX = 'local = "fd09::1"\nremote = "fd09::2"'
+
+
+def flooding(host: Host) -> list[str]:
+    """Where vx sends what all should get: an address that stands twice gets all of it twice."""
+    entries: list[dict[str, Any]] = host.json("bridge", "-j", "fdb", "show", "dev", "vx")
+    return sorted(each["dst"] for each in entries if each["mac"] == "00:00:00:00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "remotes"),
+    [
+        (ONE, 'remote = "10.9.0.4"', ["10.9.0.4"]),
+        (ONE, MANY, ["10.9.0.3", "10.9.0.4"]),
+        (MANY, ONE, ["10.9.0.3"]),
+        (ONE, "", []),
+        ('local = "10.9.0.1"\n' + ONE, ONE, ["10.9.0.3"]),
+    ],
+)
+def test_remotes_change_in_place(host: Host, before: str, after: str, remotes: list[str]) -> None:
+    host.write("a.toml", UNDERLAY + before)
+    host.daemon()
+    index = host.link("vx")["ifindex"]
+    host.write("a.toml", UNDERLAY + after)
+    host.netd("reload")
+    assert flooding(host) == remotes
+    assert host.link("vx")["ifindex"] == index
+    assert host.link("vx")["linkinfo"]["info_data"].get("local") is None
+    assert host.netd("diff", check=None).returncode == 0
+
+
+@pytest.mark.parametrize(("before", "after"), [(ONE, SIX), (SIX, ONE), ('group = "239.1.1.1"', ONE)])
+def test_a_tunnel_of_another_family_or_sort_is_made_again(host: Host, before: str, after: str) -> None:
+    host.write("a.toml", UNDERLAY + before)
+    host.daemon()
+    mac = host.link("vx")["address"]
+    host.write("a.toml", UNDERLAY + after)
+    host.netd("reload")
+    assert flooding(host) == (["fd09::2"] if after == SIX else ["10.9.0.3"])
+    assert host.link("vx")["address"] == mac
+    assert host.link("vx")["master"] == "br0"
+    assert "239.1.1.1" not in host.run("ip", "maddr", "show", "dev", "under")
+
+
+def test_spanning_tree_is_turned_off_together_with_its_times(host: Host) -> None:
+    host.write("a.toml", "[bridge.br0]\nstp = true\nforward_delay = 2\nmax_age = 6\nhello_time = 2\n")
+    host.apply()
+    host.write("a.toml", "[bridge.br0]\nforward_delay = 0\n")
+    host.apply()
+    assert host.link("br0")["linkinfo"]["info_data"]["stp_state"] == 0
+    assert host.netd("diff", check=None).returncode == 0
