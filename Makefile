@@ -1,4 +1,4 @@
-# make demo | test | lint | types | bench | install | uninstall | clean.  As root; each installs first what it needs.
+# make demo | test | lint | types | bench | bench-heal | install | uninstall | clean.  As root; each installs first what it needs.
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
@@ -41,7 +41,7 @@ define venv
 	@touch $@
 endef
 
-.PHONY: demo test lint types bench install uninstall clean demo-packages test-packages run-packages root
+.PHONY: demo test lint types bench bench-heal install uninstall clean demo-packages test-packages run-packages root
 
 demo: root demo-packages $(VENV)/run.stamp
 	@$(BIN)/python -m demo
@@ -59,6 +59,10 @@ types: $(VENV)/test.stamp
 
 bench: root demo-packages $(VENV)/run.stamp
 	@$(BIN)/python -m bench.build $(N)
+
+# How long repairs take, among 10, 100 and 1,000 namespaces.
+bench-heal: root demo-packages $(VENV)/run.stamp
+	@$(BIN)/python -m bench.heal
 
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "make: this makes network namespaces: run it as root" >&2; exit 1; }
