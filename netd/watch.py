@@ -32,10 +32,16 @@ class FolderWatch(FileSystemEventHandler):
         self._real = folder
         self._places: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+        self._started = False
         # It complains to stderr of a watch that ended while events were under way.
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
-        self._observer = Observer()
-        self._observer.start()
+        try:
+            self._observer = Observer()
+            self._observer.start()
+        except OSError as error:
+            self._trouble(folder, error)
+            return
+        self._started = True
         self._arm()
 
     def _arm(self) -> None:
@@ -62,8 +68,11 @@ class FolderWatch(FileSystemEventHandler):
         except FileNotFoundError:
             return
         except OSError as error:
-            advice = "raise fs.inotify.max_user_watches and max_user_instances, or use 'netd reload'"
-            self._troubled(f"{path} cannot be watched: {error.strerror}: {advice}")
+            self._trouble(path, error)
+
+    def _trouble(self, path: str, error: OSError) -> None:
+        advice = "raise fs.inotify.max_user_watches and max_user_instances, or use 'netd reload'"
+        self._troubled(f"{path} cannot be watched: {error.strerror}: {advice}")
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """A change of the folder itself, or of something in it."""
@@ -86,8 +95,9 @@ class FolderWatch(FileSystemEventHandler):
         self._changed()
 
     def close(self) -> None:
-        """Ends the thread."""
-        self._observer.stop()
+        """Ends the thread, where there is one."""
+        if self._started:
+            self._observer.stop()
 
 
 def nearest(path: str) -> str:
