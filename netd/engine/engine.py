@@ -47,10 +47,11 @@ class Done:
 
 @dataclass(slots=True)
 class Scope:
-    """What a command works on. ``files`` None is everything, else the objects of these files only."""
+    """What a command works on. ``files`` and ``keys`` None is everything, else the objects of these files, or these."""
 
     files: frozenset[str] | None = None
     prune: bool = True
+    keys: frozenset[Key] | None = None
 
     def covers(self, files: Iterable[str]) -> bool:
         """Whether one of these files is meant; a folder stands for the files in it."""
@@ -162,6 +163,8 @@ class Engine:
         )
 
     def _in_scope(self, key: Key, scope: Scope) -> bool:
+        if scope.keys is not None and key not in scope.keys:
+            return False
         one = self.index.desired.get(key)
         if one is None:
             record = self.ledger.get(key)
@@ -472,7 +475,8 @@ class Engine:
                 keys.add(key)
             self.orphans = {}
             self.take({})
-        yield from self.converge(keys)
+        # What is taken away concerns others that nothing declares here either: they stay.
+        yield from self.converge(keys, Scope(keys=frozenset(keys)) if files is not None else None)
 
     def find_orphans(self) -> Mapping[Key, Mapping[str, Any]]:
         """What carries netd's mark, but nothing declares it and the ledger does not know it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
 from netd.kinds import registry
 from netd.model.change import Change, Phase, Step
-from netd.model.desired import View
+from netd.model.desired import Desired, View
 from netd.model.key import Key
 from netd.model.operations import DeleteLink, DeleteNamespace, Operation
 
@@ -72,6 +72,7 @@ class Planner:
                 self._plan_one(change)
         for (netns, kind), keys in together.items():
             desired = [one for one in self._index.together(netns, kind) if self._stands(one.key)]
+            desired += self._left_standing(netns, kind, set(keys))
             for step in registry()[kind].write_all(netns, desired, self._view):
                 self._put((1, step.phase, 0), Task(tuple(keys), step.operation))
         self._drop_what_goes_anyway(changes)
@@ -86,6 +87,18 @@ class Planner:
             else:
                 yield place, tasks
         yield (1, Phase.LINK_SYSCTL, 0), inside
+
+    def _left_standing(self, netns: str, kind: str, changing: Set[Key]) -> Iterable[Desired]:
+        """Of objects that are written at once: what nothing declares here, but is not to go now, as the ledger has it.
+
+        ``netd down PATH`` knows no declarations, and what a changed file no longer declares stays for a moment.
+        """
+        for key in self._index.undeclared:
+            record = self._records(key)
+            if (key.netns, key.kind) != (netns, kind) or key in changing or record is None:
+                continue
+            if registry()[kind].observe(key, record.data, self._view, record.identity) is not None:
+                yield Desired(key, {}, (), data=record.data)
 
     def _stands(self, key: Key) -> bool:
         """Of objects that are written at once: what was made before, or is to be made now."""

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.dirty import Topic
+from netd.model.firewall import Firewall
 from netd.model.key import Key, LinkName
 from netd.model.operations import RunNft
 
@@ -196,12 +197,26 @@ class NatKind(Kind):
         return (Topic("nft", key.netns),)
 
     def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
-        exists = view.firewall(netns).exists
-        if not desired and not exists:
+        firewall = view.firewall(netns)
+        if not desired and not firewall.exists:
             return []
-        ordered = sorted(desired, key=lambda one: one.order)
-        text = translation.transaction([(one.key.name, one.data) for one in ordered], exists)
+        entries = [(one.key.name, one.data) for one in _in_order(desired, firewall)]
+        text = translation.transaction(entries, firewall.exists)
         return [Step(Phase.FIREWALL, RunNft(netns, text))]
+
+
+def _in_order(desired: Sequence[Desired], firewall: Firewall) -> list[Desired]:
+    """Those that are declared, in their order; the others behind what they stand behind now."""
+
+    def place(one: Desired) -> int:
+        found = firewall.own.get(one.key.name)
+        return found.place if found is not None else -1
+
+    ordered = sorted((one for one in desired if one.origins), key=lambda one: one.order)
+    for left in sorted((one for one in desired if not one.origins), key=place):
+        before = [number for number, one in enumerate(ordered, 1) if place(one) < place(left)]
+        ordered.insert(max(before, default=0), left)
+    return ordered
 
 
 def _entries(table: NatTable) -> Iterable[tuple[int, dict[str, Any]]]:

@@ -277,6 +277,37 @@ def test_files_that_swap_their_names_swap_their_entries(pair: tuple[Host, Host])
     assert a.ask("10.230.4.2", 80, ns="client")[1] == "10.230.4.1"
 
 
+def test_taking_down_one_file_leaves_the_entries_of_the_others(pair: tuple[Host, Host]) -> None:
+    a, b = pair
+    a.address("eth0", "10.230.4.77/24", "10.230.4.78/24")
+    a.write("lab.toml", LAB)
+    for number, (source, last) in enumerate((("192.168.1.1/32", 77), ("192.168.1.2/32", 77), ("192.168.1.0/24", 78))):
+        a.write(f"x{number}.toml", f'[[nat.snat]]\nsource = "{source}"\nto = "10.230.4.{last}"\n')
+    a.apply()
+    b.serve("far", 80)
+    a.netd("down", "/etc/netd/x0.toml")
+    assert rules(a) == 3, "two entries and the seal"
+    assert a.ask("10.230.4.2", 80, ns="client")[1] == "10.230.4.77", "the order is as it was"
+    assert a.ask("10.230.4.2", 80, ns="web")[1] == "10.230.4.78"
+    (missing,) = a.netd("diff", "--json", check=2).json["changes"]
+    assert missing["object"] == "nat/snat/ip/192.168.1.1/32,*"
+    a.netd("down")
+    assert rules(a) == 0
+
+
+def test_applying_one_file_leaves_the_entries_of_a_file_that_is_gone(host: Host) -> None:
+    host.write("a.toml", '[[nat.masquerade]]\nsource = "10.1.0.0/16"\n')
+    host.write("b.toml", '[[nat.masquerade]]\nsource = "10.2.0.0/16"\n')
+    host.apply()
+    host.remove("a.toml")
+    host.write("b.toml", '[[nat.masquerade]]\nsource = "10.3.0.0/16"\n')
+    host.apply("/etc/netd/b.toml")
+    listed = host.run("nft", "list", "table", "inet", "netd")
+    assert "10.1.0.0/16" in listed and "10.2.0.0/16" not in listed and "10.3.0.0/16" in listed
+    host.apply()
+    assert "10.1.0.0/16" not in host.run("nft", "list", "table", "inet", "netd")
+
+
 def test_a_router_namespace_translates_between_point_to_point_links(host: Host) -> None:
     host.write(
         "lab.toml",
