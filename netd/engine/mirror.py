@@ -133,6 +133,9 @@ class Mirror:
     def attached(self, netns: str) -> bool | None:
         return self.kernel.attached(netns)
 
+    def entry(self, netns: str) -> int | None:
+        return self.kernel.entry(netns)
+
     def link(self, netns: str, name: str) -> Link | None:
         known = self._with_links(netns)
         index = known.names.get(name) if known else None

@@ -60,6 +60,10 @@ class Kernel:
         """Whether ``ip netns`` knows an attached namespace by its name; None: another's entry of that name."""
         return self._names.state(netns, self._sources.get(netns, ""))
 
+    def entry(self, netns: str) -> int | None:
+        """The cookie of what ``ip netns`` knows by this name."""
+        return self._cookie_at(self._names.path(netns))
+
     def cookie(self, netns: str) -> int | None:
         """The identity of a namespace; None where it is not there."""
         if not netns:
@@ -154,6 +158,8 @@ class Kernel:
         elif isinstance(operation, do.AttachNamespace):
             if operation.source:
                 self.attach(netns, operation.source)
+            if operation.replaces:
+                self._names.detach(netns, operation.replaces, self._cookie_at)
             self._names.attach(netns, self._sources.get(netns, operation.source))
             self._follow_process(netns)
         elif isinstance(operation, do.DetachNamespace):

@@ -15,6 +15,7 @@ from netd.model.key import Key, LinkName
 from netd.model.marks import ADDRESS_PROTOCOL
 from netd.model.operations import CreateRoute, DeleteAddress, Hop, PutAddress
 from netd.model.state import (
+    IFA_F_DADFAILED,
     IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE,
     IFA_F_PERMANENT,
@@ -32,7 +33,7 @@ LIMITED, FOREVER = "limited", "forever"
 
 def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) -> Desired:
     """One address of a link. An IPv6 one with ``nodad`` is usable at once."""
-    fields: dict[str, Any] = {"lifetime": FOREVER, "connected": True}
+    fields: dict[str, Any] = {"lifetime": FOREVER, "connected": True, "duplicate": False}
     if nodad and ":" in address:
         fields["nodad"] = True
     return Desired(
@@ -49,7 +50,7 @@ class AddressKind(Kind):
     """address/DEV/CIDR."""
 
     name = "address"
-    guards = frozenset({"lifetime", "connected"})
+    guards = frozenset({"lifetime", "connected", "duplicate"})
 
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()
@@ -68,6 +69,8 @@ class AddressKind(Kind):
             fields={
                 "lifetime": FOREVER if address.flags & IFA_F_PERMANENT else LIMITED,
                 "nodad": bool(address.flags & IFA_F_NODAD),
+                # Another machine had it when it came up (RFC 4862): it is not used until it is added anew.
+                "duplicate": ":" in cidr and bool(address.flags & IFA_F_DADFAILED),
                 "connected": self._connected(key.netns, link, address, view),
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
@@ -109,6 +112,8 @@ class AddressKind(Kind):
         dev, _, cidr = key.name.partition("/")
         nodad = fields.get("nodad", observed.fields["nodad"])
         steps = [Step(Phase.ADDRESS, PutAddress(key.netns, dev, cidr, bool(nodad)))]
+        if fields.get("duplicate") is False:
+            steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr)))
         if fields.get("connected") is True and ":" not in cidr:
             # Of an IPv6 address the kernel makes it again when it is written once more.
             address = ipaddress.ip_interface(cidr)

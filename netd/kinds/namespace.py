@@ -75,17 +75,22 @@ class NamespaceKind(Kind):
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         cookie = view.cookie(key.name)
+        mine = int(identity.get("cookie") or 0)
+        stale = bool(data["attach"] and mine and cookie != mine and view.entry(key.name) == mine)
         if cookie is None:
-            return None
+            # Its owner ended it, and netd's own entry would keep it alive.
+            return Observed(fields={"attached": False}, identity={"cookie": mine}, extra=0) if stale else None
         fields: dict[str, Any] = {"ipv6": view.sysctl(key.name, DISABLE_IPV6) == "0"}
         loopback = view.link(key.name, LOOPBACK)
         fields["loopback"] = loopback is not None and loopback.up
         conflict = ""
         if data["attach"]:
             fields["attached"] = view.attached(key.name)
-            if fields["attached"] is None:
+            if fields["attached"] is None and stale:
+                fields["attached"] = False
+            elif fields["attached"] is None:
                 conflict = "another namespace of this name"
-        return Observed(fields=fields, identity={"cookie": cookie}, conflict=conflict)
+        return Observed(fields=fields, identity={"cookie": cookie}, conflict=conflict, extra=mine if stale else None)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         return (
@@ -101,6 +106,8 @@ class NamespaceKind(Kind):
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
+        if observed.extra == 0:
+            return [Step(Phase.NAMESPACE, DetachNamespace(key.name, int(observed.identity["cookie"])))]
         steps = []
         if "ipv6" in fields:
             value = "0" if fields["ipv6"] else "1"
@@ -108,7 +115,7 @@ class NamespaceKind(Kind):
         if fields.get("loopback") is True:
             steps.append(Step(Phase.UP, SetLink(key.name, LOOPBACK, LinkSettings(up=True))))
         if fields.get("attached") is True:
-            steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name, data["attach"])))
+            steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name, data["attach"], observed.extra or 0)))
         elif fields.get("attached") is False:
             steps.append(Step(Phase.NAMESPACE, DetachNamespace(key.name, int(observed.identity["cookie"]))))
         return steps

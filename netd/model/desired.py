@@ -78,6 +78,9 @@ class View(Protocol):
     def attached(self, netns: str) -> bool | None:
         """Whether ``ip netns`` knows an attached namespace by its name; None: another's entry of that name."""
 
+    def entry(self, netns: str) -> int | None:
+        """The identity of what stands under this name in ``ip netns``, wherever the namespace is found."""
+
     def exists(self, netns: str) -> bool:
         """Whether the namespace is there (the host always is)."""
 
