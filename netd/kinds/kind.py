@@ -129,7 +129,10 @@ class Kind:
         return ()
 
     def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
-        """For ``together``: makes all objects of a namespace so; none of them left: removes what holds them."""
+        """For ``together``: makes all objects of a namespace so; none of them left: removes what holds them.
+
+        Those without an origin are declared no more, but are not to go now: they stay where they stand.
+        """
         raise NotImplementedError
 
     def fixed(self, differing: Mapping[str, FieldDiff]) -> Set[str]:

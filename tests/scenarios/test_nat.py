@@ -172,6 +172,19 @@ def test_a_client_in_the_targets_own_subnet_gets_through_where_bridges_do_not_sh
         assert a.ask("fd04::1", 8083, ns=ns) == ["web", "fd01::254", "80"]
 
 
+def test_the_target_reaches_itself_through_a_bridge_that_shows_the_firewall(pair: tuple[Host, Host]) -> None:
+    a, _ = pair
+    for key in ("iptables", "ip6tables"):
+        a.sh(f"test ! -e /proc/sys/net/bridge/bridge-nf-call-{key} || sysctl -w net.bridge.bridge-nf-call-{key}=1")
+    port = 'name = "to-web", master = "br0"'
+    a.write("lab.toml", LAB.replace(port, port + ", bridge_port = { hairpin = true }") + IN)
+    a.apply()
+    a.serve("web", 80, ns="web")
+    for ns in ("client", "web"):
+        assert a.ask("10.230.4.1", 8083, ns=ns)[::2] == ["web", "80"]
+        assert a.ask("fd04::1", 8083, ns=ns)[::2] == ["web", "80"]
+
+
 def test_a_port_range_keeps_or_moves_each_port(pair: tuple[Host, Host]) -> None:
     a, b = pair
     a.write(
