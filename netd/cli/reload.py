@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Waits for the round."""
+    """Waits for the round. How the objects stand is for ``netd status`` to say."""
     reply = ask(options.state_dir, {"verb": "reload"})
     for text in reply.get("errors", []):
         print(text, file=sys.stderr)
     print(reply.get("summary", ""))
-    return 0 if not reply.get("errors") and reply.get("state") == "converged" else 1
+    return 1 if reply.get("errors") else 0

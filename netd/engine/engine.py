@@ -440,7 +440,11 @@ class Engine:
         row.last_repair = time.time()
         providers = {self.index.providers.get(link) for link in (*one.needs, *one.wants)}
         providers |= {Key("", "namespace", netns) for netns in (key.netns, *one.namespaces) if netns}
-        if not (providers - {key}) & memo.counted and self.pacing.repaired(key, now):
+        follows = registry()[key.kind].follows
+        consequence = (providers - {key}) & memo.counted or any(
+            other.netns == key.netns and other.kind in follows for other in memo.counted
+        )
+        if not consequence and self.pacing.repaired(key, now):
             self._state(key, State.CONTENDED, self._contended_text(key))
 
     def _state(self, key: Key, state: State, reason: str) -> None:
@@ -460,12 +464,12 @@ class Engine:
     def take_down(
         self, files: frozenset[str] | None, *, adopted: bool = False, orphans: bool = False
     ) -> Iterator[None]:
-        """Takes away what the ledger knows (of these files, where no other file declares it too)."""
+        """Takes away what the ledger knows; of ``files`` only what no other file that is there declares too."""
         self.take({})
         keys = set()
         for key in self.index.undeclared:
             record = self.ledger.get(key)
-            if record is not None and (files is None or set(record.files) <= files):
+            if record is not None and (files is None or declared_by_none_but(record.files, files)):
                 keys.add(key)
                 if adopted and not record.made and (registry()[key.kind].makes_links or key.kind == "namespace"):
                     self._forced.add(key)
@@ -518,6 +522,11 @@ class Engine:
         scope = scope or Scope()
         rows = [self.status(key) for key in self.index.desired if key in self.rows and self._in_scope(key, scope)]
         return rows + self._orphan_rows()
+
+
+def declared_by_none_but(declarers: Collection[str], files: frozenset[str]) -> bool:
+    """Whether these files declare it, and no other; a file that is gone declares nothing."""
+    return bool(files & set(declarers)) and all(file in files or not os.path.exists(file) for file in declarers)
 
 
 def diverged_text(change: Change) -> str:

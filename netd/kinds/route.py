@@ -139,6 +139,7 @@ class RouteKind(Kind):
     form = "array"
     has_mark = True
     guards = frozenset({"duplicates"})
+    follows = frozenset({"address"})
 
     def declare(self, table: RouteTable, place: Place) -> Iterable[Desired]:
         yield route_object(table, place.netns, place.origin)
