@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from netd.config import Config, Folder
-from netd.engine.engine import Engine, Scope
+from netd.engine.engine import Engine
 from netd.engine.ledger import Ledger
+from netd.engine.scope import Scope
 from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
 from netd.model.dirty import Dirty
@@ -251,7 +252,7 @@ class Daemon:
     # answering -------------------------------------------------------------------------------------------------
 
     def _summary(self) -> str:
-        return self._engine.summary()
+        return self._engine.rows.summary()
 
     async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("verb") == "status":

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterable
 
 from netd.config import Config, load
-from netd.engine.engine import Engine, Scope
+from netd.engine.engine import Engine
 from netd.engine.ledger import Ledger
+from netd.engine.scope import Scope
 from netd.kernel.kernel import Kernel
 
 LEDGER = "ledger.jsonl"

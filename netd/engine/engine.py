@@ -6,28 +6,31 @@ is the round that stops before it executes.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from netd.errors import Changed, KernelError
 from netd.kernel.kernel import Kernel
 from netd.kinds import registry
 from netd.model.change import Change
-from netd.model.desired import Desired, Observed
+from netd.model.desired import Desired
 from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.key import Key, LinkName
-from netd.model.status import State, Status, summary
+from netd.model.status import State, Status
 
-from .diff import Comparison, Verdict, as_compared, judge_undeclared, ours
+from .bookkeeping import Bookkeeping
+from .diff import Comparison, Verdict, as_compared, judge_undeclared
 from .execute import Execution
 from .index import Index
 from .ledger import Ledger, Record
 from .mirror import Mirror
+from .orphans import find_orphans
 from .pacing import Pacing
 from .plan import Planner
+from .rows import Rows
+from .scope import Scope, declared_by_none_but
 
 #: Looks at one object in one round before it counts as diverged or failed.
 ATTEMPTS = 4
@@ -43,31 +46,6 @@ class Done:
     seconds: float
     drift: bool
     error: str = ""
-
-
-@dataclass(slots=True)
-class Scope:
-    """What a command works on. ``files`` and ``keys`` None is everything, else the objects of these files, or these."""
-
-    files: frozenset[str] | None = None
-    prune: bool = True
-    keys: frozenset[Key] | None = None
-
-    def covers(self, files: Iterable[str]) -> bool:
-        """Whether one of these files is meant; a folder stands for the files in it."""
-        chosen = self.files
-        return chosen is None or any(file in chosen or os.path.dirname(file) in chosen for file in files)
-
-
-@dataclass(slots=True)
-class Row:
-    """The state of one object between rounds."""
-
-    state: State
-    reason: str = ""
-    repairs: int = 0
-    last_repair: float | None = None
-    diverged: tuple[Any, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -96,16 +74,15 @@ class Engine:
         self.mirror = Mirror(kernel, watch=watch)
         self.pacing = Pacing()
         self.rounds = 0
-        self.rows: dict[Key, Row] = {}
+        self.rows = Rows(self._file_of, lambda status, before: self.on_state(status, before))
+        self._books = Bookkeeping(ledger, self.mirror)
         self._watch = watch
         self.on_done = on_done
         self.on_state = on_state
         self._sources: dict[str, str] = {}
         self.index = Index({}, ledger)
         self.rivals: frozenset[Key] = frozenset()
-        self.orphans: Mapping[Key, Mapping[str, Any]] = {}
         self._forced: set[Key] = set()
-        self._unsound: dict[Key, None] = {}
 
     # configuration ---------------------------------------------------------------------------------------------
 
@@ -122,9 +99,7 @@ class Engine:
             row = self.rows.get(key)
             if row is not None:
                 row.diverged = None
-        for key in [key for key in self.rows if key not in desired]:
-            del self.rows[key]
-            self._unsound.pop(key, None)
+        self.rows.keep(desired.keys())
         return changed | set(self.index.undeclared)
 
     def _attach(self, desired: Mapping[Key, Desired]) -> None:
@@ -200,7 +175,7 @@ class Engine:
         verdicts = self._judge(keys, scope)
         for key, verdict in verdicts.items():
             if key in self.index.desired:
-                self.rows[key] = Row(verdict.state, verdict.reason)
+                self.rows.set(key, verdict.state, verdict.reason)
         changes = [verdict.change for verdict in verdicts.values() if verdict.change is not None]
         return changes, self.statuses(scope)
 
@@ -223,8 +198,8 @@ class Engine:
             self._settle(verdicts, {change.key for change in changes}, withdrawn=scope.prune)
             if not changes:
                 break
-            self._remember(changes)
-            execution = Execution(self.mirror, self._hangs_on, self._made_namespace)
+            self._books.remember(changes, self.index.desired)
+            execution = Execution(self.mirror, self._hangs_on, self._books.made_namespace)
             with self.mirror.looking():
                 planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
                 stages = planner.plan(changes)
@@ -297,81 +272,22 @@ class Engine:
                 if verdict.change is None:
                     self.ledger.forget(key)
                 continue
-            row = self.rows.setdefault(key, Row(State.PENDING))
+            row = self.rows.row(key)
             if verdict.change is None:
                 row.diverged = None
             if row.diverged is not None and verdict.change is not None:
-                self._state(key, State.DIVERGED, diverged_text(verdict.change))
+                self.rows.set(key, State.DIVERGED, diverged_text(verdict.change))
                 continue
             state = verdict.state
             if state is State.OK and self.pacing.contended(key, time.monotonic()):
                 state = State.CONTENDED
-            self._state(key, state, verdict.reason if state is not State.CONTENDED else self._contended_text(key))
+            self.rows.set(key, state, verdict.reason if state is not State.CONTENDED else self._contended_text(key))
             if verdict.observed is not None and not verdict.observed.conflict:
-                self._own(one, verdict.observed, withdrawn)
+                self._books.own(one, verdict.observed, withdrawn)
 
     def _contended_text(self, key: Key) -> str:
         culprit = self.kernel.culprit(key.netns) if registry()[key.kind].together else ""
         return "someone keeps changing it" + (f": last {culprit}" if culprit else "")
-
-    def _own(self, one: Desired, observed: Observed, withdrawn: bool) -> None:
-        """What is as declared is netd's own, or adopted."""
-        kind, record = registry()[one.key.kind], self.ledger.get(one.key)
-        files = tuple(dict.fromkeys(origin.file for origin in one.origins))
-        mine = ours(record, observed, kind) or (record is not None and record.state == "intent" and not kind.foreign)
-        if record is None:
-            fresh = Record("made" if mine else "adopted")
-        elif mine or (record.made and not record.identity):
-            fresh = replace(record, state="made")
-        elif record.made:
-            # Somebody made it again, and right: it is theirs.
-            fresh = Record("adopted", memory=record.memory)
-        else:
-            fresh = record
-        fields = {name: value for name, value in fresh.fields.items() if not withdrawn or name in one.fields}
-        fresh = replace(
-            fresh, identity=dict(observed.identity), data=dict(one.data), files=files, claims=one.claims, fields=fields
-        )
-        self.ledger.put(one.key, fresh)
-
-    def _remember(self, changes: Iterable[Change]) -> None:
-        """Before anything is written: what is about to be made, and what was found."""
-        for change in changes:
-            one = self.index.desired.get(change.key)
-            if one is None:
-                continue
-            kind = registry()[change.key.kind]
-            record = self.ledger.get(change.key)
-            making = change.action in ("create", "recreate")
-            base = record or Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
-            if making and kind.setting:
-                base = replace(
-                    base, state="adopted", fields={name: [value, None] for name, value in one.fields.items()}
-                )
-            elif making:
-                memory = {**base.memory, **kind.remember(one, base.memory)}
-                wrote = change.desired.fields if change.desired is not None else one.fields
-                fields = {name: [value, None] for name, value in wrote.items()}
-                base = replace(base, state="intent", memory=memory, fields=fields)
-            else:
-                mine = change.observed is not None and ours(record, change.observed, kind)
-                fields = dict(base.fields)
-                for name, diff in change.fields.items():
-                    found = fields[name][1] if name in fields else (None if mine else diff.have)
-                    fields[name] = [diff.want, found]
-                base = replace(base, fields=fields)
-            if change.observed is not None and change.observed.foreign:
-                base = replace(base, foreign=tuple(dict.fromkeys((*base.foreign, *change.observed.foreign))))
-            files = tuple(dict.fromkeys(origin.file for origin in one.origins))
-            self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
-        self.ledger.flush()
-
-    def _made_namespace(self, key: Key) -> None:
-        """A namespace carries no mark: its cookie is written down the moment it is there."""
-        cookie = self.mirror.cookie(key.name)
-        if cookie is not None:
-            self.ledger.update(key, state="made", identity={"cookie": cookie})
-            self.ledger.flush()
 
     def _hangs_on(self, key: Key, failed: set[Key]) -> Key | None:
         """The failed object that this one hangs on."""
@@ -395,12 +311,12 @@ class Engine:
         now = time.monotonic()
         for change in changes:
             key = change.key
-            repair = drift and self._was_sound(key)
+            repair = drift and self.rows.was_sound(key)
             memo.attempts[key] = memo.attempts.get(key, 0) + 1
             error = execution.failed.get(key)
             if key in execution.skipped:
                 culprit = execution.skipped[key]
-                self._state(key, State.PENDING, f"waits for {culprit}, which failed")
+                self.rows.set(key, State.PENDING, f"waits for {culprit}, which failed")
                 continue
             again |= {key} | self.index.hanging_on(key)
             if error is not None:
@@ -412,6 +328,7 @@ class Engine:
                 self._failed(key, error, now)
                 self.on_done(Done(change, self.rounds, now - started, repair, str(error)))
                 continue
+            self._books.made(change)
             self.pacing.worked(key)
             self._count(key, memo, repair, now)
             if memo.done.get(key) != change:
@@ -419,15 +336,10 @@ class Engine:
                 self.on_done(Done(change, self.rounds, now - started, repair))
         return again
 
-    def _was_sound(self, key: Key) -> bool:
-        """Whether it stood before: only then is a change of it a repair, and not what it waited for."""
-        row = self.rows.get(key)
-        return row is not None and row.state in (State.OK, State.CONTENDED, State.DIVERGED)
-
     def _failed(self, key: Key, error: KernelError, now: float) -> None:
         self.pacing.failed(key, now)
         if key in self.index.desired:
-            self._state(key, State.FAILED, f"the kernel refused: {error}")
+            self.rows.set(key, State.FAILED, f"the kernel refused: {error}")
 
     def _count(self, key: Key, memo: _Round, drift: bool, now: float) -> None:
         """A repair counts once a round, and not when what the object hangs on was repaired in the same round."""
@@ -435,7 +347,7 @@ class Engine:
         if not drift or one is None or key in memo.counted:
             return
         memo.counted.add(key)
-        row = self.rows.setdefault(key, Row(State.OK))
+        row = self.rows.row(key)
         row.repairs += 1
         row.last_repair = time.time()
         providers = {self.index.providers.get(link) for link in (*one.needs, *one.wants)}
@@ -445,21 +357,7 @@ class Engine:
             other.netns == key.netns and other.kind in follows for other in memo.counted
         )
         if not consequence and self.pacing.repaired(key, now):
-            self._state(key, State.CONTENDED, self._contended_text(key))
-
-    def _state(self, key: Key, state: State, reason: str) -> None:
-        row = self.rows.get(key)
-        before = row.state if row is not None else None
-        if row is None:
-            row = self.rows[key] = Row(state)
-        changed = (before, row.reason) != (state, reason)
-        row.state, row.reason = state, reason
-        if state is State.OK:
-            self._unsound.pop(key, None)
-        else:
-            self._unsound[key] = None
-        if changed:
-            self.on_state(self.status(key), before)
+            self.rows.set(key, State.CONTENDED, self._contended_text(key))
 
     def take_down(
         self, files: frozenset[str] | None, *, adopted: bool = False, orphans: bool = False
@@ -477,56 +375,25 @@ class Engine:
             for key, data in self.find_orphans().items():
                 self.ledger.put(key, Record("intent", data=data))
                 keys.add(key)
-            self.orphans = {}
+            self.rows.orphans = ()
             self.take({})
         # What is taken away concerns others that nothing declares here either: they stay.
         yield from self.converge(keys, Scope(keys=frozenset(keys)) if files is not None else None)
 
     def find_orphans(self) -> Mapping[Key, Mapping[str, Any]]:
-        """What carries netd's mark, but nothing declares it and the ledger does not know it."""
-        found: dict[Key, Mapping[str, Any]] = {}
-        names = {key.netns for key in (*self.index.desired, *self.ledger)} | set(self.kernel.names()) | {""}
-        with self.mirror.looking():
-            for netns in sorted(names):
-                for kind in registry().values():
-                    for key, data in kind.marked(netns, self.mirror):
-                        if key not in self.index.desired and self.ledger.get(key) is None and not self._known_end(key):
-                            found[key] = data
-        self.orphans = found
+        """What carries netd's mark and nobody knows; it is told of from now on."""
+        found = find_orphans(self.index, self.ledger, self.mirror)
+        self.rows.orphans = found.keys()
         return found
-
-    def _known_end(self, key: Key) -> bool:
-        """Whether it is the other end of a pair that is known, or a link that is known by another kind."""
-        link = LinkName(key.netns, key.name)
-        claimed = any(f"link:{link}" in record.claims for one in self.ledger if (record := self.ledger.get(one)))
-        return link in self.index.providers or claimed
-
-    # telling ---------------------------------------------------------------------------------------------------
-
-    def status(self, key: Key) -> Status:
-        """The row of one object."""
-        row, one = self.rows[key], self.index.desired.get(key)
-        return Status(key, row.state, row.reason, one.file if one else "", row.repairs, row.last_repair)
-
-    def summary(self) -> str:
-        """Counts by state, and the first trouble; costs what is not ok, not what there is."""
-        troubles = [self.status(key) for key in self._unsound]
-        return summary([*troubles, *self._orphan_rows()], len(self.rows) - len(troubles))
-
-    def _orphan_rows(self) -> list[Status]:
-        reason = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
-        return [Status(key, State.ORPHAN, reason) for key in self.orphans]
 
     def statuses(self, scope: Scope | None = None) -> list[Status]:
         """The rows of all declared objects, in the order of the files."""
         scope = scope or Scope()
-        rows = [self.status(key) for key in self.index.desired if key in self.rows and self._in_scope(key, scope)]
-        return rows + self._orphan_rows()
+        return self.rows.statuses(key for key in self.index.desired if self._in_scope(key, scope))
 
-
-def declared_by_none_but(declarers: Collection[str], files: frozenset[str]) -> bool:
-    """Whether these files declare it, and no other; a file that is gone declares nothing."""
-    return bool(files & set(declarers)) and all(file in files or not os.path.exists(file) for file in declarers)
+    def _file_of(self, key: Key) -> str:
+        one = self.index.desired.get(key)
+        return one.file if one else ""
 
 
 def diverged_text(change: Change) -> str:

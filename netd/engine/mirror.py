@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
@@ -20,52 +19,10 @@ from netd.model.firewall import Firewall
 from netd.model.key import HOST
 from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
 
+from .known import Netns
+
 #: RT_TABLE_MAIN.
 MAIN = 254
-
-
-@dataclass(slots=True)
-class Netns:
-    """What is known of one namespace."""
-
-    cookie: int
-    links: dict[int, Link] = field(default_factory=dict)
-    names: dict[str, int] = field(default_factory=dict)
-    links_known: bool = False
-    addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
-    connected: dict[int, set[str]] | None = None
-    routes: dict[int, dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
-    rules: dict[tuple[int, int], list[Rule]] | None = None
-    neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
-    fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
-    sysctls: dict[str, str | None] = field(default_factory=dict)
-    firewall: Firewall | None = None
-    peers: dict[str, int] = field(default_factory=dict)
-
-    def drop_link(self, index: int) -> None:
-        """The link, and all that hangs on its index."""
-        link = self.links.pop(index, None)
-        if link is not None and self.names.get(link.name) == index:
-            del self.names[link.name]
-        self.forget_connected(index)
-        self.addresses.pop(index, None)
-        self.neighbors.pop(index, None)
-        self.fdb.pop(index, None)
-
-    def forget_connected(self, index: int) -> None:
-        """The kernel's own routes on one link are no longer known; 0: on any."""
-        if self.connected is not None:
-            self.connected.pop(index, None)
-        if not index:
-            self.connected = None
-
-    def put_link(self, link: Link) -> None:
-        """A link as it was just read."""
-        old = self.links.get(link.index)
-        if old is not None and old.name != link.name and self.names.get(old.name) == link.index:
-            del self.names[old.name]
-        self.links[link.index] = link
-        self.names[link.name] = link.index
 
 
 class Mirror:
@@ -310,45 +267,13 @@ class Mirror:
             return {Topic("namespace", dirty.netns)} if dirty.netns in self._known else set()
         if dirty.what == "link":
             return self._read_link(known, dirty.netns, dirty.index)
-        return self._forget_part(known, dirty)
-
-    def _forget_part(self, known: Netns, dirty: Dirty) -> set[Topic]:
-        what, netns = dirty.what, dirty.netns
-        if what == "routes":
-            known.routes.clear()
-        elif what == "rules":
-            known.rules = None
-        elif what == "nft":
-            known.firewall = None
-        elif what == "sysctl":
-            if not dirty.path:
-                known.sysctls.clear()
-            known.sysctls.pop(dirty.path, None)
-            return {Topic("sysctl", netns, dirty.path)}
-        else:
-            tables: dict[str, dict[int, Any]] = {
-                "addresses": known.addresses,
-                "neighbors": known.neighbors,
-                "fdb": known.fdb,
-            }
-            table = tables[what]
-            if what == "addresses":
-                known.forget_connected(dirty.index)
-            if not dirty.index:
-                table.clear()
-                return {Topic(what, netns)}
-            table.pop(dirty.index, None)
-            link = known.links.get(dirty.index)
-            return {Topic(what, netns, link.name)} if link else set()
-        return {Topic(what, netns)}
+        return known.forget(dirty)
 
     def _read_link(self, known: Netns, netns: str, index: int) -> set[Topic]:
         if not known.links_known:
             return set()
         if not index:
-            known.links_known = False
-            known.links.clear()
-            known.names.clear()
+            known.forget_links()
             return {Topic("link", netns)}
         old = known.links.get(index)
         try:
@@ -365,17 +290,8 @@ class Mirror:
         gone = new is None or old is None
         if gone or (old is not None and new is not None and (old.up, old.name) != (new.up, new.name)):
             # Routes and addresses go with a link, and no event tells of each (FACTS 13).
-            topics |= self._suspect(known, netns, index, [link.name for link in (old, new) if link is not None])
+            topics |= known.suspect(netns, index, [link.name for link in (old, new) if link is not None])
         return topics
-
-    def _suspect(self, known: Netns, netns: str, index: int, names: Sequence[str]) -> set[Topic]:
-        known.routes.clear()
-        known.sysctls = {path: value for path, value in known.sysctls.items() if not set(path.split("/")) & set(names)}
-        known.forget_connected(index)
-        known.addresses.pop(index, None)
-        known.neighbors.pop(index, None)
-        known.fdb.pop(index, None)
-        return {Topic("routes", netns)}
 
     def rename(self, netns: str, index: int, name: str) -> None:
         """A link that was just renamed, so that the next operation finds it."""
@@ -403,5 +319,5 @@ class Mirror:
         topics = self._read_link(known, netns, old) if old else set()
         if link is not None and link.index != old:
             known.put_link(link)
-            topics |= {Topic("link", netns, name)} | self._suspect(known, netns, link.index, [name])
+            topics |= {Topic("link", netns, name)} | known.suspect(netns, link.index, [name])
         return topics

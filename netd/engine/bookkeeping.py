@@ -1,0 +1,88 @@
+"""Keeps the ledger true: before a write, after it, and when an object is found as declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from netd.kinds import registry
+from netd.model.change import Change
+from netd.model.desired import Desired, Observed, View
+from netd.model.key import Key
+
+from .diff import ours
+from .ledger import Ledger, Record
+
+
+class Bookkeeping:
+    """Writes down what netd is about to make, what it found, and what is its own."""
+
+    def __init__(self, ledger: Ledger, view: View) -> None:
+        self.ledger = ledger
+        self._view = view
+
+    def own(self, one: Desired, observed: Observed, withdrawn: bool) -> None:
+        """What is as declared is netd's own, or adopted."""
+        kind, record = registry()[one.key.kind], self.ledger.get(one.key)
+        files = tuple(dict.fromkeys(origin.file for origin in one.origins))
+        mine = ours(record, observed, kind) or (record is not None and record.state == "made" and not record.identity)
+        if record is None:
+            fresh = Record("made" if mine else "adopted")
+        elif mine:
+            fresh = replace(record, state="made")
+        elif record.made:
+            # Somebody made it again, and right: it is theirs.
+            fresh = Record("adopted", memory=record.memory)
+        else:
+            fresh = record
+        fields = {name: value for name, value in fresh.fields.items() if not withdrawn or name in one.fields}
+        fresh = replace(
+            fresh, identity=dict(observed.identity), data=dict(one.data), files=files, claims=one.claims, fields=fields
+        )
+        self.ledger.put(one.key, fresh)
+
+    def remember(self, changes: Iterable[Change], desired: Mapping[Key, Desired]) -> None:
+        """Before anything is written: what is about to be made, and what was found."""
+        for change in changes:
+            one = desired.get(change.key)
+            if one is None:
+                continue
+            kind = registry()[change.key.kind]
+            record = self.ledger.get(change.key)
+            making = change.action in ("create", "recreate")
+            base = record or Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
+            if making and kind.setting:
+                base = replace(
+                    base, state="adopted", fields={name: [value, None] for name, value in one.fields.items()}
+                )
+            elif making:
+                memory = {**base.memory, **kind.remember(one, base.memory)}
+                wrote = change.desired.fields if change.desired is not None else one.fields
+                fields = {name: [value, None] for name, value in wrote.items()}
+                base = replace(base, state="intent", memory=memory, fields=fields)
+            else:
+                mine = change.observed is not None and ours(record, change.observed, kind)
+                fields = dict(base.fields)
+                for name, diff in change.fields.items():
+                    found = fields[name][1] if name in fields else (None if mine else diff.have)
+                    fields[name] = [diff.want, found]
+                base = replace(base, fields=fields)
+            if change.observed is not None and change.observed.foreign:
+                base = replace(base, foreign=tuple(dict.fromkeys((*base.foreign, *change.observed.foreign))))
+            files = tuple(dict.fromkeys(origin.file for origin in one.origins))
+            self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
+        self.ledger.flush()
+
+    def made_namespace(self, key: Key) -> None:
+        """A namespace carries no mark: its cookie is written down the moment it is there."""
+        cookie = self._view.cookie(key.name)
+        if cookie is not None:
+            self.ledger.update(key, state="made", identity={"cookie": cookie})
+            self.ledger.flush()
+
+    def made(self, change: Change) -> None:
+        """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark."""
+        if change.action in ("create", "recreate") and not registry()[change.key.kind].setting:
+            record = self.ledger.get(change.key)
+            if record is not None and record.state == "intent":
+                self.ledger.put(change.key, replace(record, state="made", identity={}))

@@ -1,0 +1,102 @@
+"""What is known of one namespace, and how it is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netd.model.dirty import Dirty, Topic
+from netd.model.firewall import Firewall
+from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
+
+
+@dataclass(slots=True)
+class Netns:
+    """What is known of one namespace."""
+
+    cookie: int
+    links: dict[int, Link] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)
+    links_known: bool = False
+    addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
+    connected: dict[int, set[str]] | None = None
+    routes: dict[int, dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
+    rules: dict[tuple[int, int], list[Rule]] | None = None
+    neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
+    fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
+    sysctls: dict[str, str | None] = field(default_factory=dict)
+    firewall: Firewall | None = None
+    peers: dict[str, int] = field(default_factory=dict)
+
+    def drop_link(self, index: int) -> None:
+        """The link, and all that hangs on its index."""
+        link = self.links.pop(index, None)
+        if link is not None and self.names.get(link.name) == index:
+            del self.names[link.name]
+        self.forget_connected(index)
+        self.addresses.pop(index, None)
+        self.neighbors.pop(index, None)
+        self.fdb.pop(index, None)
+
+    def forget_connected(self, index: int) -> None:
+        """The kernel's own routes on one link are no longer known; 0: on any."""
+        if self.connected is not None:
+            self.connected.pop(index, None)
+        if not index:
+            self.connected = None
+
+    def put_link(self, link: Link) -> None:
+        """A link as it was just read."""
+        old = self.links.get(link.index)
+        if old is not None and old.name != link.name and self.names.get(old.name) == link.index:
+            del self.names[old.name]
+        self.links[link.index] = link
+        self.names[link.name] = link.index
+
+    def forget_links(self) -> None:
+        """No link is known any more."""
+        self.links_known = False
+        self.links.clear()
+        self.names.clear()
+
+    def forget(self, dirty: Dirty) -> set[Topic]:
+        """What an event (of anything but a link) says is no longer known; returns what it concerns, by name."""
+        what, netns = dirty.what, dirty.netns
+        if what == "routes":
+            self.routes.clear()
+        elif what == "rules":
+            self.rules = None
+        elif what == "nft":
+            self.firewall = None
+        elif what == "sysctl":
+            if not dirty.path:
+                self.sysctls.clear()
+            self.sysctls.pop(dirty.path, None)
+            return {Topic("sysctl", netns, dirty.path)}
+        else:
+            tables: dict[str, dict[int, Any]] = {
+                "addresses": self.addresses,
+                "neighbors": self.neighbors,
+                "fdb": self.fdb,
+            }
+            table = tables[what]
+            if what == "addresses":
+                self.forget_connected(dirty.index)
+            if not dirty.index:
+                table.clear()
+                return {Topic(what, netns)}
+            table.pop(dirty.index, None)
+            link = self.links.get(dirty.index)
+            return {Topic(what, netns, link.name)} if link else set()
+        return {Topic(what, netns)}
+
+    def suspect(self, netns: str, index: int, names: Sequence[str]) -> set[Topic]:
+        """What hangs on a link that came, went, or went down: no event tells of each."""
+        self.routes.clear()
+        self.sysctls = {path: value for path, value in self.sysctls.items() if not set(path.split("/")) & set(names)}
+        self.forget_connected(index)
+        self.addresses.pop(index, None)
+        self.neighbors.pop(index, None)
+        self.fdb.pop(index, None)
+        return {Topic("routes", netns)}

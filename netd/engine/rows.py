@@ -1,0 +1,84 @@
+"""The states of objects between rounds, and what an operator is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from netd.model.key import Key
+from netd.model.status import State, Status, summary
+
+ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
+
+
+@dataclass(slots=True)
+class Row:
+    """The state of one object between rounds."""
+
+    state: State
+    reason: str = ""
+    repairs: int = 0
+    last_repair: float | None = None
+    diverged: tuple[Any, ...] | None = None
+
+
+class Rows:
+    """One row per object. ``told`` is called with a row that changed, and the state before."""
+
+    def __init__(self, file_of: Callable[[Key], str], told: Callable[[Status, State | None], None]) -> None:
+        self._rows: dict[Key, Row] = {}
+        self._unsound: dict[Key, None] = {}
+        self._file_of = file_of
+        self._told = told
+        self.orphans: Collection[Key] = ()
+
+    def get(self, key: Key) -> Row | None:
+        """The row of an object, None before its first round."""
+        return self._rows.get(key)
+
+    def row(self, key: Key) -> Row:
+        """The row of an object; a new one is pending."""
+        return self._rows.setdefault(key, Row(State.PENDING))
+
+    def keep(self, keys: Collection[Key]) -> None:
+        """Forgets all other objects."""
+        for key in [key for key in self._rows if key not in keys]:
+            del self._rows[key]
+            self._unsound.pop(key, None)
+
+    def set(self, key: Key, state: State, reason: str = "") -> None:
+        """The state of an object now."""
+        row = self._rows.get(key)
+        before = row.state if row is not None else None
+        row = self.row(key)
+        changed = (before, row.reason) != (state, reason)
+        row.state, row.reason = state, reason
+        if state is State.OK:
+            self._unsound.pop(key, None)
+        else:
+            self._unsound[key] = None
+        if changed:
+            self._told(self.status(key), before)
+
+    def was_sound(self, key: Key) -> bool:
+        """Whether it stood before: only then is a change of it a repair, and not what it waited for."""
+        row = self._rows.get(key)
+        return row is not None and row.state in (State.OK, State.CONTENDED, State.DIVERGED)
+
+    def status(self, key: Key) -> Status:
+        """The row of one object, as it is told."""
+        row = self._rows[key]
+        return Status(key, row.state, row.reason, self._file_of(key), row.repairs, row.last_repair)
+
+    def statuses(self, keys: Iterable[Key]) -> list[Status]:
+        """The rows of these objects, and of orphans."""
+        return [self.status(key) for key in keys if key in self._rows] + self._orphan_rows()
+
+    def summary(self) -> str:
+        """Counts by state, and the first trouble; costs what is not ok, not what there is."""
+        troubles = [self.status(key) for key in self._unsound]
+        return summary([*troubles, *self._orphan_rows()], len(self._rows) - len(troubles))
+
+    def _orphan_rows(self) -> list[Status]:
+        return [Status(key, State.ORPHAN, ORPHANED) for key in self.orphans]
