@@ -110,9 +110,9 @@ class VethKind(Kind):
             if link is not None and link.kind != "veth":
                 return f"{name} is a {link.kind or 'physical'} link"
         if end is None:
-            return f"{other} is one end of another pair"
+            return f"{other} is there without {LinkName(key.netns, key.name)}"
         if peer is None:
-            return f"{key.name} is one end of another pair: its other end is not {other}"
+            return f"{LinkName(key.netns, key.name)} is there without {other}"
         if end.link != peer.index or peer.link != end.index:
             return f"{key.name} and {other} are not two ends of one pair"
         if not view.is_peer_namespace(key.netns, end.link_netnsid, other.netns):
