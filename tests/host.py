@@ -88,7 +88,7 @@ class Host:
     def inside(self, argv: Sequence[str], ns: str = "") -> list[str]:
         """The command line that runs ``argv`` in this host."""
         into = ["ip", "netns", "exec", ns] if ns else []
-        return ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", "-u", "--", *into, *argv]
+        return ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", "-u", "-r", "--", *into, *argv]
 
     def run(
         self,

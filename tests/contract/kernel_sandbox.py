@@ -36,6 +36,12 @@ def leave(home: int, flag: int) -> None:
     check(LIBC.setns(home, flag))
 
 
+def back_to(root: int) -> None:
+    """Changing the mount namespace leaves a chroot; this takes it up again."""
+    os.fchdir(root)
+    os.chroot(".")
+
+
 @contextlib.contextmanager
 def lonely_kernel() -> Iterator[Kernel]:
     """The kernel's side in a sandbox."""
@@ -54,6 +60,9 @@ def sandbox() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         folder = os.getcwd()
         stack.callback(os.chdir, folder)
+        root = os.open("/", os.O_RDONLY)
+        stack.callback(os.close, root)
+        stack.callback(back_to, root)
         for kind, flag in (("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET)):
             home = os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY)
             stack.callback(os.close, home)

@@ -230,7 +230,7 @@ def sandbox() -> Iterator[Lab]:
     """New network and mount namespaces for the calling thread, with a /run of their own; back at the end."""
     if os.geteuid() != 0 and not os.environ.get("CI"):
         pytest.skip("needs root, to make network namespaces")
-    folder = os.getcwd()
+    folder, root = os.getcwd(), os.open("/", os.O_RDONLY)
     before = [os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY) for kind in ("net", "mnt")]
     check(libc.unshare(CLONE_NEWNS | CLONE_NEWNET))
     lab = Lab()
@@ -243,6 +243,9 @@ def sandbox() -> Iterator[Lab]:
         lab.close()
         check(libc.setns(before[0], CLONE_NEWNET))
         leave(before[1])
+        # Changing the mount namespace leaves a chroot: take it up again.
+        os.fchdir(root)
+        os.chroot(".")
         os.chdir(folder)
-        for number in before:
+        for number in (root, *before):
             os.close(number)
