@@ -231,3 +231,11 @@ def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
 def first(files: tuple[str, ...]) -> str:
     """The file that kept the object."""
     return files[0] if files else ""
+
+
+def diverged_text(change: Change) -> str:
+    """What does not read back as written."""
+    parts = [
+        f"{name} reads back as {diff.have!r}, not {as_compared(diff.want)!r}" for name, diff in change.fields.items()
+    ]
+    return "; ".join(parts) or "it is not there after it was made"

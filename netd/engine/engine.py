@@ -21,7 +21,7 @@ from netd.model.key import Key, LinkName
 from netd.model.status import State, Status
 
 from .bookkeeping import Bookkeeping
-from .diff import Comparison, Verdict, as_compared, judge_undeclared
+from .diff import Comparison, Verdict, diverged_text, judge_undeclared
 from .execute import Execution
 from .index import Index
 from .ledger import Ledger, Record
@@ -81,7 +81,6 @@ class Engine:
         self.on_state = on_state
         self._sources: dict[str, str] = {}
         self.index = Index({}, ledger)
-        self.rivals: frozenset[Key] = frozenset()
         self._forced: set[Key] = set()
 
     # configuration ---------------------------------------------------------------------------------------------
@@ -93,7 +92,6 @@ class Engine:
         changed |= {key for key in before if key not in desired}
         self._attach(desired)
         self.index = Index(desired, self.ledger)
-        self.rivals = self._rivals()
         for key in changed:
             self.pacing.forget(key)
             row = self.rows.get(key)
@@ -113,12 +111,6 @@ class Engine:
         for name, source in sources.items():
             self.kernel.attach(name, source)
         self._sources = sources
-
-    def _rivals(self) -> frozenset[Key]:
-        """Undeclared objects that have what a declared one needs: they make room at once."""
-        claimed = {claim for one in self.index.desired.values() for claim in one.claims}
-        records = ((key, self.ledger.get(key)) for key in self.index.undeclared)
-        return frozenset(key for key, record in records if record is not None and claimed & set(record.claims))
 
     # looking ---------------------------------------------------------------------------------------------------
 
@@ -143,7 +135,7 @@ class Engine:
         one = self.index.desired.get(key)
         if one is None:
             record = self.ledger.get(key)
-            if record is None or not (scope.prune or key in self.rivals):
+            if record is None or not (scope.prune or key in self.index.rivals):
                 return False
             return scope.covers(record.files)
         return scope.covers(origin.file for origin in one.origins)
@@ -394,11 +386,3 @@ class Engine:
     def _file_of(self, key: Key) -> str:
         one = self.index.desired.get(key)
         return one.file if one else ""
-
-
-def diverged_text(change: Change) -> str:
-    """What does not read back as written."""
-    parts = [
-        f"{name} reads back as {diff.have!r}, not {as_compared(diff.want)!r}" for name, diff in change.fields.items()
-    ]
-    return "; ".join(parts) or "it is not there after it was made"

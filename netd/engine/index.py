@@ -32,6 +32,8 @@ class Index:
             if record is not None and key.kind in registry():
                 self._add_topics(key, record.data)
         self.levels = self._levels()
+        #: Undeclared objects that have what a declared one needs: they make room at once.
+        self.rivals = self._rivals(ledger)
 
     def _add(self, one: Desired) -> None:
         for link in one.makes:
@@ -54,6 +56,11 @@ class Index:
             elif topic.name:
                 # An event that does not say which: all of that sort in the namespace.
                 self._by_topic.setdefault(Topic(topic.what, topic.netns), set()).add(key)
+
+    def _rivals(self, ledger: Ledger) -> frozenset[Key]:
+        claimed = {claim for one in self.desired.values() for claim in one.claims}
+        records = ((key, ledger.get(key)) for key in self.undeclared)
+        return frozenset(key for key, record in records if record is not None and claimed & set(record.claims))
 
     def _levels(self) -> Mapping[Key, int]:
         """How deep a link stands on others: a bridge 0, its port 1. Cycles were refused before."""
