@@ -8,15 +8,12 @@ import sys
 
 from netd.engine.engine import Done
 from netd.model.change import Change
-from netd.model.status import State, overall, summary
+from netd.model.status import State, Status, overall, summary
 from netd.report.lock import Lock
 from netd.report.text import change_lines, changes_json, state_lines
 
 from .main import need_root
 from .session import add_paths, open_engine, print_trouble, read_files, scope_of
-
-#: Changes between two lines of progress.
-PROGRESS = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if overall(rows) == "converged" and not config.errors and not refused else 1
 
 
-def show(as_json: bool, done: list[Change], refused: list[Done], rows: list) -> None:  # type: ignore[type-arg]
+def show(as_json: bool, done: list[Change], refused: list[Done], rows: list[Status]) -> None:
     """What was done, what was not, and how things stand."""
     if as_json:
         print(json.dumps(changes_json(done, rows), indent=2))

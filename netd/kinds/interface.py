@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -30,6 +30,8 @@ from .link import (
 
 class InterfaceTable(EndTable):
     """A physical port, ``lo``, or another tool's link."""
+
+    made: ClassVar[bool] = False
 
     from_host: bool = Field(
         False, description="found on the host, it is moved into this namespace, and back at the end"

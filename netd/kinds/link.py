@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Set
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -68,6 +68,9 @@ def one_per_family(value: str | list[str]) -> list[str]:
 class EndTable(Table):
     """The keys of every link, and of every end of a veth pair."""
 
+    #: Whether netd makes the link: what another made may be a port without our saying so.
+    made: ClassVar[bool] = True
+
     addresses: list[Cidr] = Field(default=[], description="addresses with their prefix lengths")
     gateway: Annotated[UnicastAddress | list[UnicastAddress], AfterValidator(one_per_family)] | None = Field(
         None, description="default route through this link, one of each family"
@@ -87,7 +90,7 @@ class EndTable(Table):
             raise ValueError("forward: FORWARD sees the bridge, never its port: set it on the bridge")
         if self.gateway_metric is not None and self.gateway is None:
             raise ValueError("gateway_metric: there is no gateway")
-        if self.bridge_port is not None and self.master is None and type(self).__name__ != "InterfaceTable":
+        if self.bridge_port is not None and self.master is None and self.made:
             raise ValueError("bridge_port: this link has no master, so it is no bridge's port")
         return self
 

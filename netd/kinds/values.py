@@ -108,7 +108,6 @@ def table_number(value: int | str) -> int:
     raise ValueError(f"'{value}' is not a routing table: write a number, or one of {', '.join(TABLES)}")
 
 
-IpAddress = Annotated[str, AfterValidator(canonical_address)]
 UnicastAddress = Annotated[str, AfterValidator(unicast_address)]
 MulticastAddress = Annotated[str, AfterValidator(multicast_address)]
 Cidr = Annotated[str, AfterValidator(canonical_interface)]
