@@ -7,13 +7,14 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from netd.errors import KernelError
 from netd.kernel import events, nfnetlink, wire
 from netd.kernel.encode import encode
+from netd.kernel.encode_link import delete_link
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.model import operations as ops
@@ -78,10 +79,9 @@ class Lab:
     # breaking --------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def operation(self, operation: ops.Operation) -> Iterator[Break]:
-        """One request, encoded; refused is an error."""
-        requests = encode(operation, self)
-        with self.kernel.open(operation.netns) as session:
+    def requests(self, netns: str, requests: Sequence[wire.Request]) -> Iterator[Break]:
+        """Sent there; a refusal is an error."""
+        with self.kernel.open(netns) as session:
 
             def send() -> None:
                 for error, _ in session.rtnl.request(requests):
@@ -89,6 +89,10 @@ class Lab:
                         raise error
 
             yield send
+
+    def operation(self, operation: ops.Operation) -> AbstractContextManager[Break]:
+        """One operation, encoded."""
+        return self.requests(operation.netns, encode(operation, self))
 
     def del_address(self, n: int) -> AbstractContextManager[Break]:
         """``ip addr del``."""
@@ -107,7 +111,7 @@ class Lab:
     @contextmanager
     def del_veth(self, n: int) -> Iterator[Break]:
         """``ip link del``; in a thread, because the kernel answers long after the link is gone."""
-        with self.operation(ops.DeleteLink("", self.index("", f"v{n}"))) as send:
+        with self.requests("", [delete_link(self.index("", f"v{n}"))]) as send:
             thread = threading.Thread(target=send)
             yield thread.start
             thread.join()

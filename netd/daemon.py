@@ -41,6 +41,7 @@ FULL_PASS, SLOW_LOOK = 900.0, 60.0
 #: Files to open at once: watches and sockets of a thousand namespaces.
 DESCRIPTORS = 65536
 
+
 class Daemon:
     """``run`` returns the exit status."""
 

@@ -59,7 +59,9 @@ class Bookkeeping:
                 memory = {**base.memory, **kind.remember(one, base.memory)}
                 wrote = change.desired.fields if change.desired is not None else one.fields
                 fields = {name: [value, None] for name, value in wrote.items()}
-                base = replace(base, state="intent", memory=memory, fields=fields)
+                # One that is made again where it was has the identity that is written down: nothing is in doubt.
+                again = base.state == "made" and base.identity == kind.place(change.key, one.data, self._view)
+                base = replace(base, state="made" if again else "intent", memory=memory, fields=fields)
             else:
                 mine = change.observed is not None and ours(record, change.observed, kind)
                 fields = dict(base.fields)

@@ -185,17 +185,16 @@ class Engine:
         while todo:
             now = time.monotonic()
             todo = {key for key in todo if self._in_scope(key, scope) and self.pacing.may(key, now)}
-            verdicts = self._judge(todo, scope)
-            changes = [change for key, verdict in verdicts.items() if (change := self._called_for(key, verdict, memo))]
-            self._settle(verdicts, {change.key for change in changes}, withdrawn=scope.prune)
-            if not changes:
-                break
-            self._books.remember(changes, self.index.desired)
-            execution = Execution(self.mirror, self._hangs_on, self._books.made_namespace)
             with self.mirror.looking():
+                verdicts = self._judge(todo, scope)
+                changes = [one for key, verdict in verdicts.items() if (one := self._called_for(key, verdict, memo))]
+                self._settle(verdicts, {change.key for change in changes}, withdrawn=scope.prune)
+                if not changes:
+                    break
+                self._books.remember(changes, self.index.desired)
+                execution = Execution(self.mirror, self._hangs_on, self._books.made_namespace)
                 planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
-                stages = planner.plan(changes)
-                yield from execution.run(stages)
+                yield from execution.run(planner.plan(changes))
                 topics = execution.read_again()
             todo = self._account(changes, execution, memo, started, drift)
             todo |= self.index.concerned(topics) | self._heard()

@@ -51,6 +51,7 @@ class Execution:
                     before = self.sent
                     self._send(netns, portion)
                     if self.sent - before >= PORTION // 2:
+                        self._mirror.close_session()
                         yield
 
     def _may(self, task: Task) -> bool:

@@ -21,7 +21,8 @@ class Netns:
     links_known: bool = False
     addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
     connected: dict[int, set[str]] | None = None
-    routes: dict[int, dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
+    #: {(family, table): {(to, metric): routes}}
+    routes: dict[tuple[int, int], dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
     rules: dict[tuple[int, int], list[Rule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
@@ -46,6 +47,10 @@ class Netns:
         if not index:
             self.connected = None
 
+    def forget_routes(self, family: int) -> None:
+        """The routes of one family are no longer known; 0: of both."""
+        self.routes = {of: found for of, found in self.routes.items() if family not in (0, of[0])}
+
     def put_link(self, link: Link) -> None:
         """A link as it was just read."""
         old = self.links.get(link.index)
@@ -64,7 +69,7 @@ class Netns:
         """What an event (of anything but a link) says is no longer known; returns what it concerns, by name."""
         what, netns = dirty.what, dirty.netns
         if what == "routes":
-            self.routes.clear()
+            self.forget_routes(dirty.family)
         elif what == "rules":
             self.rules = None
         elif what == "nft":

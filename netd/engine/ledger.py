@@ -8,6 +8,7 @@ passed over: a lost line makes netd careful, never bold.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -81,6 +82,9 @@ class Ledger:
         self._records: dict[Key, Record] = {}
         self._lines: list[str] = []
         self._count = 0
+        self._file: int | None = None
+        #: Whether the file's last line was cut short.
+        self._cut = False
         #: Why the file is behind, "" while it is not.
         self.trouble = ""
         self._read()
@@ -150,22 +154,34 @@ class Ledger:
 
     def _append(self, lines: Iterable[str]) -> None:
         text = "".join(one + "\n" for one in lines)
-        if self._count and not self._ends_with_newline():
+        if self._file is None or os.fstat(self._file).st_nlink == 0:
+            self._open()
+        assert self._file is not None
+        if self._cut:
             text = "\n" + text
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(text)
+        data = text.encode()
+        # A line that was cut short (a full disk): the next one must not be glued to it.
+        self._cut = True
+        if os.write(self._file, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._cut = False
         self._count += text.count("\n")
 
-    def _ends_with_newline(self) -> bool:
-        """False after a line that was cut short: the next one must not be glued to it."""
-        try:
-            with open(self.path, "rb") as file:
-                file.seek(-1, os.SEEK_END)
-                return file.read(1) == b"\n"
-        except OSError:
-            return True
+    def _open(self) -> None:
+        """For appending; kept open, because it is written to before and after every repair."""
+        self.close()
+        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.fstat(self._file).st_size
+        self._cut = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _compact(self) -> None:
+        self.close()
         fresh = self.path + ".new"
         with open(fresh, "w", encoding="utf-8") as file:
             for key, record in self._records.items():

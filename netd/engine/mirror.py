@@ -8,6 +8,7 @@ a dying namespace alive).
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
@@ -25,6 +26,11 @@ from .known import Netns
 MAIN = 254
 
 
+def family_of(text: str) -> int:
+    """AF_INET or AF_INET6 of an address or network."""
+    return socket.AF_INET6 if ":" in text else socket.AF_INET
+
+
 class Mirror:
     """``watch``: namespaces and sysctls are watched before they are read, so that no change falls between."""
 
@@ -34,18 +40,24 @@ class Mirror:
         self._known: dict[str, Netns | None] = {}
         self._session: tuple[str, Session] | None = None
         self._stack: contextlib.ExitStack | None = None
+        self._looks = 0
 
     # reading ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
-        """Reads inside share sockets."""
+        """Reads and writes inside share sockets; the outermost one closes the last of them."""
+        self._looks += 1
         try:
-            yield
+            with self.kernel.undisturbed():
+                yield
         finally:
-            self._close()
+            self._looks -= 1
+            if not self._looks:
+                self.close_session()
 
-    def _close(self) -> None:
+    def close_session(self) -> None:
+        """No socket is left open in any namespace."""
         self._session = None
         if self._stack is not None:
             stack, self._stack = self._stack, None
@@ -55,7 +67,7 @@ class Mirror:
         """An open request socket in a namespace; the one before it, in another, is closed."""
         if self._session is not None and self._session[0] == netns:
             return self._session[1]
-        self._close()
+        self.close_session()
         stack = contextlib.ExitStack()
         session = stack.enter_context(self.kernel.open(netns))
         self._stack, self._session = stack, (netns, session)
@@ -170,19 +182,21 @@ class Mirror:
         known = self._netns(netns)
         if known is None:
             return ()
-        if table not in known.routes:
+        family = family_of(to)
+        if (family, table) not in known.routes:
             found: dict[tuple[str, int], list[Route]] = {}
             try:
-                for route in self.session(netns).routes(table):
+                for route in self.session(netns).routes(table, family):
                     found.setdefault((route.to, route.metric), []).append(route)
             except KernelError:
                 return ()
-            known.routes[table] = found
-        return known.routes[table].get((to, metric), ())
+            known.routes[family, table] = found
+        return known.routes[family, table].get((to, metric), ())
 
     def all_routes(self, netns: str) -> Sequence[Route]:
         known = self._netns(netns)
-        self.routes(netns, MAIN, "", 0)
+        for nowhere in ("", ":"):
+            self.routes(netns, MAIN, nowhere, 0)
         return [
             route for table in (known.routes.values() if known else ()) for found in table.values() for route in found
         ]
@@ -257,10 +271,12 @@ class Mirror:
     def forget(self, dirty: Dirty) -> set[Topic]:
         """What an event says is no longer known; a link is read again at once. Returns what changed, by name."""
         if dirty.what == "everything":
+            self.close_session()
             self._known.clear()
             return {Topic("everything", HOST)}
         known = self._known.get(dirty.netns)
         if dirty.what == "namespace":
+            self.close_session()
             self._known.pop(dirty.netns, None)
             return {Topic("namespace", dirty.netns)}
         if known is None:

@@ -16,7 +16,7 @@ from netd.model.marks import ADDRESS_PROTOCOL, PROTOCOL
 from netd.model.state import IFA_F_NODAD, NTF_SELF, NUD_PERMANENT, Nexthop, Route, Rule
 
 from . import wire
-from .encode_link import MAKE, Look, create_link, delete_link, set_link
+from .encode_link import MAKE, Look, create_link, set_link
 from .wire import Request
 
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
@@ -215,7 +215,6 @@ Encoder = Callable[..., list[Request]]
 ENCODERS: Mapping[type[do.Operation], Encoder] = {
     do.CreateLink: create_link,
     do.SetLink: set_link,
-    do.DeleteLink: delete_link,
     do.PutAddress: put_address,
     do.DeleteAddress: delete_address,
     do.CreateRoute: create_route,

@@ -6,13 +6,11 @@ link of that group.
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from netd.errors import kernel_error
 from netd.model import operations as do
 from netd.model.state import IFF_UP
 
@@ -137,22 +135,18 @@ def set_link(operation: do.SetLink, look: Look) -> list[Request]:
     return requests
 
 
-def delete_link(operation: do.DeleteLink, look: Look) -> list[Request]:
-    """By index, and never without one: 0 would be whatever the attributes name."""
-    if operation.index <= 0:
-        raise kernel_error(errno.ENODEV, "no such link")
-    return [Request(wire.RTM_DELLINK, 0, ifinfomsg(operation.index))]
+def delete_link(index: int) -> Request:
+    """One link."""
+    return Request(wire.RTM_DELLINK, 0, ifinfomsg(index))
 
 
-def delete_links(indexes: list[int], group: int) -> list[Request]:
+def delete_links(indexes: Sequence[int], group: int) -> list[Request]:
     """Several at once, through a group that nothing else is in: one RCU wait for all of them.
 
-    Three parts: each is read, each is moved, the group is deleted.
+    Two parts: each is moved, the group is deleted.
     """
-    reads = [Request(wire.RTM_GETLINK, 0, ifinfomsg(index)) for index in indexes]
-    return [*reads, *set_groups(dict.fromkeys(indexes, group)), Request(
-        wire.RTM_DELLINK, 0, ifinfomsg() + wire.u32(wire.IFLA_GROUP, group)
-    )]  # fmt: skip
+    gone = Request(wire.RTM_DELLINK, 0, ifinfomsg() + wire.u32(wire.IFLA_GROUP, group))
+    return [*set_groups(dict.fromkeys(indexes, group)), gone]
 
 
 def set_groups(groups: Mapping[int, int]) -> list[Request]:

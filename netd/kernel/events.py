@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from netd.errors import kernel_error
 from netd.model.dirty import EVERYTHING, Dirty
@@ -119,10 +119,10 @@ class Events:
         """Whether its changes are reported."""
         return netns in self._numbers
 
-    def drain(self) -> Iterator[Dirty]:
-        """What is to be read again, after everything that is queued."""
+    def drain(self, ready: Container[int]) -> Iterator[Dirty]:
+        """What is to be read again, after everything that is queued on the descriptors that are ``ready``."""
         for one, read in ((self._rtnl, self._from_rtnl), (self._nft, self._from_nft)):
-            if one is None:
+            if one is None or one.fileno() not in ready:
                 continue
             while True:
                 try:
@@ -173,12 +173,12 @@ class Events:
             yield Dirty("addresses", netns, struct.unpack_from("=I", body, 4)[0])
             if kind == wire.RTM_DELADDR:
                 # The last address of a link takes routes with it, without an event for each.
-                yield Dirty("routes", netns)
+                yield Dirty("routes", netns, family=body[0])
         elif kind in ROUTE_KINDS and len(body) >= 12:
             table, protocol, flags = body[4], body[5], struct.unpack_from("=I", body, 8)[0]
             own = table == wire.RT_TABLE_LOCAL and protocol == wire.RTPROT_KERNEL
             if not own and not flags & wire.RTM_F_CLONED:
-                yield Dirty("routes", netns)
+                yield Dirty("routes", netns, family=body[0])
                 if kind == wire.RTM_DELROUTE and protocol == wire.RTPROT_KERNEL:
                     # The route of an address to its own network: looked at with the address.
                     link = attributes(bytes(body[12:])).get(wire.RTA_OIF)

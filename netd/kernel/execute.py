@@ -12,13 +12,13 @@ from netd.model import operations as do
 from netd.model.state import Link
 
 from . import decode
+from .disposal import Replies, dispose
 from .encode import ENCODERS, encode
-from .encode_link import delete_links, set_groups
+from .encode_link import delete_link, delete_links, set_groups
+from .rtnl import Rtnl
 from .session import Answer, Session
 from .wire import Request
 
-#: Deletions of so many links in a row go by a group of their own (one RCU wait instead of 17 ms each).
-GROUPED = 2
 #: Messages of one group deletion: two hundred of them fit the receive buffer easily.
 GROUP_PORTION = 200
 NAMESPACE_OPERATIONS = (do.CreateNamespace, do.DeleteNamespace, do.AttachNamespace, do.DetachNamespace)
@@ -46,9 +46,9 @@ class Execution:
         try:
             while place < len(operations):
                 run = self._deletions_from(place)
-                if len(run) >= GROUPED:
+                if run:
                     self._send()
-                    self._delete_together(run)
+                    self._delete(run)
                     place = run[-1] + 1
                     continue
                 self._one(place)
@@ -165,20 +165,34 @@ class Execution:
             place += 1
         return run
 
-    def _delete_together(self, run: list[int]) -> None:
-        """Through a one-off group, in one send: whatever ends this process, no link is left in that group."""
+    def _delete(self, run: list[int]) -> None:
+        """Several through a one-off group, in one send: whatever ends this process, no link is left in that group."""
+        links: dict[int, Link] = {}
         indexes = [operation.index for place in run if isinstance(operation := self._operations[place], do.DeleteLink)]
-        if min(indexes) > 0 and len(set(indexes)) == len(indexes):
+        for place, index in zip(run, indexes, strict=True):
+            link = self._session.link(index)
+            if link is None or any(other.index == index for other in links.values()):
+                self._answers[place] = kernel_error(errno.ENODEV, f"no link {index}")
+            else:
+                links[place] = link
+        if len(links) > 1:
             group = random.randrange(1 << 30, 1 << 31)
-            answers = self._session.rtnl.atomic(delete_links(indexes, group))
-            before, moved, refused = answers[: len(run)], answers[len(run) : -1], answers[-1][0]
-            if refused is None or all(error is not None for error, _ in moved):
-                for place, (error, _) in zip(run, moved, strict=True):
-                    self._answers[place] = error
+            requests = delete_links([link.index for link in links.values()], group)
+            answers = self._dispose(requests, list(links.values()))
+            if answers is None or answers[-1][0] is None:
                 return
             # One that cannot be deleted (a physical port) refuses the whole group: each for itself then, as it was.
-            links = [link for _, replies in before for reply in replies if (link := decode.link(reply)) is not None]
-            self._session.rtnl.atomic(set_groups({link.index: link.group for link in links}))
-        for place in run:
-            self._one(place)
-            self._send()
+            self._session.rtnl.atomic(set_groups({link.index: link.group for link in links.values()}))
+        for place, link in links.items():
+            answers = self._dispose([delete_link(link.index)], [link])
+            self._answers[place] = answers[0][0] if answers else None
+
+    def _dispose(self, requests: Sequence[Request], links: Sequence[Link]) -> Replies | None:
+        left = list(links)
+
+        def gone() -> bool:
+            while left and self._session.link(left[-1].index) is None:
+                left.pop()
+            return not left
+
+        return dispose(self._session.inside(Rtnl), requests, gone)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import select
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
@@ -46,6 +47,7 @@ class Kernel:
         self._events: Events | None = None
         self._places: Places | None = None
         self._sysctls: SysctlWatch | None = None
+        self._poll = select.poll()
 
     def attach(self, netns: str, source: str) -> None:
         """This name is found at ``source`` ("/path" or "pid:N") from now on; "" forgets that."""
@@ -123,6 +125,12 @@ class Kernel:
         finally:
             session.close()
 
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """What nftables left to be closed is closed after this: a close holds up the next transaction."""
+        from . import nfnetlink
+
+        return nfnetlink.no_closing()
+
     def firewall(self, netns: str) -> Firewall:
         """What nftables and legacy iptables say there; only reads."""
         from . import nft
@@ -195,6 +203,10 @@ class Kernel:
         self._sysctls = SysctlWatch()
         for netns, source in self._sources.items():
             self._places.follow(netns, source)
+        for descriptor, wanted in self._places.asked().items():
+            self._poll.register(descriptor, wanted)
+        for descriptor in (*self._events.descriptors(), self._sysctls.descriptor):
+            self._poll.register(descriptor, select.POLLIN)
         return [*self._events.descriptors(), *self._places.descriptors(), self._sysctls.descriptor]
 
     def watch(self, netns: str) -> None:
@@ -256,11 +268,11 @@ class Kernel:
         if self._events is None or self._places is None or self._sysctls is None:
             return []
         found: dict[Dirty, None] = {}
-        sources: tuple[Callable[[], Iterator[Dirty]], ...] = (
-            self._places.drain, self._events.drain, self._sysctls.drain,
-        )  # fmt: skip
-        for source in sources:
-            found.update(dict.fromkeys(source()))
+        # One call asks them all: most of the time one has something to say.
+        ready = {descriptor for descriptor, _ in self._poll.poll(0)}
+        if ready:
+            for source in (self._places.drain, self._events.drain, self._sysctls.drain):
+                found.update(dict.fromkeys(source(ready)))
         return list(found)
 
     def culprit(self, netns: str) -> str:
@@ -273,6 +285,7 @@ class Kernel:
             if one is not None:
                 one.close()
         self._events = self._places = self._sysctls = None
+        self._poll = select.poll()
         self.folders.close()
         self.home.close()
 

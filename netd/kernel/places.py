@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from netd.model.dirty import EVERYTHING, Dirty
 
@@ -29,8 +29,6 @@ class Places:
         self._inotify = Inotify()
         self._mounts = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         self._mounts_asked = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
-        self._poll = select.poll()
-        self._poll.register(self._mounts_asked, select.POLLPRI)
         self._epoll = select.epoll()
         self._epoll.register(self._mounts, select.EPOLLPRI)
         self._folder_watch = self._inotify.add(folder, inotify.ENTRIES | inotify.IN_ONLYDIR)
@@ -46,6 +44,14 @@ class Places:
     def descriptors(self) -> list[int]:
         """For the event loop."""
         return [self._inotify.descriptor, self._epoll.fileno()]
+
+    def asked(self) -> dict[int, int]:
+        """{descriptor: events of poll(2)}, to be asked for ``drain``."""
+        return {
+            self._inotify.descriptor: select.POLLIN,
+            self._epoll.fileno(): select.POLLIN,
+            self._mounts_asked: select.POLLPRI,
+        }
 
     def close(self) -> None:
         """Ends it."""
@@ -110,19 +116,20 @@ class Places:
         self._epoll.register(descriptor, select.EPOLLIN)
         self._processes[netns] = (pid, descriptor)
 
-    def drain(self) -> Iterator[Dirty]:
+    def drain(self, ready: Container[int]) -> Iterator[Dirty]:
         """Which namespaces came, went or changed."""
-        for event in self._inotify.events():
+        for event in self._inotify.events() if self._inotify.descriptor in ready else ():
             if event.mask & inotify.IN_Q_OVERFLOW:
                 yield EVERYTHING
             elif event.watch == self._folder_watch:
                 yield from self._entry(event)
             yield from self._way(event)
-        ready = {descriptor for descriptor, _ in self._epoll.poll(0)}
-        for netns in [name for name, (_, descriptor) in self._processes.items() if descriptor in ready]:
-            self.watch_process(netns, None)
-            yield Dirty("namespace", netns)
-        if self._poll.poll(0):
+        if self._processes:
+            ended = {descriptor for descriptor, _ in self._epoll.poll(0)}
+            for netns in [name for name, (_, descriptor) in self._processes.items() if descriptor in ended]:
+                self.watch_process(netns, None)
+                yield Dirty("namespace", netns)
+        if self._mounts_asked in ready:
             yield from self._mounts_changed()
 
     def _entry(self, event: inotify.Event) -> Iterator[Dirty]:

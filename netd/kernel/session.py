@@ -100,10 +100,10 @@ class Session:
             found += [route for body in self.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
         return [one for one in found if one.protocol == wire.RTPROT_KERNEL and one.table == wire.RT_TABLE_MAIN]
 
-    def routes(self, table: int) -> list[Route]:
-        """One table of both families; a dump of IPv6 that repeats itself is made unique."""
+    def routes(self, table: int, *families: int) -> list[Route]:
+        """One table of these families (none: both); a dump of IPv6 that repeats itself is made unique."""
         found: dict[bytes, Route] = {}
-        for family in FAMILIES:
+        for family in families or FAMILIES:
             head = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0) + wire.u32(wire.RTA_TABLE, table)
             for body in self.rtnl.dump(wire.RTM_GETROUTE, head):
                 route = decode.route(body)

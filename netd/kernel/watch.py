@@ -7,7 +7,7 @@ when its link is renamed or made again: then the new file must be watched.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from netd.model.dirty import EVERYTHING, Dirty
 
@@ -64,8 +64,10 @@ class SysctlWatch:
         for key in [key for key in self._watches if key[0] == netns]:
             self._drop(key)
 
-    def drain(self) -> Iterator[Dirty]:
+    def drain(self, ready: Container[int]) -> Iterator[Dirty]:
         """Which keys were written to."""
+        if self.descriptor not in ready:
+            return
         for event in self._inotify.events():
             if event.mask & inotify.IN_Q_OVERFLOW:
                 yield EVERYTHING

@@ -24,7 +24,7 @@ from netd.model.state import (
     Link,
 )
 
-from .kind import Kind
+from .kind import Kind, on_link
 
 #: RTPROT_KERNEL and RT_TABLE_MAIN, of the route that the kernel makes for an address.
 PROTOCOL_KERNEL, MAIN = 2, 254
@@ -86,6 +86,9 @@ class AddressKind(Kind):
         if address.protocol != ADDRESS_PROTOCOL or none or elsewhere or not link.up:
             return True
         return str(network) in view.connected(netns, link.index)
+
+    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        return on_link(LinkName(key.netns, key.name.partition("/")[0]), view)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         dev = key.name.partition("/")[0]

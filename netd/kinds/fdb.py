@@ -13,7 +13,7 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import DeleteFdb, PutFdb
 from netd.model.state import FdbEntry
 
-from .kind import Kind
+from .kind import Kind, on_link
 
 #: The entry that unknown, broadcast and multicast frames follow.
 FLOOD = "00:00:00:00:00:00"
@@ -71,6 +71,9 @@ class FdbKind(Kind):
         carrier = view.link_at(netns, entry.via) if entry.via else None
         via = carrier.name if carrier else f"index {entry.via}" if entry.via else ""
         return {"port": entry.port, "vni": entry.vni, "via": via}
+
+    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        return on_link(LinkName(key.netns, key.name.partition("/")[0]), view)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         dev = key.name.partition("/")[0]

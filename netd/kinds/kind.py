@@ -90,6 +90,10 @@ class Kind:
         """
         raise NotImplementedError
 
+    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        """The identity that it will have when it is made now, where that is known beforehand: that of its place."""
+        return None
+
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         """What it is read from, so what events concern it."""
         raise NotImplementedError
@@ -146,3 +150,9 @@ class Kind:
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         """The kernel's default of a field on an object that netd made; None: leave it."""
         return None
+
+
+def on_link(link: LinkName, view: View) -> Mapping[str, Any] | None:
+    """The identity of what hangs on a link: the namespace's and the link's."""
+    found = view.link(*link)
+    return None if found is None else {"cookie": view.cookie(link.netns), "index": found.index}

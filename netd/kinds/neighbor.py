@@ -15,7 +15,7 @@ from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import DeleteNeighbor, PutNeighbor
 
-from .kind import Kind, Place, Table
+from .kind import Kind, Place, Table, on_link
 from .values import Mac, Name, UnicastAddress
 
 
@@ -56,6 +56,9 @@ class NeighborKind(Kind):
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=neighbor.protocol == PROTOCOL,
         )
+
+    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        return on_link(LinkName(key.netns, key.name.partition("/")[0]), view)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         dev = key.name.partition("/")[0]

@@ -196,6 +196,9 @@ class RouteKind(Kind):
             if route.protocol == PROTOCOL:
                 yield route_key(netns, route.table, route.to, route.metric), {"hops": []}
 
+    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        return {"cookie": view.cookie(key.netns)}
+
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         devs = [Topic("link", key.netns, dev) for _, dev, _ in data["hops"] if dev]
         return (Topic("routes", key.netns), *devs)

@@ -141,6 +141,9 @@ class RuleKind(Kind):
             if rule.protocol == PROTOCOL and rule.family in names:
                 yield Key(netns, "rule", f"{names[rule.family]}/{rule.priority}"), self._fields(rule)
 
+    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        return {"cookie": view.cookie(key.netns)}
+
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         return (Topic("rules", key.netns),)
 

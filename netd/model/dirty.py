@@ -13,13 +13,14 @@ class Dirty:
     """``index`` is the link's for link, addresses, neighbors and fdb; 0 means all of that namespace.
 
     "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
-    ``path`` narrows "sysctl" to one key below /proc/sys.
+    ``path`` narrows "sysctl" to one key below /proc/sys, ``family`` (AF_INET, AF_INET6) narrows "routes".
     """
 
     what: What
     netns: str = ""
     index: int = 0
     path: str = ""
+    family: int = 0
 
 
 EVERYTHING = Dirty("everything")

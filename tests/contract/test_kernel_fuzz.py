@@ -143,7 +143,6 @@ RULE = st.builds(Rule, NUMBER, NUMBER, NUMBER, WORD, WORD, WORD, WORD, NUMBER, N
 ANY: dict[type[do.Operation], st.SearchStrategy[do.Operation]] = {
     do.CreateLink: st.builds(do.CreateLink, WORD, WORD, WORD | st.just("veth"), SETTINGS, WORD, WORD, WORD, SETTINGS),
     do.SetLink: st.builds(do.SetLink, WORD, WORD, SETTINGS, WORD),
-    do.DeleteLink: st.builds(do.DeleteLink, WORD, NUMBER),
     do.PutAddress: st.builds(do.PutAddress, WORD, WORD, WORD, st.booleans()),
     do.DeleteAddress: st.builds(do.DeleteAddress, WORD, WORD, WORD),
     do.CreateRoute: st.builds(do.CreateRoute, WORD, NUMBER, NUMBER, WORD, NUMBER, WORD, WORD, NUMBER, HOPS),

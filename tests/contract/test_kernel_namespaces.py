@@ -183,9 +183,7 @@ def test_attaching_names_a_process_inside(kernel: Kernel, inside: list[subproces
     assert kernel.attached("c") is False
 
 
-def test_the_link_to_a_process_that_ended_is_replaced(
-    kernel: Kernel, inside: list[subprocess.Popen[bytes]]
-) -> None:
+def test_the_link_to_a_process_that_ended_is_replaced(kernel: Kernel, inside: list[subprocess.Popen[bytes]]) -> None:
     foreign_namespace("/run/docker/x")
     live_in("/run/docker/x", inside)
     succeed(kernel, AttachNamespace("c", "/run/docker/x"))

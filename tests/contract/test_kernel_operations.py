@@ -231,3 +231,10 @@ def test_an_operation_that_the_kernel_side_does_not_know_is_refused(kernel: Kern
     assert isinstance(answer, KernelError) and answer.code == errno.EOPNOTSUPP
     refused = kernel.execute_namespace(do.DeleteLink("", 1))
     assert isinstance(refused, KernelError)
+
+
+@pytest.mark.parametrize("index", [0, -1, 999, (1 << 31) - 1])
+def test_no_index_that_is_no_links_deletes_one(kernel: Kernel, index: int) -> None:
+    sh("ip link add keep type bridge")
+    assert isinstance(execute(kernel, "", do.DeleteLink("", index))[0], Changed)
+    assert shown("ip -j link show keep")

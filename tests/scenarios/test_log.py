@@ -60,7 +60,7 @@ def test_a_name_with_control_characters_is_shown_without_them(host: Host) -> Non
 def test_hundreds_of_files_at_once_are_few_looks_at_the_folder(host: Host) -> None:
     host.write("a.toml", A)
     daemon = host.daemon()
-    host.sh("cd /etc/netd; for n in $(seq 300); do echo \"[bridge.b$n]\" > b$n.toml; done")
+    host.sh('cd /etc/netd; for n in $(seq 300); do echo "[bridge.b$n]" > b$n.toml; done')
     host.until(lambda: len(host.names()) == 301, "all are built")
     host.sh("rm /etc/netd/b*.toml")
     host.until(lambda: host.names() == {"to-a"}, "all are gone")

@@ -110,7 +110,7 @@ def test_a_mistake_is_told_in_words(entry: str, words: str) -> None:
 
 
 def dnat(**keys: Any) -> str:
-    lines = [f'{name} = {value if isinstance(value, int) else repr(value)}' for name, value in keys.items()]
+    lines = [f"{name} = {value if isinstance(value, int) else repr(value)}" for name, value in keys.items()]
     return "\n".join(["[[nat.dnat]]", *lines, ""])
 
 
