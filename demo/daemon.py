@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from .sandbox import TOP
@@ -22,7 +23,7 @@ class Silence(Exception):
 class Daemon:
     """A running daemon. ``status`` is the last STATUS= it sent."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: Sequence[str] = (*NETD, "run")) -> None:
         self.log = folder / "netd.log"
         self.status = ""
         self._seen = 0
@@ -30,7 +31,7 @@ class Daemon:
         self._socket.bind(str(folder / "notify"))
         environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), "NO_COLOR": "1"}
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([*NETD, "run"], cwd=TOP, env=environment, stderr=log, stdout=log)
+            self.process = subprocess.Popen(command, cwd=TOP, env=environment, stderr=log, stdout=log)
 
     def heard(self, deadline: float) -> dict[str, str]:
         """The next notification; Silence when none comes by then, or the daemon is gone."""

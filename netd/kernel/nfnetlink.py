@@ -210,11 +210,16 @@ _closing: deque[socket.socket] = deque()
 _lock = threading.Lock()
 _closer: threading.Thread | None = None
 _holds = 0
+#: So many wait at most: they are descriptors, and what they hold alive is.
+HELD = 32
 
 
 @contextlib.contextmanager
 def no_closing() -> Iterator[None]:
-    """For several transactions in a row: a close that waits holds nf_tables' commit_mutex, and so the next of them."""
+    """For several transactions in a row: a close that waits holds nf_tables' commit_mutex, and so the next of them.
+
+    Of many, the first are closed all the same.
+    """
     global _holds
     with _lock:
         _holds += 1
@@ -238,9 +243,14 @@ def close_later(sock: socket.socket) -> None:
 
 def _start_closer() -> None:
     global _closer
-    if _closer is None and _closing and not _holds:
+    if _closer is None and not _at_rest():
         _closer = threading.Thread(target=_close_all, name="netd-nft-close")
         _closer.start()
+
+
+def _at_rest() -> bool:
+    """Whether nothing is to be closed now."""
+    return not _closing or bool(_holds and len(_closing) <= HELD)
 
 
 def _close_all() -> None:
@@ -250,7 +260,7 @@ def _close_all() -> None:
         enter(_home)
     while True:
         with _lock:
-            if not _closing or _holds:
+            if _at_rest():
                 _closer = None
                 return
             sock = _closing.popleft()

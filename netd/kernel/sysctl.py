@@ -8,6 +8,7 @@ alive; of a dead one every key reads as not there.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,7 +18,19 @@ from netd.errors import kernel_error
 ROOT = "/proc/sys/net"
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 LARGEST = 1 << 16
+#: FD_SETSIZE.
+LOW = 1024
 Inside = Callable[[Callable[[], int]], int]
+
+
+def high(descriptor: int) -> int:
+    """The same with a number that leaves the low ones free: libmnl's select(2) ends a process with more than 1,023."""
+    try:
+        copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOW)
+    except OSError:
+        return descriptor
+    os.close(descriptor)
+    return copy
 
 
 class Folders:
@@ -34,7 +47,7 @@ class Folders:
         if found is not None:
             self._open.move_to_end(key)
             return found
-        found = inside(lambda: os.open(f"{ROOT}/{folder}", FOLDER | os.O_NOFOLLOW))
+        found = high(inside(lambda: os.open(f"{ROOT}/{folder}", FOLDER | os.O_NOFOLLOW)))
         self._open[key] = found
         while len(self._open) > self.limit:
             _, oldest = self._open.popitem(last=False)

@@ -1,0 +1,82 @@
+"""What a daemon costs that has nothing to do: CPU, wake-ups and memory of a minute, and the CPU of one full pass.
+
+    python -m bench.idle [N]
+
+The lab is that of ``bench.heal``, with N namespaces (default 1000). The minute lies between two full passes; the pass
+is the daemon's own, brought forward (netd.daemon.FULL_PASS). The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from demo import sandbox
+from demo.daemon import Daemon
+
+from .harm import toml
+
+MINUTE = 60.0
+#: Seconds from READY to the full pass: behind the minute, and time to rest.
+PASS = 75.0
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu(pid: int) -> float:
+    """Seconds of CPU of a process so far, in user space and kernel (proc(5), stat: utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def woken(pid: int) -> int:
+    """How often its threads went to sleep so far, and so were woken."""
+    found = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        found += sum(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("voluntary"))
+    return found
+
+
+def resident(pid: int) -> float:
+    """MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def inside(count: int) -> int:
+    """In the pretend host."""
+    sandbox.furnish()
+    (sandbox.CONFIG / "lab.toml").write_text(toml(count))
+    start = f"import netd.daemon; netd.daemon.FULL_PASS = {PASS}; from netd.cli.main import main; main()"
+    daemon = Daemon(sandbox.HOME, [sys.executable, "-c", start, "run"])
+    pid = daemon.process.pid
+    try:
+        daemon.wait_ready(120)
+        ready = time.monotonic()
+        time.sleep(5)
+        found = {"namespaces": count, "RSS at rest, MB": round(resident(pid), 1), "descriptors": descriptors(pid)}
+        used, wakes = cpu(pid), woken(pid)
+        time.sleep(MINUTE)
+        found |= {"CPU of a minute, s": round(cpu(pid) - used, 3), "wake-ups of a minute": woken(pid) - wakes}
+        used = cpu(pid)
+        time.sleep(max(0.0, ready + PASS + 15 - time.monotonic()))
+        found |= {"CPU of a full pass, s": round(cpu(pid) - used, 3), "RSS after it, MB": round(resident(pid), 1)}
+    finally:
+        daemon.stop()
+    for name, value in found.items():
+        print(f"{name:26}{value:>10}")
+    print(json.dumps(found))
+    return 0
+
+
+def descriptors(pid: int) -> int:
+    """How many it holds open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--inside"]:
+        sys.exit(inside(int(sys.argv[2])))
+    sys.exit(sandbox.enter("bench.idle", "--inside", *(sys.argv[1:2] or ["1000"])))
