@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.host import Host
+from tests.stage import Stage
 
 pytest.register_assert_rewrite("tests.scenarios.drift", "tests.scenarios.watch")
 
 HOSTS = pytest.StashKey[list[Host]]()
+FAILED = pytest.StashKey[bool]()
 
 
 def need_root() -> None:
@@ -47,6 +49,49 @@ def host(make_host: Callable[[str], Host]) -> Host:
     return make_host("host")
 
 
+class Stages:
+    """The stage of this worker: kept from case to case, made anew after a failure or for another preparation."""
+
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+        self.stage: Stage | None = None
+        self.count = 0
+
+    def get(self, before: str) -> Stage:
+        """A stage that was so prepared."""
+        if self.stage is not None and self.stage.before != before:
+            self.end()
+        if self.stage is None:
+            self.count += 1
+            self.stage = Stage(Host(f"stage{self.count}", self.logs), before)
+        return self.stage
+
+    def end(self) -> None:
+        """Ends the one that stands."""
+        if self.stage is not None:
+            stage, self.stage = self.stage, None
+            stage.end()
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    """The stage that cases of drift share."""
+    found = Stages(tmp_path_factory.mktemp("stage"))
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, stages: Stages) -> Iterator[Stage]:
+    """A stage for one case; ``before`` of its parameter ``case`` says how it is prepared."""
+    need_root()
+    found = stages.get(request.node.callspec.params["case"].before)
+    request.node.stash[HOSTS] = [found.host]
+    yield found
+    if found.worn or request.node.stash.get(FAILED, False):
+        stages.end()
+
+
 @pytest.fixture
 def pair(make_host: Callable[[str], Host]) -> tuple[Host, Host]:
     """Two pretend hosts, eth0 of each on one cable: 10.230.4.1 and .2, fd04::1 and ::2."""
@@ -74,6 +119,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Puts the logs of all pretend hosts beside a failure."""
     report = yield
     if report.failed:  # type: ignore[attr-defined]
+        item.stash[FAILED] = True
         for host in item.stash.get(HOSTS, []):
             report.sections.append((f"what ran on {host.name}", host.story()))  # type: ignore[attr-defined]
     return report

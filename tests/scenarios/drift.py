@@ -1,6 +1,7 @@
 """How drift is tested: something is broken behind netd's back, and must come back.
 
 Each case is broken twice: while the daemon is stopped, so that the test sees that it is broken, and while it runs.
+Nothing else may change meanwhile: see ``tests.stage``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.host import Host
+from tests.journal import Entry, Journal, repair
+from tests.picture import Picture, picture
+from tests.stage import Stage
 
 Probe = Callable[[Host], Any]
 
@@ -139,20 +143,29 @@ def accepted(host: Host) -> Any:
 
 @dataclass(frozen=True)
 class Drift:
-    """A lab, how it is broken (a shell script), what is looked at, and what is there before netd comes."""
+    """A lab, how it is broken (a shell script), what is looked at, and how it is told of.
+
+    ``told`` is "OBJECT ACTION FIELD,FIELD": what the log has to say when it was broken while netd slept. ``before``
+    is there before netd comes. ``again``: links that stand but must be made again. ``spoilt``: what the harm does to
+    things of others (a pattern of ``tests.picture``).
+    """
 
     name: str
     toml: str
     harm: str
     probe: Probe
+    told: str = ""
     before: str = ""
+    again: str = ""
+    spoilt: str = ""
 
 
-def comes_back(host: Host, case: Drift) -> None:
-    """Builds the lab, breaks it while the daemon sleeps and while it is awake, and waits for it each time."""
-    host.sh(case.before)
-    host.write("lab.toml", case.toml)
-    daemon = host.daemon()
+def comes_back(stage: Stage, case: Drift) -> None:
+    """Builds the lab, breaks it while the daemon sleeps and while it is awake, and waits for it each time.
+
+    Each time everything that stood is as it was, bystanders are the same ones, and the log says it in fields.
+    """
+    host, journal = stage.host, stage.journal
 
     def look() -> Any:
         try:
@@ -166,11 +179,50 @@ def comes_back(host: Host, case: Drift) -> None:
             raise LookupError(f"{seen} instead of {healthy}")
         return True
 
-    healthy = host.until(look, "the lab stands")
-    with daemon.asleep():
-        host.sh(case.harm)
-        host.until(lambda: look() != healthy, "the test has broken what it looks at")
-    host.until(back, "what was broken while netd slept is back")
-    host.sh(case.harm, check=None)
-    host.until(back, "what was broken while netd was awake is back")
-    host.converged()
+    with stage.lab(case.toml):
+        healthy = host.until(look, "the lab stands")
+        before = picture(host)
+        seen = len(journal.entries)
+        with stage.daemon.asleep():
+            host.sh(case.harm)
+            host.until(lambda: look() != healthy, "the test has broken what it looks at")
+            loose = gone(before, picture(host)) | set(case.again.split())
+        host.until(back, "what was broken while netd slept is back")
+        stage.as_before(before, loose, case.spoilt)
+        told_of(host, journal, seen, case.told, culprit="nft " in case.harm or "tables-nft" in case.harm)
+        seen = len(journal.entries)
+        host.sh(case.harm, check=None)
+        host.until(back, "what was broken while netd was awake is back")
+        stage.as_before(before, loose, case.spoilt)
+        told_of(host, journal, seen)
+        stage.converged()
+        stage.bystanders_undisturbed()
+
+
+def gone(before: Picture, broken: Picture) -> set[str]:
+    """What the harm took away, so that it cannot be the same one afterwards."""
+    return {key for key, thing in before.items() if key not in broken or broken[key].identity != thing.identity}
+
+
+def told_of(host: Host, journal: Journal, since: int, told: str = "", culprit: bool = False) -> None:
+    """What was done is in the log, each with its fields: the repair that ``told`` names, and nothing of a bystander.
+
+    ``culprit``: by whom it was broken, too.
+    """
+    wanted, action, names = [*told.split(), "", "", ""][:3]
+
+    def meant(entry: Entry) -> bool:
+        found, done, fields = repair(entry)
+        if not wanted:
+            return True
+        known = entry["NETD_DRIFT"] == "true" and (not culprit or entry.get("NETD_CULPRIT", "") != "")
+        return known and (found, done) == (wanted, action) and set(names.split(",")) - {""} <= fields
+
+    def said() -> bool:
+        if not any(map(meant, journal.changes(since))):
+            raise LookupError(f"{journal.changes(since)} in:\n{journal.text(since)}")
+        return True
+
+    host.until(said, f"the log tells of {told or 'a repair'}")
+    for entry in journal.changes(since):
+        assert entry["NETD_FILE"] == "/etc/netd/lab.toml", f"something unrelated was changed: {entry}"

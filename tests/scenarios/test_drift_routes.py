@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
 from tests.scenarios.drift import BRIDGE, PAIR, Drift, addresses, comes_back, prints, route
+from tests.stage import Stage
 
 ROUTES = """
 [veth.v0]
@@ -71,55 +71,84 @@ dev = "v0"
 
 CASES = [
     # Addresses
-    Drift("address-deleted", PAIR, "ip -n a addr del 10.1.0.1/24 dev eth0", addresses("eth0", "a")),
-    Drift("address-deleted-gateway", PAIR, "ip -n a addr del 10.1.0.1/24 dev eth0", route("default", ns="a")),
-    Drift("address-deleted-ipv6", PAIR, "ip -n a addr del fd01::1/64 dev eth0", addresses("eth0", "a")),
-    Drift("address-flushed", PAIR, "ip -n a addr flush dev eth0", addresses("eth0", "a")),
+    Drift("address-deleted", PAIR, "ip -n a addr del 10.1.0.1/24 dev eth0", addresses("eth0", "a"),
+          "a:address/eth0/10.1.0.1/24 create"),
+    Drift("address-deleted-ipv6", PAIR, "ip -n a addr del fd01::1/64 dev eth0", addresses("eth0", "a"),
+          "a:address/eth0/fd01::1/64 create"),
+    Drift("address-flushed", PAIR, "ip -n a addr flush dev eth0", addresses("eth0", "a"),
+          "a:address/eth0/10.1.0.1/24 create"),
     Drift("address-other-length", BRIDGE, "ip addr del 10.1.0.1/24 dev br0; ip addr add 10.1.0.1/16 dev br0",
-          prints("ip addr show dev br0", "10.1.0.1/24")),
-    Drift("address-on-the-host", BRIDGE, "ip addr del fd01::1/64 dev br0", addresses("br0")),
+          prints("ip addr show dev br0", "10.1.0.1/24"),
+          "address/br0/10.1.0.1/24 create"),
+    Drift("address-on-the-host", BRIDGE, "ip addr del fd01::1/64 dev br0", addresses("br0"),
+          "address/br0/fd01::1/64 create"),
     # Routes
-    Drift("gateway-deleted", PAIR, "ip -n a route del default", route("default", ns="a")),
-    Drift("gateway-deleted-ipv6", PAIR, "ip -n a -6 route del default", route("default", ns="a")),
-    Drift("gateway-replaced", PAIR, "ip -n a route replace default via 10.1.0.77", route("default", ns="a")),
-    Drift("route-deleted", ROUTES, "ip route del 10.2.0.0/24", route("10.2.0.0/24")),
-    Drift("route-via", ROUTES, "ip route replace 10.2.0.0/24 via 10.1.0.77 metric 50", route("10.2.0.0/24")),
+    Drift("gateway-deleted", PAIR, "ip -n a route del default", route("default", ns="a"),
+          "a:route/main/0.0.0.0/0/0 create hops"),
+    Drift("gateway-deleted-ipv6", PAIR, "ip -n a -6 route del default", route("default", ns="a"),
+          "a:route/main/::/0/1024 create hops"),
+    Drift("gateway-replaced", PAIR, "ip -n a route replace default via 10.1.0.77", route("default", ns="a"),
+          "a:route/main/0.0.0.0/0/0 update hops"),
+    Drift("route-deleted", ROUTES, "ip route del 10.2.0.0/24", route("10.2.0.0/24"),
+          "route/main/10.2.0.0/24/50 create hops"),
+    Drift("route-via", ROUTES, "ip route replace 10.2.0.0/24 via 10.1.0.77 metric 50", route("10.2.0.0/24"),
+          "route/main/10.2.0.0/24/50 update hops"),
     Drift("route-src", ROUTES, "ip route replace 10.2.0.0/24 via 10.1.0.254 metric 50 mtu 1300 src 10.1.0.1",
-          route("10.2.0.0/24")),
+          route("10.2.0.0/24"),
+          "route/main/10.2.0.0/24/50 update src"),
     Drift("route-mtu", ROUTES, "ip route replace 10.2.0.0/24 via 10.1.0.254 metric 50 src 10.1.0.9 mtu 1200",
-          route("10.2.0.0/24")),
+          route("10.2.0.0/24"),
+          "route/main/10.2.0.0/24/50 update mtu"),
     Drift("route-metric", ROUTES, "ip route del 10.2.0.0/24; ip route add 10.2.0.0/24 via 10.1.0.254 metric 60",
-          prints("ip route", "metric 50")),
-    Drift("route-deleted-ipv6", ROUTES, "ip -6 route del fd02::/64", route("fd02::/64")),
-    Drift("route-via-ipv6", ROUTES, "ip -6 route replace fd02::/64 via fd01::77", route("fd02::/64")),
-    Drift("route-appended-ipv6", ROUTES, "ip -6 route append fd02::/64 via fd01::77", route("fd02::/64")),
-    Drift("route-type", ROUTES, "ip route replace blackhole 10.3.0.0/24", route("10.3.0.0/24")),
+          prints("ip route", "metric 50"),
+          "route/main/10.2.0.0/24/50 create hops"),
+    Drift("route-deleted-ipv6", ROUTES, "ip -6 route del fd02::/64", route("fd02::/64"),
+          "route/main/fd02::/64/1024 create hops"),
+    Drift("route-via-ipv6", ROUTES, "ip -6 route replace fd02::/64 via fd01::77", route("fd02::/64"),
+          "route/main/fd02::/64/1024 update hops"),
+    Drift("route-appended-ipv6", ROUTES, "ip -6 route append fd02::/64 via fd01::77", route("fd02::/64"),
+          "route/main/fd02::/64/1024 update hops"),
+    Drift("route-type", ROUTES, "ip route replace blackhole 10.3.0.0/24", route("10.3.0.0/24"),
+          "route/main/10.3.0.0/24/0 update type"),
     Drift("route-type-ipv6", ROUTES, "ip -6 route del fd03::/64; ip -6 route add blackhole fd03::/64",
-          route("fd03::/64")),
+          route("fd03::/64"),
+          "route/main/fd03::/64/1024 update type"),
     Drift("route-hop", ROUTES, "ip route replace 10.4.0.0/24 nexthop via 10.1.0.253 weight 2 nexthop via 10.1.0.77",
-          route("10.4.0.0/24")),
+          route("10.4.0.0/24"),
+          "route/main/10.4.0.0/24/0 update hops"),
     Drift("route-weight", ROUTES, "ip route replace 10.4.0.0/24 nexthop via 10.1.0.253 nexthop via 10.1.0.254",
-          route("10.4.0.0/24")),
-    Drift("route-hop-deleted-ipv6", ROUTES, "ip -6 route del fd04::/64 via fd01::254", route("fd04::/64")),
-    Drift("route-in-a-table", ROUTES, "ip route flush table 100", route("table", "100")),
+          route("10.4.0.0/24"),
+          "route/main/10.4.0.0/24/0 update hops"),
+    Drift("route-hop-deleted-ipv6", ROUTES, "ip -6 route del fd04::/64 via fd01::254", route("fd04::/64"),
+          "route/main/fd04::/64/1024 update hops"),
+    Drift("route-in-a-table", ROUTES, "ip route flush table 100", route("table", "100"),
+          "route/100/0.0.0.0/0/0 create hops"),
     # Rules
-    Drift("rule-deleted", ROUTES, "ip rule del priority 1000", prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100")),
-    Drift("rule-deleted-ipv6", ROUTES, "ip -6 rule del priority 1000", prints("ip -6 rule", "fwmark 0x5 iif v0")),
+    Drift("rule-deleted", ROUTES, "ip rule del priority 1000", prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100"),
+          "rule/ip/1000 create"),
+    Drift("rule-deleted-ipv6", ROUTES, "ip -6 rule del priority 1000", prints("ip -6 rule", "fwmark 0x5 iif v0"),
+          "rule/ip6/1000 create"),
     Drift("rule-replaced", ROUTES, "ip rule del priority 1000; ip rule add priority 1000 from 10.1.0.0/24 table 77",
-          prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100")),
+          prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100"),
+          "rule/ip/1000 recreate"),
     # Neighbours
-    Drift("neighbor-deleted", ROUTES, "ip neigh del 10.1.0.254 dev v0", prints("ip neigh", "10.1.0.254 dev v0 lladdr")),
+    Drift("neighbor-deleted", ROUTES, "ip neigh del 10.1.0.254 dev v0", prints("ip neigh", "10.1.0.254 dev v0 lladdr"),
+          "neighbor/v0/10.1.0.254 create"),
     Drift("neighbor-mac", ROUTES, "ip neigh replace 10.1.0.254 lladdr 02:00:00:00:00:99 dev v0",
-          prints("ip neigh", "10.1.0.254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT")),
+          prints("ip neigh", "10.1.0.254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT"),
+          "neighbor/v0/10.1.0.254 update mac"),
     Drift("neighbor-not-permanent", ROUTES, "ip neigh change 10.1.0.254 lladdr 02:00:00:00:00:30 dev v0 nud stale",
-          prints("ip neigh", "10.1.0.254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT")),
+          prints("ip neigh", "10.1.0.254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT"),
+          "neighbor/v0/10.1.0.254 create"),
     Drift("neighbor-deleted-ipv6", ROUTES, "ip -6 neigh del fd01::254 dev v0",
-          prints("ip -6 neigh", "fd01::254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT")),
+          prints("ip -6 neigh", "fd01::254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT"),
+          "neighbor/v0/fd01::254 create"),
     Drift("neighbor-flushed-by-link-down", ROUTES, "ip link set v0 down",
-          prints("ip -6 neigh", "fd01::254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT")),
+          prints("ip -6 neigh", "fd01::254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT"),
+          "veth/v0 update up"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_is_broken_comes_back(host: Host, case: Drift) -> None:
-    comes_back(host, case)
+def test_what_is_broken_comes_back(stage: Stage, case: Drift) -> None:
+    comes_back(stage, case)

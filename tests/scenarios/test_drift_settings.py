@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
 from tests.scenarios.drift import Drift, accepted, comes_back, prints, rules, sysctl
+from tests.stage import Stage
 
 SYSCTL = """
 [sysctl]
@@ -55,58 +55,92 @@ FORWARD = """
 forward = true
 """
 
+#: It is always written whole.
+OWN = ":nft/inet/netd"
+
 #: What is there before netd comes.
-DROP = "iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP"
+DROP = """
+iptables-nft -P FORWARD DROP
+ip6tables-nft -P FORWARD DROP
+for key in iptables ip6tables; do
+    test ! -e /proc/sys/net/bridge || sysctl -qw net.bridge.bridge-nf-call-$key=0
+done
+"""
 
 CASES = [
     # Sysctls
-    Drift("sysctl-on-the-host", SYSCTL, "sysctl -w net.ipv4.ip_default_ttl=66", sysctl("net/ipv4/ip_default_ttl")),
+    Drift("sysctl-on-the-host", SYSCTL, "sysctl -w net.ipv4.ip_default_ttl=66", sysctl("net/ipv4/ip_default_ttl"),
+          "sysctl/net.ipv4.ip_default_ttl update value"),
     Drift("sysctl-of-two-words", SYSCTL, "sysctl -w net.ipv4.ip_local_port_range='10000 30000'",
-          sysctl("net/ipv4/ip_local_port_range")),
-    Drift("sysctl-ip-forward", SYSCTL, "sysctl -w net.ipv4.ip_forward=0", sysctl("net/ipv4/ip_forward")),
+          sysctl("net/ipv4/ip_local_port_range"),
+          "sysctl/net.ipv4.ip_local_port_range update value"),
+    Drift("sysctl-ip-forward", SYSCTL, "sysctl -w net.ipv4.ip_forward=0", sysctl("net/ipv4/ip_forward"),
+          "sysctl/net.ipv4.ip_forward update value"),
     Drift("sysctl-ip-forward-by-its-alias", SYSCTL, "sysctl -w net.ipv4.conf.all.forwarding=0",
-          sysctl("net/ipv4/ip_forward")),
+          sysctl("net/ipv4/ip_forward"),
+          "sysctl/net.ipv4.ip_forward update value"),
     Drift("sysctl-forwarding-ipv6", SYSCTL, "sysctl -w net.ipv6.conf.all.forwarding=0",
-          sysctl("net/ipv6/conf/all/forwarding")),
+          sysctl("net/ipv6/conf/all/forwarding"),
+          "sysctl/net.ipv6.conf.all.forwarding update value"),
     Drift("sysctl-of-an-interface", SYSCTL, "sysctl -w net.ipv4.conf.v0.rp_filter=1",
-          sysctl("net/ipv4/conf/v0/rp_filter")),
+          sysctl("net/ipv4/conf/v0/rp_filter"),
+          "sysctl/net.ipv4.conf.v0.rp_filter update value"),
     Drift("sysctl-of-an-interface-ipv6", SYSCTL, "sysctl -w net.ipv6.conf.v0.accept_ra=1",
-          sysctl("net/ipv6/conf/v0/accept_ra")),
+          sysctl("net/ipv6/conf/v0/accept_ra"),
+          "sysctl/net.ipv6.conf.v0.accept_ra update value"),
     Drift("sysctl-of-an-interface-made-again", SYSCTL, "ip link del v0",
-          prints("cat /proc/sys/net/ipv4/conf/v0/rp_filter /proc/sys/net/ipv6/conf/v0/accept_ra", "2\n0")),
+          prints("cat /proc/sys/net/ipv4/conf/v0/rp_filter /proc/sys/net/ipv6/conf/v0/accept_ra", "2\n0"),
+          "veth/v0 create"),
     Drift("sysctl-in-a-namespace", SYSCTL, "ip netns exec a sysctl -w net.ipv4.conf.all.arp_ignore=0",
-          sysctl("net/ipv4/conf/all/arp_ignore", ns="a")),
+          sysctl("net/ipv4/conf/all/arp_ignore", ns="a"),
+          "a:sysctl/net.ipv4.conf.all.arp_ignore update value"),
     Drift("sysctl-in-a-namespace-made-again", SYSCTL, "ip netns del a",
-          prints("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0.5/proxy_arp", "1\n1", ns="a")),
+          prints("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0.5/proxy_arp", "1\n1", ns="a"),
+          "namespace/a create"),
     Drift("sysctl-of-an-interface-with-a-dot", SYSCTL, "ip netns exec a sysctl -w net/ipv4/conf/eth0.5/proxy_arp=0",
-          sysctl("net/ipv4/conf/eth0.5/proxy_arp", ns="a")),
+          sysctl("net/ipv4/conf/eth0.5/proxy_arp", ns="a"),
+          "a:sysctl/net.ipv4.conf.eth0/5.proxy_arp update value"),
     Drift("namespace-ipv6-turned-on", SYSCTL, "ip netns exec quiet sysctl -w net.ipv6.conf.all.disable_ipv6=0",
-          sysctl("net/ipv6/conf/all/disable_ipv6", ns="quiet")),
+          sysctl("net/ipv6/conf/all/disable_ipv6", ns="quiet"),
+          "namespace/quiet update ipv6"),
     # Address translation
-    Drift("nat-ruleset-flushed", NAT, "nft flush ruleset", rules()),
-    Drift("nat-table-deleted", NAT, "nft delete table inet netd", rules()),
-    Drift("nat-table-flushed", NAT, "nft flush table inet netd", rules()),
+    Drift("nat-ruleset-flushed", NAT, "nft flush ruleset", rules(),
+          "nat/dnat/ip/tcp/8083,*,* create", spoilt=":nft/ip/foreign.*"),
+    Drift("nat-table-deleted", NAT, "nft delete table inet netd", rules(),
+          "nat/dnat/ip/tcp/8083,*,* create"),
+    Drift("nat-table-flushed", NAT, "nft flush table inet netd", rules(),
+          "nat/dnat/ip/tcp/8083,*,* create", again=OWN),
     Drift("nat-rule-deleted", NAT, """
           line=$(nft -a list table inet netd | grep -m1 masquerade)
           chain=$(nft -a list table inet netd | awk '/chain/ {c=$2} /masquerade/ {print c; exit}')
-          nft delete rule inet netd $chain handle ${line##* }""", rules()),
+          nft delete rule inet netd $chain handle ${line##* }""", rules(),
+          "nat/masquerade/ip/10.1.0.0/24,eth0 create", again=OWN),
     Drift("nat-rule-inserted", NAT, """
           chain=$(nft list table inet netd | awk '/chain/ {c=$2} /masquerade/ {print c; exit}')
-          nft insert rule inet netd $chain ip saddr 10.1.0.0/24 accept""", rules()),
+          nft insert rule inet netd $chain ip saddr 10.1.0.0/24 accept""", rules(),
+          "nat/dnat/ip/tcp/8083,*,* update rules", again=OWN),
     Drift("nat-rule-added", NAT, """
           chain=$(nft list table inet netd | awk '/chain/ {c=$2} /masquerade/ {print c; exit}')
-          nft add rule inet netd $chain ip saddr 10.7.0.0/24 masquerade""", rules()),
-    Drift("nat-chain-added", NAT, "nft add chain inet netd lost", rules()),
-    Drift("nat-flushed-in-a-namespace", NAT, "ip netns exec a nft flush ruleset", rules("a")),
-    Drift("nat-in-a-namespace-made-again", NAT, "ip netns del a", rules("a")),
+          nft add rule inet netd $chain ip saddr 10.7.0.0/24 masquerade""", rules(),
+          "nat/dnat/ip/tcp/8083,*,* update rules", again=OWN),
+    Drift("nat-chain-added", NAT, "nft add chain inet netd lost", rules(),
+          "nat/dnat/ip/tcp/8083,*,* update rules", again=OWN),
+    Drift("nat-flushed-in-a-namespace", NAT, "ip netns exec a nft flush ruleset", rules("a"),
+          "a:nat/masquerade/inet/*,eth0 create"),
+    Drift("nat-in-a-namespace-made-again", NAT, "ip netns del a", rules("a"),
+          "namespace/a create"),
     # FORWARD
-    Drift("forward-flushed", FORWARD, "iptables-nft -F FORWARD; ip6tables-nft -F FORWARD", accepted, DROP),
-    Drift("forward-one-rule-deleted", FORWARD, "iptables-nft -D FORWARD 1", accepted, DROP),
+    Drift("forward-flushed", FORWARD, "iptables-nft -F FORWARD; ip6tables-nft -F FORWARD", accepted,
+          "forward/br0 create", before=DROP),
+    Drift("forward-one-rule-deleted", FORWARD, "iptables-nft -D FORWARD 1", accepted,
+          "forward/br0 update accepted", before=DROP),
     Drift("forward-rule-behind-a-drop", FORWARD, "iptables-nft -I FORWARD -j DROP",
-          lambda host: [line[-6:] for line in host.run("iptables-nft", "-S", "FORWARD").splitlines()][1:3], DROP),
+          lambda host: [line[-6:] for line in host.run("iptables-nft", "-S", "FORWARD").splitlines()][1:3],
+          "forward/br0 update accepted",
+          before=DROP),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_is_broken_comes_back(host: Host, case: Drift) -> None:
-    comes_back(host, case)
+def test_what_is_broken_comes_back(stage: Stage, case: Drift) -> None:
+    comes_back(stage, case)

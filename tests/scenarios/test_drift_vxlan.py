@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
 from tests.scenarios.drift import Drift, addresses, comes_back, fdb, link, option
+from tests.stage import Stage
 
 VXLAN = """
 [veth.under]
@@ -66,38 +66,60 @@ ip link set other1 up
 
 CASES = [
     # VXLAN
-    Drift("vxlan-deleted", VXLAN, "ip link del vx0", link("vx0", "up", "master", "address", "linkinfo.info_data.id")),
-    Drift("vxlan-deleted-fdb", VXLAN, "ip link del vx0", fdb("vx0")),
-    Drift("vxlan-dev-deleted", VXLAN, "ip link del under", link("vx0", "up", "master", "linkinfo.info_data.link")),
-    Drift("vxlan-down", VXLAN, "ip link set vx0 down", link("vx0", "up", "ifindex")),
-    Drift("vxlan-unplugged", VXLAN, "ip link set vx0 nomaster", link("vx0", "master", "ifindex")),
-    Drift("vxlan-ttl", VXLAN, "ip link set vx0 type vxlan ttl 9", option("vx0", "ttl")),
-    Drift("vxlan-tos", VXLAN, "ip link set vx0 type vxlan tos 8", option("vx0", "tos")),
-    Drift("vxlan-local", VXLAN, "ip link set vx0 type vxlan local 10.9.0.77", option("vx0", "local")),
-    Drift("vxlan-remote", VXLAN, "ip link set vx1 type vxlan remote 10.9.0.77", option("vx1", "remote")),
+    Drift("vxlan-deleted", VXLAN, "ip link del vx0", link("vx0", "up", "master", "address", "linkinfo.info_data.id"),
+          "vxlan/vx0 create"),
+    Drift("vxlan-dev-deleted", VXLAN, "ip link del under", link("vx0", "up", "master", "linkinfo.info_data.link"),
+          "veth/under create"),
+    Drift("vxlan-down", VXLAN, "ip link set vx0 down", link("vx0", "up", "ifindex"),
+          "vxlan/vx0 update up"),
+    Drift("vxlan-unplugged", VXLAN, "ip link set vx0 nomaster", link("vx0", "master", "ifindex"),
+          "vxlan/vx0 update master"),
+    Drift("vxlan-ttl", VXLAN, "ip link set vx0 type vxlan ttl 9", option("vx0", "ttl"),
+          "vxlan/vx0 update ttl"),
+    Drift("vxlan-tos", VXLAN, "ip link set vx0 type vxlan tos 8", option("vx0", "tos"),
+          "vxlan/vx0 update tos"),
+    Drift("vxlan-local", VXLAN, "ip link set vx0 type vxlan local 10.9.0.77", option("vx0", "local"),
+          "vxlan/vx0 update local"),
+    Drift("vxlan-remote", VXLAN, "ip link set vx1 type vxlan remote 10.9.0.77", option("vx1", "remote"),
+          "vxlan/vx1 update remote"),
     Drift("vxlan-group", VXLAN, "ip link set vx2 type vxlan group 239.1.1.77 dev under",
-          link("vx2", "linkinfo.info_data.group")),
-    Drift("vxlan-learning", VXLAN, "ip link set vx0 type vxlan learning", option("vx0", "learning")),
-    Drift("vxlan-ageing", VXLAN, "ip link set vx0 type vxlan ageing 77", option("vx0", "ageing")),
+          link("vx2", "linkinfo.info_data.group"),
+          "vxlan/vx2 recreate", again=":link/vx2"),
+    Drift("vxlan-learning", VXLAN, "ip link set vx0 type vxlan learning", option("vx0", "learning"),
+          "vxlan/vx0 update learning"),
+    Drift("vxlan-ageing", VXLAN, "ip link set vx0 type vxlan ageing 77", option("vx0", "ageing"),
+          "vxlan/vx0 update ageing"),
     Drift("vxlan-other-vni", VXLAN, "ip link del vx0; ip link add vx0 type vxlan id 99 dstport 4789 dev under",
-          link("vx0", "linkinfo.info_data.id")),
-    Drift("fdb-entry-deleted", VXLAN, "bridge fdb del 02:00:00:00:00:21 dev vx0 dst 10.9.0.2", fdb("vx0")),
-    Drift("fdb-entry-replaced", VXLAN, "bridge fdb replace 02:00:00:00:00:21 dev vx0 dst 10.9.0.77", fdb("vx0")),
-    Drift("fdb-flooding-deleted", VXLAN, "bridge fdb del 00:00:00:00:00:00 dev vx0 dst 10.9.0.3", fdb("vx0")),
+          link("vx0", "linkinfo.info_data.id"),
+          "vxlan/vx0 recreate"),
+    Drift("fdb-entry-deleted", VXLAN, "bridge fdb del 02:00:00:00:00:21 dev vx0 dst 10.9.0.2", fdb("vx0"),
+          "fdb/vx0/02:00:00:00:00:21/10.9.0.2 create"),
+    Drift("fdb-entry-replaced", VXLAN, "bridge fdb replace 02:00:00:00:00:21 dev vx0 dst 10.9.0.77", fdb("vx0"),
+          "fdb/vx0/02:00:00:00:00:21/10.9.0.2 create"),
+    Drift("fdb-flooding-deleted", VXLAN, "bridge fdb del 00:00:00:00:00:00 dev vx0 dst 10.9.0.3", fdb("vx0"),
+          "fdb/vx0/00:00:00:00:00:00/10.9.0.3 create"),
     # Links of others
-    Drift("interface-mtu", INTERFACE, "ip link set port0 mtu 1280", link("port0", "mtu", "ifindex"), PORTS),
-    Drift("interface-mac", INTERFACE, "ip link set port0 address 02:00:00:00:00:99", link("port0", "address"), PORTS),
-    Drift("interface-down", INTERFACE, "ip link set port0 down", link("port0", "up"), PORTS),
-    Drift("interface-unplugged", INTERFACE, "ip link set port0 nomaster", link("port0", "master"), PORTS),
+    Drift("interface-mtu", INTERFACE, "ip link set port0 mtu 1280", link("port0", "mtu", "ifindex"),
+          "interface/port0 update mtu", before=PORTS),
+    Drift("interface-mac", INTERFACE, "ip link set port0 address 02:00:00:00:00:99", link("port0", "address"),
+          "interface/port0 update mac", before=PORTS),
+    Drift("interface-down", INTERFACE, "ip link set port0 down", link("port0", "up"),
+          "interface/port0 update up", before=PORTS),
+    Drift("interface-unplugged", INTERFACE, "ip link set port0 nomaster", link("port0", "master"),
+          "interface/port0 update master", before=PORTS),
     Drift("interface-port-option", INTERFACE, "bridge link set dev port0 isolated off",
-          link("port0", "linkinfo.info_slave_data.isolated"), PORTS),
-    Drift("interface-address", INTERFACE, "ip addr flush dev port0", addresses("port0"), PORTS),
+          link("port0", "linkinfo.info_slave_data.isolated"),
+          "interface/port0 update bridge_port.isolated", before=PORTS),
+    Drift("interface-address", INTERFACE, "ip addr flush dev port0", addresses("port0"),
+          "address/port0/10.1.0.1/24 create", before=PORTS),
     Drift("interface-made-again", INTERFACE, "ip link del port0; ip link add port0 type veth peer name other0",
-          link("port0", "mtu", "master", "address", "up"), PORTS),
-    Drift("interface-moved-out", INTERFACE, "ip -n a link set port1 netns 1", addresses("port1", "a"), PORTS),
+          link("port0", "mtu", "master", "address", "up"),
+          "interface/port0 update master", before=PORTS, spoilt=":(link|sysctl)/.*other0.*"),
+    Drift("interface-moved-out", INTERFACE, "ip -n a link set port1 netns 1", addresses("port1", "a"),
+          "a:interface/port1 update from_host", before=PORTS),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_is_broken_comes_back(host: Host, case: Drift) -> None:
-    comes_back(host, case)
+def test_what_is_broken_comes_back(stage: Stage, case: Drift) -> None:
+    comes_back(stage, case)
