@@ -6,13 +6,15 @@ Nothing else may change meanwhile: see ``tests.stage``.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.host import Host
 from tests.journal import Entry, Journal, repair
-from tests.picture import Picture, picture
+from tests.picture import Picture, differences, picture
 from tests.stage import Stage
 
 Probe = Callable[[Host], Any]
@@ -143,7 +145,7 @@ def accepted(host: Host) -> Any:
 
 @dataclass(frozen=True)
 class Drift:
-    """A lab, how it is broken (a shell script), what is looked at, and how it is told of.
+    """A lab, how it is broken (a shell script), what is looked at (left out: all of it), and how it is told of.
 
     ``told`` is "OBJECT ACTION FIELD,FIELD": what the log has to say when it was broken while netd slept. ``before``
     is there before netd comes. ``again``: links that stand but must be made again. ``spoilt``: what the harm does to
@@ -153,7 +155,7 @@ class Drift:
     name: str
     toml: str
     harm: str
-    probe: Probe
+    probe: Probe | None = None
     told: str = ""
     before: str = ""
     again: str = ""
@@ -169,17 +171,18 @@ def comes_back(stage: Stage, case: Drift) -> None:
 
     def look() -> Any:
         try:
-            return case.probe(host)
+            return case.probe(host) if case.probe else not missing(before, picture(host))
         except AssertionError:
             return None
 
     def back() -> bool:
         seen = look()
         if seen != healthy:
-            raise LookupError(f"{seen} instead of {healthy}")
+            raise LookupError(f"{seen} instead of {healthy}: {missing(before, picture(host))}")
         return True
 
     with stage.lab(case.toml):
+        before = picture(host)
         healthy = host.until(look, "the lab stands")
         before = picture(host)
         seen = len(journal.entries)
@@ -197,6 +200,11 @@ def comes_back(stage: Stage, case: Drift) -> None:
         told_of(host, journal, seen)
         stage.converged()
         stage.bystanders_undisturbed()
+
+
+def missing(before: Picture, now: Picture) -> list[str]:
+    """What does not stand any more as it stood, whichever it is now."""
+    return differences(before, now, set(before))
 
 
 def gone(before: Picture, broken: Picture) -> set[str]:
@@ -226,3 +234,16 @@ def told_of(host: Host, journal: Journal, since: int, told: str = "", culprit: b
     host.until(said, f"the log tells of {told or 'a repair'}")
     for entry in journal.changes(since):
         assert entry["NETD_FILE"] == "/etc/netd/lab.toml", f"something unrelated was changed: {entry}"
+
+
+def inside(case: Drift) -> Drift:
+    """The same in a namespace: what the file has for the host is in ``n``, the other ends of pairs stay on the host."""
+    return replace(
+        case,
+        name=f"{case.name}-inside",
+        toml=re.sub(r"^(\[\[?)", r"\1namespace.n.", case.toml, flags=re.MULTILINE),
+        harm=f"ip netns exec n sh -ec {shlex.quote(case.harm)}",
+        probe=None,
+        told=f"n:{case.told}",
+        again=re.sub(r"(^|(?<= )):", "n:", case.again),
+    )
