@@ -34,12 +34,17 @@ def same_identity(record: Record, observed: Observed) -> bool:
 
 
 def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:
-    """Whether netd made it: by the ledger and its identity, or (the ledger gone) by the mark alone."""
+    """Whether netd made it: by the ledger and its identity, or (the ledger gone) by the mark alone.
+
+    A link stays netd's own where someone took its mark away: its identity is the link's itself, not its place's.
+    """
     if kind.always_own:
         return True
     if kind.has_mark and observed.marked:
         return True
-    return record is not None and record.state == "made" and same_identity(record, observed) and not kind.has_mark
+    if record is None or record.state != "made" or not same_identity(record, observed):
+        return False
+    return kind.makes_links or not kind.has_mark
 
 
 class Comparison:

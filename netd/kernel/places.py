@@ -32,7 +32,8 @@ class Places:
         self._epoll = select.epoll()
         self._epoll.register(self._mounts, select.EPOLLPRI)
         self._folder_watch = self._inotify.add(folder, inotify.ENTRIES | inotify.IN_ONLYDIR)
-        self._watched: dict[str, str] = {}
+        #: (path, identity of the namespace there).
+        self._watched: dict[str, tuple[str, tuple[int, int] | None]] = {}
         self._unready: dict[str, str] = {}
         self._sources: dict[str, str] = {}
         self._ancestors: dict[int, dict[str, str]] = {}
@@ -63,8 +64,8 @@ class Places:
         os.close(self._mounts_asked)
 
     def watch(self, netns: str, path: str) -> None:
-        """Reports when nothing is mounted at ``path`` any more."""
-        self._watched[netns] = path
+        """Reports when nothing, or another namespace, is mounted at ``path``."""
+        self._watched[netns] = (path, self._home.identity(path))
 
     def forget(self, netns: str) -> None:
         """Ends that."""
@@ -182,9 +183,9 @@ class Places:
                 del self._unready[netns]
                 yield Dirty("namespace", netns)
         if not self._explained:
-            # No entry came or went, so the file of one of them is bare now: rare enough to look at all.
-            for netns, path in self._watched.items():
-                if not self._home.is_namespace(path):
+            # No entry came or went, so the file of one is bare now, or covered: rare enough to look at all.
+            for netns, (path, identity) in self._watched.items():
+                if self._home.identity(path) != identity:
                     yield Dirty("namespace", netns)
         self._explained = False
 
