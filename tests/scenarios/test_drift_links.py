@@ -14,12 +14,42 @@ up = false
 peer = { name = "port-a" }
 """
 
+#: Three namespaces of one file on a bridge.
+SWITCH = "[bridge.br0]\n" + "".join(
+    f"""
+[namespace.{name}.veth.eth0]
+addresses = ["10.1.0.{number}/24", "fd01::{number}/64"]
+gateway = ["10.1.0.254", "fd01::254"]
+nodad = true
+peer = {{ name = "port-{name}", master = "br0" }}
+"""
+    for number, name in enumerate("abc", 1)
+)
+
+#: A process that stays in a namespace for a while.
+IN_A = "ip netns exec a sleep 20 >/dev/null 2>&1"
+
 CASES = [
     # Namespaces
     Drift("namespace-deleted", PAIR, "ip netns del a", link("eth0", "up", "mtu", "address", ns="a"),
           "namespace/a create"),
     Drift("namespace-deleted-empty", PAIR, "ip netns del b", link("lo", ns="b"),
           "namespace/b create"),
+    Drift("namespace-deleted-and-made-by-another", PAIR, "ip netns del a; ip netns add a", None,
+          "a:veth/eth0 create"),
+    Drift("namespace-deleted-while-a-process-lives-in-it", PAIR, f"{IN_A} & ip netns del a", None,
+          "namespace/a create", again=":link/port-a"),
+    Drift("namespace-made-by-another-while-a-process-lives-in-the-old", PAIR,
+          f"{IN_A} & ip netns del a; ip netns add a", None, "a:veth/eth0 recreate", again=":link/port-a"),
+    Drift("namespace-unmounted", PAIR, "umount /run/netns/a", None, "namespace/a create"),
+    Drift("namespace-is-another", PAIR, """
+          ip netns add t$$; mount --bind /run/netns/t$$ /run/netns/a; ip netns del t$$""", None, "a:veth/eth0 recreate",
+          again="namespace/a :link/port-a"),
+    Drift("namespaces-all-deleted", SWITCH, "ip netns del a; ip netns del b; ip netns del c", None,
+          "namespace/c create"),
+    Drift("everything-deleted", SWITCH, """
+          ip netns del a; ip link del port-b; ip link del br0; ip netns del c""", None,
+          "bridge/br0 create"),
     Drift("namespace-loopback-down", PAIR, "ip -n b link set lo down", link("lo", ns="b"),
           "namespace/b update loopback"),
     # Pairs
@@ -60,6 +90,30 @@ CASES = [
     Drift("veth-replaced-by-another-kind", PAIR, "ip link del port-a; ip link add port-a type bridge",
           link("port-a", "linkinfo.info_kind"),
           "a:veth/eth0 recreate"),
+    Drift("veth-group", PAIR, "ip -n a link set eth0 group 7", link("eth0", "group", "ifindex", ns="a"),
+          "a:veth/eth0 update link_group"),
+    Drift("veth-peer-group", PAIR, "ip link set port-a group 7", link("port-a", "group", "ifindex"),
+          "a:veth/eth0 update peer.link_group"),
+    Drift("veth-peer-plugged-anew", PAIR, "ip link set port-a nomaster; ip link set port-a master br0", port("cost"),
+          "a:veth/eth0 update peer.bridge_port.cost"),
+    Drift("veth-renamed-and-its-name-taken", PAIR, """
+          ip link set port-a down; ip link set port-a name lost; ip link add port-a type bridge""", None,
+          "a:veth/eth0 recreate", again="a:link/eth0"),
+    Drift("veth-moved-to-the-host", PAIR, "ip -n a link set eth0 netns 1", None, "a:veth/eth0 recreate",
+          again=":link/port-a"),
+    Drift("veth-moved-under-another-name", PAIR, "ip -n a link set eth0 name lost netns b", None,
+          "a:veth/eth0 recreate", again=":link/port-a"),
+    Drift("veth-made-again-with-another-peer", PAIR, "ip link del port-a; ip link add port-a type veth peer name lost",
+          None, "a:veth/eth0 recreate"),
+    Drift("veth-made-again-in-two-pairs", PAIR, """
+          ip link del port-a; ip link add port-a type veth peer name lost
+          ip -n a link add eth0 type veth peer name lost""", None, "a:veth/eth0 recreate"),
+    Drift("veth-made-again-by-another-kind-inside", PAIR, "ip -n a link del eth0; ip -n a link add eth0 type bridge",
+          None, "a:veth/eth0 recreate"),
+    Drift("veth-made-again-but-bare", PAIR, """
+          ip link del port-a; ip -n a link add eth0 type veth peer name port-a netns 1""",
+          link("port-a", "up", "master", "mtu", "address"), "a:veth/eth0 update peer.master",
+          spoilt="(a:link/eth0|:link/port-a)"),
     # Bridges
     Drift("bridge-deleted", BRIDGE, "ip link del br0", link("br0", "up", "mtu", "address"),
           "bridge/br0 create"),
@@ -93,6 +147,14 @@ CASES = [
     Drift("bridge-replaced-by-another-kind", BRIDGE,
           "ip link del br0; ip link add br0 type veth peer name lost", link("br0", "linkinfo.info_kind", "up"),
           "bridge/br0 recreate"),
+    Drift("bridge-renamed", BRIDGE, "ip link set br0 down; ip link set br0 name lost", None, "bridge/br0 update name"),
+    Drift("bridge-group", BRIDGE, "ip link set br0 group 7", link("br0", "group", "ifindex"),
+          "bridge/br0 update link_group"),
+    Drift("bridge-deleted-with-ports-of-many-namespaces", SWITCH, "ip link del br0", None, "bridge/br0 create"),
+    Drift("bridge-option-by-sysfs", BRIDGE, "echo 0 > /sys/class/net/br0/bridge/stp_state", option("br0", "stp_state"),
+          "bridge/br0 update stp"),
+    Drift("bridge-mtu-by-sysfs", BRIDGE, "echo 1280 > /sys/class/net/br0/mtu", link("br0", "mtu", "ifindex"),
+          "bridge/br0 update mtu"),
     # Ports
     Drift("port-isolated", PAIR, "bridge link set dev port-a isolated off", port("isolated"),
           "a:veth/eth0 update peer.bridge_port.isolated"),
@@ -110,6 +172,8 @@ CASES = [
           "a:veth/eth0 update peer.bridge_port.cost"),
     Drift("port-priority", PAIR, "bridge link set dev port-a priority 20", port("priority"),
           "a:veth/eth0 update peer.bridge_port.priority"),
+    Drift("port-isolated-by-sysfs", PAIR, "echo 0 > /sys/class/net/port-a/brport/isolated", port("isolated"),
+          "a:veth/eth0 update peer.bridge_port.isolated"),
 ]  # fmt: skip
 
 

@@ -69,6 +69,18 @@ mac = "02:00:00:00:00:30"
 dev = "v0"
 """
 
+RULES = """
+[[namespace.r.rule]]
+priority = 1000
+from = "10.1.0.0/24"
+table = 100
+
+[[namespace.r.rule]]
+priority = 1000
+from = "fd01::/64"
+table = 100
+"""
+
 CASES = [
     # Addresses
     Drift("address-deleted", PAIR, "ip -n a addr del 10.1.0.1/24 dev eth0", addresses("eth0", "a"),
@@ -82,6 +94,24 @@ CASES = [
           "address/br0/10.1.0.1/24 create"),
     Drift("address-on-the-host", BRIDGE, "ip addr del fd01::1/64 dev br0", addresses("br0"),
           "address/br0/fd01::1/64 create"),
+    Drift("address-replaced", PAIR, "ip -n a addr replace 10.1.0.1/24 dev eth0 valid_lft 900 preferred_lft 900",
+          lambda host: "sec" not in host.run("ip", "-4", "addr", "show", "dev", "eth0", ns="a"),
+          "a:address/eth0/10.1.0.1/24 update lifetime"),
+    Drift("address-replaced-ipv6", PAIR, "ip -n a addr replace fd01::1/64 dev eth0 valid_lft 900 preferred_lft 900",
+          lambda host: "sec" not in host.run("ip", "-6", "addr", "show", "dev", "eth0", ns="a"),
+          "a:address/eth0/fd01::1/64 update lifetime"),
+    Drift("address-without-its-network", BRIDGE, "ip route del 10.1.0.0/24 dev br0", None,
+          "address/br0/10.1.0.1/24 update connected"),
+    Drift("address-without-its-network-ipv6", BRIDGE, "ip -6 route del fd01::/64 dev br0", None,
+          "address/br0/fd01::1/64 update connected"),
+    Drift("address-noprefixroute-ipv6", BRIDGE, "ip addr change fd01::1/64 dev br0 noprefixroute", None,
+          "address/br0/fd01::1/64 update"),
+    Drift("address-deleted-with-the-second-of-its-network", ROUTES, "ip addr del 10.1.0.1/24 dev v0", None,
+          "address/v0/10.1.0.9/24 create"),
+    Drift("address-on-another-link", ROUTES, "ip addr del 10.1.0.9/24 dev v0; ip addr add 10.1.0.9/24 dev v1", None,
+          "address/v0/10.1.0.9/24 create"),
+    Drift("addresses-flushed-ipv6", PAIR, "ip -n a -6 addr flush dev eth0", addresses("eth0", "a"),
+          "a:address/eth0/fd01::1/64 create"),
     # Routes
     Drift("gateway-deleted", PAIR, "ip -n a route del default", route("default", ns="a"),
           "a:route/main/0.0.0.0/0/0 create hops"),
@@ -123,6 +153,23 @@ CASES = [
           "route/main/fd04::/64/1024 update hops"),
     Drift("route-in-a-table", ROUTES, "ip route flush table 100", route("table", "100"),
           "route/100/0.0.0.0/0/0 create hops"),
+    Drift("route-doubled", ROUTES, "ip route append 10.2.0.0/24 via 10.1.0.77 metric 50",
+          lambda host: len(host.routes("10.2.0.0/24")) == 1, "route/main/10.2.0.0/24/50 update duplicates"),
+    Drift("route-doubled-before", ROUTES, "ip route prepend 10.2.0.0/24 via 10.1.0.77 metric 50",
+          lambda host: len(host.routes("10.2.0.0/24")) == 1, "route/main/10.2.0.0/24/50 update hops"),
+    Drift("route-doubled-other-tos", ROUTES, "ip route add 10.2.0.0/24 via 10.1.0.77 metric 50 tos 0x10",
+          lambda host: len(host.routes("10.2.0.0/24")) == 1, "route/main/10.2.0.0/24/50 update duplicates"),
+    Drift("gateway-doubled-ipv6", PAIR, "ip -n a -6 route append default via fd01::77 dev eth0",
+          route("default", ns="a"), "a:route/main/::/0/1024 update hops"),
+    Drift("route-in-another-table", ROUTES, """
+          ip route del default table 100; ip route add default via 10.1.0.254 table 200""", None,
+          "route/100/0.0.0.0/0/0 create"),
+    Drift("routes-flushed", PAIR, "ip -n a route flush table main; ip -n a -6 route flush table main",
+          route("default", ns="a"), "a:route/main/0.0.0.0/0/0 create"),
+    Drift("route-through-a-nexthop-object", ROUTES, """
+          ip nexthop replace id 7 via 10.1.0.77 dev v0
+          ip route replace 10.2.0.0/24 nhid 7 metric 50""", route("10.2.0.0/24"),
+          "route/main/10.2.0.0/24/50 update hops"),
     # Rules
     Drift("rule-deleted", ROUTES, "ip rule del priority 1000", prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100"),
           "rule/ip/1000 create"),
@@ -131,6 +178,11 @@ CASES = [
     Drift("rule-replaced", ROUTES, "ip rule del priority 1000; ip rule add priority 1000 from 10.1.0.0/24 table 77",
           prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100"),
           "rule/ip/1000 recreate"),
+    Drift("rule-replaced-ipv6", ROUTES, """
+          ip -6 rule del priority 1000; ip -6 rule add priority 1000 to fd09::/64 table 77""",
+          prints("ip -6 rule", "fwmark 0x5 iif v0"), "rule/ip6/1000 recreate"),
+    Drift("rules-flushed", RULES, "ip -n r rule flush; ip -n r -6 rule flush",
+          prints("ip rule; ip -6 rule", "lookup 100", ns="r"), "r:rule/ip/1000 create", spoilt="r:rule/.*"),
     # Neighbours
     Drift("neighbor-deleted", ROUTES, "ip neigh del 10.1.0.254 dev v0", prints("ip neigh", "10.1.0.254 dev v0 lladdr"),
           "neighbor/v0/10.1.0.254 create"),
@@ -143,6 +195,11 @@ CASES = [
     Drift("neighbor-deleted-ipv6", ROUTES, "ip -6 neigh del fd01::254 dev v0",
           prints("ip -6 neigh", "fd01::254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT"),
           "neighbor/v0/fd01::254 create"),
+    Drift("neighbor-mac-ipv6", ROUTES, "ip -6 neigh replace fd01::254 lladdr 02:00:00:00:00:99 dev v0", None,
+          "neighbor/v0/fd01::254 update mac"),
+    Drift("neighbors-flushed", ROUTES, """
+          ip neigh flush nud permanent dev v0; ip -6 neigh flush nud permanent dev v0""", None,
+          "neighbor/v0/10.1.0.254 create"),
     Drift("neighbor-flushed-by-link-down", ROUTES, "ip link set v0 down",
           prints("ip -6 neigh", "fd01::254 dev v0 lladdr 02:00:00:00:00:30 PERMANENT"),
           "veth/v0 update up"),

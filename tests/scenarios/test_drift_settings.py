@@ -31,6 +31,14 @@ net.ipv4.conf.all.arp_ignore = 1
 ipv6 = false
 """
 
+BRIDGE_NF = """
+[sysctl]
+net.bridge.bridge-nf-call-iptables = 0
+
+[namespace.a.sysctl]
+net.bridge.bridge-nf-call-iptables = 0
+"""
+
 NAT = """
 [[nat.masquerade]]
 source = "10.1.0.0/24"
@@ -58,6 +66,9 @@ forward = true
 #: It is always written whole.
 OWN = ":nft/inet/netd"
 
+#: The rules of others, which they write anew themselves.
+OTHERS = ":nft/ip6?/filter.*"
+
 #: What is there before netd comes.
 DROP = """
 iptables-nft -P FORWARD DROP
@@ -66,6 +77,16 @@ for key in iptables ip6tables; do
     test ! -e /proc/sys/net/bridge || sysctl -qw net.bridge.bridge-nf-call-$key=0
 done
 """
+
+DOCKER = f"""{DROP}
+for tool in iptables-nft ip6tables-nft; do
+    $tool -N DOCKER-USER; $tool -A DOCKER-USER -j RETURN; $tool -A FORWARD -j DOCKER-USER
+done
+"""
+LEGACY = DROP.replace("tables-nft", "tables-legacy")
+
+#: Legacy iptables tells nobody of its changes: netd looks each minute, and whenever nftables changes.
+POKE = "nft add table ip poke; nft delete table ip poke"
 
 CASES = [
     # Sysctls
@@ -91,6 +112,21 @@ CASES = [
     Drift("sysctl-of-an-interface-made-again", SYSCTL, "ip link del v0",
           prints("cat /proc/sys/net/ipv4/conf/v0/rp_filter /proc/sys/net/ipv6/conf/v0/accept_ra", "2\n0"),
           "veth/v0 create"),
+    Drift("sysctl-by-a-plain-write", SYSCTL, "echo 66 > /proc/sys/net/ipv4/ip_default_ttl",
+          sysctl("net/ipv4/ip_default_ttl"), "sysctl/net.ipv4.ip_default_ttl update value"),
+    Drift("sysctl-bridge-nf", BRIDGE_NF, "sysctl -w net.bridge.bridge-nf-call-iptables=1",
+          sysctl("net/bridge/bridge-nf-call-iptables"), "sysctl/net.bridge.bridge-nf-call-iptables update value"),
+    Drift("sysctl-bridge-nf-in-a-namespace", BRIDGE_NF,
+          "ip netns exec a sysctl -w net.bridge.bridge-nf-call-iptables=1",
+          sysctl("net/bridge/bridge-nf-call-iptables", ns="a"),
+          "a:sysctl/net.bridge.bridge-nf-call-iptables update value"),
+    Drift("sysctl-all-at-once", SYSCTL, """
+          sysctl -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0 net.ipv4.ip_default_ttl=66
+          sysctl -w net.ipv4.conf.v0.rp_filter=1 net.ipv6.conf.v0.accept_ra=1
+          ip netns exec a sysctl -w net.ipv4.ip_forward=0 net.ipv4.conf.all.arp_ignore=0""",
+          prints("sysctl net.ipv4.ip_forward net.ipv4.ip_default_ttl net.ipv6.conf.all.forwarding",
+                 "net.ipv4.ip_forward = 1\nnet.ipv4.ip_default_ttl = 77\nnet.ipv6.conf.all.forwarding = 1"),
+          "a:sysctl/net.ipv4.ip_forward update value"),
     Drift("sysctl-in-a-namespace", SYSCTL, "ip netns exec a sysctl -w net.ipv4.conf.all.arp_ignore=0",
           sysctl("net/ipv4/conf/all/arp_ignore", ns="a"),
           "a:sysctl/net.ipv4.conf.all.arp_ignore update value"),
@@ -125,6 +161,19 @@ CASES = [
           "nat/dnat/ip/tcp/8083,*,* update rules", again=OWN),
     Drift("nat-chain-added", NAT, "nft add chain inet netd lost", rules(),
           "nat/dnat/ip/tcp/8083,*,* update rules", again=OWN),
+    Drift("nat-dormant", NAT, "nft 'add table inet netd { flags dormant; }'",
+          lambda host: "dormant" not in host.run("nft", "list", "table", "inet", "netd"),
+          "nat/snat/ip6/fd01::/64,* update rules", again=OWN),
+    Drift("nat-rule-replaced", NAT, """
+          line=$(nft -a list table inet netd | grep -m1 masquerade)
+          chain=$(nft -a list table inet netd | awk '/chain/ {c=$2} /masquerade/ {print c; exit}')
+          nft replace rule inet netd $chain handle ${line##* } ip saddr 10.1.0.0/16 masquerade""", rules(),
+          "nat/masquerade/ip/10.1.0.0/24,eth0 create", again=OWN),
+    Drift("nat-chain-flushed", NAT, "nft flush chain inet netd postrouting", rules(),
+          "nat/masquerade/ip/10.1.0.0/24,eth0 create", again=OWN),
+    Drift("nat-restored-from-an-edited-listing", NAT, """
+          nft list table inet netd > /run/saved; sed -i s/8083/8084/ /run/saved
+          nft delete table inet netd; nft -f /run/saved""", rules(), "nat/dnat/ip/tcp/8083,*,* create", again=OWN),
     Drift("nat-flushed-in-a-namespace", NAT, "ip netns exec a nft flush ruleset", rules("a"),
           "a:nat/masquerade/inet/*,eth0 create"),
     Drift("nat-in-a-namespace-made-again", NAT, "ip netns del a", rules("a"),
@@ -138,6 +187,27 @@ CASES = [
           lambda host: [line[-6:] for line in host.run("iptables-nft", "-S", "FORWARD").splitlines()][1:3],
           "forward/br0 update accepted",
           before=DROP),
+    Drift("forward-table-deleted-and-made-by-its-owner", FORWARD, """
+          nft delete table ip filter; nft delete table ip6 filter""" + DROP, accepted, "forward/br0 create",
+          before=DROP, spoilt=OTHERS),
+    Drift("forward-restored-by-its-owner", FORWARD, """
+          for tool in iptables ip6tables; do
+              $tool-nft-save | grep -v netd > /run/saved; $tool-nft-restore < /run/saved; done""",
+          accepted, "forward/br0 create", before=DROP, spoilt=OTHERS),
+    Drift("forward-chain-of-docker-flushed", FORWARD, """
+          iptables-nft -F DOCKER-USER; iptables-nft -A DOCKER-USER -j RETURN""",
+          prints("iptables-nft -S DOCKER-USER", "ACCEPT"), "forward/br0 update accepted", before=DOCKER),
+    Drift("forward-docker-starts-again", FORWARD, f"""
+          iptables-nft -F; ip6tables-nft -F
+          iptables-nft -X; ip6tables-nft -X
+          {DOCKER}""", prints("iptables-nft -S DOCKER-USER", "ACCEPT"), "forward/br0 create", before=DOCKER,
+          spoilt=OTHERS),
+    Drift("forward-legacy-flushed", FORWARD, f"iptables-legacy -F FORWARD; ip6tables-legacy -F FORWARD; {POKE}",
+          prints("iptables-legacy -S FORWARD; ip6tables-legacy -S FORWARD", "ACCEPT"), "forward/br0 create",
+          before=LEGACY),
+    Drift("forward-legacy-behind-a-drop", FORWARD, f"iptables-legacy -I FORWARD -j DROP; {POKE}",
+          lambda host: host.run("iptables-legacy", "-S", "FORWARD").splitlines()[1].endswith("ACCEPT"),
+          "forward/br0 update accepted", before=LEGACY),
 ]  # fmt: skip
 
 

@@ -39,6 +39,25 @@ dev = "under"
 group = "239.1.1.1"
 """
 
+VXLAN6 = """
+[veth.under]
+addresses = ["fd09::1/64"]
+nodad = true
+peer = { name = "under-peer" }
+
+[vxlan.vx6]
+vni = 26
+local = "fd09::1"
+remote = "fd09::2"
+
+[vxlan.vx7]
+vni = 27
+dev = "under"
+local = "fd09::1"
+remote = ["fd09::2", "fd09::3"]
+fdb = [{ mac = "02:00:00:00:00:21", dst = "fd09::2" }]
+"""
+
 INTERFACE = """
 [bridge.br0]
 
@@ -92,6 +111,35 @@ CASES = [
     Drift("vxlan-other-vni", VXLAN, "ip link del vx0; ip link add vx0 type vxlan id 99 dstport 4789 dev under",
           link("vx0", "linkinfo.info_data.id"),
           "vxlan/vx0 recreate"),
+    Drift("vxlan-group-mark", VXLAN, "ip link set vx0 group 7", link("vx0", "group", "ifindex"),
+          "vxlan/vx0 update link_group"),
+    Drift("vxlan-renamed", VXLAN, "ip link set vx0 down; ip link set vx0 name lost", None, "vxlan/vx0 update name"),
+    Drift("vxlan-dev-down", VXLAN, "ip link set under down", link("under", "up", "ifindex"), "veth/under update up"),
+    Drift("vxlan-other-kind", VXLAN, "ip link del vx0; ip link add vx0 type bridge", None, "vxlan/vx0 recreate"),
+    Drift("vxlan-other-dev", VXLAN, """
+          ip link del vx0; ip link add vx0 type vxlan id 24 dstport 4789 dev under-peer""", None, "vxlan/vx0 recreate"),
+    Drift("vxlan-dev-deleted-and-made-by-another", VXLAN, """
+          ip link del under; ip link add under type veth peer name under-peer""",
+          link("vx0", "up", "master", "linkinfo.info_data.link"), "vxlan/vx0 create",
+          spoilt=":link/under.*"),
+    Drift("vxlan-remote-ipv6", VXLAN6, "ip link set vx6 type vxlan remote fd09::77", option("vx6", "remote6"),
+          "vxlan/vx6 update remote"),
+    Drift("vxlan-deleted-ipv6", VXLAN6, "ip link del vx6", None, "vxlan/vx6 create"),
+    Drift("fdb-entry-replaced-ipv6", VXLAN6, "bridge fdb replace 02:00:00:00:00:21 dev vx7 dst fd09::77", None,
+          "fdb/vx7/02:00:00:00:00:21/fd09::2 create"),
+    Drift("fdb-flooding-deleted-ipv6", VXLAN6, "bridge fdb del 00:00:00:00:00:00 dev vx7 dst fd09::3", None,
+          "fdb/vx7/00:00:00:00:00:00/fd09::3 create"),
+    Drift("fdb-flooding-elsewhere", VXLAN, """
+          bridge fdb del 00:00:00:00:00:00 dev vx0 dst 10.9.0.2
+          bridge fdb append 00:00:00:00:00:00 dev vx0 dst 10.9.0.77""", None,
+          "fdb/vx0/00:00:00:00:00:00/10.9.0.2 create"),
+    Drift("fdb-entry-other-port", VXLAN, """
+          bridge fdb del 02:00:00:00:00:21 dev vx0 dst 10.9.0.2
+          bridge fdb add 02:00:00:00:00:21 dev vx0 dst 10.9.0.2 port 4444""", None,
+          "fdb/vx0/02:00:00:00:00:21/10.9.0.2 update port"),
+    Drift("fdb-all-deleted", VXLAN, """
+          bridge fdb show dev vx0 | grep ' dst ' | while read -r mac dst ip rest; do
+              bridge fdb del $mac dev vx0 dst $ip; done""", None, "fdb/vx0/00:00:00:00:00:00/10.9.0.3 create"),
     Drift("fdb-entry-deleted", VXLAN, "bridge fdb del 02:00:00:00:00:21 dev vx0 dst 10.9.0.2", fdb("vx0"),
           "fdb/vx0/02:00:00:00:00:21/10.9.0.2 create"),
     Drift("fdb-entry-replaced", VXLAN, "bridge fdb replace 02:00:00:00:00:21 dev vx0 dst 10.9.0.77", fdb("vx0"),
