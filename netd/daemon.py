@@ -45,14 +45,14 @@ DESCRIPTORS = 65536
 class Daemon:
     """``run`` returns the exit status."""
 
-    def __init__(self, config_dir: str, state_dir: str, cache_dir: str) -> None:
+    def __init__(self, config_dir: str, state_dir: str, cache_dir: str, *, host_mounts: bool = False) -> None:
         self._config_dir = os.path.abspath(config_dir)
         self._state_dir = state_dir
         self._lock = Lock(state_dir, "run")
         self._log = start_log()
         self._notifier = Notifier()
         self._folder = Folder(self._config_dir, cache_dir, trusted=True)
-        self._kernel = Kernel()
+        self._kernel = Kernel(host_mounts=host_mounts)
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
         teller = self._teller = Teller(self._log, self._kernel.culprit)
         self._engine = Engine(self._kernel, ledger, watch=True, on_done=teller.done, on_state=teller.state)

@@ -8,7 +8,12 @@ from .main import need_root
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``netd run`` has no arguments of its own."""
+    """Arguments of ``netd run``."""
+    parser.add_argument(
+        "--host-mounts",
+        action="store_true",
+        help="give namespaces their names where process 1 sees them: for a unit with a mount namespace of its own",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -16,4 +21,5 @@ def run(options: argparse.Namespace) -> int:
     need_root("run")
     from netd.daemon import Daemon
 
-    return Daemon(options.config_dir, options.state_dir, options.cache_dir).run()
+    daemon = Daemon(options.config_dir, options.state_dir, options.cache_dir, host_mounts=options.host_mounts)
+    return daemon.run()

@@ -20,6 +20,7 @@ from netd.model.firewall import Firewall
 from netd.model.operations import Operation
 
 from .events import Events
+from .mount import Mounts
 from .names import Names
 from .netns import Home
 from .places import Places, attached_path
@@ -33,13 +34,14 @@ FOLDER_SHARE = 0.5
 
 
 class Kernel:
-    """``folder`` is where ``ip netns`` keeps its names."""
+    """``folder`` is where ``ip netns`` keeps its names. ``host_mounts``: it is mounted in for process 1 to see."""
 
-    def __init__(self, folder: str = "/run/netns") -> None:
+    def __init__(self, folder: str = "/run/netns", *, host_mounts: bool = False) -> None:
+        self._mounts = Mounts(host_mounts)
         self.home = Home()
         self.folders = Folders()
         self._folder = folder
-        self._names = Names(folder, self.home)
+        self._names = Names(folder, self.home, self._mounts)
         self._sources: dict[str, str] = {}
         self._host_cookie = self._cookie_of(None)
         self._watched: dict[str, int] = {}
@@ -199,7 +201,7 @@ class Kernel:
         self._events = Events(
             lambda what, netns, index: self._entries.get((what, netns, index), frozenset()), self.home.descriptor
         )
-        self._places = Places(self._folder, self.home)
+        self._places = Places(self._folder, self.home, self._mounts)
         self._sysctls = SysctlWatch()
         for netns, source in self._sources.items():
             self._places.follow(netns, source)
@@ -287,6 +289,7 @@ class Kernel:
         self._events = self._places = self._sysctls = None
         self._poll = select.poll()
         self.folders.close()
+        self._mounts.close()
         self.home.close()
 
 

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from netd.errors import KernelError, kernel_error
 from netd.model.state import IFF_UP
 
-from . import mount, netns
+from . import netns
+from .mount import Mounts
 from .rtnl import Rtnl
 from .wire import RTM_NEWLINK, Request
 
@@ -32,9 +33,10 @@ LOOPBACK_INDEX = 1
 class Names:
     """One folder of names."""
 
-    def __init__(self, folder: str, home: netns.Home) -> None:
+    def __init__(self, folder: str, home: netns.Home, mounts: Mounts) -> None:
         self.folder = folder
         self.home = home
+        self.mounts = mounts
         # Bind mounts that this process made for attached namespaces: {name: identity}.
         self._bound: dict[str, tuple[int, int]] = {}
 
@@ -46,7 +48,7 @@ class Names:
         """A new namespace: complete (sysctl, lo up) before anyone can see it. KernelError EEXIST."""
         path = self.path(name)
         try:
-            mount.share(self.folder)
+            self.mounts.share(self.folder)
             self._claim(path, name)
             try:
                 self._make(path, ipv6)
@@ -91,7 +93,7 @@ class Names:
                 with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w", encoding="ascii") as file:
                     file.write("1\n")
             loopback_up()
-            mount.bind(netns.OWN, path)
+            self.mounts.bind(netns.OWN, path)
         finally:
             netns.enter(self.home.descriptor)
 
@@ -108,7 +110,7 @@ class Names:
                     raise kernel_error(errno.ENOENT, f"{path} is another namespace now")
                 return None
             if not os.path.islink(path):
-                mount.unmount(path)
+                self.mounts.unmount(path)
             os.unlink(path)
         except FileNotFoundError:
             return None
@@ -151,7 +153,7 @@ class Names:
             raise kernel_error(errno.ENOENT, f"namespace {name}: nothing at {source}")
         pid = int(source[4:]) if source.startswith("pid:") else netns.process_inside(identity)
         try:
-            mount.share(self.folder)
+            self.mounts.share(self.folder)
             self._remove(name)
             self._bound.pop(name, None)
             if pid is not None:
@@ -165,7 +167,7 @@ class Names:
         path = self.path(name)
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
         try:
-            mount.bind(source, path)
+            self.mounts.bind(source, path)
         except OSError:
             quietly(lambda: os.unlink(path))
             raise
@@ -189,7 +191,7 @@ class Names:
         path = self.path(name)
         try:
             if not os.path.islink(path) and self.home.is_namespace(path):
-                mount.unmount(path)
+                self.mounts.unmount(path)
             os.unlink(path)
         except FileNotFoundError:
             return

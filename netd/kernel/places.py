@@ -12,8 +12,9 @@ from collections.abc import Container, Iterator
 
 from netd.model.dirty import EVERYTHING, Dirty
 
-from . import inotify, mount
+from . import inotify
 from .inotify import Inotify
+from .mount import Mounts
 from .netns import Home, source_path
 
 MOUNTS = "/proc/self/mountinfo"
@@ -22,10 +23,11 @@ MOUNTS = "/proc/self/mountinfo"
 class Places:
     """Reports Dirty("namespace", name)."""
 
-    def __init__(self, folder: str, home: Home) -> None:
-        mount.share(folder)
+    def __init__(self, folder: str, home: Home, mounts: Mounts) -> None:
+        mounts.share(folder)
         self._folder = folder
         self._home = home
+        self._mount_calls = mounts
         self._inotify = Inotify()
         self._mounts = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         self._mounts_asked = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
@@ -138,7 +140,7 @@ class Places:
         name = event.name
         created = bool(event.mask & (inotify.IN_CREATE | inotify.IN_MOVED_TO))
         if event.mask & (inotify.IN_DELETE_SELF | inotify.IN_IGNORED):
-            mount.share(self._folder)
+            self._mount_calls.share(self._folder)
             self._folder_watch = self._inotify.add(self._folder, inotify.ENTRIES | inotify.IN_ONLYDIR)
             yield EVERYTHING
             return
