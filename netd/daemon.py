@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netd.config import Config, Folder
@@ -23,13 +23,14 @@ from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
 from netd.model.dirty import Dirty
 from netd.model.key import Key
-from netd.model.status import overall, summary
+from netd.model.status import State, overall, summary
 from netd.report.lock import Lock
 from netd.report.log import start_log
 from netd.report.notify import Notifier
 from netd.report.status import serve
 from netd.report.teller import Teller
-from netd.report.text import status_json
+from netd.report.text import state_line, status_json
+from netd.report.waiting import Waiting
 from netd.watch import FolderWatch
 
 #: Seconds without a further change of the files, before what they no longer declare goes.
@@ -68,6 +69,7 @@ class Daemon:
         self._grace: asyncio.TimerHandle | None = None
         self._files_due = threading.Event()
         self._idle = asyncio.Event()
+        self._waiting = Waiting(self._unmet)
 
     def run(self) -> int:
         """Until SIGTERM."""
@@ -97,13 +99,13 @@ class Daemon:
 
         watch = FolderWatch(self._config_dir, files_changed, trouble)
         server = await serve(self._state_dir, self._answer)
-        self._log.info("netd starts", config_dir=self._config_dir)
+        self._log.info("netd starts", message="started", config_dir=self._config_dir)
         self._read_files(prune=True)
         first = loop.create_task(self._first_round())
         await self._stop.wait()
         first.cancel()
         self._notifier.stopping()
-        self._log.info("netd stops, the network stays")
+        self._log.info("netd stops, the network stays", message="stopped")
         server.close()
         watch.close()
         self._round = None
@@ -115,7 +117,8 @@ class Daemon:
         self._engine.find_orphans()
         self._ready = True
         self._notifier.ready(self._summary())
-        self._log.info(f"ready: {self._summary()}")
+        self._log.info(f"ready: {self._summary()}", message="ready")
+        self._waiting.look()
         self._every(FULL_PASS, self._full_pass)
         self._every(SLOW_LOOK, self._slow_look)
         if self._notifier.watchdog is not None:
@@ -160,11 +163,11 @@ class Daemon:
         except ConfigError as error:
             # A folder that is away is not a wish: what was declared stays until it is there again.
             self._known = False
-            self._teller.mistakes([str(error)])
+            self._teller.mistakes({str(error): self._config_dir})
             self._idle.set()
             return
         self._save_copies()
-        self._teller.mistakes([str(mistake) for mistake in config.errors])
+        self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
         same = self._known and not prune and config.desired == self._config.desired
         self._config, self._known = config, True
         if same:
@@ -221,7 +224,7 @@ class Daemon:
                 return True
         except Exception:
             # A round that throws must not lose its work: everything is read again, a little later.
-            self._log.error("a round failed", exc_info=True)
+            self._log.error("a round failed", message="broken", exc_info=True)
             self._engine.look_again()
             self._loop.call_later(1.0, self._full_pass)
         self._round = None
@@ -240,6 +243,7 @@ class Daemon:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._waiting.look()
         due = self._engine.pacing.due()
         if due is not None:
             self._timer = self._loop.call_later(max(0.0, due - time.monotonic()) + 0.005, self._retry)
@@ -258,20 +262,36 @@ class Daemon:
     async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("verb") == "status":
             return self._status()
+        if request.get("verb") == "wait":
+            return await self._waiting.answer(request)
         if request.get("verb") == "reload":
-            errors = await self._reload()
+            # Once begun it is finished, also where nobody waits for it any more: systemd was told.
+            errors = await asyncio.shield(self._loop.create_task(self._reload()))
             return self._status() | {"errors": errors}
         return {"error": "unknown verb"}
 
     def _status(self) -> dict[str, Any]:
         rows = self._engine.statuses()
-        busy = self._round is not None or not self._ready
         return {
-            "state": "converging" if busy else overall(rows),
+            "state": "converging" if self._busy() else overall(rows),
             "summary": summary(rows),
             "files": [{"path": one.path, "state": one.state, "errors": list(one.errors)} for one in self._config.files],
             "objects": [status_json(row) for row in rows],
         }
+
+    def _busy(self) -> bool:
+        return self._round is not None or not self._ready
+
+    def _unmet(self, keys: Sequence[Key]) -> list[str]:
+        """Why the network, or these objects, do not stand; [] where they do."""
+        if self._busy():
+            return ["netd is building still"]
+        rows = self._engine.rows
+        if not keys:
+            return [state_line(row) for row in rows.troubles()]
+        undeclared = [f"{key}: no file declares it" for key in keys if rows.get(key) is None]
+        states = [rows.status(key) for key in keys if rows.get(key) is not None]
+        return undeclared + [state_line(row) for row in states if row.state is not State.OK]
 
     async def _reload(self) -> list[str]:
         """Reads the files now; waits a little for one that is still being written, then for the round.

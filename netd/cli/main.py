@@ -22,6 +22,7 @@ VERBS = {
     "reload": "let the daemon read its files now, and wait for the result",
     "down": "take away what netd made",
     "status": "show what the daemon holds, and the state of each object",
+    "wait": "wait until the network stands, or some objects of it",
     "exec": "run a command in a namespace",
 }
 FOLDERS = (
@@ -48,12 +49,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(1, f"{self.prog}: {message}: '{self.prog} --help' explains it\n")
 
 
-def build_parser(verb: str | None) -> argparse.ArgumentParser:
-    """The whole parser; only the module of ``verb`` is imported."""
+def build_parser(*verbs_in_full: str | None) -> argparse.ArgumentParser:
+    """The whole parser; only the modules of ``verbs_in_full`` are imported, and so only their arguments known."""
     parser = Parser(
         prog="netd",
         description="Builds the virtual network that the files in /etc/netd describe, and keeps it so.",
-        epilog="'netd VERB --help' explains a verb. The files are described in netd's docs/config.md.",
+        epilog="'netd VERB --help' explains a verb. The files are described in netd.toml(5).",
     )
     parser.add_argument("--version", action="version", version=f"netd {__version__}")
     folders(parser)
@@ -61,7 +62,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     for name, what in VERBS.items():
         sub = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
         folders(sub, suppress=True)
-        if name == verb:
+        if name in verbs_in_full:
             importlib.import_module(f"netd.cli.{name}").add_arguments(sub)
     return parser
 

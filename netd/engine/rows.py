@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netd.model.key import Key
-from netd.model.status import State, Status, summary
+from netd.model.status import SETTLED, State, Status, summary
 
 ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
 
@@ -74,6 +74,10 @@ class Rows:
     def statuses(self, keys: Iterable[Key]) -> list[Status]:
         """The rows of these objects, and of orphans."""
         return [self.status(key) for key in keys if key in self._rows] + self._orphan_rows()
+
+    def troubles(self) -> list[Status]:
+        """Objects that are neither right nor merely waiting."""
+        return [self.status(key) for key in self._unsound if self._rows[key].state not in SETTLED]
 
     def summary(self) -> str:
         """Counts by state, and the first trouble; costs what is not ok, not what there is."""

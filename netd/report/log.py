@@ -19,6 +19,8 @@ from typing import Any
 import structlog
 from structlog.processors import TimeStamper, add_log_level, format_exc_info
 
+from .messages import MESSAGES
+
 JOURNAL = "/run/systemd/journal/socket"
 #: Levels of structlog as those of syslog(3).
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
@@ -47,11 +49,16 @@ def journal_message(event: Event) -> bytes:
     """An event as one datagram of the native protocol."""
     level = str(event.pop("level", "info"))
     message = str(event.pop("event", ""))
+    if trace := event.pop("exception", ""):
+        message += f"\n{trace}"
+    kind = MESSAGES.get(str(event.pop("message", "")))
     parts = [
         journal_field("MESSAGE", message),
-        journal_field("PRIORITY", str(PRIORITIES.get(level, 6))),
+        journal_field("PRIORITY", str(kind.priority if kind else PRIORITIES.get(level, 6))),
         journal_field("SYSLOG_IDENTIFIER", "netd"),
     ]
+    if kind:
+        parts.append(journal_field("MESSAGE_ID", kind.id))
     for name, value in event.items():
         text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
         parts.append(journal_field(f"NETD_{name.upper()}", text))
@@ -76,7 +83,9 @@ def plain_text(logger: Any, method: str, event: Event) -> str:
     """A line for files and pipes: the message, then what a person did not read in it yet."""
     level = event.pop("level", "info")
     message = event.pop("event", "")
-    rest = {name: value for name, value in event.items() if name in ("file", "round", "ms")}
+    rest = {name: event[name] for name in ("file", "round", "ms") if name in event}
+    if str(message).startswith(str(rest.get("file"))):
+        del rest["file"]
     tail = " ".join(f"{name}={value}" for name, value in rest.items())
     trace = f"\n{event['exception']}" if "exception" in event else ""
     return f"{event.get('time', '')} {level:7} {message}" + (f"  [{tail}]" if tail else "") + trace

@@ -1,4 +1,7 @@
-"""The socket that the command line asks: one JSON line in, one JSON line out."""
+"""The socket that the command line asks: one JSON line in, one JSON line out.
+
+Root may ask anything. Members of the group that the daemon runs as (``Group=`` of its unit) may look, no more.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,37 @@ import contextlib
 import json
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from netd.errors import UsageError
+from netd.errors import Busy, UsageError
 
 SOCKET = "netd.sock"
 #: Bytes of a request, at most.
 LONGEST = 65536
+#: What only looks.
+LOOKS = frozenset({"status", "wait"})
+#: struct ucred of SO_PEERCRED, socket(7): pid, uid, gid. The groups beside gid: SO_PEERGROUPS.
+CREDENTIALS = struct.Struct("=iII")
+SO_PEERGROUPS = 59
+MOST_GROUPS = 256
 Answerer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 async def serve(state_dir: str, answer: Answerer) -> asyncio.AbstractServer:
-    """Answers requests; root only (mode 0600)."""
+    """Answers requests of root, and of the process's own group. Who asked and hung up ends the work on the answer."""
     path = os.path.join(state_dir, SOCKET)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await reader.readline()
-            request = json.loads(line)
+            request = json.loads(await reader.readline())
             if not isinstance(request, dict):
                 raise ValueError("a request is an object")
-            reply = await answer(request)
+            refusal = refused(writer.get_extra_info("socket"), request)
+            reply = {"error": refusal} if refusal else await until_gone(reader, answer(request))
         except (ValueError, RecursionError) as error:
             reply = {"error": f"not understood: {error}"}
         except OSError:
@@ -41,15 +51,41 @@ async def serve(state_dir: str, answer: Answerer) -> asyncio.AbstractServer:
             await writer.drain()
         writer.close()
 
-    before = os.umask(0o177)
+    # Mode 0660; who may not connect does not get as far as the credentials.
+    before = os.umask(0o117)
     try:
         return await asyncio.start_unix_server(handle, path, limit=LONGEST)
     finally:
         os.umask(before)
 
 
+async def until_gone(reader: asyncio.StreamReader, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    """The result of ``work``, which is cancelled where the other side hangs up; ConnectionError then."""
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(reader.read())
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ConnectionError("nobody waits for the answer")
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+def refused(peer: socket.socket, request: dict[str, Any]) -> str:
+    """Why the other side may not ask this; "" where it may."""
+    _, user, group = CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    if user == 0:
+        return ""
+    if request.get("verb") not in LOOKS:
+        return "only root may ask for that"
+    packed = peer.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * MOST_GROUPS)
+    groups = {group, *struct.unpack(f"={len(packed) // 4}I", packed)}
+    return "" if os.getegid() in groups else "only root and netd's group may ask the daemon"
+
+
 def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
-    """Asks the daemon; UsageError where none runs."""
+    """Asks the daemon; UsageError where none runs, Busy where it does not want to answer."""
     path = os.path.join(state_dir, SOCKET)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
@@ -58,9 +94,11 @@ def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as answer:
                 line = answer.readline()
-            reply = json.loads(line)
+            reply = dict(json.loads(line))
         except PermissionError:
-            raise UsageError(f"{path}: only root may ask the daemon") from None
+            raise Busy(f"{path}: only root and the members of its group may ask the daemon") from None
         except (OSError, ValueError) as error:
             raise UsageError(f"no daemon answers at {path} ({error}): start it with 'systemctl start netd'") from None
-    return dict(reply)
+    if set(reply) == {"error"}:
+        raise Busy(f"{path}: {reply['error']}")
+    return reply

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from structlog.stdlib import BoundLogger
 
@@ -10,10 +10,12 @@ from netd.engine.engine import Done
 from netd.model.key import Key
 from netd.model.status import State, Status
 
-from .text import fields_json, fields_line
+from .text import fields_json, fields_line, state_line
 
 #: How a state is logged, when an object comes into it.
 LOUD = {State.FAILED: "error", State.CONFLICT: "error", State.CONTENDED: "warning", State.DIVERGED: "warning"}
+#: What happened, in netd.report.messages, where it was no repair.
+MESSAGE = {"create": "made", "update": "changed", "recreate": "changed", "delete": "deleted"}
 PAST = {"create": "made", "update": "changed", "recreate": "made again", "delete": "deleted"}
 #: What nftables says who changed it.
 KNOWN_CULPRITS = frozenset({"nat", "forward"})
@@ -48,14 +50,15 @@ class Teller:
             if self._refused.get(key) != done.error:
                 self._refused[key] = done.error
                 text = f"{key}: {change.action} refused: {done.error}: netd tries again, less and less often"
-                self._log.error(text, error=done.error, **event)
+                self._log.error(text, message="refused", error=done.error, **event)
             return
         self._refused.pop(key, None)
         if done.drift and key.kind in KNOWN_CULPRITS and (culprit := self._culprit(key.netns)):
             event["culprit"] = culprit
         verb = f"repaired ({PAST[change.action]})" if done.drift else PAST[change.action]
         fields = fields_line(change.fields) if change.action != "delete" else ""
-        self._log.info(f"{key} {verb}" + (f": {fields}" if fields else ""), **event)
+        kind = "repaired" if done.drift else MESSAGE[change.action]
+        self._log.info(f"{key} {verb}" + (f": {fields}" if fields else ""), message=kind, **event)
 
     def state(self, status: Status, before: State | None) -> None:
         """A new state, where it is trouble, the end of trouble, or waiting."""
@@ -71,24 +74,25 @@ class Teller:
         if status.state not in LOUD and not news:
             return
         level = LOUD.get(status.state, "info")
-        told = f": {status.reason}" if status.reason else ""
         getattr(self._log, level)(
-            f"{key} is {status.state.value}{told}",
-            object=str(key), namespace=key.netns, state=status.state.value, file=status.file,
+            state_line(status),
+            message="recovered" if status.state is State.OK else status.state.value,
+            object=str(key), namespace=key.netns, state=status.state.value, reason=status.reason, file=status.file,
         )  # fmt: skip
 
-    def mistakes(self, mistakes: Sequence[str]) -> None:
-        """Each once, until it is mended."""
-        for text in mistakes:
+    def mistakes(self, mistakes: Mapping[str, str]) -> None:
+        """Each once, until it is mended. {text: file}."""
+        for text, file in mistakes.items():
             if text not in self.told:
-                self._log.error(text)
+                self._log.error(text, message="mistake", file=file)
         self.told = tuple(mistakes)
 
     def unwritten(self, what: str, trouble: str) -> None:
         """Why ``what`` cannot be written: once, until it can."""
         before = self._unwritten.get(what, "")
         if trouble and trouble != before:
-            self._log.error(f"{trouble}: make room, or make it writable: until then a restart may forget it")
+            advice = "make room, or make it writable: until then a restart may forget it"
+            self._log.error(f"{trouble}: {advice}", message="unwritten")
         elif before and not trouble:
-            self._log.info(f"the {what} can be written again")
+            self._log.info(f"the {what} can be written again", message="recovered")
         self._unwritten[what] = trouble

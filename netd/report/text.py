@@ -79,6 +79,11 @@ def state_lines(rows: Iterable[Status]) -> Iterable[str]:
             yield f"{row.state.value:9} {row.key}: {row.reason}" if row.reason else f"{row.state.value:9} {row.key}"
 
 
+def state_line(row: Status) -> str:
+    """ "vxlan/vxlan0 is pending: waits for eth1"."""
+    return f"{row.key} is {row.state.value}" + (f": {row.reason}" if row.reason else "")
+
+
 def status_json(row: Status) -> dict[str, Any]:
     """One row of ``netd status --json``."""
     return {
