@@ -12,16 +12,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from netd.config import Config, Folder
-from netd.engine.engine import Engine
+from netd.engine.engine import Done, Engine
 from netd.engine.ledger import Ledger
 from netd.engine.scope import Scope
 from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
-from netd.model.dirty import Dirty
+from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.key import Key
 from netd.model.status import State, overall, summary
 from netd.report.lock import Lock
@@ -32,6 +32,9 @@ from netd.report.teller import Teller
 from netd.report.text import state_line, status_json
 from netd.report.waiting import Waiting
 from netd.watch import FolderWatch
+
+if TYPE_CHECKING:
+    from netd.report.metrics import Metrics
 
 #: Seconds without a further change of the files, before what they no longer declare goes.
 GRACE = 0.3
@@ -70,12 +73,36 @@ class Daemon:
         self._files_due = threading.Event()
         self._idle = asyncio.Event()
         self._waiting = Waiting(self._unmet)
+        self._metrics: Metrics | None = None
+        #: What is done every so many seconds, once the network stands.
+        self._often: list[tuple[float, Callable[[], None]]] = [
+            (FULL_PASS, self._full_pass),
+            (SLOW_LOOK, self._slow_look),
+        ]
+        if self._notifier.watchdog is not None:
+            self._often.append((self._notifier.watchdog, self._notifier.alive))
 
     def run(self) -> int:
         """Until SIGTERM."""
         raise_descriptor_limit()
         asyncio.run(self._main())
         return 0
+
+    def measure(self, port: int | None, file: str | None) -> None:
+        """Metrics on a port of the loopback address, in a file, or both; before ``run``."""
+        from netd.report.metrics import FILE_PERIOD, Metrics
+
+        metrics = self._metrics = Metrics(self._engine.rows.counts, self._log.error)
+
+        def done(one: Done) -> None:
+            self._teller.done(one)
+            metrics.done(one)
+
+        self._engine.on_done = done
+        if port is not None:
+            metrics.serve(port)
+        if file is not None:
+            self._often.append((FILE_PERIOD, lambda: metrics.write(file)))
 
     async def _main(self) -> None:
         loop = asyncio.get_running_loop()
@@ -108,6 +135,8 @@ class Daemon:
         self._log.info("netd stops, the network stays", message="stopped")
         server.close()
         watch.close()
+        if self._metrics is not None:
+            self._metrics.close()
         self._round = None
         self._engine.ledger.flush()
         self._kernel.close()
@@ -119,12 +148,10 @@ class Daemon:
         self._notifier.ready(self._summary())
         self._log.info(f"ready: {self._summary()}", message="ready")
         self._waiting.look()
-        self._every(FULL_PASS, self._full_pass)
-        self._every(SLOW_LOOK, self._slow_look)
-        if self._notifier.watchdog is not None:
-            self._every(self._notifier.watchdog, self._notifier.alive)
+        for seconds, do in self._often:
+            self._every(seconds, do)
 
-    def _every(self, seconds: float, do: Any) -> None:
+    def _every(self, seconds: float, do: Callable[[], None]) -> None:
         """Calls ``do`` again and again; it runs in the loop, so it proves that the loop lives."""
 
         def tick() -> None:
@@ -138,6 +165,8 @@ class Daemon:
     def _kernel_woke(self) -> None:
         events = self._kernel.drain()
         if events:
+            if self._metrics is not None and EVERYTHING in events:
+                self._metrics.overrun()
             self._look(self._engine.hear(events), drift=True)
 
     def _files_woke(self) -> None:
@@ -204,6 +233,8 @@ class Daemon:
         self._todo |= keys
         self._drift = drift if self._round is None else self._drift and drift
         if self._round is None:
+            if self._metrics is not None:
+                self._metrics.begin()
             self._run_round()
 
     def _run_round(self) -> None:
@@ -244,6 +275,8 @@ class Daemon:
             self._timer.cancel()
             self._timer = None
         self._waiting.look()
+        if self._metrics is not None:
+            self._metrics.end()
         due = self._engine.pacing.due()
         if due is not None:
             self._timer = self._loop.call_later(max(0.0, due - time.monotonic()) + 0.005, self._retry)

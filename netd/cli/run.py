@@ -14,6 +14,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="give namespaces their names where process 1 sees them: for a unit with a mount namespace of its own",
     )
+    parser.add_argument(
+        "--metrics-port", metavar="PORT", type=port, help="metrics for Prometheus on http://127.0.0.1:PORT/metrics"
+    )
+    parser.add_argument("--metrics-file", metavar="FILE", help="metrics in a file for node_exporter, every 15 seconds")
+
+
+def port(text: str) -> int:
+    """A TCP port; ValueError for what is none, as argparse wants it."""
+    value = int(text)
+    if not 0 < value < 65536:
+        raise ValueError(text)
+    return value
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,4 +34,6 @@ def run(options: argparse.Namespace) -> int:
     from netd.daemon import Daemon
 
     daemon = Daemon(options.config_dir, options.state_dir, options.cache_dir, host_mounts=options.host_mounts)
+    if options.metrics_port is not None or options.metrics_file is not None:
+        daemon.measure(options.metrics_port, options.metrics_file)
     return daemon.run()

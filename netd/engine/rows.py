@@ -75,6 +75,14 @@ class Rows:
         """The rows of these objects, and of orphans."""
         return [self.status(key) for key in keys if key in self._rows] + self._orphan_rows()
 
+    def counts(self) -> dict[State, int]:
+        """How many objects are in each state; costs what is not ok, not what there is."""
+        found = {State.OK: len(self._rows) - len(self._unsound), State.ORPHAN: len(self.orphans)}
+        for key in self._unsound:
+            state = self._rows[key].state
+            found[state] = found.get(state, 0) + 1
+        return found
+
     def troubles(self) -> list[Status]:
         """Objects that are neither right nor merely waiting."""
         return [self.status(key) for key in self._unsound if self._rows[key].state not in SETTLED]

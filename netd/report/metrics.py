@@ -1,0 +1,108 @@
+"""Metrics for Prometheus: on a port of this machine, or in a file for node_exporter.
+
+Imported only where they are switched on: a start without them costs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server, write_to_textfile
+
+from netd.engine.engine import Done
+from netd.model.status import SETTLED, State
+
+#: Seconds; a repair takes a millisecond, a first build some seconds.
+BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+#: Seconds between two versions of the file.
+FILE_PERIOD = 15.0
+LOOPBACK = "127.0.0.1"
+
+
+class Metrics:
+    """Told of changes and rounds by the daemon; ``counts`` says how many objects are in each state."""
+
+    def __init__(self, counts: Callable[[], Mapping[State, int]], said: Callable[[str], None]) -> None:
+        self._counts = counts
+        self._said = said
+        self._stop: Callable[[], None] = lambda: None
+        self._trouble = ""
+        self._begun = 0.0
+        mine = self.registry = CollectorRegistry()
+        by_what = ("kind", "action")
+        self._objects = Gauge("netd_objects", "Objects by state", ["state"], registry=mine)
+        self._changes = Counter("netd_changes", "Changes that files asked for", by_what, registry=mine)
+        self._repairs = Counter("netd_repairs", "Changes that put back what someone changed", by_what, registry=mine)
+        self._refusals = Counter("netd_refusals", "Changes that the kernel refused", ["kind"], registry=mine)
+        self._round = Histogram("netd_round_seconds", "Length of rounds", buckets=BUCKETS, registry=mine)
+        what = "From the begin of a round to the end of a repair"
+        self._repair = Histogram("netd_repair_seconds", what, buckets=BUCKETS, registry=mine)
+        what = "Times that events were lost and everything was read again"
+        self._overruns = Counter("netd_overruns", what, registry=mine)
+        self._converged = Gauge("netd_converged", "Whether no object is in trouble", registry=mine)
+        what = "End of the last round after which no object was in trouble"
+        self._last = Gauge("netd_last_converged_timestamp_seconds", what, registry=mine)
+
+    def serve(self, port: int) -> None:
+        """Answers on the loopback address, in a thread of its own; a port that is taken costs the metrics only."""
+        try:
+            server, _ = start_http_server(port, addr=LOOPBACK, registry=self.registry)
+        except OSError as error:
+            self._said(f"no metrics on port {port}: {error.strerror}")
+            return
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+
+        self._stop = stop
+
+    def write(self, path: str) -> None:
+        """One version of the file, put in place by a rename."""
+        trouble = ""
+        try:
+            write_to_textfile(path, self.registry)
+        except OSError as error:
+            trouble = f"no metrics in {path}: {error.strerror}"
+        if trouble and trouble != self._trouble:
+            self._said(trouble)
+        self._trouble = trouble
+
+    def close(self) -> None:
+        """No more answers."""
+        with contextlib.suppress(OSError):
+            self._stop()
+
+    def done(self, done: Done) -> None:
+        """One change, or a refusal."""
+        kind, action = done.change.key.kind, done.change.action
+        if done.error:
+            self._refusals.labels(kind).inc()
+        elif done.drift:
+            self._repairs.labels(kind, action).inc()
+            self._repair.observe(done.seconds)
+        else:
+            self._changes.labels(kind, action).inc()
+
+    def overrun(self) -> None:
+        """Events were lost."""
+        self._overruns.inc()
+
+    def begin(self) -> None:
+        """A round begins."""
+        self._begun = time.monotonic()
+
+    def end(self) -> None:
+        """It is over, with all that follows from it at once."""
+        if self._begun:
+            self._round.observe(time.monotonic() - self._begun)
+            self._begun = 0.0
+        counts = self._counts()
+        for state in State:
+            self._objects.labels(state.value).set(counts.get(state, 0))
+        converged = all(state in SETTLED for state, number in counts.items() if number)
+        self._converged.set(converged)
+        if converged:
+            self._last.set(time.time())
