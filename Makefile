@@ -1,24 +1,34 @@
-# make demo | test | lint | types | bench | bench-heal | install | uninstall | clean.  As root; each installs first what it needs.
+# make demo | test | test-rig | lint | types | bench | bench-heal | install | uninstall | deb | clean.  As root; each installs first what it needs.
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
 PYTHON ?= python3
 # Options for pytest, as in: make test T="-k vxlan"
 T ?= -n auto
+RIG_T ?= -n 2
 # How many namespaces `make bench` builds.
 N ?= 200
 
 VENV := .venv
 BIN := $(VENV)/bin
+# No word is broken, so that commands can be copied.
+MAN := lowdown -s -tman --out-no-smarty | sed '/^\.TH/a .nr HY 0\n.nh\n.ad l'
+# Not a Python of someone's home: the unit does not see it.
+INSTALL_PYTHON ?= /usr/bin/python3
 PRIVATE := $(PREFIX)/lib/netd
+NEW := $(DESTDIR)$(PRIVATE).new
 UNITS := $(PREFIX)/lib/systemd/system
 DOC := $(PREFIX)/share/doc/netd
-CODE := netd tests demo bench
+SERVICES := netd.service netd-wait.service netd-wait@.service
+CODE := netd tests demo bench package
 
 # Debian's names of what netd needs to run, and of what the tests need besides.
 RUN_PACKAGES := python3 python3-venv iproute2 nftables libnftables1 iptables
+INSTALL_PACKAGES := $(RUN_PACKAGES) lowdown
 DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
 TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump conntrack
+# The rig's root is made by mmdebstrap.
+RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap
 
 # $(call packages,NAMES): installs those that are missing; silent when there is nothing to do.
 define packages
@@ -41,10 +51,20 @@ define venv
 	@touch $@
 endef
 
-.PHONY: demo test lint types bench bench-heal install uninstall clean demo-packages test-packages run-packages root
+.PHONY: demo test test-rig lint types bench bench-heal install uninstall deb clean root \
+    demo-packages test-packages rig-packages install-packages deb-packages
 
 demo: root demo-packages $(VENV)/run.stamp
 	@$(BIN)/python -m demo
+
+# What needs a whole machine: systemd as its first process, in namespaces, on a fresh root that is kept in $(VENV)/.rig.
+test-rig: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/root
+	@echo "==> tests on machines with systemd"
+	$(BIN)/python -m pytest $(RIG_T) tests/rig
+
+$(VENV)/.rig/root: tests/rig/mkroot.sh | rig-packages
+	@echo "==> a fresh root into $@"
+	@tests/rig/mkroot.sh $@ && touch $@
 
 test: root test-packages $(VENV)/test.stamp
 	@echo "==> tests, lint, types and import contracts"
@@ -67,8 +87,12 @@ bench-heal: root demo-packages $(VENV)/run.stamp
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "make: this makes network namespaces: run it as root" >&2; exit 1; }
 
-run-packages:
-	$(call packages,$(RUN_PACKAGES))
+install-packages:
+	$(call packages,$(INSTALL_PACKAGES))
+deb-packages:
+	$(call packages,$(INSTALL_PACKAGES) xz-utils)
+rig-packages:
+	$(call packages,$(RIG_PACKAGES))
 demo-packages:
 	$(call packages,$(DEMO_PACKAGES))
 test-packages:
@@ -80,35 +104,69 @@ $(VENV)/run.stamp: pyproject.toml | demo-packages
 $(VENV)/test.stamp: pyproject.toml | test-packages
 	$(call venv,[test])
 
-install: run-packages
+# Built beside, and put in place by a rename: a daemon that runs meanwhile loses nothing of what it may import yet.
+install: install-packages
+	@$(INSTALL_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "make: netd needs Python 3.11: say where with INSTALL_PYTHON=" >&2; exit 1; }
 	@echo "==> netd into $(DESTDIR)$(PRIVATE)"
-	@rm -rf build netd.egg-info
-	@$(PYTHON) -m venv $(DESTDIR)$(PRIVATE)
-	@$(DESTDIR)$(PRIVATE)/bin/python -m pip install --quiet --use-pep517 .
-	@rm -rf build netd.egg-info
-	@sed -i '1s|.*|#!$(PRIVATE)/bin/python -I|' $(DESTDIR)$(PRIVATE)/bin/netd
-	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITS) $(DESTDIR)$(DOC)/docs $(DESTDIR)$(DOC)/examples \
-	    $(DESTDIR)$(SYSCONFDIR)/netd
+	@rm -rf build *.egg-info $(NEW) && mkdir -p build $(dir $(NEW))
+	@$(INSTALL_PYTHON) -m venv $(NEW)
+	@$(NEW)/bin/python -m pip install --quiet --use-pep517 '.[install]'
+	@$(NEW)/bin/python package/manual.py netd.8 | $(MAN) >build/netd.8
+	@$(NEW)/bin/python package/manual.py netd.toml.5 | $(MAN) >build/netd.toml.5
+	@for s in bash zsh; do $(NEW)/bin/python package/completion.py $$s >build/netd.$$s; done
+	@$(NEW)/bin/python -m pip uninstall --quiet --yes shtab setuptools pip 2>/dev/null
+	@rm -f $(NEW)/bin/[Aa]ctivate* && sed -i '/^command/d' $(NEW)/pyvenv.cfg
+	@sed -i '1s|.*|#!$(PRIVATE)/bin/python -I|' $(NEW)/bin/netd
+	@rm -rf $(DESTDIR)$(PRIVATE).old
+	@[ ! -e $(DESTDIR)$(PRIVATE) ] || mv $(DESTDIR)$(PRIVATE) $(DESTDIR)$(PRIVATE).old
+	@mv $(NEW) $(DESTDIR)$(PRIVATE) && rm -rf $(DESTDIR)$(PRIVATE).old
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/docs $(DESTDIR)$(DOC)/examples $(DESTDIR)$(SYSCONFDIR)/netd
 	@ln -sf $(PRIVATE)/bin/netd $(DESTDIR)$(PREFIX)/bin/netd
-	@sed 's|/usr/local|$(PREFIX)|' units/netd.service >$(DESTDIR)$(UNITS)/netd.service
-	@chmod 644 $(DESTDIR)$(UNITS)/netd.service
+	@for u in $(SERVICES); do install -D -m 644 units/$$u $(DESTDIR)$(UNITS)/$$u && \
+	    sed -i 's|/usr/local|$(PREFIX)|g' $(DESTDIR)$(UNITS)/$$u; done
+	@install -D -m 644 units/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/netd.conf
+	@install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/netd.conf
+	@install -D -m 644 units/netd.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/netd.catalog
 	@for d in rt_protos.d group.d; do \
 	    install -D -m 644 units/iproute2/$$d/netd.conf $(DESTDIR)$(SYSCONFDIR)/iproute2/$$d/netd.conf; done
+	@install -D -m 644 build/netd.8 $(DESTDIR)$(PREFIX)/share/man/man8/netd.8
+	@install -D -m 644 build/netd.toml.5 $(DESTDIR)$(PREFIX)/share/man/man5/netd.toml.5
+	@install -D -m 644 build/netd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd
+	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_netd
 	@install -m 644 README.md $(DESTDIR)$(DOC)
 	@install -m 644 docs/*.md $(DESTDIR)$(DOC)/docs
-	@install -m 644 etc/netd/examples/*.toml $(DESTDIR)$(DOC)/examples
-	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	@install -m 644 etc/netd/examples/*.toml etc/netd/examples/*.service $(DESTDIR)$(DOC)/examples
+	@rm -rf build *.egg-info
+	@if [ -z "$(DESTDIR)" ]; then \
+	    ! command -v systemd-sysusers >/dev/null || systemd-sysusers netd.conf; \
+	    if [ -d /run/systemd/system ]; then \
+	        systemd-tmpfiles --create netd.conf; journalctl --update-catalog; \
+	        systemctl daemon-reload; systemctl try-restart netd; fi; fi
 	@echo "==> installed. Examples: $(DOC)/examples. Start it: systemctl enable --now netd"
 
 # The network that netd built stays, as it does on every stop; `netd down` first takes it away.
 uninstall:
-	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl disable --now netd 2>/dev/null || :; fi
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	    systemctl disable --now $(SERVICES) 2>/dev/null || :; fi
 	@rm -rf $(DESTDIR)$(PRIVATE) $(DESTDIR)$(DOC)
-	@rm -f $(DESTDIR)$(PREFIX)/bin/netd $(DESTDIR)$(UNITS)/netd.service
+	@rm -f $(DESTDIR)$(PREFIX)/bin/netd $(addprefix $(DESTDIR)$(UNITS)/,$(SERVICES))
+	@rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/netd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/netd.conf \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/catalog/netd.catalog
+	@rm -f $(DESTDIR)$(PREFIX)/share/man/man8/netd.8 $(DESTDIR)$(PREFIX)/share/man/man5/netd.toml.5
+	@rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_netd
 	@rm -f $(DESTDIR)$(SYSCONFDIR)/iproute2/rt_protos.d/netd.conf $(DESTDIR)$(SYSCONFDIR)/iproute2/group.d/netd.conf
-	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	    systemctl daemon-reload; journalctl --update-catalog; fi
 	@echo "==> removed; $(SYSCONFDIR)/netd and what netd built stay"
 
+# dist/netd_VERSION_ARCHITECTURE.deb, for the release of Debian or Ubuntu that it is made on.
+deb: deb-packages
+	@rm -rf build/tree && mkdir -p build
+	@t=$$(mktemp -d) && trap 'rm -rf "$$t"' EXIT && chmod 755 "$$t" && \
+	    $(MAKE) --no-print-directory install PREFIX=/usr DESTDIR="$$t" >/dev/null && \
+	    echo "==> $$(package/deb.sh "$$t" $(INSTALL_PYTHON) dist)"
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

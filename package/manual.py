@@ -1,0 +1,148 @@
+"""Writes the manual pages, in markdown, from the reference documentation: ``python package/manual.py netd.8``.
+
+The text is that of docs/*.md. Their tables become lists of terms, as manual pages have them, and netd(8) lists the
+arguments of each command as its own ``--help`` knows them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from completion import verbs_of
+
+from netd import __version__
+from netd.cli.main import VERBS, build_parser
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+#: {page: (what it is, sections)}; a section is a file and its heading, in the order of the page.
+PAGES = {
+    "netd.8": (
+        "builds the virtual network that /etc/netd describes, and keeps it so",
+        [("config", "Commands"), ("config", "JSON"), ("config", "Names and states of objects"), ("service", "")],
+    ),
+    "netd.toml.5": (
+        "the files in /etc/netd",
+        [
+            ("config", name)
+            for name in (
+                "Files", "Namespaces and the host", "Links", "Routes, rules and neighbours", "Sysctls",
+                "Address translation", "Mistakes", "What netd owns",
+            )
+        ],
+    ),
+}  # fmt: skip
+SEE = {
+    "netd.8": "netd.toml(5), ip-netns(8), nft(8), systemd.service(5), journalctl(1)",
+    "netd.toml.5": "netd(8), ip-link(8), ip-route(8), ip-rule(8), ip-neighbour(8), sysctl.d(5), nft(8)",
+}
+LINK = re.compile(r"\[([^\]]+)\]\((?!http)[^)]*\)")
+
+
+def sections(name: str, wanted: str) -> Iterator[str]:
+    """The lines of one section of a document; of all where ``wanted`` is "". Headings of level 2 are the page's."""
+    inside = False
+    fenced = False
+    for line in (DOCS / f"{name}.md").read_text(encoding="utf-8").splitlines():
+        fenced ^= line.startswith("```")
+        if not fenced and line.startswith("## "):
+            inside = not wanted or line[3:] == wanted
+        if inside:
+            if line.startswith("## ") and not fenced:
+                yield f"# {line[3:].upper()}"
+            elif line.startswith("### ") and not fenced:
+                yield f"## {line[4:]}"
+            else:
+                yield line if fenced else LINK.sub(r"\1", line)
+    if not inside and wanted and not any(sections_found(name, wanted)):
+        raise SystemExit(f"docs/{name}.md has no section '{wanted}'")
+
+
+def sections_found(name: str, wanted: str) -> Iterator[bool]:
+    """Whether a document has that section."""
+    yield f"\n## {wanted}\n" in (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def cells(row: str) -> list[str]:
+    """The cells of a table's row; a "|" inside is written "\\|"."""
+    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]]
+
+
+def without_tables(lines: Iterable[str]) -> Iterator[str]:
+    """Each row of a table as a term (its first cell) and what is said of it."""
+    table: list[list[str]] = []
+    for line in [*lines, ""]:
+        if line.startswith("|"):
+            table.append(cells(line))
+            continue
+        if table:
+            yield from terms(table[0], table[2:])
+            table = []
+        yield line
+
+
+def terms(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    """The widest column explains; the others are short, and named by the head."""
+    columns = range(1, len(head))
+    explains = max(columns, key=lambda column: sum(len(row[column]) for row in rows))
+    for row in rows:
+        named = [f"{head[column]}: {row[column]}" for column in columns if column != explains and row[column]]
+        text = "; ".join([*([row[explains]] if row[explains] else []), *named])
+        yield from ("", row[0] if row[0].startswith("`") else f"**{row[0]}**", "")
+        if text:
+            yield from (f":   {text}", "")
+
+
+def plain(text: str) -> str:
+    """Text of a help, with what markdown would take for its own."""
+    return re.sub(r"([_*\[\]<>])", r"\\\1", text)
+
+
+def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """A list of what a parser takes, as its help says it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) or action.help in (None, argparse.SUPPRESS):
+            continue
+        names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
+        value = f" {action.metavar}" if action.option_strings and action.metavar else ""
+        yield from (f"`{names}{value}`", "", f":   {plain(str(action.help))}", "")
+
+
+def command_line() -> Iterator[str]:
+    """SYNOPSIS and the arguments of each verb."""
+    whole = build_parser(*VERBS)
+    yield from ("# SYNOPSIS", "", "**netd** [*folders*] *command* [*arguments*]", "")
+    yield from ("# OPTIONS", "", "These hold for all commands.", "", *arguments(whole))
+    for verb, sub in verbs_of(whole).items():
+        usage = " ".join(sub.format_usage().split()[1:])
+        usage = re.sub(r" \[-h\]| \[--(config|state|cache)-dir DIR\]", "", usage)
+        own = list(arguments(own_arguments(sub)))
+        yield from (f"## {plain(usage)}", "", f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.", "", *own)
+
+
+def own_arguments(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The parser without what all verbs have."""
+    kept = argparse.ArgumentParser(add_help=False)
+    kept._actions = [each for each in sub._actions if each.dest not in ("help", "config_dir", "state_dir", "cache_dir")]
+    return kept
+
+
+def page(name: str) -> Iterator[str]:
+    """One page in markdown, with the metadata that lowdown wants."""
+    title, _, section = name.rpartition(".")
+    what, parts = PAGES[name]
+    yield from (f"title: {title}", f"section: {section}", f"source: netd {__version__}", "")
+    yield from ("# NAME", "", f"{title} - {what}", "")
+    if section == "8":
+        yield from command_line()
+    for document, heading in parts:
+        yield from without_tables(sections(document, heading))
+        yield ""
+    yield from ("# SEE ALSO", "", SEE[name])
+
+
+if __name__ == "__main__":
+    print("\n".join(page(sys.argv[1])))
