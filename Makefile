@@ -19,6 +19,7 @@ PRIVATE := $(PREFIX)/lib/netd
 NEW := $(DESTDIR)$(PRIVATE).new
 UNITS := $(PREFIX)/lib/systemd/system
 DOC := $(PREFIX)/share/doc/netd
+DIST ?= dist
 SERVICES := netd.service netd-wait.service netd-wait@.service
 CODE := netd tests demo bench package
 
@@ -162,10 +163,9 @@ uninstall:
 
 # dist/netd_VERSION_ARCHITECTURE.deb, for the release of Debian or Ubuntu that it is made on.
 deb: deb-packages
-	@rm -rf build/tree && mkdir -p build
 	@t=$$(mktemp -d) && trap 'rm -rf "$$t"' EXIT && chmod 755 "$$t" && \
 	    $(MAKE) --no-print-directory install PREFIX=/usr DESTDIR="$$t" >/dev/null && \
-	    echo "==> $$(package/deb.sh "$$t" $(INSTALL_PYTHON) dist)"
+	    echo "==> $$(package/deb.sh "$$t" $(DIST))"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,7 +1,7 @@
 #!/bin/sh
-# deb.sh TREE PYTHON OUTPUT: makes a Debian package of an installed tree (make install PREFIX=/usr DESTDIR=TREE).
+# deb.sh TREE OUTPUT: makes a Debian package of an installed tree (make install PREFIX=/usr DESTDIR=TREE).
 set -eu
-tree=$1 python=$2 output=$3
+tree=$1 output=$2
 here=$(dirname "$0")/debian
 value() { "$tree/usr/lib/netd/bin/python" -c "$1"; }
 version=$(value 'import netd; print(netd.__version__)')

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,19 +147,19 @@ class Machine:
             raise CommandError(f"on {self.name}: {shlex.join(argv)} ended with {done.returncode}, not {check}\n{said}")
         return Result(done.args, done.returncode, done.stdout, done.stderr)
 
-    def sh(self, text: str, ns: str = "", check: int | None = 0) -> Result:
+    def sh(self, text: str, ns: str = "", check: int | None = 0, stdin: str = "") -> Result:
         """Runs a shell script."""
-        return self.run("sh", "-ec", text, ns=ns, check=check)
-
-    def json(self, *argv: str, ns: str = "") -> Any:
-        """What a command prints as JSON."""
-        return self.run(*argv, ns=ns).json
+        return self.run("sh", "-ec", text, ns=ns, check=check, stdin=stdin)
 
     def background(self, *argv: str, ns: str = "") -> subprocess.Popen[str]:
         """Starts a command; its output is the caller's to read."""
         return subprocess.Popen(
             self.inside(argv, ns), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+
+    def netd(self, *args: str, check: int | None = 0) -> Result:
+        """Runs one netd command."""
+        return self.run("netd", *args, check=check)
 
     def write(self, path: str, text: str) -> None:
         """Writes a file by renaming a hidden one over it."""
@@ -176,16 +176,27 @@ class Machine:
     def journal(self, *fields: str) -> list[dict[str, Any]]:
         """Entries of the journal, oldest first."""
         text = self.run("journalctl", "--no-pager", "-o", "json", *fields, check=None).stdout
-        return [__import__("json").loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in text.splitlines()]
 
 
-def ping_started(machine: Machine, address: str, ns: str, per_second: int = 100) -> subprocess.Popen[str]:
-    """A ping that runs until it is interrupted."""
-    ping = machine.background("ping", "-n", "-q", "-i", str(1 / per_second), address, ns=ns)
-    time.sleep(0)
-    return ping
+class Ping:
+    """A hundred pings a second, from the begin of a ``with`` to its end; ``lost`` afterwards."""
 
+    def __init__(self, machine: Machine, address: str, ns: str = "") -> None:
+        self.machine = machine
+        self.argv = ("ping", "-n", "-q", "-i", "0.01", "-W", "1", address)
+        self.ns = ns
+        self.sent = self.lost = -1
 
-def scratch() -> Path:
-    """A folder for machines, on a disk: the upper side of an overlay cannot be an overlay itself."""
-    return Path(tempfile.mkdtemp(prefix="netd-rig-", dir="/var/tmp"))
+    def __enter__(self) -> Ping:
+        self.process = self.machine.background(*self.argv, ns=self.ns)
+        until(lambda: self.machine.run("pgrep", "-x", "ping").stdout, "the ping runs")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.machine.run("pkill", "-INT", "-x", "ping", check=None)
+        self.said, _ = self.process.communicate(timeout=PATIENCE)
+        found = re.search(r"(\d+) packets transmitted, (\d+) received", self.said)
+        assert found, self.said
+        self.sent, received = map(int, found.groups())
+        self.lost = self.sent - received

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-CODE = [name for name in ("netd", "tests", "demo", "bench") if (TOP / name).is_dir()]
+CODE = [name for name in ("netd", "tests", "demo", "bench", "package") if (TOP / name).is_dir()]
 
 
 def run(program: str, *arguments: str) -> str:
