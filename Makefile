@@ -60,6 +60,7 @@ demo: root demo-packages $(VENV)/run.stamp
 
 # What needs a whole machine: systemd as its first process, in namespaces, on a fresh root that is kept in $(VENV)/.rig.
 test-rig: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/root
+	@rm -rf $(VENV)/.rig/package && $(MAKE) --no-print-directory deb DIST=$(VENV)/.rig/package
 	@echo "==> tests on machines with systemd"
 	$(BIN)/python -m pytest $(RIG_T) tests/rig
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,8 @@ from tests.rig.machine import Machine
 
 #: Built by tests/rig/mkroot.sh.
 FRESH = ROOT / ".venv/.rig/root"
+#: Built by 'make deb'.
+PACKAGE = ROOT / ".venv/.rig/package"
 MACHINES = pytest.StashKey[list[Machine]]()
 
 
@@ -31,11 +32,12 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def package(scratch: Path) -> Path:
+def package() -> Path:
     """The Debian package of this tree."""
-    subprocess.run(["make", "--silent", "deb", f"DIST={scratch}/dist"], cwd=ROOT, check=True)
-    (found,) = (scratch / "dist").glob("netd_*.deb")
-    return found
+    found = sorted(PACKAGE.glob("netd_*.deb"))
+    if len(found) != 1:
+        pytest.fail("there is no package to install on the machines: run 'make test-rig'")
+    return found[0]
 
 
 @pytest.fixture(scope="session")

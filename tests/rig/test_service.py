@@ -43,9 +43,9 @@ def test_what_the_sandboxed_daemon_makes_is_seen_and_kept(lab: Machine) -> None:
 def test_the_status_follows_the_state(lab: Machine) -> None:
     assert lab.show("netd", "StatusText") == "9 ok"
     lab.write("/etc/netd/tunnel.toml", WAITS)
-    until(lambda: lab.show("netd", "StatusText") == "9 ok, 1 pending: vxlan/vxlan0 waits for eth1", "it waits")
+    until(lambda: lab.show("netd", "StatusText") == "9 ok, 2 pending: vxlan/vxlan0 waits for eth1", "it waits")
     lab.sh("ip link add eth1 type veth peer name cable && ip link set eth1 up")
-    until(lambda: lab.show("netd", "StatusText") == "10 ok", "all is ok")
+    until(lambda: lab.show("netd", "StatusText") == "11 ok", "all is ok")
 
 
 def test_a_reload_takes_the_files_or_fails_with_the_reason(lab: Machine) -> None:
