@@ -1,4 +1,4 @@
-# make demo | test | test-rig | lint | types | bench | bench-heal | install | uninstall | deb | clean.  As root; each installs first what it needs.
+# make demo | test | test-rig | test-hardened | lint | types | bench | bench-heal | install | uninstall | deb | clean.  As root; each installs first what it needs.
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
@@ -52,7 +52,7 @@ define venv
 	@touch $@
 endef
 
-.PHONY: demo test test-rig lint types bench bench-heal install uninstall deb clean root \
+.PHONY: demo test test-rig test-hardened lint types bench bench-heal install uninstall deb clean root \
     demo-packages test-packages rig-packages install-packages deb-packages
 
 demo: root demo-packages $(VENV)/run.stamp
@@ -63,6 +63,11 @@ test-rig: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/root
 	@rm -rf $(VENV)/.rig/package && $(MAKE) --no-print-directory deb DIST=$(VENV)/.rig/package
 	@echo "==> tests on machines with systemd"
 	$(BIN)/python -m pytest $(RIG_T) tests/rig
+
+# The scenarios of `make test` once more, with each daemon in the sandbox of netd.service: about ten minutes.
+test-hardened: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/root
+	@rm -rf $(VENV)/.rig/package && $(MAKE) --no-print-directory deb DIST=$(VENV)/.rig/package
+	$(BIN)/python -m pytest $(RIG_T) -p tests.rig.units tests/scenarios
 
 $(VENV)/.rig/root: tests/rig/mkroot.sh | rig-packages
 	@echo "==> a fresh root into $@"

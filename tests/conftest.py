@@ -34,8 +34,12 @@ def make_host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
     hosts: list[Host] = []
     request.node.stash[HOSTS] = hosts
 
+    # make test-hardened: on machines with systemd, where the daemons run in the sandbox of netd's unit.
+    hardened = request.config.pluginmanager.hasplugin("tests.rig.units")
+    begin = request.getfixturevalue("unit_host") if hardened else Host
+
     def make(name: str) -> Host:
-        hosts.append(Host(name, tmp_path))
+        hosts.append(begin(name, tmp_path))
         return hosts[-1]
 
     yield make

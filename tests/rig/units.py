@@ -1,0 +1,42 @@
+"""A plugin, ``pytest -p tests.rig.units tests/scenarios``: runs the scenarios under the hardened unit."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.host import ROOT
+from tests.rig.conftest import FRESH, installed, package, scratch
+from tests.rig.host import UnitHost
+from tests.rig.machine import Machine
+
+__all__ = ["installed", "package", "scratch"]
+
+
+@pytest.fixture(scope="session")
+def idle(scratch: Path, installed: Path) -> list[Path]:
+    """The layers of a machine with netd's package, on which netd does not start by itself."""
+    machine = Machine("idle", [installed, FRESH], scratch)
+    machine.start()
+    machine.run("systemctl", "disable", "--now", "netd")
+    machine.power_off()
+    return [machine.disk, installed, FRESH]
+
+
+@pytest.fixture
+def unit_host(scratch: Path, idle: list[Path]) -> Callable[[str, Path], UnitHost]:
+    """Makes hosts, as tests.host.Host is made."""
+
+    # The tests' own servers are run by this Python; netd is not.
+    binds = {str(ROOT): ROOT} | ({sys.base_prefix: Path(sys.base_prefix)} if sys.base_prefix != "/usr" else {})
+
+    def make(name: str, logs: Path) -> UnitHost:
+        machine = Machine(name, idle, Path(tempfile.mkdtemp(dir=scratch)), binds)
+        machine.start()
+        return UnitHost(machine, logs)
+
+    return make
