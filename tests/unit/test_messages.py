@@ -1,0 +1,50 @@
+"""What the journal is told, which a catalog explains; pages and completions that cover all commands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netd.cli.main import VERBS
+from netd.report.log import journal_message
+from netd.report.messages import MESSAGES
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def test_each_kind_of_event_has_an_identifier_of_its_own_and_the_catalog_explains_it() -> None:
+    known = [message.id for message in MESSAGES.values()]
+    assert len(set(known)) == len(known)
+    assert re.findall(r"^-- ([0-9a-f]{32})$", (TOP / "units/netd.catalog").read_text(), re.M) == known
+
+
+def test_an_event_becomes_fields_of_the_native_protocol() -> None:
+    event = {"event": "a: b\nc", "level": "info", "message": "repaired", "object": "veth/a", "diff": {"mtu": 1}}
+    assert journal_message(event) == (
+        b"MESSAGE\n\x06\x00\x00\x00\x00\x00\x00\x00a: b\nc\nPRIORITY=5\nSYSLOG_IDENTIFIER=netd\n"
+        b"MESSAGE_ID=" + MESSAGES["repaired"].id.encode() + b'\nNETD_OBJECT=veth/a\nNETD_DIFF={"mtu": 1}\n'
+    )
+
+
+def run(script: str, argument: str) -> str:
+    command = [sys.executable, str(TOP / "package" / script), argument]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("page", ["netd.8", "netd.toml.5"])
+def test_the_manual_page_has_all_of_its_sections(page: str) -> None:
+    text = run("manual.py", page)
+    wanted = VERBS if page == "netd.8" else ("LINKS", "SYSCTLS", "MISTAKES", "vxlan")
+    assert [word for word in wanted if not re.search(rf"^##? (netd )?{word}\b", text, re.M)] == []
+    assert "|---" not in text, "no table is left"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_completion_knows_all_commands(shell: str) -> None:
+    text = run("completion.py", shell)
+    assert [verb for verb in VERBS if verb not in text] == []
+    assert "--metrics-port" in text
