@@ -42,7 +42,7 @@ class UnitDaemon(Daemon):
 
     @property
     def pid(self) -> int:
-        inner = until(lambda: self.machine.show(self.unit, "MainPID").strip("0"), "the unit runs")
+        inner = until(lambda: int(self.machine.show(self.unit, "MainPID")), "the unit runs")
         own = os.readlink(f"/proc/{self.machine.pid}/ns/pid")
         for entry in Path("/proc").glob("[0-9]*"):
             try:

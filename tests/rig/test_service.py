@@ -177,3 +177,39 @@ def test_the_manual_pages_and_the_completion_are_there(machine: Machine) -> None
     assert {"status", "wait", "run"} <= completes("")
     assert "--timeout" in completes("wait", "--ti")
     assert completes("exec", "some") == {"somewhere"}
+
+
+def test_the_sandbox_hears_the_sysctls_of_others_and_cannot_write_but_those_of_the_network(lab: Machine) -> None:
+    keys = "[sysctl]\nnet.core.somaxconn = 77\n[namespace.web.sysctl]\nnet.core.somaxconn = 99\n"
+    lab.write("/etc/netd/keys.toml", keys)
+    lab.netd("reload")
+    for ns in ("", "web"):
+        lab.run("sysctl", "-w", "net.core.somaxconn=66", ns=ns)
+    until(lambda: [somaxconn(lab), somaxconn(lab, "web")] == ["77", "99"], "both are back")
+    pid = lab.show("netd", "MainPID")
+    lab.run("nsenter", "-t", pid, "-m", "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
+    for path in ("/proc/sys/kernel/panic", "/etc/netd/x.toml", "/usr/bin/x", "/run/x", "/var/lib/x"):
+        said = lab.run("nsenter", "-t", pid, "-m", "sh", "-c", f"echo 0 >{path}", check=2).stderr
+        assert "Read-only file system" in said
+
+
+def somaxconn(machine: Machine, ns: str = "") -> str:
+    return machine.run("sysctl", "-n", "net.core.somaxconn", ns=ns).stdout.strip()
+
+
+def test_the_sandboxed_daemon_makes_namespaces_whose_ipv6_works(lab: Machine) -> None:
+    """Sockets of the kernel in a namespace belong to the control group of who made it, with that group's filters."""
+    lab.write("/etc/netd/six.toml", """
+[namespace.six.veth.eth0]
+addresses = ["fd06::1/64"]
+nodad = true
+peer = { name = "six", addresses = ["fd06::2/64"], nodad = true }
+""")  # fmt: skip
+    lab.netd("wait", "six:address/eth0/fd06::1/64", "address/six/fd06::2/64")
+    lab.run("ping", "-c", "1", "-W", "5", "fd06::1")
+
+
+def test_a_folder_that_is_away_at_the_start_takes_nothing_away(lab: Machine) -> None:
+    lab.sh("systemctl stop netd; mv /etc/netd /etc/netd.away; systemctl start netd")
+    assert lab.run("ip", "-j", "-n", "web", "addr", "show", "dev", "eth0").json
+    lab.sh("mv /etc/netd.away /etc/netd; netd reload; netd wait web:veth/eth0")
