@@ -227,8 +227,11 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
 
 
 def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
-    """Made: the same identity, and the mark where there can be one. Only intended: the mark alone tells whose it is."""
-    if record.state == "intent" or kind.always_own:
+    """Made: the same identity, and the mark where there can be one.
+
+    Only intended, or made and not read back yet (the files changed in between): the mark alone tells whose it is.
+    """
+    if record.state == "intent" or kind.always_own or not record.identity:
         return observed.marked
     return same_identity(record, observed) and (observed.marked or not kind.has_mark)
 

@@ -258,3 +258,15 @@ def test_without_its_ledger_netd_deletes_nothing_that_is_not_declared(host: Host
     host.processes[-1].stop()
     host.netd("down", "--orphans")
     assert host.link("br0") is None
+
+
+def test_what_is_taken_away_the_moment_it_was_made_goes(host: Host) -> None:
+    """The files change between two portions of a round: after the kernel took the links, before they were read back."""
+    host.daemon()
+    host.sh("""
+        cd /etc/netd
+        for n in $(seq 300); do echo "[bridge.b$n]" >b$n.toml; done
+        while [ $(ls -d /sys/class/net/b* 2>/dev/null | wc -l) -lt 300 ]; do :; done
+        rm b*.toml
+    """)
+    host.until(lambda: not host.names(), "all are gone")
