@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 from netd.kinds import registry
 from netd.model.change import Change
@@ -61,11 +62,17 @@ class Bookkeeping:
                 fields = {name: [value, None] for name, value in wrote.items()}
                 # One that is made again where it was has the identity that is written down: nothing is in doubt.
                 again = base.state == "made" and base.identity == kind.place(change.key, one.data, self._view)
-                base = replace(base, state="made" if again else "intent", memory=memory, fields=fields)
+                # Else, of the one before this tells nothing, unless that one is still to go.
+                identity = base.identity if again or change.action == "recreate" else {}
+                state: Literal["made", "intent"] = "made" if again else "intent"
+                base = replace(base, state=state, memory=memory, fields=fields, identity=identity)
             else:
                 mine = change.observed is not None and ours(record, change.observed, kind)
                 fields = dict(base.fields)
                 for name, diff in change.fields.items():
+                    if name in fields and name not in one.fields:
+                        # It goes back to what it was: until it has, what netd wrote is what tells that it may.
+                        continue
                     found = fields[name][1] if name in fields else (None if mine else diff.have)
                     fields[name] = [diff.want, found]
                 base = replace(base, fields=fields)
@@ -75,16 +82,18 @@ class Bookkeeping:
             self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
         self.ledger.flush()
 
-    def made_namespace(self, key: Key) -> None:
-        """A namespace carries no mark: its cookie is written down the moment it is there."""
-        cookie = self._view.cookie(key.name)
-        if cookie is not None:
-            self.ledger.update(key, state="made", identity={"cookie": cookie})
-            self.ledger.flush()
+    def name_namespace(self, key: Key, cookie: int) -> None:
+        """A namespace carries no mark: its cookie is written down before it has its name, so before anyone sees it."""
+        self.ledger.update(key, identity={"cookie": cookie})
+        self.ledger.flush()
 
     def made(self, change: Change) -> None:
         """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark."""
+        if change.desired is None:
+            # What gave way was put back, as far as it could be.
+            self.ledger.update(change.key, foreign=())
         if change.action in ("create", "recreate") and not registry()[change.key.kind].setting:
             record = self.ledger.get(change.key)
             if record is not None and record.state == "intent":
-                self.ledger.put(change.key, replace(record, state="made", identity={}))
+                identity = record.identity if change.action == "create" else {}
+                self.ledger.put(change.key, replace(record, state="made", identity=identity))

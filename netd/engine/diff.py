@@ -34,17 +34,17 @@ def same_identity(record: Record, observed: Observed) -> bool:
 
 
 def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:
-    """Whether netd made it: by the ledger and its identity, or (the ledger gone) by the mark alone.
+    """Whether netd made it: by ledger and identity, or (the ledger gone, or only an intent) by the mark alone.
 
     A link stays netd's own where someone took its mark away: its identity is the link's itself, not its place's.
     """
     if kind.always_own:
         return True
-    if kind.has_mark and observed.marked:
+    if observed.marked and (kind.has_mark or record is None or record.state == "intent"):
         return True
-    if record is None or record.state != "made" or not same_identity(record, observed):
+    if record is None or not record.made or not same_identity(record, observed):
         return False
-    return kind.makes_links or not kind.has_mark
+    return not kind.has_mark or (kind.makes_links and record.state == "made")
 
 
 class Comparison:
@@ -212,6 +212,8 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
     if kind is None:
         return None
     observed = kind.observe(key, record.data, view, record.identity)
+    if record.made and lacks_foreign(record, observed):
+        return Change(key, "delete", {}, first(record.files), None, None)
     if observed is None:
         return None
     if force or (record.made and deletable(record, observed, kind)):
@@ -226,13 +228,21 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
     return None
 
 
+def lacks_foreign(record: Record, observed: Observed | None) -> bool:
+    """Whether ours is gone, by a netd that was killed then, and what had given way to it is not back yet."""
+    there = set(observed.foreign) if observed is not None and not observed.marked else set()
+    return there < set(record.foreign) and (observed is None or bool(there))
+
+
 def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
     """Made: the same identity, and the mark where there can be one.
 
-    Only intended, or made and not read back yet (the files changed in between): the mark alone tells whose it is.
+    Only intended, or made and not read back yet (the files changed in between): one of the two tells whose it is.
     """
-    if record.state == "intent" or kind.always_own or not record.identity:
+    if kind.always_own:
         return observed.marked
+    if record.state == "intent" or not record.identity:
+        return observed.marked or (same_identity(record, observed) and not kind.has_mark)
     return same_identity(record, observed) and (observed.marked or not kind.has_mark)
 
 

@@ -192,7 +192,7 @@ class Engine:
                 if not changes:
                     break
                 self._books.remember(changes, self.index.desired)
-                execution = Execution(self.mirror, self._hangs_on, self._books.made_namespace)
+                execution = Execution(self.mirror, self._hangs_on, self._books.name_namespace)
                 planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
                 yield from execution.run(planner.plan(changes))
                 topics = execution.read_again()

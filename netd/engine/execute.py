@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 
 from netd.errors import KernelError, kernel_error
@@ -28,11 +29,11 @@ class Execution:
     """One plan under way. ``failed`` maps objects to the first error; ``skipped`` those that hung on them."""
 
     def __init__(
-        self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], made: Callable[[Key], None]
+        self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], naming: Callable[[Key, int], None]
     ) -> None:
         self._mirror = mirror
         self._hangs_on = hangs_on
-        self._made = made
+        self._naming = naming
         self.failed: dict[Key, KernelError] = {}
         self.skipped: dict[Key, Key] = {}
         self.sent = 0
@@ -72,7 +73,8 @@ class Execution:
         self.sent += len(tasks)
         if isinstance(tasks[0].operation, NAMESPACE_OPERATIONS):
             for task in tasks:
-                self._take(task, self._mirror.kernel.execute_namespace(task.operation))
+                (key, *_) = task.keys
+                self._take(task, self._mirror.kernel.execute_namespace(task.operation, partial(self._naming, key)))
             return
         try:
             session = self._mirror.session(netns)
@@ -95,9 +97,6 @@ class Execution:
                 self._held.add(operation.netns)
             for key in task.keys:
                 self.failed.setdefault(key, answer)
-        elif isinstance(operation, ops.CreateNamespace):
-            for key in task.keys:
-                self._made(key)
 
     def _touch(self, op: ops.Operation, answer: Answer) -> None:
         """What this operation made unknown."""

@@ -10,7 +10,7 @@ import os
 import resource
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from netd.errors import KernelError, kernel_error
@@ -146,19 +146,22 @@ class Kernel:
         finally:
             os.close(descriptor)
 
-    def execute_namespace(self, operation: Operation) -> Answer:
-        """Creates, deletes, attaches or detaches; an error is a value."""
+    def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
+        """Creates, deletes, attaches or detaches; an error is a value.
+
+        ``naming`` is told the cookie of a new namespace before it gets its name: until then it ends with this process.
+        """
         try:
-            self._execute_namespace(operation)
+            self._execute_namespace(operation, naming)
         except KernelError as error:
             return error
         return None
 
-    def _execute_namespace(self, operation: Operation) -> None:
+    def _execute_namespace(self, operation: Operation, naming: Callable[[int], None]) -> None:
         netns = operation.netns
         if isinstance(operation, do.CreateNamespace):
             with self._own(netns, created=True):
-                self._names.create(netns, operation.ipv6)
+                self._names.create(netns, operation.ipv6, naming)
             if self._events is not None:
                 self.watch(netns)
         elif isinstance(operation, do.DeleteNamespace):

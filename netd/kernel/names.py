@@ -44,17 +44,12 @@ class Names:
         """Where ``ip netns`` looks for it."""
         return f"{self.folder}/{name}"
 
-    def create(self, name: str, ipv6: bool) -> None:
-        """A new namespace: complete (sysctl, lo up) before anyone can see it. KernelError EEXIST."""
+    def create(self, name: str, ipv6: bool, naming: Callable[[int], None]) -> None:
+        """A new namespace: complete (sysctl, lo up) and told of before anyone can see it. KernelError EEXIST."""
         path = self.path(name)
         try:
             self.mounts.share(self.folder)
-            self._claim(path, name)
-            try:
-                self._make(path, ipv6)
-            except OSError:
-                quietly(lambda: os.unlink(path))
-                raise
+            self._make(path, name, ipv6, naming)
         except OSError as error:
             raise kernel_error(error.errno or errno.EIO, f"creating namespace {name}") from None
 
@@ -85,15 +80,21 @@ class Names:
             raise kernel_error(errno.EBUSY, f"{path} is being made by someone else, or is not a namespace")
         os.unlink(path)
 
-    def _make(self, path: str, ipv6: bool) -> None:
+    def _make(self, path: str, name: str, ipv6: bool, naming: Callable[[int], None]) -> None:
+        """The name comes last, in two calls with nothing slow between: a file without a mount holds others up."""
         netns.leave_for_new()
         try:
             if not ipv6 and os.path.isdir("/proc/sys/net/ipv6"):
                 # "all" alone sets "default" and every link as well.
                 with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w", encoding="ascii") as file:
                     file.write("1\n")
-            loopback_up()
-            self.mounts.bind(netns.OWN, path)
+            naming(loopback_up())
+            self._claim(path, name)
+            try:
+                self.mounts.bind(netns.OWN, path)
+            except OSError:
+                quietly(lambda: os.unlink(path))
+                raise
         finally:
             netns.enter(self.home.descriptor)
 
@@ -205,16 +206,18 @@ class Names:
         return int(target.split("/")[2]) if LINK_TO_PROCESS.fullmatch(target) else None
 
 
-def loopback_up() -> None:
-    """``lo`` of the namespace of the calling thread; OSError."""
+def loopback_up() -> int:
+    """Sets ``lo`` up in the namespace of the calling thread; returns the namespace's cookie. OSError."""
     rtnl = Rtnl()
     try:
+        cookie = rtnl.cookie()
         message = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, LOOPBACK_INDEX, IFF_UP, IFF_UP)
         error, _ = rtnl.request([Request(RTM_NEWLINK, 0, message)])[0]
     finally:
         rtnl.close()
     if isinstance(error, KernelError):
         raise OSError(error.code, error.text)
+    return cookie
 
 
 def quietly(action: Callable[[], None]) -> None:

@@ -1,0 +1,204 @@
+"""Two states of one machine that differ in every kind of object, and what others have on it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from netd.config import Folder
+from netd.model.desired import Desired
+from netd.model.key import Key
+
+#: Made before netd comes, by others: to be found as it was, whatever happens.
+FOREIGN = """
+ip link add eth0 up type veth peer name cable
+ip link set cable up
+ip address add 10.230.4.1/24 dev eth0
+ip route add 10.2.0.0/24 via 10.230.4.77 mtu 1234
+ip route add 10.6.0.0/24 via 10.230.4.3
+ip rule add priority 500 from 10.99.0.0/16 table 50
+ip netns add theirs
+ip -n theirs link add br0 type bridge
+ip link add port9 type veth peer name eth9
+"""
+
+#: A drop in someone's FORWARD chain, and a table that netd must not touch. (Needs nft.)
+FIREWALL = """
+nft add table ip filter
+nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'
+nft add table inet mine
+nft add chain inet mine post '{ type nat hook postrouting priority 90; }'
+nft add rule inet mine post ip saddr 10.77.0.0/16 masquerade
+"""
+
+FIRST = """
+[bridge.br0]
+forward_delay = 4
+mtu = 1400
+addresses = ["10.1.0.254/24", "fd01::254/64"]
+nodad = true
+forward = true
+
+[bridge.br1]
+
+[namespace.a]
+ipv6 = true
+
+[namespace.a.veth.eth0]
+mtu = 1400
+addresses = ["10.1.0.1/24", "fd01::1/64"]
+gateway = ["10.1.0.254", "fd01::254"]
+nodad = true
+peer = { name = "port-a", master = "br0", bridge_port = { isolated = true, cost = 50 } }
+
+[namespace.b.veth.eth0]
+addresses = ["10.1.0.2/24"]
+peer = { name = "port-b", master = "br0" }
+
+[vxlan.vx0]
+vni = 24
+dev = "eth0"
+local = "10.230.4.1"
+remote = ["10.230.4.2", "10.230.4.3"]
+ttl = 8
+master = "br0"
+fdb = [{ mac = "02:00:00:00:00:21", dst = "10.230.4.2" }]
+
+[interface.eth0]
+mtu = 1480
+addresses = ["10.231.0.1/24"]
+
+[namespace.a.interface.eth9]
+from_host = true
+addresses = ["10.9.0.1/24"]
+
+[[route]]
+to = "10.2.0.0/24"
+via = "10.1.0.1"
+
+[[namespace.a.route]]
+to = "fd02::/64"
+type = "unreachable"
+
+[[rule]]
+priority = 1000
+from = "10.1.0.0/24"
+table = 100
+
+[[neighbor]]
+address = "10.1.0.7"
+mac = "02:00:00:00:00:30"
+dev = "br0"
+
+[[neighbor]]
+address = "10.230.4.9"
+mac = "02:00:00:00:00:31"
+dev = "eth0"
+
+[sysctl]
+net.ipv4.conf.br0.rp_filter = 2
+net.ipv4.conf.eth0.proxy_arp = 1
+net.ipv4.conf.default.rp_filter = 1
+net.ipv4.ip_default_ttl = 77
+
+[namespace.a.sysctl]
+net.ipv4.ip_forward = 1
+
+[[nat.masquerade]]
+source = "10.1.0.0/24"
+out = "eth0"
+
+[[nat.dnat]]
+port = 8083
+to = "10.1.0.1:80"
+
+[[namespace.a.nat.snat]]
+source = "10.1.0.1/32"
+to = "10.1.0.77"
+"""
+
+SECOND = """
+[bridge.br0]
+mtu = 1300
+ageing_time = 60
+addresses = ["10.1.0.254/24", "10.3.0.254/24"]
+nodad = true
+
+[namespace.a]
+ipv6 = false
+
+[namespace.a.veth.eth0]
+mac = "02:00:00:00:00:0a"
+addresses = ["10.1.0.1/24"]
+gateway = "10.1.0.253"
+peer = { name = "port-a", master = "br0", bridge_port = { hairpin = true } }
+
+[namespace.c.veth.eth0]
+addresses = ["10.1.0.2/24"]
+peer = { name = "port-b", master = "br0" }
+
+[vxlan.vx0]
+vni = 25
+local = "10.230.4.1"
+remote = "10.230.4.3"
+addresses = ["10.4.0.1/24"]
+
+[veth.br1]
+peer = { name = "br1-peer" }
+
+[interface.eth0]
+addresses = ["10.231.0.2/24"]
+
+[[route]]
+to = "10.2.0.0/24"
+via = "10.1.0.2"
+metric = 7
+
+[[rule]]
+priority = 1000
+from = "10.3.0.0/24"
+table = 101
+
+[[neighbor]]
+address = "10.1.0.7"
+mac = "02:00:00:00:00:32"
+dev = "br0"
+
+[sysctl]
+net.ipv4.conf.eth0.proxy_arp = 1
+net.ipv4.conf.default.rp_filter = 1
+net.ipv4.ip_default_ttl = 78
+
+[[nat.masquerade]]
+source = "10.1.0.0/24"
+out = "eth0"
+
+[[nat.dnat]]
+port = 8084
+to = "10.1.0.1:80"
+"""
+
+#: What harms FIRST behind netd's back.
+DRIFT = """
+ip link del br0
+ip netns del b
+ip -n a address del 10.1.0.1/24 dev eth0
+ip rule del priority 1000
+ip link set vx0 mtu 1280 down
+ip address del 10.231.0.1/24 dev eth0
+echo 3 > /proc/sys/net/ipv4/ip_default_ttl
+ip neigh del 10.230.4.9 dev eth0
+"""
+
+
+@functools.cache
+def declared(text: str) -> Mapping[Key, Desired]:
+    """What a file with this text declares; it is valid."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "lab.toml").write_text(text)
+        config = Folder(os.fspath(folder), None, trusted=False).read()
+    assert not config.errors, config.errors
+    return config.desired

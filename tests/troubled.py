@@ -1,0 +1,87 @@
+"""A kernel, real or fake, under a hand that refuses operations, and ends the process between two of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from netd.engine.ledger import Ledger
+from netd.errors import KernelError
+from netd.kernel.kernel import Kernel
+from netd.kernel.session import Answer, Session
+from netd.model.operations import Operation
+
+
+class Hand:
+    """What is done to each operation. ``before``: an error instead of it; ``step``: called after each thing done."""
+
+    def __init__(
+        self,
+        before: Callable[[Operation], KernelError | None] = lambda operation: None,
+        step: Callable[[str], None] = lambda what: None,
+    ) -> None:
+        self.before = before
+        self.step = step
+
+
+class TroubledKernel:
+    """Passes everything on but operations: those go one by one, through the hand."""
+
+    def __init__(self, kernel: Kernel, hand: Hand) -> None:
+        self._kernel = kernel
+        self._hand = hand
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernel, name)
+
+    @contextlib.contextmanager
+    def open(self, netns: str) -> Iterator[TroubledSession]:
+        with self._kernel.open(netns) as session:
+            yield TroubledSession(self._kernel, session, self._hand)
+
+    def execute_namespace(self, operation: Operation, *more: Any, **others: Any) -> Answer:
+        error = self._hand.before(operation)
+        answer = error if error is not None else self._kernel.execute_namespace(operation, *more, **others)
+        self._hand.step(type(operation).__name__)
+        return answer
+
+
+class TroubledSession:
+    """One namespace of it."""
+
+    def __init__(self, kernel: Kernel, session: Session, hand: Hand) -> None:
+        self._kernel = kernel
+        self._session = session
+        self._hand = hand
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def execute(self, operations: Sequence[Operation], index_of: Callable[[str, str], int]) -> list[Answer]:
+        """One at a time: what an earlier one made is looked up in the kernel."""
+        answers: list[Answer] = []
+        for operation in operations:
+            error = self._hand.before(operation)
+            answers += [error] if error is not None else self._session.execute([operation], self._index)
+            self._hand.step(type(operation).__name__)
+        return answers
+
+    def _index(self, netns: str, name: str) -> int:
+        with self._kernel.open(netns) as session:
+            link = session.link_named(name)
+        return link.index if link is not None else 0
+
+
+class TroubledLedger(Ledger):
+    """Each writing of the file is a step, too."""
+
+    def __init__(self, path: str, hand: Hand) -> None:
+        super().__init__(path)
+        self._hand = hand
+
+    def flush(self) -> None:
+        lines = len(self._lines)
+        super().flush()
+        if lines:
+            self._hand.step("ledger")
