@@ -60,6 +60,7 @@ class Source:
         #: As tomli read it; empty where it could not.
         self.data: Mapping[str, Any] = {}
         self._positions: Positions | None = None
+        self._rows: list[str] | None = None
 
     @property
     def positions(self) -> Positions:
@@ -84,6 +85,8 @@ class Source:
         self, place: Position, path: TomlPath, message: str, *, warning: bool = False, other: str = ""
     ) -> Mistake:
         """A mistake at a line and column."""
-        rows = self.text.split("\n")
+        if self._rows is None:
+            self._rows = self.text.split("\n")
+        rows = self._rows
         row = rows[place.line - 1].rstrip("\r") if place.line <= len(rows) else ""
         return Mistake(self.file, path, message, warning, place.line, place.column, place.length, row, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import tomli
@@ -27,6 +28,8 @@ TWICE = re.compile(r"(Cannot declare .* twice)|Cannot overwrite a value")
 RESERVED = frozenset({"all", "default"})
 #: So many wrong keys of one table are looked for one after the other.
 MOST_WRONG_KEYS = 50
+#: So many mistakes of one file are told: more are not a typo, and looking for what each may have meant takes long.
+MOST_MISTAKES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,19 @@ class Parser:
         """Declares every table, and checks what they are together."""
         for found in self._tables(self.source.data, layout(), HOST, ()):
             self._declare(found)
-        settled = settle(self.objects)
-        self.mistakes += [clash_mistake(clash, {self.source.file: self.source}) for clash in settled.clashes]
+            if self._full:
+                break
+        clashes = () if self._full else settle(self.objects).clashes
+        sources = {self.source.file: self.source}
+        self.mistakes += [clash_mistake(clash, sources) for clash in clashes[: MOST_MISTAKES - len(self.mistakes)]]
         self.mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
+        if self._full:
+            self.mistakes.append(Mistake(self.source.file, (), f"has more mistakes than these {len(self.mistakes)}"))
+
+    @property
+    def _full(self) -> bool:
+        """Whether enough mistakes were found: nothing more is looked at."""
+        return len(self.mistakes) >= MOST_MISTAKES
 
     def _wrong(self, path: TomlPath, text: str, *, name: bool = False, about: TomlPath | None = None) -> None:
         self.mistakes.append(self.source.mistake(path, titled(path if about is None else about, text), name=name))
@@ -78,6 +91,8 @@ class Parser:
     ) -> Iterator[Found]:
         for key, value in level.items():
             entry, path = known.get(key), (*base, key)
+            if self._full:
+                return
             if entry is None:
                 text = (
                     f"unknown key '{key}'{meant(key, known)}" if base else f"unknown table '{key}'{meant(key, known)}"
@@ -170,9 +185,10 @@ class Parser:
             try:
                 return model.model_validate(raw)
             except ValidationError as error:
-                wrong = list(explain(error, raw, known, found.path, self.source))
+                told = explain(error, raw, known, found.path, self.source)
+                wrong = list(islice(told, MOST_MISTAKES - len(self.mistakes)))
             self.mistakes += wrong
-            if found.kind.form != "single":
+            if found.kind.form != "single" or self._full:
                 return None
             # Its keys are independent of each other: the others are looked at without these.
             for each in wrong:

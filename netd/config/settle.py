@@ -6,7 +6,6 @@ of that file; between files it costs the later one the object.
 
 from __future__ import annotations
 
-import graphlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -52,11 +51,17 @@ def settle(objects: Iterable[Desired], copied: Collection[str] = ()) -> Settled:
     if copied:
         left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)
-    checked = _drop(list(kept.values()), clashes, _cross_clashes)
-    found = _drop(checked, clashes, _cycles)
-    while len(found) < len(checked):
-        checked, found = found, _drop(found, clashes, _cycles)
+    checked = _drop_all(list(kept.values()), clashes, _cross_clashes)
+    found = _drop_all(checked, clashes, _cycles)
     return Settled({each.key: each for each in found}, tuple(clashes))
+
+
+def _drop_all(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
+    """What is lost may have been all that was wrong with others, or have hidden what is: looked at until none is."""
+    found = _drop(objects, clashes, look)
+    while len(found) < len(objects):
+        objects, found = found, _drop(found, clashes, look)
+    return found
 
 
 def _drop(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
@@ -167,9 +172,11 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
 
 
 def _cycles(objects: list[Desired]) -> Iterator[Clash]:
-    """One cycle of links: what is built on another, or lies in another, may not come back to itself."""
+    """Cycles of links that share none: what is built on another, or lies in another, may not come back to itself."""
     makers = {link: each for each in objects for link in each.makes}
     rank = {each.key: number for number, each in enumerate(objects)}
+    by_key = {each.key: each for each in objects}
+    lost: set[Key] = set()
     after: dict[Key, list[Key]] = {}
     above: dict[Key, list[Key]] = {}
     for each in objects:
@@ -185,22 +192,40 @@ def _cycles(objects: list[Desired]) -> Iterator[Clash]:
                 after.setdefault(each.key, []).append(makers[link].key)
                 above.setdefault(makers[link].key, []).append(each.key)
     for graph in (after, above):
-        try:
-            graphlib.TopologicalSorter(graph).prepare()
-        except graphlib.CycleError as error:
-            cycle: list[Key] = error.args[1]
-            by_key = {each.key: each for each in objects if each.key in cycle}
-            last, *others = sorted(by_key, key=lambda key: rank[key], reverse=True)
+        for cycle in _loops(graph):
+            if lost & set(cycle):
+                continue
+            last, *others = sorted(cycle, key=lambda key: rank[key], reverse=True)
+            lost.add(last)
             winner = by_key[others[0] if others else last]
             start = cycle.index(last)
-            shown = " → ".join(str(key) for key in (*cycle[start:-1], *cycle[:start], last))
+            shown = " → ".join(str(key) for key in (*cycle[start:], *cycle[:start], last))
             text = (
                 "this link hangs on itself, a cycle"
                 if not others
                 else f"cycle of links: {shown} (the other is at {{place}})"
             )
             yield Clash(by_key[last], winner, text)
-            return
+
+
+def _loops(graph: Mapping[Key, list[Key]]) -> Iterator[list[Key]]:
+    """Ways that come back to where they began, each link before those that hang on it; one look at each link."""
+    seen: set[Key] = set()
+    for start in graph:
+        way, left = {start: None}, [iter(graph[start])]
+        if start in seen:
+            continue
+        while left:
+            below = next(left[-1], None)
+            if below is None:
+                left.pop()
+                seen.add(way.popitem()[0])
+            elif below in way:
+                keys = list(way)
+                yield keys[keys.index(below) :][::-1]
+            elif below not in seen:
+                way[below] = None
+                left.append(iter(graph.get(below, ())))
 
 
 def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Mistake:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -277,13 +278,21 @@ def _words(entry: Mapping[str, Any]) -> str:
 
 
 def _overlaps(group: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
-    """Pairs whose ports overlap where the earlier takes what the later asks for; an earlier exception is none."""
-    ordered = sorted(group, key=lambda one: span(one.data["port"]))
-    for number, lower in enumerate(ordered):
-        for upper in ordered[number + 1 :]:
-            if span(upper.data["port"])[0] > span(lower.data["port"])[1]:
-                break
-            earlier, later = sorted((lower, upper), key=lambda one: one.order)
-            if all(earlier.data[field] in ("", later.data[field]) for field in ("in", "destination")):
+    """Pairs whose ports overlap where the earlier takes what the later asks for; an earlier exception is none.
+
+    What loses is not there for those after it; so those of one link and destination lie apart, in order.
+    """
+    taken: dict[tuple[str, str], list[tuple[int, int, Desired]]] = {}
+    for later in sorted(group, key=lambda one: one.order):
+        link, destination = later.data["in"], later.data["destination"]
+        first, last = span(later.data["port"])
+        for match in dict.fromkeys(((link, destination), (link, ""), ("", destination), ("", ""))):
+            apart = taken.get(match, [])
+            place = bisect.bisect(apart, last, key=lambda one: one[0]) - 1
+            if place >= 0 and apart[place][1] >= first:
+                earlier = apart[place][2]
                 ports = f"port {later.data['port']} overlaps {earlier.data['port']}"
                 yield later, earlier, f"{ports}, which goes to {earlier.data['address']} already"
+                break
+        else:
+            bisect.insort(taken.setdefault((link, destination), []), (first, last, later), key=lambda one: one[0])

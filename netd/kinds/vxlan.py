@@ -95,10 +95,12 @@ class VxlanTable(EndTable):
         entries += [(FLOOD, remote) for remote in remotes]
         if len(set(entries)) != len(entries):
             raise ValueError("fdb: an entry of the same mac and dst stands twice (each remote is one of mac zero)")
-        single = [mac for mac, _ in entries if mac != FLOOD and not int(mac[:2], 16) & 1]
-        for mac in single:
-            if single.count(mac) > 1:
+        single: set[str] = set()
+        for mac, _ in entries:
+            if mac in single:
                 raise ValueError(f"fdb: '{mac}' is behind two remotes: a unicast address can be behind one only")
+            if mac != FLOOD and not int(mac[:2], 16) & 1:
+                single.add(mac)
         return self
 
 
