@@ -97,6 +97,9 @@ class Ledger:
                     self._take(text)
         except FileNotFoundError:
             return
+        except OSError as error:
+            # As if it were gone: nothing is taken for netd's own without its mark.
+            self.trouble = f"{self.path} cannot be read: {error.strerror}"
 
     def _take(self, text: str) -> None:
         try:
