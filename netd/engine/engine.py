@@ -247,8 +247,8 @@ class Engine:
             row.diverged = None
         tries = memo.attempts.get(key, 0)
         if tries >= ATTEMPTS:
-            if row is not None:
-                row.diverged = have
+            if key in self.index.desired:
+                self.rows.row(key).diverged = have
                 self.pacing.later(key, time.monotonic())
             return None
         return change
