@@ -112,8 +112,8 @@ class NamespaceKind(Kind):
         if "ipv6" in fields:
             value = "0" if fields["ipv6"] else "1"
             steps.append(Step(Phase.SYSCTL, WriteSysctl(key.name, DISABLE_IPV6, value)))
-        if fields.get("loopback") is True:
-            steps.append(Step(Phase.UP, SetLink(key.name, LOOPBACK, LinkSettings(up=True))))
+        if "loopback" in fields:
+            steps.append(Step(Phase.UP, SetLink(key.name, LOOPBACK, LinkSettings(up=fields["loopback"]))))
         if fields.get("attached") is True:
             steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name, data["attach"], observed.extra or 0)))
         elif fields.get("attached") is False:

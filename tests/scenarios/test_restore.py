@@ -147,3 +147,14 @@ def test_a_namespace_stays_while_a_port_in_it_cannot_go_back(host: Host) -> None
     host.apply()
     assert host.link("port0")["linkinfo"]["info_kind"] == "veth"
     assert "a" not in host.namespaces()
+
+
+def test_loopback_of_an_adopted_namespace_is_left_as_it_was_found(host: Host) -> None:
+    host.run("ip", "netns", "add", "theirs")
+    host.write("a.toml", "[namespace.theirs]\n")
+    host.apply()
+    assert "UP" in host.link("lo", "theirs")["flags"]
+    host.remove("a.toml")
+    host.apply()
+    assert "UP" not in host.link("lo", "theirs")["flags"]
+    assert host.apply()["changes"] == []
