@@ -1,4 +1,5 @@
-# make demo | test | test-rig | test-hardened | lint | types | bench | bench-heal | install | uninstall | deb | clean.  As root; each installs first what it needs.
+# make demo | test | test-rig | test-hardened | chaos | kills | lint | types | bench | bench-heal | bench-idle | install |
+# uninstall | deb | clean.  As root; each installs first what it needs.
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
@@ -52,8 +53,8 @@ define venv
 	@touch $@
 endef
 
-.PHONY: demo test test-rig test-hardened lint types bench bench-heal install uninstall deb clean root \
-    demo-packages test-packages rig-packages install-packages deb-packages
+.PHONY: demo test test-rig test-hardened chaos kills lint types bench bench-heal bench-idle install uninstall deb clean \
+    root demo-packages test-packages rig-packages install-packages deb-packages
 
 demo: root demo-packages $(VENV)/run.stamp
 	@$(BIN)/python -m demo
@@ -77,6 +78,16 @@ test: root test-packages $(VENV)/test.stamp
 	@echo "==> tests, lint, types and import contracts"
 	$(BIN)/python -m pytest $(T)
 
+# How long `make chaos` rages, in seconds, and from which seed (an earlier one: the same choices again).
+SECONDS ?= 600
+SEED ?=
+chaos: root test-packages $(VENV)/test.stamp
+	$(BIN)/python -m tests.chaos $(SECONDS) $(SEED)
+
+# SIGKILL after every single step, not only each eighth.
+kills: root test-packages $(VENV)/test.stamp
+	NETD_KILL_STRIDE=1 $(BIN)/python -m pytest -n auto tests/contract/test_kill_points.py
+
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/lint-imports
@@ -90,6 +101,10 @@ bench: root demo-packages $(VENV)/run.stamp
 # How long repairs take, among 10, 100 and 1,000 namespaces.
 bench-heal: root demo-packages $(VENV)/run.stamp
 	@$(BIN)/python -m bench.heal
+
+# What a daemon with 1,000 namespaces costs that has nothing to do: takes two minutes.
+bench-idle: root demo-packages $(VENV)/run.stamp
+	@$(BIN)/python -m bench.idle
 
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "make: this makes network namespaces: run it as root" >&2; exit 1; }
