@@ -1,0 +1,84 @@
+"""nftables, as far as netd speaks to it: its own table, and single rules in the forward chains of others."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import re
+
+from netd.errors import kernel_error
+from netd.kernel.ruleset import COMMENT
+from netd.model import firewall as model
+from netd.model.dirty import Dirty
+from netd.model.firewall import Accept, ForwardChain, OwnRules
+
+from .machine import Chain, Firewall, Machine, Space
+
+RULE = re.compile(r'add rule inet netd (\S+) (.*) comment "([^"]*)"')
+INSERT = re.compile(r'insert rule (\S+) (\S+) (\S+) (iifname|oifname) "([^"]*)" counter accept comment "netd"')
+DELETE = re.compile(r"delete rule (\S+) (\S+) (\S+) handle (\d+)")
+
+
+def run(machine: Machine, space: Space, text: str) -> None:
+    """One transaction: all of it or nothing; KernelError ENOENT, EINVAL."""
+    draft = copy.deepcopy(space.firewall)
+    for line in text.splitlines():
+        if line.strip():
+            _line(draft, line.strip())
+    space.firewall = draft
+    machine.tell(space, Dirty("nft"))
+
+
+def _line(draft: Firewall, line: str) -> None:
+    if line == "add table inet netd":
+        draft.own = draft.own if draft.own is not None else []
+    elif line == "delete table inet netd":
+        if draft.own is None:
+            raise kernel_error(errno.ENOENT, "nft: Could not process rule")
+        draft.own = None
+    elif found := RULE.fullmatch(line):
+        if draft.own is None:
+            raise kernel_error(errno.ENOENT, "nft: Could not process rule")
+        draft.own.append((found[1], found[2], found[3]))
+    elif found := INSERT.fullmatch(line):
+        draft.handle += 1
+        direction: model.Direction = "in" if found[4] == "iifname" else "out"
+        _chain(draft, *found.group(1, 2, 3)).accepted.insert(0, Accept(direction, found[5], draft.handle))
+    elif found := DELETE.fullmatch(line):
+        chain = _chain(draft, *found.group(1, 2, 3))
+        left = [rule for rule in chain.accepted if rule.handle != int(found[4])]
+        if len(left) == len(chain.accepted):
+            raise kernel_error(errno.ENOENT, "nft: Could not process rule")
+        chain.accepted = left
+    elif not line.startswith(("add set inet netd ", "add chain inet netd ")):
+        raise kernel_error(errno.EINVAL, f"nft: syntax error: {line}")
+
+
+def _chain(draft: Firewall, family: str, table: str, chain: str) -> Chain:
+    for one in draft.chains:
+        if (one.family, one.table, one.chain) == (family, table, chain):
+            return one
+    raise kernel_error(errno.ENOENT, "nft: Could not process rule")
+
+
+def read(space: Space) -> model.Firewall:
+    """As ``netd.kernel.nft.read`` tells it."""
+    chains = tuple(
+        ForwardChain(one.family, one.table, one.chain, accepted=tuple(one.accepted)) for one in space.firewall.chains
+    )
+    if space.firewall.own is None:
+        return model.Firewall(chains=chains)
+    seen: dict[str, list[tuple[str, int]]] = {}
+    disorder = ""
+    for _, _, comment in space.firewall.own:
+        found = COMMENT.fullmatch(comment)
+        if found is None:
+            disorder = "a foreign rule"
+            continue
+        seen.setdefault(found[1], []).append((found[2], int(found[4])))
+    own = {}
+    for place, (name, rules) in enumerate(seen.items()):
+        digest, count = rules[0]
+        missing = f"{count - len(rules)} of {count} rules are missing"
+        own[name] = OwnRules(digest if len(rules) >= count else missing, place)
+    return model.Firewall(True, disorder, own, chains)

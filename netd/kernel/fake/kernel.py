@@ -1,0 +1,171 @@
+"""One process that looks at a ``Machine``: the same methods as ``netd.kernel.kernel.Kernel``."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from netd.errors import KernelError, kernel_error
+from netd.model import operations as do
+from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.firewall import Firewall
+from netd.model.key import HOST
+from netd.model.operations import Operation
+
+from . import firewall, links
+from .machine import LOOPBACK, Machine
+from .session import Answer, FakeSession
+from .sysctls import write
+
+
+class FakeKernel:
+    """``deaf``: events are lost until ``overrun`` says so, as a full socket does."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.deaf = False
+        self._listening = False
+        self._watched: dict[str, int] = {}
+        self._heard: dict[Dirty, None] = {}
+        self._quiet = False
+
+    def attach(self, netns: str, source: str) -> None:
+        """Not pretended."""
+
+    def attached(self, netns: str) -> bool | None:
+        """None of them is another's."""
+        return False
+
+    def entry(self, netns: str) -> int | None:
+        """The cookie of what has this name."""
+        return self.machine.names.get(netns)
+
+    def cookie(self, netns: str) -> int | None:
+        """The identity of a namespace; None where it is not there."""
+        return self.machine.names.get(netns)
+
+    def names(self) -> list[str]:
+        """All namespaces with a name."""
+        return sorted(name for name in self.machine.names if name != HOST)
+
+    def has_legacy(self, netns: str) -> bool:
+        """There is no legacy iptables."""
+        return False
+
+    @contextmanager
+    def open(self, netns: str) -> Iterator[FakeSession]:
+        """A namespace for the length of a ``with``; KernelError ENOENT."""
+        yield FakeSession(self, netns, self.machine.space(netns))
+
+    def firewall(self, netns: str) -> Firewall:
+        """What nftables says there."""
+        return firewall.read(self.machine.space(netns))
+
+    def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
+        """Creates or deletes; an error is a value."""
+        try:
+            if isinstance(operation, do.CreateNamespace):
+                self._create(operation, naming)
+            elif isinstance(operation, do.DeleteNamespace):
+                self._delete(operation)
+            else:
+                raise kernel_error(errno.EOPNOTSUPP, type(operation).__name__)
+        except KernelError as error:
+            return error
+        return None
+
+    def _create(self, operation: do.CreateNamespace, naming: Callable[[int], None]) -> None:
+        space = self.machine.new_space()
+        if not operation.ipv6:
+            write(self.machine, space, "net/ipv6/conf/all/disable_ipv6", "1")
+        links.set_up(self.machine, space, LOOPBACK, True)
+        naming(space.cookie)
+        try:
+            self.machine.add_name(operation.netns, space)
+        except KernelError:
+            del self.machine.spaces[space.cookie]
+            raise
+        self.named(operation.netns)
+        if self._listening:
+            self.watch(operation.netns)
+
+    def _delete(self, operation: do.DeleteNamespace) -> None:
+        cookie = self.machine.names.get(operation.netns)
+        if cookie is None:
+            return
+        if cookie != operation.cookie:
+            raise kernel_error(errno.ENOENT, f"{operation.netns} is another namespace now")
+        self.machine.drop_name(operation.netns)
+        self.forget(operation.netns)
+
+    def named(self, netns: str) -> None:
+        """A name came or went: the others are told."""
+        for listener in self.machine.listeners:
+            if listener != self._hear:
+                listener(0, Dirty("namespace", netns))
+
+    def someone_adds(self, netns: str) -> None:
+        """``ip netns add``, by someone else."""
+        self.machine.add_name(netns, self.machine.new_space())
+        self._hear(0, Dirty("namespace", netns))
+
+    def someone_deletes(self, netns: str) -> None:
+        """``ip netns del``, by someone else."""
+        self.machine.drop_name(netns)
+        self._hear(0, Dirty("namespace", netns))
+
+    # Events
+
+    def start_watching(self) -> list[int]:
+        """From now on changes are heard; there is no descriptor."""
+        self._listening = True
+        self._watched[HOST] = self.machine.names[HOST]
+        self.machine.listeners.append(self._hear)
+        return []
+
+    def watch(self, netns: str) -> None:
+        """Changes there are heard."""
+        if self._listening and netns in self.machine.names:
+            self._watched[netns] = self.machine.names[netns]
+
+    def watch_sysctl(self, netns: str, path: str) -> None:
+        """All are heard."""
+
+    def forget(self, netns: str) -> None:
+        """Nothing more is heard of it."""
+        self._watched.pop(netns, None)
+
+    def read_entries(self, netns: str, index: int, what: str, found: set[str]) -> None:
+        """All entries are heard of."""
+
+    def _hear(self, cookie: int, what: Dirty) -> None:
+        if self.deaf or not self._listening:
+            return
+        if what.what == "namespace":
+            self._heard[what] = None
+            return
+        for netns, known in self._watched.items():
+            if known == cookie:
+                self._heard[replace(what, netns=netns)] = None
+
+    def overrun(self) -> None:
+        """What was lost is made known: everything is to be read again."""
+        self.deaf = False
+        self._heard[EVERYTHING] = None
+
+    def drain(self) -> list[Dirty]:
+        """What is to be read again, each once."""
+        heard, self._heard = list(self._heard), {}
+        return heard
+
+    def culprit(self, netns: str) -> str:
+        """Nobody is known."""
+        return ""
+
+    def close(self) -> None:
+        """The machine goes on."""
+        if self._hear in self.machine.listeners:
+            self.machine.listeners.remove(self._hear)
+        self._listening = False

@@ -1,0 +1,137 @@
+"""All that the pretended kernel has: namespaces by their cookies, names for some of them, cables between links."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from netd.errors import kernel_error
+from netd.model.dirty import Dirty
+from netd.model.firewall import Accept
+from netd.model.key import HOST
+from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
+
+#: (namespace by its cookie, index of a link).
+Place = tuple[int, int]
+LOOPBACK = 1
+
+
+@dataclass
+class Chain:
+    """A forward chain of another tool that drops; ``accepted`` are netd's rules in it."""
+
+    family: str
+    table: str
+    chain: str
+    accepted: list[Accept] = field(default_factory=list)
+
+
+@dataclass
+class Firewall:
+    """``own`` None: netd's table is not there. Each of its rules is (chain, text, comment)."""
+
+    own: list[tuple[str, str, str]] | None = None
+    chains: list[Chain] = field(default_factory=list)
+    handle: int = 100
+
+
+@dataclass
+class Space:
+    """One network namespace. ``info`` and ``port`` hold the attributes of links, ``fixed`` bridges of a set MTU."""
+
+    cookie: int
+    links: dict[int, Link] = field(default_factory=dict)
+    info: dict[int, dict[int, bytes]] = field(default_factory=dict)
+    port: dict[int, dict[int, bytes]] = field(default_factory=dict)
+    fixed: set[int] = field(default_factory=set)
+    addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
+    routes: list[Route] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    neighbors: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
+    fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
+    sysctls: dict[str, str] = field(default_factory=dict)
+    firewall: Firewall = field(default_factory=Firewall)
+    indexes: itertools.count[int] = field(default_factory=lambda: itertools.count(LOOPBACK + 1))
+
+    def named(self, name: str) -> Link | None:
+        """The link of that name."""
+        return next((link for link in self.links.values() if link.name == name), None)
+
+    def at(self, index: int) -> Link:
+        """The link of that index; KernelError ENODEV."""
+        if index not in self.links:
+            raise kernel_error(errno.ENODEV, "")
+        return self.links[index]
+
+    def put(self, link: Link, **changes: object) -> Link:
+        """Keeps a link, changed."""
+        self.links[link.index] = link = replace(link, **changes)  # type: ignore[arg-type]
+        return link
+
+
+class Machine:
+    """``listeners`` are told of each change, with the namespace's cookie: who watches it knows its name."""
+
+    def __init__(self, seed: int = 0) -> None:
+        from . import entries, sysctls
+
+        self.random = random.Random(seed)
+        self._cookies = itertools.count(1)
+        self.spaces: dict[int, Space] = {}
+        self.names: dict[str, int] = {}
+        self.cables: dict[Place, Place] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
+        self.listeners: list[Callable[[int, Dirty], None]] = []
+        self._equip = (entries.equip, sysctls.equip)
+        self.names[HOST] = self.new_space().cookie
+
+    def new_space(self) -> Space:
+        """A namespace as it is born: ``lo`` (down), the kernel's rules, the kernel's defaults."""
+        space = Space(next(self._cookies))
+        self.spaces[space.cookie] = space
+        space.links[LOOPBACK] = Link(LOOPBACK, "lo", flags=0x8, mtu=65536, mac="00:00:00:00:00:00")
+        for equip in self._equip:
+            equip(space)
+        return space
+
+    def space(self, netns: str) -> Space:
+        """The namespace of that name; KernelError ENOENT."""
+        if netns not in self.names:
+            raise kernel_error(errno.ENOENT, f"namespace {netns}")
+        return self.spaces[self.names[netns]]
+
+    def tell(self, space: Space, what: Dirty) -> None:
+        """An event, to all who listen."""
+        for listener in list(self.listeners):
+            listener(space.cookie, what)
+
+    def add_name(self, netns: str, space: Space) -> None:
+        """``ip netns add``; KernelError EEXIST."""
+        if netns in self.names:
+            raise kernel_error(errno.EEXIST, f"namespace {netns}")
+        self.names[netns] = space.cookie
+
+    def drop_name(self, netns: str) -> None:
+        """``ip netns del``: nothing is left inside, so all in it dies at once."""
+        from . import links
+
+        space = self.space(netns)
+        del self.names[netns]
+        for index in list(space.links):
+            if index != LOOPBACK and index in space.links:
+                links.remove(self, space, index)
+        del self.spaces[space.cookie]
+
+    def number(self, here: int, there: int) -> int:
+        """The nsid by which one namespace knows another."""
+        if (here, there) not in self._numbers:
+            used = [number for (space, _), number in self._numbers.items() if space == here]
+            self._numbers[here, there] = max(used, default=-1) + 1
+        return self._numbers[here, there]
+
+    def mac(self) -> str:
+        """A random one, of those that are given locally."""
+        return ":".join(["16", *(f"{self.random.randrange(256):02x}" for _ in range(5))])

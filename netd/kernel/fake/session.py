@@ -1,0 +1,204 @@
+"""One pretended namespace for the length of a ``with``: the same methods as ``netd.kernel.session.Session``."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netd.errors import KernelError, kernel_error
+from netd.kernel.wire import RT_TABLE_MAIN, RTPROT_KERNEL
+from netd.model import operations as do
+from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, Route, Rule
+
+from . import addresses, entries, firewall, links, routes, sysctls
+from .machine import Machine, Space
+
+if TYPE_CHECKING:
+    from .kernel import FakeKernel
+
+Answer = KernelError | Link | None
+IndexOf = Callable[[str, str], int]
+
+
+class FakeSession:
+    """Made by ``FakeKernel.open``."""
+
+    def __init__(self, kernel: FakeKernel, netns: str, space: Space) -> None:
+        self.kernel = kernel
+        self.netns = netns
+        self.space = space
+
+    def links(self) -> list[Link]:
+        """All links."""
+        return [links.shown(self._machine, self.space, link) for link in self.space.links.values()]
+
+    @property
+    def _machine(self) -> Machine:
+        return self.kernel.machine
+
+    def link(self, index: int) -> Link | None:
+        """The link of that index."""
+        found = self.space.links.get(index)
+        return links.shown(self._machine, self.space, found) if found is not None else None
+
+    def link_named(self, name: str) -> Link | None:
+        """The link of that name."""
+        found = self.space.named(name)
+        return links.shown(self._machine, self.space, found) if found is not None else None
+
+    def addresses(self, index: int = 0) -> list[Address]:
+        """The addresses of one link, or of all (0)."""
+        found = self.space.addresses
+        return [one for at in ([index] if index else list(found)) for one in found.get(at, {}).values()]
+
+    def connected(self, index: int = 0) -> list[Route]:
+        """The kernel's own routes of one link, or of all (0)."""
+        own = [one for one in self.space.routes if one.protocol == RTPROT_KERNEL and one.table == RT_TABLE_MAIN]
+        return [one for one in own if not index or any(hop.index == index for hop in one.nexthops)]
+
+    def routes(self, table: int) -> list[Route]:
+        """One table of both families."""
+        return [one for one in self.space.routes if one.table == table]
+
+    def rules(self) -> list[Rule]:
+        """The rules of both families."""
+        return sorted(self.space.rules, key=lambda one: (one.family, one.priority))
+
+    def neighbors(self, index: int) -> list[Neighbor]:
+        """The permanent entries of one link."""
+        return [one for (at, _), one in self.space.neighbors.items() if at == index]
+
+    def fdb(self, index: int) -> list[FdbEntry]:
+        """The static entries with a remote."""
+        return [entries.shown(one) for one in self.space.fdb.get(index, [])]
+
+    def sysctl(self, path: str) -> str | None:
+        """The value of a key; None where there is none."""
+        return self.space.sysctls.get(path)
+
+    def nsid(self, other: str) -> int | None:
+        """The number that this namespace knows another by."""
+        cookie = self._machine.names.get(other)
+        return None if cookie is None else self._machine.number(self.space.cookie, cookie)
+
+    def execute(self, operations: Sequence[do.Operation], index_of: IndexOf) -> list[Answer]:
+        """One answer per operation, errors as values."""
+        return Execution(self, index_of).run(operations)
+
+
+class Execution:
+    """One call of ``execute``. Names mean the index that they had before, or that an operation gave them since."""
+
+    def __init__(self, session: FakeSession, index_of: IndexOf) -> None:
+        self._session = session
+        self._machine = session.kernel.machine
+        self._space = session.space
+        self._index_of = index_of
+        self._made: dict[tuple[str, str], int] = {}
+
+    def run(self, operations: Sequence[do.Operation]) -> list[Answer]:
+        """In order; an error stops none of the others."""
+        answers: list[Answer] = []
+        for operation in operations:
+            try:
+                if self._space.cookie not in self._machine.spaces:
+                    raise kernel_error(errno.ENODEV, "")
+                answers.append(HANDLERS[type(operation)](self, operation))
+            except KernelError as error:
+                answers.append(error)
+        return answers
+
+    def _index(self, name: str) -> int:
+        found = self._made.get((self._session.netns, name)) or self._index_of(self._session.netns, name)
+        if found <= 0:
+            raise kernel_error(errno.ENODEV, name)
+        return found
+
+    def _create_link(self, op: do.CreateLink) -> Link:
+        lower = self._index(op.dev) if op.dev else 0
+        master = self._index(op.settings.master) if op.settings.master else 0
+        link = links.create(self._machine, self._space, op, lower, master)
+        self._made[op.netns, op.name] = link.index
+        shown = links.shown(self._machine, self._space, link)
+        if op.peer_name:
+            self._made[op.peer_netns, op.peer_name] = shown.link
+        return shown
+
+    def _set_link(self, op: do.SetLink) -> None:
+        index = self._index(op.name)
+        wanted = op.settings.master
+        master = None if wanted is None else self._index(wanted) if wanted else 0
+        links.change(self._machine, self._space, index, op, master)
+        if op.settings.name is not None:
+            self._made[op.netns, op.settings.name] = index
+
+    def _delete_link(self, op: do.DeleteLink) -> None:
+        links.remove(self._machine, self._space, op.index)
+
+    def _put_address(self, op: do.PutAddress) -> None:
+        addresses.put(self._machine, self._space, self._index(op.dev), op)
+
+    def _delete_address(self, op: do.DeleteAddress) -> None:
+        addresses.delete(self._machine, self._space, self._index(op.dev), op.address)
+
+    def _create_route(self, op: do.CreateRoute) -> None:
+        hops = tuple(
+            Nexthop(hop.via, self._index(hop.dev) if hop.dev else 0, hop.weight, hop.onlink) for hop in op.hops
+        )
+        routes.create(self._machine, self._space, op, hops)
+
+    def _delete_route(self, op: do.DeleteRoute) -> None:
+        routes.delete(self._machine, self._space, op.route)
+
+    def _restore_route(self, op: do.RestoreRoute) -> None:
+        routes.restore(self._machine, self._space, op.raw)
+
+    def _create_rule(self, op: do.CreateRule) -> None:
+        entries.create_rule(self._machine, self._space, op.rule)
+
+    def _delete_rule(self, op: do.DeleteRule) -> None:
+        entries.delete_rule(self._machine, self._space, op.rule)
+
+    def _restore_rule(self, op: do.RestoreRule) -> None:
+        entries.restore_rule(self._machine, self._space, op.raw)
+
+    def _put_neighbor(self, op: do.PutNeighbor) -> None:
+        entries.put_neighbor(self._machine, self._space, self._index(op.dev), op)
+
+    def _delete_neighbor(self, op: do.DeleteNeighbor) -> None:
+        entries.delete_neighbor(self._machine, self._space, self._index(op.dev), op.address)
+
+    def _put_fdb(self, op: do.PutFdb) -> None:
+        via = self._index(op.via) if op.via else 0
+        entries.put_fdb(self._machine, self._space, self._index(op.dev), op, via)
+
+    def _delete_fdb(self, op: do.DeleteFdb) -> None:
+        entries.delete_fdb(self._machine, self._space, self._index(op.dev), op)
+
+    def _write_sysctl(self, op: do.WriteSysctl) -> None:
+        sysctls.write(self._machine, self._space, op.path, op.value)
+
+    def _run_nft(self, op: do.RunNft) -> None:
+        firewall.run(self._machine, self._space, op.text)
+
+
+HANDLERS: Mapping[type[do.Operation], Callable[[Execution, Any], Answer]] = {
+    do.CreateLink: Execution._create_link,
+    do.SetLink: Execution._set_link,
+    do.DeleteLink: Execution._delete_link,
+    do.PutAddress: Execution._put_address,
+    do.DeleteAddress: Execution._delete_address,
+    do.CreateRoute: Execution._create_route,
+    do.DeleteRoute: Execution._delete_route,
+    do.RestoreRoute: Execution._restore_route,
+    do.CreateRule: Execution._create_rule,
+    do.DeleteRule: Execution._delete_rule,
+    do.RestoreRule: Execution._restore_rule,
+    do.PutNeighbor: Execution._put_neighbor,
+    do.DeleteNeighbor: Execution._delete_neighbor,
+    do.PutFdb: Execution._put_fdb,
+    do.DeleteFdb: Execution._delete_fdb,
+    do.WriteSysctl: Execution._write_sysctl,
+    do.RunNft: Execution._run_nft,
+}
