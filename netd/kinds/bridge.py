@@ -64,7 +64,8 @@ def payload(fields: Mapping[str, Any]) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     for name, (number, layout, units, _) in FIELDS.items():
         if fields.get(name) is not None:
-            value = fields[name] * units if units else int(fields[name])
+            # What was found, and is put back, may be a part of a second.
+            value = round(fields[name] * units) if units else int(fields[name])
             found[number] = struct.pack(layout, value)
     return found
 

@@ -158,3 +158,13 @@ def test_loopback_of_an_adopted_namespace_is_left_as_it_was_found(host: Host) ->
     host.apply()
     assert "UP" not in host.link("lo", "theirs")["flags"]
     assert host.apply()["changes"] == []
+
+
+def test_a_part_of_a_second_is_put_back_too(host: Host) -> None:
+    host.run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "412")
+    host.write("a.toml", "[bridge.br0]\nforward_delay = 5\n")
+    host.apply()
+    assert host.link("br0")["linkinfo"]["info_data"]["forward_delay"] == 500
+    host.write("a.toml", "[bridge.br0]\n")
+    host.apply()
+    assert host.link("br0")["linkinfo"]["info_data"]["forward_delay"] == 412
