@@ -78,7 +78,7 @@ class RuleKind(Kind):
     toml = "rule"
     form = "array"
     has_mark = True
-    guards = frozenset({"action", "fwmask"})
+    guards = frozenset({"action", "fwmask", "others"})
 
     def declare(self, table: RuleTable, place: Place) -> Iterable[Desired]:
         mark, mask = canonical_fwmark(table.fwmark) if table.fwmark is not None else (0, 0)
@@ -97,9 +97,9 @@ class RuleKind(Kind):
         ]
         yield Desired(
             key=Key(place.netns, "rule", f"{table.family_name}/{table.priority}"),
-            fields=fields,
+            fields={**fields, "others": 0},
             origins=(place.origin,),
-            data=dict(fields),
+            data=fields,
             mentions=tuple(named),
         )
 
@@ -112,15 +112,17 @@ class RuleKind(Kind):
             return None
         equal = next((rule for rule in rules if self._fields(rule) == dict(data) and not rule.other), None)
         chosen = equal or next((rule for rule in rules if rule.protocol == PROTOCOL), rules[0])
+        # One that could not be deleted when it was to change: netd's own, and not wanted any more.
+        others = [rule for rule in rules if rule.protocol == PROTOCOL and rule is not chosen]
         conflict = ""
         if equal is None and chosen.protocol != PROTOCOL:
             conflict = "another rule of this priority"
         return Observed(
-            fields=self._fields(chosen),
+            fields={**self._fields(chosen), "others": len(others)},
             identity={"cookie": view.cookie(key.netns)},
             marked=chosen.protocol == PROTOCOL,
             conflict=conflict,
-            extra=chosen,
+            extra=(chosen, *others),
         )
 
     def _fields(self, rule: Rule) -> dict[str, Any]:
@@ -169,10 +171,15 @@ class RuleKind(Kind):
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        return [Step(Phase.RULE, DeleteRule(key.netns, observed.extra)), Step(Phase.RULE, self._operation(key, data))]
+        if set(fields) == {"others"}:
+            return self._deletions(key, observed.extra[1:])
+        return [*self._deletions(key, observed.extra), Step(Phase.RULE, self._operation(key, data))]
+
+    def _deletions(self, key: Key, rules: Sequence[Rule]) -> list[Step]:
+        return [Step(Phase.RULE, DeleteRule(key.netns, rule)) for rule in rules]
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        return [Step(Phase.RULE, DeleteRule(key.netns, observed.extra))]
+        return self._deletions(key, observed.extra)
 
     def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         return [Step(Phase.RULE, RestoreRule(key.netns, bytes.fromhex(raw))) for raw in foreign]
