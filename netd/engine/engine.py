@@ -249,7 +249,7 @@ class Engine:
         if tries >= ATTEMPTS:
             if key in self.index.desired:
                 self.rows.row(key).diverged = have
-                self.pacing.later(key, time.monotonic())
+            self.pacing.later(key, time.monotonic())
             return None
         return change
 

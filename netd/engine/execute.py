@@ -21,6 +21,10 @@ NAMESPACE_OPERATIONS = (ops.CreateNamespace, ops.DeleteNamespace, ops.AttachName
 DELETIONS = (ops.DeleteLink, ops.DeleteAddress, ops.DeleteRoute, ops.DeleteRule, ops.DeleteNeighbor, ops.DeleteFdb)
 #: What a deletion is told when there is nothing left to delete.
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
+#: What putting a route back is told where it does not fit any more, or is there.
+UNFIT = frozenset({
+    errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EINVAL, errno.EEXIST, errno.ENOENT,
+})  # fmt: skip
 #: Operations between two looks at the clock: a large plan must not stop the loop.
 PORTION = 256
 
@@ -91,7 +95,7 @@ class Execution:
         if isinstance(answer, KernelError):
             if isinstance(operation, DELETIONS) and answer.code in GONE:
                 return
-            if isinstance(operation, ops.RestoreRoute | ops.RestoreRule):
+            if isinstance(operation, ops.RestoreRoute | ops.RestoreRule) and answer.code in UNFIT:
                 return
             if isinstance(operation, ops.SetLink) and operation.settings.netns is not None:
                 self._held.add(operation.netns)
