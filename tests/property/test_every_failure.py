@@ -1,0 +1,126 @@
+"""Each operation that netd can send, refused with each error, once and always: the end is the same."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from netd.engine.execute import UNFIT
+from netd.errors import KernelError, kernel_error
+from netd.kernel.fake.session import HANDLERS
+from netd.model import operations as do
+from netd.model.operations import Operation
+from tests.labs import FIRST, SECOND
+from tests.snapshot import differences
+from tests.world import World, world
+
+ERRORS = (
+    errno.EPERM, errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ENODEV, errno.ENOBUFS, errno.EINVAL, errno.ENOMEM,
+    errno.ETIMEDOUT,
+)  # fmt: skip
+#: Every how many-th operation of a plan is refused here; 1 refuses each.
+STRIDE = int(os.environ.get("NETD_FAILURE_STRIDE", "4"))
+#: {name: the texts of the file, one after the other}: what is refused is of the last one.
+PLANS = {
+    "create": ["", FIRST],
+    "change": [FIRST, SECOND],
+    "change back": [SECOND, FIRST],
+    "prune": [FIRST, ""],
+    "trim": [FIRST, FIRST.replace(', "10.230.4.3"]', "]").replace("10.1.0.7", "10.1.0.8")],
+}
+
+
+def begun(each: World, plan: str) -> None:
+    for text in PLANS[plan][:-1]:
+        each.take(text)
+        each.settle()
+
+
+def excused(kind: type, code: int) -> bool:
+    """A route of others that the kernel says does not fit any more is not tried again."""
+    return kind in (do.RestoreRoute, do.RestoreRule) and code in UNFIT
+
+
+def undisturbed(plan: str) -> tuple[object, list[Operation]]:
+    """The end of a plan, and what it sends."""
+    sent: list[Operation] = []
+    with world() as each:
+        begun(each, plan)
+        each.hand.before = lambda operation: sent.append(operation)  # type: ignore[func-returns-value]
+        each.take(PLANS[plan][-1])
+        each.settle()
+        assert not each.states() and not each.differing()
+        return each.look(), sent
+
+
+@pytest.mark.parametrize("code", ERRORS, ids=[errno.errorcode[code] for code in ERRORS])
+@pytest.mark.parametrize("plan", PLANS)
+def test_an_operation_that_is_refused_once_changes_nothing_in_the_end(plan: str, code: int) -> None:
+    end, sent = undisturbed(plan)
+    wrong: list[str] = []
+    for place in range(ERRORS.index(code) % STRIDE, len(sent), STRIDE):
+        with world() as each:
+            begun(each, plan)
+            count = 0
+
+            def before(operation: Operation, at: int = place) -> KernelError | None:
+                nonlocal count
+                count += 1
+                return kernel_error(code, "refused") if count == at + 1 else None
+
+            each.hand.before = before
+            each.take(PLANS[plan][-1])
+            each.settle()
+            found = [str(each.states())] if each.states() else []
+            found += each.differing() + differences(each.look(), end)
+            if not excused(type(sent[place]), code):
+                wrong += [f"{place}. {sent[place]}: {line}" for line in found]
+    assert not wrong, "\n".join(wrong)
+
+
+#: No rule of others ever gives way, so none is put back.
+ALL = {*HANDLERS, do.CreateNamespace, do.DeleteNamespace} - {do.RestoreRule}
+
+
+def refusing(kind: type, code: int, tried: list[Operation]) -> Callable[[Operation], KernelError | None]:
+    """Each operation of a kind is refused, and noted."""
+
+    def before(operation: Operation) -> KernelError | None:
+        if type(operation) is not kind:
+            return None
+        tried.append(operation)
+        return kernel_error(code, "refused")
+
+    return before
+
+
+@pytest.mark.parametrize("code", ERRORS, ids=[errno.errorcode[code] for code in ERRORS])
+def test_what_is_always_refused_costs_little_and_is_made_up_for_when_it_is_refused_no_longer(code: int) -> None:
+    wrong: list[str] = []
+    used: Counter[str] = Counter()
+    for plan in PLANS:
+        end, sent = undisturbed(plan)
+        for kind in {type(operation) for operation in sent}:
+            used[kind.__name__] += 1
+            with world() as each:
+                begun(each, plan)
+                tried: list[Operation] = []
+
+                each.hand.before = refusing(kind, code, tried)
+                each.take(PLANS[plan][-1])
+                each.settle(60)
+                most = Counter(map(str, tried)).most_common(1)
+                if most and most[0][1] > 100:
+                    wrong.append(f"{plan}: {most[0][1]} times in a minute: {most[0][0]}")
+                each.hand.before = lambda operation: None
+                each.settle(400)
+                found = [str(each.states())] if each.states() else []
+                found += each.differing() + differences(each.look(), end)
+                if not excused(kind, code):
+                    wrong += [f"{plan}: {kind.__name__}: {line}" for line in found]
+    assert not wrong, "\n".join(wrong)
+    assert used.keys() == {kind.__name__ for kind in ALL}

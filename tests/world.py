@@ -1,0 +1,182 @@
+"""netd on the fake kernel, driven as the daemon drives it, on a clock of its own: minutes pass in no time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import netd.engine.engine as engine_module
+from netd.engine.engine import Engine
+from netd.engine.scope import Scope
+from netd.errors import KernelError
+from netd.kernel.fake import FakeKernel, Machine
+from netd.kernel.fake.machine import Chain
+from netd.model import operations as do
+from netd.model.key import Key
+from netd.model.operations import CreateLink, LinkSettings, Operation, PutAddress, SetLink
+from netd.model.state import Rule
+from tests.labs import declared
+from tests.snapshot import snapshot
+from tests.troubled import Hand, TroubledKernel, TroubledLedger
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+
+class World:
+    """One machine with things of others on it, and the netd of now."""
+
+    def __init__(self, folder: str, clock: Clock) -> None:
+        self.clock = clock
+        self.hand = Hand()
+        self.machine = Machine()
+        self.text = ""
+        self.ledger = os.path.join(folder, "ledger")
+        self.operations = 0
+        self.start()
+        self._others()
+        self.foreign = self.look()
+
+    def _others(self) -> None:
+        """As ``labs.FOREIGN``."""
+        for operation in (
+            CreateLink("", "eth0", "veth", LinkSettings(), "", "cable", "", LinkSettings()),
+            CreateLink("", "port9", "veth", LinkSettings(), "", "eth9", "", LinkSettings()),
+            SetLink("", "eth0", LinkSettings(up=True)),
+            SetLink("", "cable", LinkSettings(up=True)),
+            PutAddress("", "eth0", "10.230.4.1/24"),
+            do.CreateRoute("", 2, 254, "10.2.0.0/24", 0, mtu=1234, hops=(do.Hop("10.230.4.77"),), protocol=3),
+            do.CreateRoute("", 2, 254, "10.6.0.0/24", 0, hops=(do.Hop("10.230.4.3"),), protocol=3),
+            do.CreateRule("", Rule(2, 500, 50, "10.99.0.0/16")),
+        ):
+            assert self.someone_does(operation) == 0, operation
+        space = self.machine.space("")
+        # What the fake kernel's operations mark is not marked here.
+        space.addresses = {
+            index: {cidr: _unmarked(one) for cidr, one in found.items()} for index, found in space.addresses.items()
+        }
+        space.rules = [_unmarked(one, 3) if one.priority == 500 else one for one in space.rules]
+        space.firewall.chains.append(Chain("ip", "filter", "FORWARD"))
+        self.kernel.someone_adds("theirs")
+        assert self.someone_does(CreateLink("theirs", "br0", "bridge", LinkSettings())) == 0
+
+    # netd
+
+    def start(self) -> None:
+        """A new process."""
+        self.kernel = FakeKernel(self.machine)
+        self.kernel.start_watching()
+        troubled: Any = TroubledKernel(self.kernel, self.hand)  # type: ignore[arg-type]
+        self.engine = Engine(troubled, TroubledLedger(self.ledger, self.hand), watch=True)
+        self.pruned = True
+
+    def restart(self) -> None:
+        """The one before ended, however; the next one begins with all files and all that the kernel has."""
+        self.kernel.close()
+        self.start()
+        self.engine.take(declared(self.text))
+        self._run(None)
+
+    def take(self, text: str) -> None:
+        """The file says this now."""
+        self.text = text
+        self._run(self.engine.take(declared(text)))
+
+    def _run(self, keys: Collection[Key] | None, drift: bool = False) -> None:
+        for _ in self.engine.converge(keys, Scope(), drift=drift):
+            pass
+
+    def hear(self) -> bool:
+        """One wake-up; False: there is nothing to hear."""
+        heard = self.kernel.drain()
+        if heard:
+            self._run(self.engine.hear(heard), drift=True)
+        return bool(heard)
+
+    def settle(self, seconds: float = 400.0) -> None:
+        """Until nothing is heard and nothing is due, or the time has passed."""
+        end = self.clock.now + seconds
+        while True:
+            for _ in range(100):
+                if not self.hear():
+                    break
+            else:
+                raise AssertionError(f"it does not come to rest: {self.states()}")
+            due = self.engine.pacing.due()
+            if due is None or due > end:
+                return
+            self.clock.now = max(self.clock.now, due) + 0.005
+            self._run(self.engine.due_again(), drift=True)
+
+    def down(self) -> None:
+        """``netd down``."""
+        self.kernel.close()
+        self.start()
+        for _ in self.engine.take_down(None):
+            pass
+
+    # The kernel, by other hands
+
+    def index(self, netns: str, name: str) -> int:
+        link = self.machine.space(netns).named(name)
+        return link.index if link is not None else 0
+
+    def someone_does(self, operation: Operation) -> int:
+        """Carried out behind netd's back; 0, or the errno."""
+        try:
+            with self.kernel.open(operation.netns) as session:
+                (answer,) = session.execute([operation], self.index)
+        except KernelError as error:
+            return error.code
+        return answer.code if isinstance(answer, KernelError) else 0
+
+    # What there is
+
+    def look(self) -> dict[str, Any]:
+        return snapshot(self.kernel)  # type: ignore[arg-type]
+
+    def states(self) -> dict[str, str]:
+        """All objects that are not ok."""
+        return {str(row.key): f"{row.state} {row.reason}" for row in self.engine.statuses() if row.state != "ok"}
+
+    def differing(self) -> list[str]:
+        """What a second plan would do."""
+        before = dict(self.states())
+        changes, _ = self.engine.compare(Scope())
+        return [f"{change.action} {change.key} {dict(change.fields)}" for change in changes] if not before else []
+
+
+def _unmarked(one: Any, protocol: int = 0) -> Any:
+    from dataclasses import replace
+
+    return replace(one, protocol=protocol) if one.protocol == 110 else one
+
+
+@contextlib.contextmanager
+def world() -> Iterator[World]:
+    """A world with its own time."""
+    clock = Clock()
+    before = engine_module.time
+    engine_module.time = clock  # type: ignore[assignment]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield World(folder, clock)
+    finally:
+        engine_module.time = before
