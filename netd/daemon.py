@@ -168,6 +168,8 @@ class Daemon:
             if self._metrics is not None and EVERYTHING in events:
                 self._metrics.overrun()
             self._look(self._engine.hear(events), drift=True)
+        if self._kernel.restless:
+            self._loop.call_soon(self._kernel_woke)
 
     def _files_woke(self) -> None:
         self._files_due.clear()

@@ -268,6 +268,11 @@ class Kernel:
         else:
             self._entries.pop((what, netns, index), None)
 
+    @property
+    def restless(self) -> bool:
+        """Whether ``drain`` is to be called once more, though no descriptor says so."""
+        return self._places is not None and self._places.restless
+
     def drain(self) -> list[Dirty]:
         """What is to be read again, each once, in the order it changed; never blocks."""
         if self._events is None or self._places is None or self._sysctls is None:
@@ -275,7 +280,7 @@ class Kernel:
         found: dict[Dirty, None] = {}
         # One call asks them all: most of the time one has something to say.
         ready = {descriptor for descriptor, _ in self._poll.poll(0)}
-        if ready:
+        if ready or self.restless:
             for source in (self._places.drain, self._events.drain, self._sysctls.drain):
                 found.update(dict.fromkeys(source(ready)))
         return list(found)

@@ -43,6 +43,8 @@ class Places:
         #: Names that this process makes or deletes itself: so many events of each are its own.
         self._own: dict[tuple[str, bool], int] = {}
         self._explained = False
+        #: Whether the next ``drain`` has something to look at, though no descriptor says so.
+        self.restless = False
 
     def descriptors(self) -> list[int]:
         """For the event loop."""
@@ -134,6 +136,9 @@ class Places:
                 yield Dirty("namespace", netns)
         if self._mounts_asked in ready:
             yield from self._mounts_changed()
+        elif self.restless:
+            self.restless = False
+            yield from self._uncovered()
 
     def _entry(self, event: inotify.Event) -> Iterator[Dirty]:
         """An entry of the folder of names."""
@@ -184,12 +189,18 @@ class Places:
             if self._home.is_namespace(path):
                 del self._unready[netns]
                 yield Dirty("namespace", netns)
-        if not self._explained:
-            # No entry came or went, so the file of one is bare now, or covered: rare enough to look at all.
-            for netns, (path, identity) in self._watched.items():
-                if self._home.identity(path) != identity:
-                    yield Dirty("namespace", netns)
+        # An entry that came or went may be all there is to it. If not, the file of one is bare now, or covered: who
+        # tells has to look at all of them, and does so after what is known to be wrong was mended.
+        self.restless = self._explained
         self._explained = False
+        if not self.restless:
+            yield from self._uncovered()
+
+    def _uncovered(self) -> Iterator[Dirty]:
+        """Those of which the mount is not the one that it was."""
+        for netns, (path, identity) in self._watched.items():
+            if self._home.identity(path) != identity:
+                yield Dirty("namespace", netns)
 
 
 def attached_path(folder: str, netns: str, source: str) -> str:

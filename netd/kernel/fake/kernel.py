@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 from netd.errors import KernelError, kernel_error
@@ -58,6 +58,10 @@ class FakeKernel:
     def open(self, netns: str) -> Iterator[FakeSession]:
         """A namespace for the length of a ``with``; KernelError ENOENT."""
         yield FakeSession(self, netns, self.machine.space(netns))
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Nothing here holds up anything."""
+        return nullcontext()
 
     def firewall(self, netns: str) -> Firewall:
         """What nftables says there."""

@@ -57,9 +57,9 @@ class FakeSession:
         own = [one for one in self.space.routes if one.protocol == RTPROT_KERNEL and one.table == RT_TABLE_MAIN]
         return [one for one in own if not index or any(hop.index == index for hop in one.nexthops)]
 
-    def routes(self, table: int) -> list[Route]:
-        """One table of both families."""
-        return [one for one in self.space.routes if one.table == table]
+    def routes(self, table: int, *families: int) -> list[Route]:
+        """One table of these families (none: both)."""
+        return [one for one in self.space.routes if one.table == table and (not families or one.family in families)]
 
     def rules(self) -> list[Rule]:
         """The rules of both families."""
