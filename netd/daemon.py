@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -75,10 +76,10 @@ class Daemon:
         self._waiting = Waiting(self._unmet)
         self._metrics: Metrics | None = None
         #: What is done every so many seconds, once the network stands.
-        self._often: list[tuple[float, Callable[[], None]]] = [
-            (FULL_PASS, self._full_pass),
-            (SLOW_LOOK, self._slow_look),
-        ]
+        self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
+        #: Whether changes of the folder may go unseen.
+        self._blind = False
+        self._slow: asyncio.TimerHandle | None = None
         if self._notifier.watchdog is not None:
             self._often.append((self._notifier.watchdog, self._notifier.alive))
 
@@ -121,10 +122,10 @@ class Daemon:
                 self._files_due.set()
                 loop.call_soon_threadsafe(self._files_woke)
 
-        def trouble(text: str) -> None:
-            loop.call_soon_threadsafe(self._log.error, text)
+        def unseen(text: str) -> None:
+            loop.call_soon_threadsafe(self._folder_unseen, text)
 
-        watch = FolderWatch(self._config_dir, files_changed, trouble)
+        watch = FolderWatch(self._config_dir, files_changed, unseen)
         server = await serve(self._state_dir, self._answer)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
         self._read_files(prune=True)
@@ -150,6 +151,10 @@ class Daemon:
         self._waiting.look()
         for seconds, do in self._often:
             self._every(seconds, do)
+        self._arm_slow_look()
+        # What stands now stays: the garbage collector need not go through it again and again.
+        gc.collect()
+        gc.freeze()
 
     def _every(self, seconds: float, do: Callable[[], None]) -> None:
         """Calls ``do`` again and again; it runs in the loop, so it proves that the loop lives."""
@@ -175,17 +180,34 @@ class Daemon:
         self._files_due.clear()
         self._read_files(prune=False)
 
+    def _folder_unseen(self, text: str) -> None:
+        self._log.error(text)
+        self._blind = True
+        self._arm_slow_look()
+
     def _full_pass(self) -> None:
+        # An event of the folder may have been lost.
+        self._read_files(prune=False)
         self._look(self._engine.look_again(), drift=True)
         self._engine.find_orphans()
 
+    def _arm_slow_look(self) -> None:
+        """Only where there is something that gives no events: else nothing wakes."""
+        if self._ready and self._slow is None and (self._blind or self._forwarding()):
+            self._slow = self._loop.call_later(SLOW_LOOK, self._slow_look)
+
+    def _forwarding(self) -> set[str]:
+        """The namespaces where legacy iptables matters."""
+        return {key.netns for key in self._engine.index.desired if key.kind == "forward"}
+
     def _slow_look(self) -> None:
-        # An event of the folder may have been lost, or its watch refused.
-        self._read_files(prune=False)
-        netnses = {key.netns for key in self._engine.index.desired if key.kind == "forward"}
-        looks = [Dirty("nft", netns) for netns in netnses if self._kernel.has_legacy(netns)]
+        self._slow = None
+        if self._blind:
+            self._read_files(prune=False)
+        looks = [Dirty("nft", netns) for netns in self._forwarding() if self._kernel.has_legacy(netns)]
         if looks:
             self._look(self._engine.hear(looks), drift=True)
+        self._arm_slow_look()
 
     def _read_files(self, *, prune: bool) -> None:
         """Takes in what the files say now. What they no longer declare goes at once (``prune``), or after a pause."""
@@ -204,6 +226,7 @@ class Daemon:
         if same:
             return
         changed = self._engine.take(config.desired)
+        self._arm_slow_look()
         self._unpruned |= changed
         if self._grace is not None:
             self._grace.cancel()
