@@ -167,13 +167,13 @@ class Host:
         """``netd apply``, which must converge; its report."""
         return self.netd("apply", "--json", *args).json
 
-    def daemon(self, *args: str, wait: bool = True) -> Daemon:
-        """Starts ``netd run`` and waits until it is ready."""
+    def daemon(self, *args: str, wait: bool = True, module: str = "netd") -> Daemon:
+        """Starts ``netd run`` and waits until it is ready; ``module`` is what Python runs for it."""
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         name = f"notify.{len(self.processes)}"
         notify.bind(str(self.root / "run" / name))
         env = {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": f"/run/{name}"}
-        daemon = Daemon(*self.spawn((sys.executable, "-m", "netd", "run", *args), "", env), notify)
+        daemon = Daemon(*self.spawn((sys.executable, "-m", module, "run", *args), "", env), notify)
         self.processes.append(daemon)
         if wait:
             daemon.wait_ready()
