@@ -254,7 +254,7 @@ class Mirror:
             except KernelError:
                 return None
             if self._watch:
-                self.kernel.watch_sysctl(netns, path)
+                session.watch_sysctl(path)
             known.sysctls[path] = session.sysctl(path)
         return known.sysctls[path]
 

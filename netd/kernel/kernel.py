@@ -233,13 +233,13 @@ class Kernel:
 
     def watch_sysctl(self, netns: str, path: str) -> None:
         """A write to that key by user space is reported; silently skipped where there is no such key."""
-        if self._sysctls is None:
-            return
-        try:
-            with self.open(netns) as session:
-                self._sysctls.watch(netns, path, session.sysctls)
-        except KernelError:
-            return
+        with suppress(KernelError), self.open(netns) as session:
+            self.watch_sysctl_in(session, path)
+
+    def watch_sysctl_in(self, session: Session, path: str) -> None:
+        """The same, where the namespace is open already."""
+        if self._sysctls is not None:
+            self._sysctls.watch(session.netns, path, session.sysctls)
 
     def forget(self, netns: str) -> None:
         """Nothing more of it is reported, and nothing kept."""

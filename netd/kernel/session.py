@@ -144,6 +144,10 @@ class Session:
         except OSError:
             return None
 
+    def watch_sysctl(self, path: str) -> None:
+        """A write to that key by user space is reported from now on; silently skipped where there is no such key."""
+        self.kernel.watch_sysctl_in(self, path)
+
     def nsid(self, other: str) -> int | None:
         """The number that this namespace knows another by (IFLA_LINK_NETNSID on its links); None: none assigned."""
         try:

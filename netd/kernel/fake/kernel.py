@@ -137,6 +137,9 @@ class FakeKernel:
     def watch_sysctl(self, netns: str, path: str) -> None:
         """All are heard."""
 
+    def watch_sysctl_in(self, session: FakeSession, path: str) -> None:
+        """All are heard."""
+
     def forget(self, netns: str) -> None:
         """Nothing more is heard of it."""
         self._watched.pop(netns, None)

@@ -77,6 +77,9 @@ class FakeSession:
         """The value of a key; None where there is none."""
         return self.space.sysctls.get(path)
 
+    def watch_sysctl(self, path: str) -> None:
+        """All are heard."""
+
     def nsid(self, other: str) -> int | None:
         """The number that this namespace knows another by."""
         cookie = self._machine.names.get(other)
