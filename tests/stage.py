@@ -116,7 +116,7 @@ class Stage:
         left = picture(self.host).keys() - self.empty.keys()
         links = [name for netns, _, name in (key.partition(":link/") for key in left) if name and not netns]
         namespaces = [key.removeprefix("namespace/") for key in left if key.startswith("namespace/")]
-        self.host.sh("\n".join(f"ip netns del {name}" for name in namespaces))
+        self.host.sh("\n".join(f"ip netns del {name} || :" for name in namespaces))
         self.host.sh("\n".join(f"ip link del {name} 2>/dev/null || :" for name in links))
         self.worn = picture(self.host) != self.empty
 

@@ -43,7 +43,7 @@ CASES = [
           f"{IN_A} & ip netns del a; ip netns add a", None, "a:veth/eth0 recreate", again=":link/port-a"),
     Drift("namespace-unmounted", PAIR, "umount /run/netns/a", None, "namespace/a create"),
     Drift("namespace-is-another", PAIR, """
-          ip netns add t$$; mount --bind /run/netns/t$$ /run/netns/a; ip netns del t$$""", None, "a:veth/eth0 recreate",
+          ip netns add t$$; mount --bind /run/netns/t$$ /run/netns/a; ip netns del t$$""", None, "namespace/a update",
           again="namespace/a :link/port-a"),
     Drift("namespaces-all-deleted", SWITCH, "ip netns del a; ip netns del b; ip netns del c", None,
           "namespace/c create"),
