@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 GRACE = 0.3
 #: Seconds that ``reload`` waits for a file that is still being written.
 PATIENCE = 1.0
-#: Seconds between full passes, and between looks at what gives no events (legacy iptables).
-FULL_PASS, SLOW_LOOK = 900.0, 60.0
+#: Seconds between full passes, between looks at what gives no events (legacy iptables), and that a fight goes unheard.
+FULL_PASS, SLOW_LOOK, CALM = 900.0, 60.0, 0.02
 #: Files to open at once: watches and sockets of a thousand namespaces.
 DESCRIPTORS = 65536
 
@@ -113,8 +113,8 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
         signal.signal(signal.SIGIO, signal.SIG_IGN)
-        for descriptor in self._kernel.start_watching():
-            loop.add_reader(descriptor, self._kernel_woke)
+        self._descriptors = self._kernel.start_watching()
+        self._listen()
 
         def files_changed() -> None:
             # A hundred events are one look at the folder.
@@ -172,9 +172,22 @@ class Daemon:
         if events:
             if self._metrics is not None and EVERYTHING in events:
                 self._metrics.overrun()
-            self._look(self._engine.hear(events), drift=True)
+            plans = self._engine.plans
+            self._look(concerned := self._engine.hear(events), drift=True)
+            if plans == self._engine.plans and self._engine.some_wait(concerned):
+                self._turn_away()
         if self._kernel.restless:
             self._loop.call_soon(self._kernel_woke)
+
+    def _listen(self) -> None:
+        for descriptor in self._descriptors:
+            self._loop.add_reader(descriptor, self._kernel_woke)
+
+    def _turn_away(self) -> None:
+        """Someone changes what must not be repaired yet: what he does is heard in one go, later."""
+        for descriptor in self._descriptors:
+            self._loop.remove_reader(descriptor)
+        self._loop.call_later(CALM, self._listen)
 
     def _files_woke(self) -> None:
         self._files_due.clear()

@@ -73,7 +73,7 @@ class Engine:
         self.ledger = ledger
         self.mirror = Mirror(kernel, watch=watch)
         self.pacing = Pacing()
-        self.rounds = 0
+        self.rounds = self.plans = 0
         self.rows = Rows(self._file_of, lambda status, before: self.on_state(status, before))
         self._books = Bookkeeping(ledger, self.mirror)
         self._watch = watch
@@ -191,6 +191,7 @@ class Engine:
                 self._settle(verdicts, {change.key for change in changes}, withdrawn=scope.prune)
                 if not changes:
                     break
+                self.plans += 1
                 self._books.remember(changes, self.index.desired)
                 execution = Execution(self.mirror, self._hangs_on, self._books.name_namespace)
                 planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
@@ -220,6 +221,11 @@ class Engine:
             if row is not None and row.diverged is not None:
                 self.pacing.later(key, now)
         return found
+
+    def some_wait(self, keys: Collection[Key]) -> bool:
+        """Whether one of these objects may not be touched now."""
+        now = time.monotonic()
+        return not all(self.pacing.may(key, now) for key in keys)
 
     def due_again(self) -> set[Key]:
         """Objects whose wait is over: what failed, what is fought over, what did not read back as written."""
