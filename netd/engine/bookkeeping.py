@@ -21,6 +21,8 @@ class Bookkeeping:
     def __init__(self, ledger: Ledger, view: View) -> None:
         self.ledger = ledger
         self._view = view
+        #: Values that are written without having been read: what they are put into was not there yet.
+        self._unread: set[Key] = set()
 
     def own(self, one: Desired, observed: Observed, withdrawn: bool) -> None:
         """What is as declared is netd's own, or adopted."""
@@ -53,6 +55,7 @@ class Bookkeeping:
             making = change.action in ("create", "recreate")
             base = record or Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
             if making and kind.setting:
+                self._unread.add(change.key)
                 base = replace(
                     base, state="adopted", fields={name: [value, None] for name, value in one.fields.items()}
                 )
@@ -81,6 +84,13 @@ class Bookkeeping:
             files = tuple(dict.fromkeys(origin.file for origin in one.origins))
             self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
         self.ledger.flush()
+
+    def found(self, key: Key, value: str) -> None:
+        """What a value was before it was written, where nobody could know before."""
+        record = self.ledger.get(key)
+        if key in self._unread and record is not None:
+            self._unread.discard(key)
+            self.ledger.update(key, fields={name: [wrote, value] for name, (wrote, _) in record.fields.items()})
 
     def name_namespace(self, key: Key, cookie: int) -> None:
         """A namespace carries no mark: its cookie is written down before it has its name, so before anyone sees it."""

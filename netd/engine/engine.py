@@ -185,6 +185,8 @@ class Engine:
         while todo:
             now = time.monotonic()
             todo = {key for key in todo if self._in_scope(key, scope) and self.pacing.may(key, now)}
+            # However long it is to wait after a refusal: where it cannot leave, the namespace stays.
+            todo |= self.index.leaving(todo)
             with self.mirror.looking():
                 verdicts = self._judge(todo, scope)
                 changes = [one for key, verdict in verdicts.items() if (one := self._called_for(key, verdict, memo))]
@@ -193,7 +195,7 @@ class Engine:
                     break
                 self.plans += 1
                 self._books.remember(changes, self.index.desired)
-                execution = Execution(self.mirror, self._hangs_on, self._books.name_namespace)
+                execution = Execution(self.mirror, self._hangs_on, self._books)
                 planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
                 yield from execution.run(planner.plan(changes))
                 topics = execution.read_again()

@@ -14,6 +14,7 @@ from netd.model.dirty import Dirty, Topic
 from netd.model.key import HOST, Key, LinkName
 from netd.model.state import Link
 
+from .bookkeeping import Bookkeeping
 from .mirror import Mirror
 from .plan import Stage, Task
 
@@ -32,12 +33,10 @@ PORTION = 256
 class Execution:
     """One plan under way. ``failed`` maps objects to the first error; ``skipped`` those that hung on them."""
 
-    def __init__(
-        self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], naming: Callable[[Key, int], None]
-    ) -> None:
+    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], books: Bookkeeping) -> None:
         self._mirror = mirror
         self._hangs_on = hangs_on
-        self._naming = naming
+        self._books = books
         self.failed: dict[Key, KernelError] = {}
         self.skipped: dict[Key, Key] = {}
         self.sent = 0
@@ -78,7 +77,10 @@ class Execution:
         if isinstance(tasks[0].operation, NAMESPACE_OPERATIONS):
             for task in tasks:
                 (key, *_) = task.keys
-                self._take(task, self._mirror.kernel.execute_namespace(task.operation, partial(self._naming, key)))
+                self._take(
+                    task,
+                    self._mirror.kernel.execute_namespace(task.operation, partial(self._books.name_namespace, key)),
+                )
             return
         try:
             session = self._mirror.session(netns)
@@ -101,6 +103,8 @@ class Execution:
                 self._held.add(operation.netns)
             for key in task.keys:
                 self.failed.setdefault(key, answer)
+        elif isinstance(operation, ops.WriteSysctl) and isinstance(answer, str):
+            self._books.found(task.keys[0], answer)
 
     def _touch(self, op: ops.Operation, answer: Answer) -> None:
         """What this operation made unknown."""

@@ -23,6 +23,7 @@ class Index:
         self._by_topic: dict[Topic, set[Key]] = {}
         self._by_namespace: dict[str, set[Key]] = {}
         self._dependents: dict[LinkName, set[Key]] = {}
+        self._leaving: dict[str, set[Key]] = {}
         self._together: dict[tuple[str, str], list[Desired]] = {}
         for one in desired.values():
             self._add(one)
@@ -31,6 +32,8 @@ class Index:
             record = ledger.get(key)
             if record is not None and key.kind in registry():
                 self._add_topics(key, record.data)
+                if registry()[key.kind].leaves(record.data):
+                    self._leaving.setdefault(key.netns, set()).add(key)
         self.levels = self._levels()
         #: Undeclared objects that have what a declared one needs: they make room at once.
         self.rivals = self._rivals(ledger)
@@ -102,6 +105,11 @@ class Index:
         if key.kind == "namespace":
             found |= self._by_namespace.get(key.name, set())
         return found
+
+    def leaving(self, keys: Iterable[Key]) -> set[Key]:
+        """What has to be out of those of these namespaces that nothing declares any more."""
+        gone = [key.name for key in keys if key.kind == "namespace" and key in self.undeclared]
+        return {key for netns in gone for key in self._leaving.get(netns, ())}
 
     def together(self, netns: str, kind: str) -> list[Desired]:
         """All objects of a kind that is written at once, in their order."""

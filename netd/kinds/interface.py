@@ -98,6 +98,9 @@ class InterfaceKind(Kind):
             return [Step(Phase.SYSCTL, operation) for operation in (*order, back)]
         return list(end_changes(key.netns, key.name, fields))
 
+    def leaves(self, data: Mapping[str, Any]) -> bool:
+        return bool(data.get("from_host"))
+
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         return end_put_back(key.netns, field, found, view)
 

@@ -143,6 +143,10 @@ class Kind:
         """Those of these fields that cannot be changed in place."""
         return self.immutable & set(differing)
 
+    def leaves(self, data: Mapping[str, Any]) -> bool:
+        """Whether it has to be out of its namespace before that one is deleted: it would die with it."""
+        return False
+
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         """What was found before netd wrote it, as it can be had now; None: leave it."""
         return found

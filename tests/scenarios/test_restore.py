@@ -168,3 +168,12 @@ def test_a_part_of_a_second_is_put_back_too(host: Host) -> None:
     host.write("a.toml", "[bridge.br0]\n")
     host.apply()
     assert host.link("br0")["linkinfo"]["info_data"]["forward_delay"] == 412
+
+
+def test_a_sysctl_of_a_namespace_that_came_with_it_goes_back_when_its_key_goes(host: Host) -> None:
+    host.write("lab.toml", "[namespace.a.sysctl]\nnet.ipv4.ip_forward = 1\nnet.ipv4.tcp_fin_timeout = 17\n")
+    host.daemon()
+    keys = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/tcp_fin_timeout"
+    assert host.sh(keys, ns="a").split() == ["1", "17"]
+    host.write("lab.toml", "[namespace.a]\n")
+    host.until(lambda: host.sh(keys, ns="a").split() == ["0", "60"], "both are what they were")

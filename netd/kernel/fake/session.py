@@ -17,7 +17,7 @@ from .machine import Machine, Space
 if TYPE_CHECKING:
     from .kernel import FakeKernel
 
-Answer = KernelError | Link | None
+Answer = KernelError | Link | str | None
 IndexOf = Callable[[str, str], int]
 
 
@@ -179,8 +179,10 @@ class Execution:
     def _delete_fdb(self, op: do.DeleteFdb) -> None:
         entries.delete_fdb(self._machine, self._space, self._index(op.dev), op)
 
-    def _write_sysctl(self, op: do.WriteSysctl) -> None:
+    def _write_sysctl(self, op: do.WriteSysctl) -> str | None:
+        before = self._space.sysctls.get(op.path)
         sysctls.write(self._machine, self._space, op.path, op.value)
+        return before
 
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
