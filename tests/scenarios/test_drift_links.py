@@ -27,7 +27,11 @@ peer = {{ name = "port-{name}", master = "br0" }}
 )
 
 #: A process that stays in a namespace for a while.
-IN_A = "ip netns exec a sleep 20 >/dev/null 2>&1"
+IN_A = """
+rm -f /run/inside
+ip netns exec a sh -c 'touch /run/inside; exec sleep 20' >/dev/null 2>&1 &
+until test -e /run/inside; do sleep 0.01; done
+"""
 
 CASES = [
     # Namespaces
@@ -37,10 +41,10 @@ CASES = [
           "namespace/b create"),
     Drift("namespace-deleted-and-made-by-another", PAIR, "ip netns del a; ip netns add a", None,
           "a:veth/eth0 create"),
-    Drift("namespace-deleted-while-a-process-lives-in-it", PAIR, f"{IN_A} & ip netns del a", None,
+    Drift("namespace-deleted-while-a-process-lives-in-it", PAIR, f"{IN_A} ip netns del a", None,
           "namespace/a create", again=":link/port-a"),
     Drift("namespace-made-by-another-while-a-process-lives-in-the-old", PAIR,
-          f"{IN_A} & ip netns del a; ip netns add a", None, "a:veth/eth0 recreate", again=":link/port-a"),
+          f"{IN_A} ip netns del a; ip netns add a", None, "a:veth/eth0 recreate", again=":link/port-a"),
     Drift("namespace-unmounted", PAIR, "umount /run/netns/a", None, "namespace/a create"),
     Drift("namespace-is-another", PAIR, """
           ip netns add t$$; mount --bind /run/netns/t$$ /run/netns/a; ip netns del t$$""", None, "namespace/a update",
