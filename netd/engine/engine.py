@@ -110,6 +110,10 @@ class Engine:
             self.kernel.attach(name, "")
         for name, source in sources.items():
             self.kernel.attach(name, source)
+        for name in sources.keys() | self._sources.keys():
+            if sources.get(name) != self._sources.get(name):
+                # What was found, or not, where it was looked for before.
+                self.mirror.forget(Dirty("namespace", name))
         self._sources = sources
 
     # looking ---------------------------------------------------------------------------------------------------

@@ -90,3 +90,36 @@ def test_another_tools_entry_of_that_name_is_a_conflict(host: Host) -> None:
     host.netd("apply", check=1)
     assert host.run("ip", "-n", "box", "-br", "link").split()[0] == "lo"
     assert host.names() == set()
+
+
+def test_a_namespace_that_goes_and_comes_back_is_built_into_again_each_time(host: Host) -> None:
+    host.write("lab.toml", BY_PATH)
+    host.daemon()
+    for _ in range(3):
+        host.sh(
+            """
+            mkdir -p /run/docker/netns; touch /run/docker/netns/0123456789ab
+            unshare --net=/run/docker/netns/0123456789ab true
+            """
+        )
+        host.ping("10.1.0.1", "fd01::1")
+        host.ping("10.1.0.2", "fd01::2", ns="box")
+        host.sh("umount /run/docker/netns/0123456789ab; rm /run/docker/netns/0123456789ab")
+        host.until(lambda: host.state("namespace/box") == "pending", "it waits for the namespace")
+        host.until(lambda: host.names() == set(), "the name is gone, and keeps nothing alive")
+
+
+def test_a_namespace_that_comes_back_elsewhere_is_found_there(host: Host) -> None:
+    """The file names the new place: what was in the old one stays with its owner."""
+    host.daemon()
+    for place in ("first", "second", "first"):
+        host.sh(
+            f"""
+            mkdir -p /run/engine; umount /run/engine/* 2>/dev/null || :; rm -f /run/engine/*; touch /run/engine/{place}
+            unshare --net=/run/engine/{place} true
+            """
+        )
+        host.write("lab.toml", BY_PATH.replace("/var/run/docker/netns/0123456789ab", f"/run/engine/{place}"))
+        host.ping("10.1.0.1", "fd01::1")
+        host.ping("10.1.0.2", "fd01::2", ns="box")
+        host.converged()
