@@ -106,8 +106,7 @@ class Daemon:
             self._often.append((FILE_PERIOD, lambda: metrics.write(file)))
 
     async def _main(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        loop = self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -201,6 +200,7 @@ class Daemon:
     def _full_pass(self) -> None:
         # An event of the folder may have been lost.
         self._read_files(prune=False)
+        self._teller.passing = True
         self._look(self._engine.look_again(), drift=True)
         self._engine.find_orphans()
 
@@ -304,6 +304,7 @@ class Daemon:
             self._run_round()
 
     def _round_over(self) -> None:
+        self._teller.passing = False
         self._idle.set()
         self._teller.unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()

@@ -30,6 +30,8 @@ class Teller:
         self._refused: dict[Key, str] = {}
         self._waiting: set[Key] = set()
         self._unwritten: dict[str, str] = {}
+        #: Whether what is repaired was found by the full pass: no event told of it.
+        self.passing = False
         #: The mistakes of the files, as they were told last.
         self.told: tuple[str, ...] = ()
 
@@ -56,6 +58,9 @@ class Teller:
         if done.drift and key.kind in KNOWN_CULPRITS and (culprit := self._culprit(key.netns)):
             event["culprit"] = culprit
         verb = f"repaired ({PAST[change.action]})" if done.drift else PAST[change.action]
+        if done.drift and self.passing:
+            event["found"] = "full pass"
+            verb += ", found by the full pass"
         fields = fields_line(change.fields) if change.action != "delete" else ""
         kind = "repaired" if done.drift else MESSAGE[change.action]
         self._log.info(f"{key} {verb}" + (f": {fields}" if fields else ""), message=kind, **event)
