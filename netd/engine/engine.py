@@ -279,7 +279,7 @@ class Engine:
             if verdict.change is None:
                 row.diverged = None
             if row.diverged is not None and verdict.change is not None:
-                self.rows.set(key, State.DIVERGED, diverged_text(verdict.change))
+                self.rows.set(key, State.DIVERGED, diverged_text(verdict.change) + self._last(key))
                 continue
             state = verdict.state
             if state is State.OK and self.pacing.contended(key, time.monotonic()):
@@ -289,8 +289,12 @@ class Engine:
                 self._books.own(one, verdict.observed, withdrawn)
 
     def _contended_text(self, key: Key) -> str:
+        return "someone keeps changing it" + self._last(key)
+
+    def _last(self, key: Key) -> str:
+        """Who changed it last, where the kernel tells."""
         culprit = self.kernel.culprit(key.netns) if registry()[key.kind].together else ""
-        return "someone keeps changing it" + (f": last {culprit}" if culprit else "")
+        return f": last {culprit}" if culprit else ""
 
     def _hangs_on(self, key: Key, failed: set[Key]) -> Key | None:
         """The failed object that this one hangs on."""

@@ -189,7 +189,7 @@ def comes_back(stage: Stage, case: Drift) -> None:
         with stage.daemon.asleep():
             host.sh(case.harm)
             host.until(lambda: look() != healthy, "the test has broken what it looks at")
-            loose = gone(before, picture(host)) | set(case.again.split())
+            loose = gone(before, picture(host)) | set(case.again.split()) | dying(case)
         host.until(back, "what was broken while netd slept is back")
         stage.as_before(before, loose, case.spoilt)
         told_of(host, journal, seen, case.told, culprit="nft " in case.harm or "tables-nft" in case.harm)
@@ -210,6 +210,12 @@ def missing(before: Picture, now: Picture) -> list[str]:
 def gone(before: Picture, broken: Picture) -> set[str]:
     """What the harm took away, so that it cannot be the same one afterwards."""
     return {key for key, thing in before.items() if key not in broken or broken[key].identity != thing.identity}
+
+
+def dying(case: Drift) -> set[str]:
+    """The other ends of pairs into a namespace that is deleted: the kernel takes them away when it comes to it."""
+    names = re.findall(r'name = "([^"]+)"', case.toml) if "netns del" in case.harm else []
+    return {f":link/{name}" for name in names}
 
 
 def told_of(host: Host, journal: Journal, since: int, told: str = "", culprit: bool = False) -> None:

@@ -77,7 +77,7 @@ def test_a_container_that_comes_back_under_its_path_is_built_into_again(host: Ho
     host.daemon()
     host.ping("10.1.0.1")
     host.processes[0].kill()
-    host.sh("umount /run/docker/netns/0123456789ab; rm /run/docker/netns/0123456789ab")
+    host.sh("umount -l /run/docker/netns/0123456789ab; rm /run/docker/netns/0123456789ab")
     host.until(lambda: host.state("namespace/box") == "pending", "the namespace is pending again")
     container(host)
     host.ping("10.1.0.1", "fd01::1")
@@ -104,7 +104,7 @@ def test_a_namespace_that_goes_and_comes_back_is_built_into_again_each_time(host
         )
         host.ping("10.1.0.1", "fd01::1")
         host.ping("10.1.0.2", "fd01::2", ns="box")
-        host.sh("umount /run/docker/netns/0123456789ab; rm /run/docker/netns/0123456789ab")
+        host.sh("umount -l /run/docker/netns/0123456789ab; rm /run/docker/netns/0123456789ab")
         host.until(lambda: host.state("namespace/box") == "pending", "it waits for the namespace")
         host.until(lambda: host.names() == set(), "the name is gone, and keeps nothing alive")
 
@@ -115,7 +115,8 @@ def test_a_namespace_that_comes_back_elsewhere_is_found_there(host: Host) -> Non
     for place in ("first", "second", "first"):
         host.sh(
             f"""
-            mkdir -p /run/engine; umount /run/engine/* 2>/dev/null || :; rm -f /run/engine/*; touch /run/engine/{place}
+            mkdir -p /run/engine; umount -l /run/engine/* 2>/dev/null || :; rm -f /run/engine/*
+            touch /run/engine/{place}
             unshare --net=/run/engine/{place} true
             """
         )

@@ -132,7 +132,7 @@ CASES = [
           "a:sysctl/net.ipv4.conf.all.arp_ignore update value"),
     Drift("sysctl-in-a-namespace-made-again", SYSCTL, "ip netns del a",
           prints("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0.5/proxy_arp", "1\n1", ns="a"),
-          "namespace/a create"),
+          "namespace/a create", again=":link/to-a"),
     Drift("sysctl-of-an-interface-with-a-dot", SYSCTL, "ip netns exec a sysctl -w net/ipv4/conf/eth0.5/proxy_arp=0",
           sysctl("net/ipv4/conf/eth0.5/proxy_arp", ns="a"),
           "a:sysctl/net.ipv4.conf.eth0/5.proxy_arp update value"),
