@@ -263,7 +263,10 @@ class Mirror:
         if known is None:
             return Firewall()
         if known.firewall is None:
-            known.firewall = self.kernel.firewall(netns)
+            try:
+                known.firewall = self.kernel.firewall(netns)
+            except KernelError:
+                return Firewall()
         return known.firewall
 
     # forgetting ------------------------------------------------------------------------------------------------
