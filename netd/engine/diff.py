@@ -212,7 +212,7 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
     if kind is None:
         return None
     observed = kind.observe(key, record.data, view, record.identity)
-    if record.made and lacks_foreign(record, observed):
+    if lacks_foreign(record, observed):
         return Change(key, "delete", {}, first(record.files), None, None)
     if observed is None:
         return None
