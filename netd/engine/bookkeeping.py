@@ -11,7 +11,7 @@ from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key
 
-from .diff import ours
+from .diff import as_compared, ours
 from .ledger import Ledger, Record
 
 
@@ -38,7 +38,7 @@ class Bookkeeping:
             fresh = Record("adopted", memory=record.memory)
         else:
             fresh = record
-        fields = {name: value for name, value in fresh.fields.items() if not withdrawn or name in one.fields}
+        fields = {name: value[:2] for name, value in fresh.fields.items() if not withdrawn or name in one.fields}
         fresh = replace(
             fresh, identity=dict(observed.identity), data=dict(one.data), files=files, claims=one.claims, fields=fields
         )
@@ -76,8 +76,10 @@ class Bookkeeping:
                     if name in fields and name not in one.fields:
                         # It goes back to what it was: until it has, what netd wrote is what tells that it may.
                         continue
-                    found = fields[name][1] if name in fields else (None if mine else diff.have)
-                    fields[name] = [diff.want, found]
+                    wrote, found, *before = fields.get(name, [None, None if mine else diff.have])
+                    # Until the kernel takes the new value, the one that netd wrote before still is netd's.
+                    still = [diff.have] if diff.have in map(as_compared, (wrote, *before)) else []
+                    fields[name] = [diff.want, found, *still]
                 base = replace(base, fields=fields)
             if change.observed is not None and change.observed.foreign:
                 base = replace(base, foreign=tuple(dict.fromkeys((*base.foreign, *change.observed.foreign))))
@@ -90,7 +92,7 @@ class Bookkeeping:
         record = self.ledger.get(key)
         if key in self._unread and record is not None:
             self._unread.discard(key)
-            self.ledger.update(key, fields={name: [wrote, value] for name, (wrote, _) in record.fields.items()})
+            self.ledger.update(key, fields={name: [wrote, value] for name, (wrote, *_) in record.fields.items()})
 
     def name_namespace(self, key: Key, cookie: int) -> None:
         """A namespace carries no mark: its cookie is written down before it has its name, so before anyone sees it."""

@@ -186,8 +186,8 @@ def withdrawn(
 ) -> dict[str, FieldDiff]:
     """Fields that netd wrote and nobody declares any more, still as written: back to what was found."""
     back: dict[str, FieldDiff] = {}
-    for name, (wrote, found) in (record.fields if record else {}).items():
-        if name in kept or observed.fields.get(name) != as_compared(wrote):
+    for name, (wrote, found, *before) in (record.fields if record else {}).items():
+        if name in kept or observed.fields.get(name) not in map(as_compared, (wrote, *before)):
             continue
         if found is not None:
             value = kind.put_back(key, data, name, as_compared(found), view)
@@ -217,7 +217,7 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
     if observed is None:
         return None
     if force or (record.made and deletable(record, observed, kind)):
-        fields = {name: FieldDiff(None, value) for name, (value, _) in record.fields.items()}
+        fields = {name: FieldDiff(None, value) for name, (value, *_) in record.fields.items()}
         return Change(key, "delete", fields, first(record.files), None, observed)
     if record.made:
         return None

@@ -27,7 +27,8 @@ class Record:
 
     ``state``: *intent* (about to be made), *made* (netd's own), *adopted* (found, kept as declared). ``identity``,
     ``data`` and ``foreign`` are the kind's (model.desired). ``fields``: {field: [wrote, found]}, found None on what
-    netd made. ``memory``: values chosen once, such as MACs. ``files`` declare it.
+    netd made; a third value is what netd wrote before, until the kernel took the new one.
+    ``memory``: values chosen once, such as MACs. ``files`` declare it.
     """
 
     state: Literal["intent", "made", "adopted"]
@@ -63,7 +64,7 @@ def read_record(raw: Any) -> Record | None:
     parts: dict[str, Any] = {name: raw.get(name, {}) for name in ("identity", "data", "fields", "memory")}
     if not all(isinstance(value, dict) for value in parts.values()):
         return None
-    if not all(isinstance(pair, list) and len(pair) == 2 for pair in parts["fields"].values()):
+    if not all(isinstance(pair, list) and len(pair) in (2, 3) for pair in parts["fields"].values()):
         return None
     for name in ("foreign", "files", "claims"):
         value = raw.get(name, [])
