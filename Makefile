@@ -1,4 +1,4 @@
-# make demo | test | test-rig | test-hardened | chaos | kills | lint | types | bench | bench-heal | bench-idle | install |
+# make demo | test | test-rig | test-hardened | chaos | kills | stories | lint | types | bench | bench-heal | bench-idle | install |
 # uninstall | deb | clean.  As root; each installs first what it needs.
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -53,7 +53,7 @@ define venv
 	@touch $@
 endef
 
-.PHONY: demo test test-rig test-hardened chaos kills lint types bench bench-heal bench-idle install uninstall deb clean \
+.PHONY: demo test test-rig test-hardened chaos kills stories lint types bench bench-heal bench-idle install uninstall deb clean \
     root demo-packages test-packages rig-packages install-packages deb-packages
 
 demo: root demo-packages $(VENV)/run.stamp
@@ -87,6 +87,12 @@ chaos: root test-packages $(VENV)/test.stamp
 # SIGKILL after every single step, not only each eighth.
 kills: root test-packages $(VENV)/test.stamp
 	NETD_KILL_STRIDE=1 $(BIN)/python -m pytest -n auto tests/contract/test_kill_points.py
+
+# So many stories of edits, drift, lost events, refusals and kills on the fake kernel, and every failure of every operation.
+STORIES ?= 2000
+stories: root test-packages $(VENV)/test.stamp
+	NETD_EXAMPLES=$(STORIES) NETD_FAILURE_STRIDE=1 $(BIN)/python -m pytest -n auto \
+	    tests/property/test_convergence.py tests/property/test_every_failure.py
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check $(CODE)

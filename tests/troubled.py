@@ -10,6 +10,7 @@ from netd.engine.ledger import Ledger
 from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Answer, Session
+from netd.model.dirty import Dirty
 from netd.model.operations import Operation
 
 
@@ -23,6 +24,8 @@ class Hand:
     ) -> None:
         self.before = before
         self.step = step
+        #: In which order events come.
+        self.order: Callable[[list[Dirty]], list[Dirty]] = list
 
 
 class TroubledKernel:
@@ -39,6 +42,9 @@ class TroubledKernel:
     def open(self, netns: str) -> Iterator[TroubledSession]:
         with self._kernel.open(netns) as session:
             yield TroubledSession(self._kernel, session, self._hand)
+
+    def drain(self) -> list[Dirty]:
+        return self._hand.order(self._kernel.drain())
 
     def execute_namespace(self, operation: Operation, *more: Any, **others: Any) -> Answer:
         error = self._hand.before(operation)

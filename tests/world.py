@@ -77,6 +77,10 @@ class World:
         self.kernel.someone_adds("theirs")
         assert self.someone_does(CreateLink("theirs", "br0", "bridge", LinkSettings())) == 0
 
+    def plug_in_again(self) -> None:
+        """A port that died with the namespace that it was in."""
+        assert self.someone_does(CreateLink("", "port9", "veth", LinkSettings(), "", "eth9", "", LinkSettings())) == 0
+
     # netd
 
     def start(self) -> None:
@@ -105,7 +109,7 @@ class World:
 
     def hear(self) -> bool:
         """One wake-up; False: there is nothing to hear."""
-        heard = self.kernel.drain()
+        heard = self.hand.order(self.kernel.drain())
         if heard:
             self._run(self.engine.hear(heard), drift=True)
         return bool(heard)
