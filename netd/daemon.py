@@ -77,8 +77,7 @@ class Daemon:
         self._metrics: Metrics | None = None
         #: What is done every so many seconds, once the network stands.
         self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
-        #: Whether changes of the folder may go unseen.
-        self._blind = False
+        self._blind = False  # whether changes of the folder may go unseen
         self._slow: asyncio.TimerHandle | None = None
         if self._notifier.watchdog is not None:
             self._often.append((self._notifier.watchdog, self._notifier.alive))
@@ -87,6 +86,8 @@ class Daemon:
         """Until SIGTERM."""
         raise_descriptor_limit()
         asyncio.run(self._main())
+        # Not before: what was called for a little later may still be called while the loop ends.
+        self._kernel.close()
         return 0
 
     def measure(self, port: int | None, file: str | None) -> None:
@@ -139,7 +140,6 @@ class Daemon:
             self._metrics.close()
         self._round = None
         self._engine.ledger.flush()
-        self._kernel.close()
 
     async def _first_round(self) -> None:
         await self._idle.wait()
@@ -270,13 +270,13 @@ class Daemon:
         """Starts a round, or leaves the objects to the next one."""
         self._todo |= keys
         self._drift = drift if self._round is None else self._drift and drift
-        if self._round is None:
+        if self._round is None and not self._stop.is_set():
             if self._metrics is not None:
                 self._metrics.begin()
             self._run_round()
 
     def _run_round(self) -> None:
-        while self._todo:
+        while self._todo and not self._stop.is_set():
             keys, self._todo = self._todo, set()
             scope = Scope(prune=self._grace is None and self._known)
             self._round = self._engine.converge(keys, scope, drift=self._drift and self._ready)

@@ -270,3 +270,16 @@ def test_what_is_taken_away_the_moment_it_was_made_goes(host: Host) -> None:
         rm b*.toml
     """)
     host.until(lambda: not host.names(), "all are gone")
+
+
+def test_nothing_is_begun_any_more_while_the_daemon_stops(host: Host) -> None:
+    """What goes after 300 ms may be due just then: a round in a kernel that was let go of threw, or deleted."""
+    host.write("a.toml", A + '\n[[namespace.a.nat.masquerade]]\nout = "eth0"\n')
+    for number in range(8):
+        host.write("b.toml", B)
+        daemon = host.daemon()
+        host.remove("b.toml")
+        time.sleep(0.28 + 0.006 * number)  # around the end of the grace, whenever that is on this machine
+        assert daemon.stop() == 0
+        text = daemon.text()
+        assert "Traceback" not in text and "netd stops" in text.splitlines()[-1], text
