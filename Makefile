@@ -1,4 +1,4 @@
-# make demo | test | test-rig | test-hardened | chaos | kills | stories | lint | types | bench | bench-heal | bench-idle | install |
+# make demo | test | test-rig | test-hardened | chaos | kills | stories | fuzz | lint | types | bench | bench-heal | bench-idle | install |
 # uninstall | deb | clean.  As root; each installs first what it needs.
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -53,7 +53,7 @@ define venv
 	@touch $@
 endef
 
-.PHONY: demo test test-rig test-hardened chaos kills stories lint types bench bench-heal bench-idle install uninstall deb clean \
+.PHONY: demo test test-rig test-hardened chaos kills stories fuzz lint types bench bench-heal bench-idle install uninstall deb clean \
     root demo-packages test-packages rig-packages install-packages deb-packages
 
 demo: root demo-packages $(VENV)/run.stamp
@@ -93,6 +93,12 @@ STORIES ?= 2000
 stories: root test-packages $(VENV)/test.stamp
 	NETD_EXAMPLES=$(STORIES) NETD_FAILURE_STRIDE=1 $(BIN)/python -m pytest -n auto \
 	    tests/property/test_convergence.py tests/property/test_every_failure.py
+
+# The readers of files and of the kernel's messages: so many times as often as in the tests.
+FUZZ ?= 20
+fuzz: root test-packages $(VENV)/test.stamp
+	NETD_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/property/test_config_any.py tests/contract/test_kernel_fuzz.py \
+	    tests/contract/test_nft_fuzz.py
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check $(CODE)

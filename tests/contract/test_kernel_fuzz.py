@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netd.errors import KernelError
@@ -23,6 +23,7 @@ from netd.model import operations as do
 from netd.model.operations import Hop, LinkSettings
 from netd.model.state import Nexthop, Route, Rule
 from tests.contract.kernel_sandbox import lonely_kernel, sh
+from tests.fuzzing import FACTOR, tried
 
 LAB = """
 ip netns add far; ip link add br0 type bridge; ip link add v0 type veth peer name v1 netns far
@@ -81,7 +82,7 @@ def mutated(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@tried(300)
 @given(data=st.data())
 def test_mutated_messages_decode_or_are_nothing(name: str, data: st.DataObject) -> None:
     seeds = real_messages()
@@ -92,14 +93,14 @@ def test_mutated_messages_decode_or_are_nothing(name: str, data: st.DataObject) 
     repr(value)
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(st.binary(max_size=200))
 def test_datagrams_of_rubbish_end(data: bytes) -> None:
     for message in messages(data):
         refusal(message)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@tried(200)
 @given(data=st.data())
 def test_events_of_rubbish_are_survived(data: st.DataObject) -> None:
     seeds = tuple(body for bodies in real_messages().values() for body in bodies)
@@ -162,7 +163,7 @@ def test_every_operation_of_rtnetlink_is_tried() -> None:
     assert ANY.keys() == ENCODERS.keys()
 
 
-@settings(max_examples=600, deadline=None)
+@tried(600)
 @given(st.one_of(*ANY.values()))
 def test_operations_of_rubbish_are_encoded_or_refused(operation: do.Operation) -> None:
     try:
@@ -173,7 +174,7 @@ def test_operations_of_rubbish_are_encoded_or_refused(operation: do.Operation) -
 
 
 def test_requests_of_rubbish_are_answered_by_the_kernel(kernel: Kernel) -> None:
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(max_examples=150 * FACTOR, deadline=None, database=None)
     @given(st.one_of(st.binary(max_size=60), st.just(b"")), st.sampled_from([16, 20, 24, 28, 32]))
     def requests(body: bytes, kind: int) -> None:
         with kernel.open("") as session:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from netd.config import Config, Folder
 from netd.config.locate import Positions
 from netd.config.parse import parse
+from tests.fuzzing import tried
 
 WORDS = st.sampled_from(
     ["bridge", "veth", "vxlan", "interface", "namespace", "route", "rule", "neighbor", "sysctl", "nat", "dnat", "peer",
@@ -37,6 +38,7 @@ LINES = st.one_of(
 TEXTS = st.lists(LINES, max_size=12).map("\n".join)
 
 
+@tried(100)
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode), TEXTS.map(str.encode)))
 def test_no_content_makes_the_parser_fall(content: bytes) -> None:
     result = parse("x.toml", content)
@@ -48,6 +50,7 @@ def test_no_content_makes_the_parser_fall(content: bytes) -> None:
             assert 1 <= mistake.column <= len(lines[mistake.line - 1]) + 1
 
 
+@tried(100)
 @given(TEXTS)
 def test_every_key_of_a_valid_text_has_a_place_where_it_stands(text: str) -> None:
     try:
@@ -93,6 +96,7 @@ def settled(files: dict[str, str]) -> Config:
         return Folder(os.fspath(folder), None, trusted=False).read(warn=True)
 
 
+@tried(100)
 @given(st.dictionaries(st.sampled_from("pqrs"), TABLES, min_size=1))
 def test_every_name_has_one_owner_and_every_loss_is_told(files: dict[str, str]) -> None:
     config = settled(files)
@@ -105,6 +109,7 @@ def test_every_name_has_one_owner_and_every_loss_is_told(files: dict[str, str]) 
         assert each.needs == () or each.key.kind in ("vxlan", "address") or each.makes
 
 
+@tried(100)
 @given(st.dictionaries(st.sampled_from("pqrs"), TABLES, min_size=1), st.sampled_from("pqrs"))
 def test_a_file_that_sorts_last_takes_nothing_from_the_others(files: dict[str, str], text: str) -> None:
     before = settled(files)
