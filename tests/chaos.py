@@ -212,6 +212,7 @@ class Chaos:
             set +e
             for each in $(ls /sys/class/net) ; do case $each in by*|junk0|port-[qz]) ip link del $each ;; esac ; done
             for each in $(ls /run/netns) ; do case $each in by*) ip netns del $each ;; esac ; done
+            for each in vx0 port-a; do ip link show $each type bridge && ip link del $each; done
             for each in b c; do ip -n $each link show users && ip netns del $each; done
             ip -n theirs link set br0 down
             ip rule del priority 1000 from 10.55.0.0/16

@@ -124,7 +124,15 @@ class Story(RuleBasedStateMachine):
     def drift(self, harm: tuple[Key, str, Operation]) -> None:
         key, field, operation = harm
         wanted = declared(self.world.text).get(key) if self.world.text else None
-        if wanted is not None and (not field or field in wanted.fields):
+        if wanted is None or (field and field not in wanted.fields):
+            return
+        if key.kind in ("interface", "sysctl"):
+            # What others changed is theirs once the key is gone from the file: netd must have had its turn before.
+            self.world.hand.before = lambda operation: None
+            self.world.kernel.overrun()
+            self.world.someone_does(operation)
+            self.guarded(lambda: self.world.settle(400))
+        else:
             self.world.someone_does(operation)
 
     @rule(link=st.sampled_from(LINKS))
