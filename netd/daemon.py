@@ -173,7 +173,7 @@ class Daemon:
                 self._metrics.overrun()
             plans = self._engine.plans
             self._look(concerned := self._engine.hear(events), drift=True)
-            if plans == self._engine.plans and self._engine.some_wait(concerned):
+            if plans == self._engine.plans and self._engine.pacing.some_wait(concerned, time.monotonic()):
                 self._turn_away()
         if self._kernel.restless:
             self._loop.call_soon(self._kernel_woke)

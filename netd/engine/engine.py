@@ -228,11 +228,6 @@ class Engine:
                 self.pacing.later(key, now)
         return found
 
-    def some_wait(self, keys: Collection[Key]) -> bool:
-        """Whether one of these objects may not be touched now."""
-        now = time.monotonic()
-        return not all(self.pacing.may(key, now) for key in keys)
-
     def due_again(self) -> set[Key]:
         """Objects whose wait is over: what failed, what is fought over, what did not read back as written."""
         ready = self.pacing.waiting(time.monotonic())

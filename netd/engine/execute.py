@@ -76,11 +76,8 @@ class Execution:
         self.sent += len(tasks)
         if isinstance(tasks[0].operation, NAMESPACE_OPERATIONS):
             for task in tasks:
-                (key, *_) = task.keys
-                self._take(
-                    task,
-                    self._mirror.kernel.execute_namespace(task.operation, partial(self._books.name_namespace, key)),
-                )
+                naming = partial(self._books.name_namespace, task.keys[0])
+                self._take(task, self._mirror.kernel.execute_namespace(task.operation, naming))
             return
         try:
             session = self._mirror.session(netns)

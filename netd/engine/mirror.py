@@ -8,13 +8,13 @@ a dying namespace alive).
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
+from netd.kernel.wire import family_of
 from netd.model.dirty import Dirty, Topic
 from netd.model.firewall import Firewall
 from netd.model.key import HOST
@@ -24,11 +24,6 @@ from .known import Netns
 
 #: RT_TABLE_MAIN.
 MAIN = 254
-
-
-def family_of(text: str) -> int:
-    """AF_INET or AF_INET6 of an address or network."""
-    return socket.AF_INET6 if ":" in text else socket.AF_INET
 
 
 class Mirror:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netd.model.key import Key
@@ -43,6 +44,10 @@ class Pacing:
         """Whether the object may be touched now."""
         pace = self._paces.get(key)
         return pace is None or now >= pace.not_before
+
+    def some_wait(self, keys: Iterable[Key], now: float) -> bool:
+        """Whether one of these objects may not be touched now."""
+        return not all(self.may(key, now) for key in keys)
 
     def quiet(self, key: Key, now: float) -> bool:
         """A repair was refused. The first time says little (what it hangs on may be going): True, soon again."""

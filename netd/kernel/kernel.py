@@ -231,13 +231,8 @@ class Kernel:
         if netns in self._sources:
             self._follow_process(netns)
 
-    def watch_sysctl(self, netns: str, path: str) -> None:
+    def watch_sysctl(self, session: Session, path: str) -> None:
         """A write to that key by user space is reported; silently skipped where there is no such key."""
-        with suppress(KernelError), self.open(netns) as session:
-            self.watch_sysctl_in(session, path)
-
-    def watch_sysctl_in(self, session: Session, path: str) -> None:
-        """The same, where the namespace is open already."""
         if self._sysctls is not None:
             self._sysctls.watch(session.netns, path, session.sysctls)
 

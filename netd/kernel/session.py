@@ -146,7 +146,7 @@ class Session:
 
     def watch_sysctl(self, path: str) -> None:
         """A write to that key by user space is reported from now on; silently skipped where there is no such key."""
-        self.kernel.watch_sysctl_in(self, path)
+        self.kernel.watch_sysctl(self, path)
 
     def nsid(self, other: str) -> int | None:
         """The number that this namespace knows another by (IFLA_LINK_NETNSID on its links); None: none assigned."""

@@ -106,6 +106,12 @@ def execute(kernel: Kernel, netns: str, *operations: Operation) -> list[Answer]:
         return session.execute(operations, index_of)
 
 
+def watch_sysctl(kernel: Kernel, netns: str, key: str) -> None:
+    """Watches a key as the mirror does, through the session that reads it."""
+    with kernel.open(netns) as session:
+        session.watch_sysctl(key)
+
+
 def done(kernel: Kernel, netns: str, *operations: Operation) -> list[Answer]:
     """As ``execute``; all of them succeed."""
     answers = execute(kernel, netns, *operations)

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from netd.errors import Changed
 from netd.kernel import events as events_module
 from netd.kernel.kernel import Kernel
 from netd.model import operations as do
 from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.marks import FIRST_NSID
 from netd.model.operations import LinkSettings
-from tests.contract.kernel_sandbox import Heard, done, lonely_kernel, sh, shown
+from tests.contract.kernel_sandbox import Heard, done, lonely_kernel, sh, shown, watch_sysctl
 
 
 @pytest.fixture
@@ -124,9 +125,10 @@ def test_a_write_to_a_watched_sysctl_is_heard_by_its_key(kernel: Kernel, heard: 
     sh("ip netns add a; ip netns add b; ip -n a link add v0 type veth peer name v1")
     key = "net/ipv4/conf/v0/arp_ignore"
     for _ in range(3):
-        kernel.watch_sysctl("a", key)
-    kernel.watch_sysctl("b", key)
-    kernel.watch_sysctl("nowhere", key)
+        watch_sysctl(kernel, "a", key)
+    watch_sysctl(kernel, "b", key)
+    with pytest.raises(Changed):
+        watch_sysctl(kernel, "nowhere", key)
     heard.forget()
     sh("ip netns exec a sysctl -qw net.ipv4.conf.v0.arp_ignore=1")
     heard.waits_for(Dirty("sysctl", "a", path=key))
@@ -137,7 +139,7 @@ def test_a_sysctl_of_a_link_that_was_made_again_is_watched_again(kernel: Kernel,
     key = "net/ipv4/conf/v0/arp_ignore"
     for _ in range(2):
         sh("ip link add v0 type veth peer name v1")
-        kernel.watch_sysctl("", key)
+        watch_sysctl(kernel, "", key)
         heard.forget()
         sh("sysctl -qw net.ipv4.conf.v0.arp_ignore=1")
         heard.waits_for(Dirty("sysctl", "", path=key))
@@ -220,7 +222,7 @@ def test_the_descriptors_wake_a_loop_for_every_source(kernel: Kernel) -> None:
     heard = Heard(kernel)
     sh("ip netns add a")
     kernel.watch("a")
-    kernel.watch_sysctl("a", "net/ipv4/tcp_rmem")
+    watch_sysctl(kernel, "a", "net/ipv4/tcp_rmem")
     for command in (
         "ip -n a link set lo mtu 1400", "ip netns exec a nft add table x",
         "ip netns exec a sysctl -qw net.ipv4.tcp_rmem='1 2 3' || true", "ip netns add b", "umount /run/netns/b",

@@ -23,7 +23,7 @@ from netd.model import operations as do
 from netd.model.operations import Hop, LinkSettings
 from netd.model.state import Nexthop, Route, Rule
 from tests.contract.kernel_sandbox import lonely_kernel, sh
-from tests.fuzzing import FACTOR, tried
+from tests.fuzzing import FACTOR, spoilt, tried
 
 LAB = """
 ip netns add far; ip link add br0 type bridge; ip link add v0 type veth peer name v1 netns far
@@ -66,19 +66,7 @@ def kernel() -> Iterator[Kernel]:
 @st.composite
 def mutated(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
     """A real message with some bytes changed, cut, doubled or put in."""
-    data = bytearray(draw(st.sampled_from(seeds)))
-    for _ in range(draw(st.integers(1, 6))):
-        place = draw(st.integers(0, max(len(data) - 1, 0)))
-        match draw(st.integers(0, 3)):
-            case 0 if data:
-                data[place] = draw(st.integers(0, 255))
-            case 1:
-                del data[place:]
-            case 2:
-                data[place:place] = draw(st.binary(max_size=8))
-            case _:
-                data += data[place : place + 40]
-    return bytes(data)
+    return spoilt(draw, draw(st.sampled_from(seeds)))
 
 
 @pytest.mark.parametrize("name", DECODERS)

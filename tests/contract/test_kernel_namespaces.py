@@ -17,7 +17,7 @@ from netd.errors import Changed, KernelError
 from netd.kernel import netns
 from netd.kernel.kernel import Kernel
 from netd.model.operations import AttachNamespace, CreateNamespace, DeleteNamespace, DetachNamespace, Operation
-from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh, shown
+from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh, shown, watch_sysctl
 
 NAMES = Path("/run/netns")
 
@@ -95,7 +95,7 @@ def test_no_descriptor_keeps_a_namespace_alive(kernel: Kernel) -> None:
     with kernel.open("a") as session:
         assert session.sysctl("net/ipv4/ip_forward") is not None
     kernel.watch("a")
-    kernel.watch_sysctl("a", "net/ipv4/ip_forward")
+    watch_sysctl(kernel, "a", "net/ipv4/ip_forward")
     sh("ip link add v0 type veth peer name v1 netns a; ip netns del a")
     eventually(lambda: "v0" not in sh("ip -br link"), "the pair dies with the namespace")
 

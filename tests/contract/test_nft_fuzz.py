@@ -12,7 +12,7 @@ from netd.kernel import nfnetlink, nft, ruleset
 from netd.kernel.nfnetlink import GETCHAIN, GETRULE, GETTABLE, Reader
 from netd.kinds import translation
 from tests.contract.kernel_sandbox import lonely_kernel, sh
-from tests.fuzzing import tried
+from tests.fuzzing import spoilt, tried
 from tests.labs import FIREWALL
 
 FOREIGN = """
@@ -46,19 +46,7 @@ def answers() -> dict[int, tuple[bytes, ...]]:
 def mutated(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> list[bytes]:
     """All messages of one dump, one of them with bytes changed, cut, doubled or put in."""
     chosen = draw(st.integers(0, len(seeds) - 1))
-    data = bytearray(seeds[chosen])
-    for _ in range(draw(st.integers(1, 6))):
-        place = draw(st.integers(0, max(len(data) - 1, 0)))
-        match draw(st.integers(0, 3)):
-            case 0 if data:
-                data[place] = draw(st.integers(0, 255))
-            case 1:
-                del data[place:]
-            case 2:
-                data[place:place] = draw(st.binary(max_size=8))
-            case _:
-                data += data[place : place + 40]
-    return [*seeds[:chosen], bytes(data), *seeds[chosen + 1 :]]
+    return [*seeds[:chosen], spoilt(draw, seeds[chosen]), *seeds[chosen + 1 :]]
 
 
 class Told(Reader):

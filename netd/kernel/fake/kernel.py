@@ -134,10 +134,7 @@ class FakeKernel:
         if self._listening and netns in self.machine.names:
             self._watched[netns] = self.machine.names[netns]
 
-    def watch_sysctl(self, netns: str, path: str) -> None:
-        """All are heard."""
-
-    def watch_sysctl_in(self, session: FakeSession, path: str) -> None:
+    def watch_sysctl(self, session: FakeSession, path: str) -> None:
         """All are heard."""
 
     def forget(self, netns: str) -> None:
