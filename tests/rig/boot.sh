@@ -2,7 +2,7 @@
 # boot.sh FOLDER LOWER [SOURCE:TARGET]...: becomes the first process of a machine, and then its systemd.
 #
 # Called in new namespaces for processes, mounts, network, name, IPC and cgroups. FOLDER holds upper, work and root of an
-# overlay over LOWER; SOURCE is bound to TARGET, read-only.
+# overlay over LOWER; SOURCE is bound to TARGET, read-only unless it lies in FOLDER.
 set -eu
 folder=$1 lower=$2
 shift 2
@@ -36,7 +36,7 @@ for bound in "$@"; do
     IFS=: read -r source target <<<"$bound"
     if [ -d "$source" ]; then mkdir -p "$root$target"; else mkdir -p "$(dirname "$root$target")" && : >>"$root$target"; fi
     mount --bind "$source" "$root$target"
-    mount -o remount,bind,ro "$root$target"
+    case $source in "$folder"/*) ;; *) mount -o remount,bind,ro "$root$target" ;; esac
 done
 mkdir -p "$root/.outside"
 cd "$root"

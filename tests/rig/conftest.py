@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -40,14 +40,19 @@ def package() -> Path:
     return found[0]
 
 
-@pytest.fixture(scope="session")
-def installed(scratch: Path, package: Path) -> Path:
-    """What the installation of the package writes, as a layer over the fresh root."""
-    machine = Machine("installer", [FRESH], scratch, {"/package": package.parent})
+def install(scratch: Path, package: Path, *layers: Path) -> Path:
+    """What the installation of the package writes, as a layer over those given and the fresh root."""
+    machine = Machine("installer", [*layers, FRESH], scratch, {"/package": package.parent})
     machine.start()
     machine.run("apt-get", "install", "-y", f"/package/{package.name}")
     machine.power_off()
     return machine.disk
+
+
+@pytest.fixture(scope="session")
+def installed(scratch: Path, package: Path) -> Path:
+    """A machine's layer with netd."""
+    return install(scratch, package)
 
 
 @pytest.fixture
@@ -59,8 +64,8 @@ def make_machine(
     request.node.stash[MACHINES] = machines
     folder = Path(tempfile.mkdtemp(dir=scratch))
 
-    def make(name: str, *layers: Path) -> Machine:
-        machines.append(Machine(name, [*layers, FRESH], folder, {"/package": package.parent}))
+    def make(name: str, *layers: Path, disks: Sequence[str] = ()) -> Machine:
+        machines.append(Machine(name, [*layers, FRESH], folder, {"/package": package.parent}, disks))
         return machines[-1]
 
     yield make

@@ -31,12 +31,22 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Machine:
-    """``lower``: root folders that the overlay lies on, the top one first. ``binds``: {inside: outside}, read-only."""
+    """``lower``: root folders that the overlay lies on, the top one first. ``binds``: {inside: outside}, read-only.
 
-    def __init__(self, name: str, lower: Sequence[Path], folder: Path, binds: Mapping[str, Path] | None = None) -> None:
+    ``disks``: folders inside that are no overlay, because somebody puts overlays of his own on them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        lower: Sequence[Path],
+        folder: Path,
+        binds: Mapping[str, Path] | None = None,
+        disks: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.folder = folder / name
-        self.binds = dict(binds or {})
+        self.binds = dict(binds or {}) | {each: self.folder / "disks" / each.strip("/") for each in disks}
         self.lower = lower
         #: The group in every cgroup hierarchy: no other test's machine has it.
         self.group = f"netd-rig-{os.getpid()}-{name}"
@@ -44,6 +54,8 @@ class Machine:
         self.process: subprocess.Popen[bytes] | None = None
         for each in ("upper/etc", "upper/var/log/journal", "work", "root"):
             (self.folder / each).mkdir(parents=True)
+        for each in disks:
+            self.binds[each].mkdir(parents=True)
         (self.folder / "upper/etc/hostname").write_text(f"{name}\n")
         machine_id = hashlib.md5(f"rig {name}".encode(), usedforsecurity=False).hexdigest()
         (self.folder / "upper/etc/machine-id").write_text(f"{machine_id}\n")
@@ -177,6 +189,15 @@ class Machine:
         """Entries of the journal, oldest first."""
         text = self.run("journalctl", "--no-pager", "-o", "json", *fields, check=None).stdout
         return [json.loads(line) for line in text.splitlines()]
+
+
+def cable(one: Machine, name: str, other: Machine, peer: str) -> None:
+    """Joins two machines that are up; the ends are down, as after plugging."""
+    to = ["netns", str(other.pid)]
+    subprocess.run(
+        ["ip", "link", "add", name, "netns", str(one.pid), "type", "veth", "peer", "name", peer, *to],
+        check=True, timeout=PATIENCE,
+    )  # fmt: skip
 
 
 class Ping:
