@@ -28,7 +28,7 @@ class Netns:
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     sysctls: dict[str, str | None] = field(default_factory=dict)
     firewall: Firewall | None = None
-    peers: dict[str, int] = field(default_factory=dict)
+    peers: dict[int, int] = field(default_factory=dict)
 
     def drop_link(self, index: int) -> None:
         """The link, and all that hangs on its index."""

@@ -121,18 +121,19 @@ class Mirror:
     def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
         if nsid is None:
             return netns == other or self.cookie(netns) == self.cookie(other)
-        known = self._netns(netns)
-        if known is None or self._netns(other) is None:
+        known, cookie = self._netns(netns), self.cookie(other)
+        if known is None or cookie is None:
             return False
-        if other not in known.peers:
+        # By cookie: the next namespace of that name has another number.
+        if cookie not in known.peers:
             try:
                 found = self.session(netns).nsid(other)
             except KernelError:
                 return False
             if found is None:
                 return False
-            known.peers[other] = found
-        return known.peers[other] == nsid
+            known.peers[cookie] = found
+        return known.peers[cookie] == nsid
 
     def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
         known = self._netns(netns)

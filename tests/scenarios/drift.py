@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tests.host import Host
@@ -19,9 +20,18 @@ from tests.stage import Stage
 
 Probe = Callable[[Host], Any]
 
+#: What a lab is for: a comment in its file says who reaches whom.
+TRAFFIC = re.compile(r"^# (\S+) pings (.+?)(?: from (\S+))?$", re.MULTILINE)
+
 #: A namespace on a bridge of the host; every field of the pair and of the port is managed.
 PAIR = """
+# a pings 10.1.0.254 fd01::254
+# host pings 10.1.0.1 fd01::1
+
 [bridge.br0]
+addresses = ["10.1.0.254/24", "fd01::254/64"]
+nodad = true
+
 [bridge.br1]
 
 [namespace.b]
@@ -41,8 +51,8 @@ master = "br0"
 bridge_port.isolated = true
 bridge_port.hairpin = true
 bridge_port.learning = false
-bridge_port.flood = false
-bridge_port.mcast_flood = false
+bridge_port.flood = true
+bridge_port.mcast_flood = true
 bridge_port.neigh_suppress = true
 bridge_port.cost = 50
 bridge_port.priority = 10
@@ -50,8 +60,21 @@ bridge_port.priority = 10
 
 #: Every option of a bridge is managed.
 BRIDGE = """
+# host pings 10.1.0.2 fd01::2
+
+[namespace.far]
+
+[veth.to-far]
+master = "br0"
+
+[veth.to-far.peer]
+name = "eth0"
+namespace = "far"
+addresses = ["10.1.0.2/24", "fd01::2/64"]
+nodad = true
+
 [bridge.br0]
-stp = true
+stp = false
 forward_delay = 4
 hello_time = 1
 max_age = 8
@@ -165,7 +188,8 @@ class Drift:
 def comes_back(stage: Stage, case: Drift) -> None:
     """Builds the lab, breaks it while the daemon sleeps and while it is awake, and waits for it each time.
 
-    Each time everything that stood is as it was, bystanders are the same ones, and the log says it in fields.
+    Each time everything that stood is as it was, traffic flows, bystanders are the same ones, and the log says it in
+    fields.
     """
     host, journal = stage.host, stage.journal
 
@@ -184,6 +208,7 @@ def comes_back(stage: Stage, case: Drift) -> None:
     with stage.lab(case.toml):
         before = picture(host)
         healthy = host.until(look, "the lab stands")
+        flows(host, case.toml)
         before = picture(host)
         seen = len(journal.entries)
         with stage.daemon.asleep():
@@ -192,14 +217,32 @@ def comes_back(stage: Stage, case: Drift) -> None:
             loose = gone(before, picture(host)) | set(case.again.split()) | dying(case)
         host.until(back, "what was broken while netd slept is back")
         stage.as_before(before, loose, case.spoilt)
+        flows(host, case.toml)
         told_of(host, journal, seen, case.told, culprit="nft " in case.harm or "tables-nft" in case.harm)
         seen = len(journal.entries)
         host.sh(case.harm, check=None)
         host.until(back, "what was broken while netd was awake is back")
         stage.as_before(before, loose, case.spoilt)
         told_of(host, journal, seen)
+        flows(host, case.toml)
         stage.converged()
         stage.bystanders_undisturbed()
+
+
+def flows(host: Host, toml: str) -> None:
+    """Waits until everyone reaches whom the lab says."""
+    for place, to, source in TRAFFIC.findall(toml):
+        ns = "" if place == "host" else place
+        script = "".join(
+            f'ping -nqc1 -W1 {f"-I {source}" if source else ""} {each} & pids="$pids $!"\n' for each in to.split()
+        )
+        script += "for pid in $pids; do wait $pid; done"
+        host.until(partial(answers, host, script, ns), f"{place} reaches {to}")
+
+
+def answers(host: Host, script: str, ns: str) -> bool:
+    host.sh(script, ns=ns)
+    return True
 
 
 def missing(before: Picture, now: Picture) -> list[str]:
@@ -243,11 +286,12 @@ def told_of(host: Host, journal: Journal, since: int, told: str = "", culprit: b
 
 
 def inside(case: Drift) -> Drift:
-    """The same in a namespace: what the file has for the host is in ``n``, the other ends of pairs stay on the host."""
+    """The same in a namespace: what the file has for the host is in ``n``, the other ends of pairs stay."""
+    toml = re.sub(r"^(\[\[?)(?!namespace\.)", r"\1namespace.n.", case.toml, flags=re.MULTILINE)
     return replace(
         case,
         name=f"{case.name}-inside",
-        toml=re.sub(r"^(\[\[?)", r"\1namespace.n.", case.toml, flags=re.MULTILINE),
+        toml=toml.replace("# host pings", "# n pings"),
         harm=f"ip netns exec n sh -ec {shlex.quote(case.harm)}",
         probe=None,
         told=f"n:{case.told}",

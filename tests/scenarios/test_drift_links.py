@@ -15,7 +15,7 @@ peer = { name = "port-a" }
 """
 
 #: Three namespaces of one file on a bridge.
-SWITCH = "[bridge.br0]\n" + "".join(
+SWITCH = "# a pings 10.1.0.2 fd01::2 10.1.0.3 fd01::3\n[bridge.br0]\n" + "".join(
     f"""
 [namespace.{name}.veth.eth0]
 addresses = ["10.1.0.{number}/24", "fd01::{number}/64"]
@@ -37,6 +37,10 @@ CASES = [
     # Namespaces
     Drift("namespace-deleted", PAIR, "ip netns del a", link("eth0", "up", "mtu", "address", ns="a"),
           "namespace/a create"),
+    Drift("namespace-of-a-peer-deleted", BRIDGE, "ip netns del far", None, "namespace/far create",
+          again=":link/to-far"),
+    Drift("namespace-of-a-peer-deleted-and-made-by-another", BRIDGE, "ip netns del far; ip netns add far", None,
+          "veth/to-far create", again=":link/to-far"),
     Drift("namespace-deleted-empty", PAIR, "ip netns del b", link("lo", ns="b"),
           "namespace/b create"),
     Drift("namespace-deleted-and-made-by-another", PAIR, "ip netns del a; ip netns add a", None,
@@ -129,7 +133,7 @@ CASES = [
           "bridge/br0 update mtu"),
     Drift("bridge-mac", BRIDGE, "ip link set br0 address 02:00:00:00:00:99", link("br0", "address", "ifindex"),
           "bridge/br0 update mac"),
-    Drift("bridge-stp", BRIDGE, "ip link set br0 type bridge stp_state 0", option("br0", "stp_state"),
+    Drift("bridge-stp", BRIDGE, "ip link set br0 type bridge stp_state 1", option("br0", "stp_state"),
           "bridge/br0 update stp"),
     Drift("bridge-forward-delay", BRIDGE, "ip link set br0 type bridge forward_delay 700",
           option("br0", "forward_delay"),
@@ -155,7 +159,7 @@ CASES = [
     Drift("bridge-group", BRIDGE, "ip link set br0 group 7", link("br0", "group", "ifindex"),
           "bridge/br0 update link_group"),
     Drift("bridge-deleted-with-ports-of-many-namespaces", SWITCH, "ip link del br0", None, "bridge/br0 create"),
-    Drift("bridge-option-by-sysfs", BRIDGE, "echo 0 > /sys/class/net/br0/bridge/stp_state", option("br0", "stp_state"),
+    Drift("bridge-option-by-sysfs", BRIDGE, "echo 1 > /sys/class/net/br0/bridge/stp_state", option("br0", "stp_state"),
           "bridge/br0 update stp"),
     Drift("bridge-mtu-by-sysfs", BRIDGE, "echo 1280 > /sys/class/net/br0/mtu", link("br0", "mtu", "ifindex"),
           "bridge/br0 update mtu"),
@@ -166,9 +170,9 @@ CASES = [
           "a:veth/eth0 update peer.bridge_port.hairpin"),
     Drift("port-learning", PAIR, "bridge link set dev port-a learning on", port("learning"),
           "a:veth/eth0 update peer.bridge_port.learning"),
-    Drift("port-flood", PAIR, "bridge link set dev port-a flood on", port("flood"),
+    Drift("port-flood", PAIR, "bridge link set dev port-a flood off", port("flood"),
           "a:veth/eth0 update peer.bridge_port.flood"),
-    Drift("port-mcast-flood", PAIR, "bridge link set dev port-a mcast_flood on", port("mcast_flood"),
+    Drift("port-mcast-flood", PAIR, "bridge link set dev port-a mcast_flood off", port("mcast_flood"),
           "a:veth/eth0 update peer.bridge_port.mcast_flood"),
     Drift("port-neigh-suppress", PAIR, "bridge link set dev port-a neigh_suppress off", port("neigh_suppress"),
           "a:veth/eth0 update peer.bridge_port.neigh_suppress"),

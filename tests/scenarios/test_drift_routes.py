@@ -8,10 +8,25 @@ from tests.scenarios.drift import BRIDGE, PAIR, Drift, addresses, comes_back, pr
 from tests.stage import Stage
 
 ROUTES = """
+# host pings 10.1.0.253 fd01::253 10.2.0.1 fd02::1 10.4.0.1 fd04::1
+# host pings 10.5.0.1 from 10.1.0.1
+
 [veth.v0]
 addresses = ["10.1.0.1/24", "10.1.0.9/24", "fd01::1/64"]
 nodad = true
-peer = { name = "v1" }
+
+[veth.v0.peer]
+name = "v1"
+namespace = "far"
+mac = "02:00:00:00:00:30"
+addresses = ["10.1.0.253/24", "10.1.0.254/24", "fd01::253/64", "fd01::254/64"]
+nodad = true
+
+[veth.side]
+peer = { name = "side-peer" }
+
+[namespace.far.interface.lo]
+addresses = ["10.2.0.1/32", "10.4.0.1/32", "10.5.0.1/32", "fd02::1/128", "fd04::1/128"]
 
 [[route]]
 to = "10.2.0.0/24"
@@ -108,7 +123,7 @@ CASES = [
           "address/br0/fd01::1/64 update"),
     Drift("address-deleted-with-the-second-of-its-network", ROUTES, "ip addr del 10.1.0.1/24 dev v0", None,
           "address/v0/10.1.0.9/24 create"),
-    Drift("address-on-another-link", ROUTES, "ip addr del 10.1.0.9/24 dev v0; ip addr add 10.1.0.9/24 dev v1", None,
+    Drift("address-on-another-link", ROUTES, "ip addr del 10.1.0.9/24 dev v0; ip addr add 10.1.0.9/24 dev side", None,
           "address/v0/10.1.0.9/24 create"),
     Drift("addresses-flushed-ipv6", PAIR, "ip -n a -6 addr flush dev eth0", addresses("eth0", "a"),
           "a:address/eth0/fd01::1/64 create"),

@@ -8,6 +8,20 @@ from tests.scenarios.drift import Drift, accepted, comes_back, prints, rules, sy
 from tests.stage import Stage
 
 SYSCTL = """
+# left pings 10.2.0.2 fd02::2
+
+[namespace.left.veth.eth0]
+addresses = ["10.1.0.2/24", "fd01::2/64"]
+gateway = ["10.1.0.1", "fd01::1"]
+nodad = true
+peer = { name = "to-left", addresses = ["10.1.0.1/24", "fd01::1/64"], nodad = true }
+
+[namespace.right.veth.eth0]
+addresses = ["10.2.0.2/24", "fd02::2/64"]
+gateway = ["10.2.0.1", "fd02::1"]
+nodad = true
+peer = { name = "to-right", addresses = ["10.2.0.1/24", "fd02::1/64"], nodad = true }
+
 [sysctl]
 net.ipv4.ip_forward = 1
 net.ipv6.conf.all.forwarding = 1
@@ -40,6 +54,33 @@ net.bridge.bridge-nf-call-iptables = 0
 """
 
 NAT = """
+# inner pings 10.7.0.2 fd02::2
+
+[namespace.inner]
+
+[namespace.outer]
+
+[sysctl]
+net.ipv4.ip_forward = 1
+net.ipv6.conf.all.forwarding = 1
+
+[veth.to-inner]
+addresses = ["10.1.0.1/24", "fd01::1/64"]
+nodad = true
+
+[veth.to-inner.peer]
+name = "eth0"
+namespace = "inner"
+addresses = ["10.1.0.2/24", "fd01::2/64"]
+gateway = ["10.1.0.1", "fd01::1"]
+nodad = true
+
+# outer knows no way back to inner
+[veth.eth0]
+addresses = ["10.7.0.1/24", "fd02::1/64"]
+nodad = true
+peer = { name = "eth0", namespace = "outer", addresses = ["10.7.0.2/24", "fd02::2/64"], nodad = true }
+
 [[nat.masquerade]]
 source = "10.1.0.0/24"
 out = "eth0"
@@ -59,8 +100,41 @@ out = "eth0"
 """
 
 FORWARD = """
+# left pings 10.2.0.2 fd02::2
+
+[namespace.left]
+
+[namespace.right]
+
+[sysctl]
+net.ipv4.ip_forward = 1
+net.ipv6.conf.all.forwarding = 1
+
 [bridge.br0]
 forward = true
+addresses = ["10.1.0.1/24", "fd01::1/64"]
+nodad = true
+
+[veth.to-left]
+master = "br0"
+
+[veth.to-left.peer]
+name = "eth0"
+namespace = "left"
+addresses = ["10.1.0.2/24", "fd01::2/64"]
+gateway = ["10.1.0.1", "fd01::1"]
+nodad = true
+
+[veth.to-right]
+addresses = ["10.2.0.1/24", "fd02::1/64"]
+nodad = true
+
+[veth.to-right.peer]
+name = "eth0"
+namespace = "right"
+addresses = ["10.2.0.2/24", "fd02::2/64"]
+gateway = ["10.2.0.1", "fd02::1"]
+nodad = true
 """
 
 #: It is always written whole.

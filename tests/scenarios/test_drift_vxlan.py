@@ -8,11 +8,18 @@ from tests.scenarios.drift import Drift, addresses, comes_back, fdb, link, optio
 from tests.stage import Stage
 
 VXLAN = """
+# host pings 10.6.0.2 10.7.0.2 10.8.0.2
+
 [veth.under]
+mac = "02:00:00:00:00:61"
 addresses = ["10.9.0.1/24"]
-peer = { name = "under-peer" }
+peer = { name = "eth0", namespace = "far", mac = "02:00:00:00:00:62", addresses = ["10.9.0.2/24"] }
+
+[veth.side]
+peer = { name = "side-peer" }
 
 [bridge.br0]
+addresses = ["10.8.0.1/24"]
 
 [vxlan.vx0]
 vni = 24
@@ -32,34 +39,76 @@ vni = 25
 dev = "under"
 local = "10.9.0.1"
 remote = "10.9.0.2"
+addresses = ["10.7.0.1/24"]
 
 [vxlan.vx2]
 vni = 26
 dev = "under"
 group = "239.1.1.1"
+addresses = ["10.6.0.1/24"]
+
+[namespace.far.vxlan.vx0]
+vni = 24
+local = "10.9.0.2"
+remote = "10.9.0.1"
+mac = "02:00:00:00:00:21"
+addresses = ["10.8.0.2/24"]
+
+[namespace.far.vxlan.vx1]
+vni = 25
+local = "10.9.0.2"
+remote = "10.9.0.1"
+addresses = ["10.7.0.2/24"]
+
+[namespace.far.vxlan.vx2]
+vni = 26
+dev = "eth0"
+group = "239.1.1.1"
+addresses = ["10.6.0.2/24"]
 """
 
 VXLAN6 = """
+# host pings 10.6.0.2 10.7.0.2
+
 [veth.under]
 addresses = ["fd09::1/64"]
 nodad = true
-peer = { name = "under-peer" }
+peer = { name = "eth0", namespace = "far", addresses = ["fd09::2/64"], nodad = true }
+
+[namespace.far.vxlan.vx6]
+vni = 26
+local = "fd09::2"
+remote = "fd09::1"
+addresses = ["10.6.0.2/24"]
+
+[namespace.far.vxlan.vx7]
+vni = 27
+local = "fd09::2"
+remote = "fd09::1"
+mac = "02:00:00:00:00:21"
+addresses = ["10.7.0.2/24"]
 
 [vxlan.vx6]
 vni = 26
 local = "fd09::1"
 remote = "fd09::2"
+addresses = ["10.6.0.1/24"]
 
 [vxlan.vx7]
 vni = 27
 dev = "under"
 local = "fd09::1"
 remote = ["fd09::2", "fd09::3"]
+addresses = ["10.7.0.1/24"]
 fdb = [{ mac = "02:00:00:00:00:21", dst = "fd09::2" }]
 """
 
 INTERFACE = """
+# host pings 10.3.0.2
+# a pings 10.2.0.2 fd02::2
+
 [bridge.br0]
+addresses = ["10.3.0.1/24"]
 
 [interface.port0]
 mtu = 1300
@@ -76,11 +125,19 @@ addresses = ["10.2.0.1/24", "fd02::1/64"]
 nodad = true
 """
 
+#: A port, and the place that it leads to.
+PORT0 = """
+ip link add port0 type veth peer name other0 netns foreign
+ip -n foreign addr add 10.3.0.2/24 dev other0
+ip -n foreign link set other0 up
+"""
+
 #: What is there before netd comes.
-PORTS = """
-ip link add port0 type veth peer name other0
-ip link add port1 type veth peer name other1
-ip link set other1 up
+PORTS = f"""{PORT0}
+ip link add port1 type veth peer name other1 netns foreign
+ip -n foreign addr add 10.2.0.2/24 dev other1
+ip -n foreign addr add fd02::2/64 dev other1 nodad
+ip -n foreign link set other1 up
 """
 
 CASES = [
@@ -117,11 +174,14 @@ CASES = [
     Drift("vxlan-dev-down", VXLAN, "ip link set under down", link("under", "up", "ifindex"), "veth/under update up"),
     Drift("vxlan-other-kind", VXLAN, "ip link del vx0; ip link add vx0 type bridge", None, "vxlan/vx0 recreate"),
     Drift("vxlan-other-dev", VXLAN, """
-          ip link del vx0; ip link add vx0 type vxlan id 24 dstport 4789 dev under-peer""", None, "vxlan/vx0 recreate"),
+          ip link del vx0; ip link add vx0 type vxlan id 24 dstport 4789 dev side""", None, "vxlan/vx0 recreate"),
+    Drift("vxlan-dev-deleted-and-made-wrong-by-another", VXLAN, """
+          ip link del under; ip link add under type veth peer name lost""",
+          link("vx0", "up", "master", "linkinfo.info_data.link"), "vxlan/vx0 create"),
     Drift("vxlan-dev-deleted-and-made-by-another", VXLAN, """
-          ip link del under; ip link add under type veth peer name under-peer""",
+          ip link del under; ip link add under type veth peer name eth0 netns far""",
           link("vx0", "up", "master", "linkinfo.info_data.link"), "vxlan/vx0 create",
-          spoilt=":link/under.*"),
+          spoilt="(:link/under|far:link/eth0)"),
     Drift("vxlan-remote-ipv6", VXLAN6, "ip link set vx6 type vxlan remote fd09::77", option("vx6", "remote6"),
           "vxlan/vx6 update remote"),
     Drift("vxlan-deleted-ipv6", VXLAN6, "ip link del vx6", None, "vxlan/vx6 create"),
@@ -160,9 +220,9 @@ CASES = [
           "interface/port0 update bridge_port.isolated", before=PORTS),
     Drift("interface-address", INTERFACE, "ip addr flush dev port0", addresses("port0"),
           "address/port0/10.1.0.1/24 create", before=PORTS),
-    Drift("interface-made-again", INTERFACE, "ip link del port0; ip link add port0 type veth peer name other0",
+    Drift("interface-made-again", INTERFACE, f"ip link del port0; {PORT0}",
           link("port0", "mtu", "master", "address", "up"),
-          "interface/port0 update master", before=PORTS, spoilt=":(link|sysctl)/.*other0.*"),
+          "interface/port0 update master", before=PORTS, spoilt="foreign:(link|sysctl|address)/.*other0.*"),
     Drift("interface-moved-out", INTERFACE, "ip -n a link set port1 netns 1", addresses("port1", "a"),
           "a:interface/port1 update from_host", before=PORTS),
 ]  # fmt: skip
