@@ -23,6 +23,8 @@ class Bookkeeping:
         self._view = view
         #: Values that are written without having been read: what they are put into was not there yet.
         self._unread: set[Key] = set()
+        #: What the ledger held of links that are being made again.
+        self._before: dict[Key, Record] = {}
 
     def own(self, one: Desired, observed: Observed, withdrawn: bool) -> None:
         """What is as declared is netd's own, or adopted."""
@@ -46,6 +48,7 @@ class Bookkeeping:
 
     def remember(self, changes: Iterable[Change], desired: Mapping[Key, Desired]) -> None:
         """Before anything is written: what is about to be made, and what was found."""
+        self._before.clear()
         for change in changes:
             one = desired.get(change.key)
             if one is None:
@@ -68,6 +71,8 @@ class Bookkeeping:
                 # Else, of the one before this tells nothing, unless that one is still to go.
                 identity = base.identity if again or change.action == "recreate" else {}
                 state: Literal["made", "intent"] = "made" if again else "intent"
+                if base.state == "made" and kind.makes_links:
+                    self._before[change.key] = base
                 base = replace(base, state=state, memory=memory, fields=fields, identity=identity)
             else:
                 mine = change.observed is not None and ours(record, change.observed, kind)
@@ -86,6 +91,15 @@ class Bookkeeping:
             files = tuple(dict.fromkeys(origin.file for origin in one.origins))
             self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
         self.ledger.flush()
+
+    def not_made(self, key: Key) -> None:
+        """The kernel refused to make it: what the ledger held before still is true of it.
+
+        Somebody may have been quicker, and then netd's own was not deleted by netd.
+        """
+        record = self._before.pop(key, None)
+        if record is not None:
+            self.ledger.put(key, record)
 
     def found(self, key: Key, value: str) -> None:
         """What a value was before it was written, where nobody could know before."""

@@ -67,6 +67,7 @@ class Execution:
         culprit = self._hangs_on(key, set(self.failed)) if self.failed else None
         if culprit is not None:
             self.skipped[key] = culprit
+            self._books.not_made(key)
             return False
         return True
 
@@ -100,6 +101,8 @@ class Execution:
                 self._held.add(operation.netns)
             for key in task.keys:
                 self.failed.setdefault(key, answer)
+            if isinstance(operation, ops.CreateLink):
+                self._books.not_made(task.keys[0])
         elif isinstance(operation, ops.WriteSysctl) and isinstance(answer, str):
             self._books.found(task.keys[0], answer)
 
