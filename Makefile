@@ -1,4 +1,4 @@
-# make demo | test | test-rig | test-neighbours | test-hardened | chaos | kills | stories | fuzz | lint | types | bench | bench-heal | bench-idle | install |
+# make demo | test | test-rig | test-neighbours | test-hardened | chaos | large | kills | stories | fuzz | lint | types | bench | bench-heal | bench-idle | install |
 # uninstall | deb | clean.  As root; each installs first what it needs.
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -53,7 +53,7 @@ define venv
 	@touch $@
 endef
 
-.PHONY: demo test test-rig test-neighbours test-hardened chaos kills stories fuzz lint types bench bench-heal bench-idle install uninstall deb clean \
+.PHONY: demo test test-rig test-neighbours test-hardened chaos large kills stories fuzz lint types bench bench-heal bench-idle install uninstall deb clean \
     root demo-packages test-packages rig-packages install-packages deb-packages
 
 demo: root demo-packages $(VENV)/run.stamp
@@ -94,6 +94,10 @@ SECONDS ?= 600
 SEED ?=
 chaos: root test-packages $(VENV)/test.stamp
 	$(BIN)/python -m tests.chaos $(SECONDS) $(SEED)
+
+# Everything broken at once in 1,000 namespaces; looking at them all takes minutes.
+large: root test-packages $(VENV)/test.stamp
+	NETD_COUNT=1000 NETD_DEADLINE=900 $(BIN)/python -m pytest tests/scenarios/test_all_at_once.py
 
 # SIGKILL after every single step, not only each eighth.
 kills: root test-packages $(VENV)/test.stamp

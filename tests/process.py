@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 #: Seconds that a thing may take before it is called missing: far above what any machine needs.
-DEADLINE = 30.0
+DEADLINE = float(os.environ.get("NETD_DEADLINE", "30"))
 
 T = TypeVar("T")
 

@@ -42,6 +42,7 @@ class Execution:
         self.sent = 0
         self._links: set[LinkName] = set()
         self._dirty: set[Dirty] = set()
+        self._topics: set[Topic] = set()
         # Namespaces with something in it that had to leave and could not: it would die with them.
         self._held: set[str] = set()
 
@@ -55,7 +56,6 @@ class Execution:
                     before = self.sent
                     self._send(netns, portion)
                     if self.sent - before >= PORTION // 2:
-                        self._mirror.close_session()
                         yield
 
     def _may(self, task: Task) -> bool:
@@ -77,6 +77,7 @@ class Execution:
         self.sent += len(tasks)
         if isinstance(tasks[0].operation, NAMESPACE_OPERATIONS):
             for task in tasks:
+                self._mirror.close_session(task.operation.netns)
                 naming = partial(self._books.name_namespace, task.keys[0])
                 self._take(task, self._mirror.kernel.execute_namespace(task.operation, naming))
             return
@@ -109,8 +110,7 @@ class Execution:
     def _touch(self, op: ops.Operation, answer: Answer) -> None:
         """What this operation made unknown."""
         if isinstance(op, NAMESPACE_OPERATIONS):
-            self._mirror.forget(Dirty("namespace", op.netns))
-            self._dirty.add(Dirty("namespace", op.netns))
+            self._topics |= self._mirror.forget(Dirty("namespace", op.netns))
         elif isinstance(op, ops.CreateLink):
             self._touch_created(op, answer)
         elif isinstance(op, ops.SetLink):
@@ -135,6 +135,7 @@ class Execution:
             self._mirror.learn(op.netns, answer)
             if op.peer_name and answer.link:
                 self._mirror.learn(op.peer_netns, Link(answer.link, op.peer_name, op.kind))
+                self._mirror.learn_peer(op.netns, answer.link_netnsid, op.peer_netns)
 
     def _touch_set(self, op: ops.SetLink) -> None:
         index = self._mirror.index(op.netns, op.name)
@@ -168,7 +169,7 @@ class Execution:
 
     def read_again(self) -> set[Topic]:
         """Forgets what was touched and reads what must be known by name; returns what may have changed."""
-        topics: set[Topic] = set()
+        topics = self._topics
         for dirty in sorted(self._dirty, key=lambda one: (one.netns, one.what, one.index)):
             topics |= self._mirror.forget(dirty)
         for link in sorted(self._links):

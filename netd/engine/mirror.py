@@ -1,14 +1,16 @@
 """The kernel as it was last read. It changes only by reading; an event merely says what is no longer known.
 
 Everything is read when a kind first asks for it and kept until it is forgotten (``forget``). Within ``looking`` the
-socket of one namespace stays open, so that reads of one namespace share it; none is kept longer (an open socket keeps
-a dying namespace alive).
+sockets stay open, so that all reads and writes in one namespace share one; none is kept longer (an open socket keeps a
+dying namespace alive).
 """
 
 from __future__ import annotations
 
 import contextlib
+import resource
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from netd.errors import KernelError
@@ -24,6 +26,8 @@ from .known import Netns
 
 #: RT_TABLE_MAIN.
 MAIN = 254
+#: Sessions that are open at once are at most this fraction of the descriptors that the process may have; each has two.
+SESSION_SHARE = 5
 
 
 class Mirror:
@@ -33,15 +37,14 @@ class Mirror:
         self.kernel = kernel
         self._watch = watch
         self._known: dict[str, Netns | None] = {}
-        self._session: tuple[str, Session] | None = None
-        self._stack: contextlib.ExitStack | None = None
+        self._sessions: dict[str, tuple[AbstractContextManager[Session], Session]] = {}
         self._looks = 0
 
     # reading ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
-        """Reads and writes inside share sockets; the outermost one closes the last of them."""
+        """Reads and writes inside share sockets; the outermost one closes them."""
         self._looks += 1
         try:
             with self.kernel.undisturbed():
@@ -49,30 +52,34 @@ class Mirror:
         finally:
             self._looks -= 1
             if not self._looks:
-                self.close_session()
+                self.close_sessions()
 
-    def close_session(self) -> None:
+    def close_sessions(self) -> None:
         """No socket is left open in any namespace."""
-        self._session = None
-        if self._stack is not None:
-            stack, self._stack = self._stack, None
-            stack.close()
+        for netns in tuple(self._sessions):
+            self.close_session(netns)
+
+    def close_session(self, netns: str) -> None:
+        """No socket is left open in that one."""
+        opened = self._sessions.pop(netns, None)
+        if opened is not None:
+            opened[0].__exit__(None, None, None)
 
     def session(self, netns: str) -> Session:
-        """An open request socket in a namespace; the one before it, in another, is closed."""
-        if self._session is not None and self._session[0] == netns:
-            return self._session[1]
-        self.close_session()
-        stack = contextlib.ExitStack()
-        session = stack.enter_context(self.kernel.open(netns))
-        self._stack, self._session = stack, (netns, session)
-        return session
+        """An open request socket in a namespace."""
+        opened = self._sessions.get(netns)
+        if opened is None:
+            if len(self._sessions) >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SESSION_SHARE:
+                self.close_sessions()
+            context = self.kernel.open(netns)
+            opened = self._sessions[netns] = (context, context.__enter__())
+        return opened[1]
 
     def _netns(self, netns: str) -> Netns | None:
         if netns not in self._known:
             cookie = self.kernel.cookie(netns)
             if cookie is not None and self._watch:
-                self.kernel.watch(netns)
+                self.kernel.watch(netns, cookie)
             self._known[netns] = None if cookie is None else Netns(cookie)
         return self._known[netns]
 
@@ -115,6 +122,9 @@ class Mirror:
 
     def index(self, netns: str, name: str) -> int:
         """The index of a link by name, 0 where there is none: what operations ask when they are sent."""
+        known = self._known.get(netns)
+        if known is not None and name in known.names:
+            return known.names[name]
         link = self.link(netns, name)
         return link.index if link else 0
 
@@ -270,12 +280,12 @@ class Mirror:
     def forget(self, dirty: Dirty) -> set[Topic]:
         """What an event says is no longer known; a link is read again at once. Returns what changed, by name."""
         if dirty.what == "everything":
-            self.close_session()
+            self.close_sessions()
             self._known.clear()
             return {Topic("everything", HOST)}
         known = self._known.get(dirty.netns)
         if dirty.what == "namespace":
-            self.close_session()
+            self.close_session(dirty.netns)
             self._known.pop(dirty.netns, None)
             return {Topic("namespace", dirty.netns)}
         if known is None:
@@ -317,9 +327,15 @@ class Mirror:
 
     def learn(self, netns: str, link: Link) -> None:
         """A link that the kernel just answered with, before the next reading."""
-        known = self._known.get(netns)
+        known = self._netns(netns)
         if known is not None:
             known.put_link(link)
+
+    def learn_peer(self, netns: str, nsid: int | None, other: str) -> None:
+        """The number by which the kernel just called another namespace."""
+        known, cookie = self._netns(netns), self.cookie(other)
+        if known is not None and cookie is not None and nsid is not None:
+            known.peers[cookie] = nsid
 
     def read_named(self, netns: str, name: str) -> set[Topic]:
         """Reads the link of that name again, whatever its index is now."""

@@ -214,9 +214,15 @@ class Kernel:
             self._poll.register(descriptor, select.POLLIN)
         return [*self._events.descriptors(), *self._places.descriptors(), self._sysctls.descriptor]
 
-    def watch(self, netns: str) -> None:
-        """From now on its changes are reported. Idempotent; a namespace that was made again is watched anew."""
+    def watch(self, netns: str, known: int | None = None) -> None:
+        """From now on its changes are reported. Idempotent; a namespace that was made again is watched anew.
+
+        ``known`` is its cookie, by one who has just read it.
+        """
         if self._events is None or self._places is None or not netns:
+            return
+        same = known is not None and self._watched.get(netns) == known
+        if same and netns not in self._sources and self._events.assigned(netns):
             return
         descriptor = self.descriptor(netns)
         try:

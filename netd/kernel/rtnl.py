@@ -119,7 +119,7 @@ class Rtnl:
         except OSError as error:
             refused = kernel_error(error.errno or errno.EIO, "sending to rtnetlink")
             return [(refused, []) for _ in requests]
-        waiting = len(requests)
+        waiting, patient = len(requests), True
         while waiting:
             try:
                 data = self.socket.recv(LARGEST)
@@ -127,6 +127,7 @@ class Rtnl:
                 if error.errno == errno.ENOBUFS:
                     # The kernel works synchronously: what is to come is in the queue now, the rest never comes.
                     self.socket.settimeout(0)
+                    patient = False
                     continue
                 break
             for message in messages(data):
@@ -138,7 +139,8 @@ class Rtnl:
                     waiting -= 1
                 else:
                     replies[place].append(message.body)
-        self.socket.settimeout(None)
+        if not patient:
+            self.socket.settimeout(None)
         return list(zip(errors, replies, strict=True))
 
     def get(self, request: Request) -> bytes | None:

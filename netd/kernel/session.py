@@ -22,7 +22,7 @@ from .encode import ndmsg
 from .encode_link import ifinfomsg
 from .netns import open_path
 from .rtnl import Rtnl
-from .sysctl import Sysctls
+from .sysctl import Sysctls, high
 from .wire import Request
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Answer = KernelError | Link | str | None
 Value = TypeVar("Value")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
+#: From here on descriptors go where they leave the low numbers free.
+CROWDED = 400
 NO_STATISTICS = wire.u32(wire.IFLA_EXT_MASK, wire.RTEXT_FILTER_SKIP_STATS)
 
 
@@ -40,8 +42,10 @@ class Session:
     def __init__(self, kernel: Kernel, netns: str, descriptor: int | None) -> None:
         self.kernel = kernel
         self.netns = netns
-        self.descriptor = descriptor
+        self.descriptor = descriptor if descriptor is None or descriptor < CROWDED else high(descriptor)
         self.rtnl = self.inside(Rtnl)
+        if self.descriptor is not None and self.descriptor >= CROWDED:
+            self.rtnl.socket = socket.socket(fileno=high(self.rtnl.socket.detach()))
         self._sysctls: Sysctls | None = None
 
     def close(self) -> None:

@@ -129,7 +129,7 @@ class FakeKernel:
         self.machine.listeners.append(self._hear)
         return []
 
-    def watch(self, netns: str) -> None:
+    def watch(self, netns: str, known: int | None = None) -> None:
         """Changes there are heard."""
         if self._listening and netns in self.machine.names:
             self._watched[netns] = self.machine.names[netns]
