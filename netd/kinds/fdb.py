@@ -11,7 +11,7 @@ from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 from netd.model.operations import DeleteFdb, PutFdb
-from netd.model.state import FdbEntry
+from netd.model.state import NTF_EXT_LEARNED, FdbEntry
 
 from .kind import Kind, on_link
 
@@ -20,15 +20,26 @@ FLOOD = "00:00:00:00:00:00"
 
 
 def fdb_object(
-    link: LinkName, mac: str, dst: str, origin: Origin, port: int = 0, vni: int = 0, via: str = ""
+    link: LinkName,
+    mac: str,
+    dst: str,
+    origin: Origin,
+    *,
+    port: int = 0,
+    vni: int = 0,
+    via: str = "",
+    shared: bool = False,
 ) -> Desired:
-    """One static entry. ``port`` and ``vni`` 0: the vxlan's own; ``via`` "": by what the routes say."""
+    """One static entry. ``port`` and ``vni`` 0: the vxlan's own; ``via`` "": by what the routes say.
+
+    ``shared``: a control plane keeps entries in this table, too; all but the very entry is its.
+    """
     entry = {"port": port, "vni": vni, "via": via}
     return Desired(
         key=Key(link.netns, "fdb", f"{link.name}/{mac}/{dst}"),
-        fields={**entry, "others": 0},
+        fields=entry if shared else {**entry, "others": 0},
         origins=(origin,),
-        data=entry,
+        data={**entry, "shared": True} if shared else entry,
         needs=(link,),
     )
 
@@ -37,6 +48,11 @@ def parse_fdb_key(key: Key) -> tuple[str, str, str]:
     """(dev, MAC, destination)."""
     dev, mac, dst = key.name.split("/")
     return dev, mac, dst
+
+
+def _identity(cookie: int | None, index: int, learned: bool) -> Mapping[str, Any]:
+    """``learned``: a control plane has it now, whoever made it first."""
+    return {"cookie": cookie, "index": index, "extern_learn": learned}
 
 
 class FdbKind(Kind):
@@ -56,14 +72,17 @@ class FdbKind(Kind):
         if link is None:
             return None
         entries = [entry for entry in view.fdb(key.netns, link.index) if (entry.mac, entry.dst) == (mac, dst)]
+        wanted = {name: value for name, value in data.items() if name != "shared"}
+        right = [entry for entry in entries if self._fields(entry, key.netns, view) == wanted]
+        if data.get("shared"):
+            entries = right
         if not entries:
             return None
-        ours = next((entry for entry in entries if self._fields(entry, key.netns, view) == dict(data)), None)
-        entry = ours or entries[0]
+        entry = (right or entries)[0]
         return Observed(
             # More than one to the same remote: each frame would be sent as often.
             fields={**self._fields(entry, key.netns, view), "others": len(entries) - 1},
-            identity={"cookie": view.cookie(key.netns), "index": link.index},
+            identity=_identity(view.cookie(key.netns), link.index, bool(entry.flags & NTF_EXT_LEARNED)),
             extra=tuple(entries),
         )
 
@@ -73,7 +92,8 @@ class FdbKind(Kind):
         return {"port": entry.port, "vni": entry.vni, "via": via}
 
     def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
-        return on_link(LinkName(key.netns, key.name.partition("/")[0]), view)
+        link = on_link(LinkName(key.netns, key.name.partition("/")[0]), view)
+        return None if link is None else _identity(link["cookie"], link["index"], False)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         dev = key.name.partition("/")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -77,6 +77,9 @@ class VxlanTable(EndTable):
     limit: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(None, description="most FDB entries, 0: no limit")
     udp_csum: bool | None = Field(None, description="UDP checksums over IPv4")
     fdb: list[FdbTable] = Field(default=[], description="static entries")
+    fdb_owner: Literal["netd", "external"] = Field(
+        "netd", description="external: a control plane (BGP EVPN) fills it, netd touches its own entries only"
+    )
 
     @model_validator(mode="after")
     def _one_family(self) -> VxlanTable:
@@ -84,6 +87,8 @@ class VxlanTable(EndTable):
             raise ValueError("group: remote and group exclude each other: a tunnel floods to addresses or to a group")
         if self.group is not None and self.dev is None:
             raise ValueError("group: a multicast group needs dev, the link to join it on")
+        if self.remote is not None and self.fdb_owner == "external":
+            raise ValueError("remote: the external owner of the table says where to flood: leave out one of the two")
         remotes = [self.remote] if isinstance(self.remote, str) else self.remote or []
         named = [("local", self.local), ("group", self.group)]
         named += [("remote", remote) for remote in remotes] + [("fdb", entry.dst) for entry in self.fdb]
@@ -160,7 +165,15 @@ class VxlanKind(SingleKind):
         for number, entry in enumerate(table.fdb):
             port = entry.port if entry.port not in (None, table.port) else 0
             vni = entry.vni if entry.vni not in (None, table.vni) else 0
-            yield fdb_object(link, entry.mac, entry.dst, place.at("fdb", number), port or 0, vni or 0)
+            yield fdb_object(
+                link,
+                entry.mac,
+                entry.dst,
+                place.at("fdb", number),
+                port=port or 0,
+                vni=vni or 0,
+                shared=table.fdb_owner == "external",
+            )
 
     def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
         raw = attributes(info)

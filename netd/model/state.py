@@ -19,6 +19,8 @@ IFA_F_PERMANENT = 0x80
 IFA_F_NOPREFIXROUTE = 0x200
 NUD_PERMANENT = 0x80
 NTF_SELF = 0x02
+#: An entry that a control plane put in (bridge: "extern_learn").
+NTF_EXT_LEARNED = 0x10
 NTF_MASTER = 0x04
 NTF_EXT_LEARNED = 0x10
 

@@ -149,6 +149,10 @@ def test_a_mistake_of_two_keys_is_shown_at_one_of_them() -> None:
     assert said(text) == [
         "5:1: vxlan.x: group: remote and group exclude each other: a tunnel floods to addresses or to a group"
     ]
+    text = '[vxlan.x]\nvni = 1\nfdb_owner = "external"\nremote = ["10.0.0.1"]\n'
+    assert said(text) == [
+        "4:1: vxlan.x: remote: the external owner of the table says where to flood: leave out one of the two"
+    ]
 
 
 def test_each_wrong_sysctl_is_told() -> None:
