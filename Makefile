@@ -185,7 +185,7 @@ install: install-packages
 	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_netd
 	@install -m 644 README.md $(DESTDIR)$(DOC)
 	@install -m 644 docs/*.md $(DESTDIR)$(DOC)/docs
-	@install -m 644 etc/netd/examples/*.toml etc/netd/examples/*.service $(DESTDIR)$(DOC)/examples
+	@install -m 644 etc/netd/examples/*.toml etc/netd/examples/*.service etc/netd/examples/*.conf $(DESTDIR)$(DOC)/examples
 	@rm -rf build *.egg-info
 	@if [ -z "$(DESTDIR)" ]; then \
 	    ! command -v systemd-sysusers >/dev/null || systemd-sysusers netd.conf; \
