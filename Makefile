@@ -22,6 +22,9 @@ UNITS := $(PREFIX)/lib/systemd/system
 DOC := $(PREFIX)/share/doc/netd
 DIST ?= dist
 SERVICES := netd.service netd-wait.service netd-wait@.service
+# They keep udev, systemd-networkd and NetworkManager off netd's links.
+NETWORK := 00-netd.link 00-netd.network
+UDEV := 70-netd.rules 90-netd.rules
 CODE := netd tests demo bench package
 
 # Debian's names of what netd needs to run, and of what the tests need besides.
@@ -179,6 +182,8 @@ install: install-packages
 	@install -D -m 644 units/netd.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/netd.catalog
 	@for d in rt_protos.d group.d; do \
 	    install -D -m 644 units/iproute2/$$d/netd.conf $(DESTDIR)$(SYSCONFDIR)/iproute2/$$d/netd.conf; done
+	@for f in $(NETWORK); do install -D -m 644 units/network/$$f $(DESTDIR)$(PREFIX)/lib/systemd/network/$$f; done
+	@for f in $(UDEV); do install -D -m 644 units/udev/$$f $(DESTDIR)$(PREFIX)/lib/udev/rules.d/$$f; done
 	@install -D -m 644 build/netd.8 $(DESTDIR)$(PREFIX)/share/man/man8/netd.8
 	@install -D -m 644 build/netd.toml.5 $(DESTDIR)$(PREFIX)/share/man/man5/netd.toml.5
 	@install -D -m 644 build/netd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd
@@ -191,6 +196,8 @@ install: install-packages
 	    ! command -v systemd-sysusers >/dev/null || systemd-sysusers netd.conf; \
 	    if [ -d /run/systemd/system ]; then \
 	        systemd-tmpfiles --create netd.conf; journalctl --update-catalog; \
+	        ! udevadm control --reload || udevadm trigger --subsystem-match=net --attr-match=netdev_group=28260; \
+	        ! systemctl --quiet is-active systemd-networkd || networkctl reload; \
 	        systemctl daemon-reload; systemctl try-restart netd; fi; fi
 	@echo "==> installed. Examples: $(DOC)/examples. Start it: systemctl enable --now netd"
 
@@ -202,6 +209,8 @@ uninstall:
 	@rm -f $(DESTDIR)$(PREFIX)/bin/netd $(addprefix $(DESTDIR)$(UNITS)/,$(SERVICES))
 	@rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/netd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/netd.conf \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/catalog/netd.catalog
+	@rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/network/,$(NETWORK)) \
+	    $(addprefix $(DESTDIR)$(PREFIX)/lib/udev/rules.d/,$(UDEV))
 	@rm -f $(DESTDIR)$(PREFIX)/share/man/man8/netd.8 $(DESTDIR)$(PREFIX)/share/man/man5/netd.toml.5
 	@rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_netd
 	@rm -f $(DESTDIR)$(SYSCONFDIR)/iproute2/rt_protos.d/netd.conf $(DESTDIR)$(SYSCONFDIR)/iproute2/group.d/netd.conf
