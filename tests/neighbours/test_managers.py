@@ -70,8 +70,19 @@ net.ipv4.ip_forward = 1
 source = "10.3.0.0/24"
 """
 LINKS = ("br0", "br1", "eth7", "eth8", "host0", "eth9", "vx0")
-#: What hangs on no link of netd's.
-LOOSE = {"route/main/10.98.0.0/16/0", "rule/ip/100"}
+#: A port that both keep, netd and another manager.
+PORT = """
+[interface.eth20]
+addresses = ["10.67.0.1/24"]
+gateway = "10.67.0.2"
+"""
+#: What hangs on no link of netd's, so that networkd deletes it.
+LOOSE = {
+    "route/main/10.98.0.0/16/0",
+    "rule/ip/100",
+    "address/eth20/10.67.0.1/24",
+    "route/main/0.0.0.0/0/0",
+}
 #: All the links there are.
 GREEDY = {
     "/etc/systemd/network/10-all.link": """[Match]
@@ -184,6 +195,8 @@ def test_networkd_leaves_netds_links_alone_and_what_it_deletes_is_back(machine: 
         assert crosses(machine)
 
     foreign(machine)
+    machine.write("/etc/netd/port.toml", PORT)
+    machine.sh("netd reload; netd wait address/eth20/10.67.0.1/24")
     machine.run("systemctl", "start", "systemd-networkd")
     until(lambda: "10.66.0.1" in machine.run("ip", "addr", "show", "eth20").stdout, "networkd takes what is not netd's")
     unmanaged()
