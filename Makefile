@@ -196,7 +196,8 @@ install: install-packages
 	    ! command -v systemd-sysusers >/dev/null || systemd-sysusers netd.conf; \
 	    if [ -d /run/systemd/system ]; then \
 	        systemd-tmpfiles --create netd.conf; journalctl --update-catalog; \
-	        ! udevadm control --reload || udevadm trigger --subsystem-match=net --attr-match=netdev_group=28260; \
+	        ! command -v udevadm >/dev/null || { udevadm control --reload && \
+	            udevadm trigger --subsystem-match=net --attr-match=netdev_group=28260; }; \
 	        ! systemctl --quiet is-active systemd-networkd || networkctl reload; \
 	        systemctl daemon-reload; systemctl try-restart netd; fi; fi
 	@echo "==> installed. Examples: $(DOC)/examples. Start it: systemctl enable --now netd"

@@ -157,6 +157,12 @@ def told(machine: Machine, kind: str) -> list[dict[str, Any]]:
     return machine.journal(f"MESSAGE_ID={MESSAGES[kind].id}")
 
 
+def networkd(machine: Machine) -> dict[str, str]:
+    """What networkd says of each link: "configured", "unmanaged" ..."""
+    said = machine.run("networkctl", "--no-legend", "--no-pager").stdout
+    return {line.split()[1]: line.split()[-1] for line in said.splitlines()}
+
+
 def properties(machine: Machine, link: str) -> dict[str, str]:
     """What udev knows of a link."""
     said = machine.run("udevadm", "info", "-q", "property", f"/sys/class/net/{link}").stdout
@@ -185,12 +191,8 @@ def test_udev_leaves_name_address_and_mtu_of_netds_links_as_they_are(machine: Ma
 def test_networkd_leaves_netds_links_alone_and_what_it_deletes_is_back(machine: Machine) -> None:
     before = settled(machine)
 
-    def setup() -> dict[str, str]:
-        said = machine.run("networkctl", "--no-legend", "--no-pager").stdout
-        return {line.split()[1]: line.split()[-1] for line in said.splitlines()}
-
     def unmanaged() -> None:
-        until(lambda: {setup().get(name) for name in LINKS} == {"unmanaged"}, "networkd keeps off")
+        until(lambda: {networkd(machine).get(name) for name in LINKS} == {"unmanaged"}, "networkd keeps off")
         assert links(machine) == before
         assert crosses(machine)
 
@@ -209,11 +211,26 @@ def test_networkd_leaves_netds_links_alone_and_what_it_deletes_is_back(machine: 
         unmanaged()
     # Links that come while it runs.
     machine.sh("ip link del eth7; ip link del br1; netd wait; udevadm settle")
-    until(lambda: {setup().get(name) for name in LINKS} == {"unmanaged"}, "networkd keeps off")
+    until(lambda: {networkd(machine).get(name) for name in LINKS} == {"unmanaged"}, "networkd keeps off")
     assert "10.66.0.1" not in str(links(machine))
     assert crosses(machine)
     assert re.search(r"100:.*lookup 77", machine.run("ip", "rule").stdout)
     assert not told(machine, "contended")
+
+
+def test_an_installation_takes_the_links_of_a_standing_lab_out_of_networkds_hands(machine: Machine) -> None:
+    machine.sh("rm /usr/lib/udev/rules.d/*netd.rules /usr/lib/systemd/network/00-netd.*")
+    machine.sh(
+        "udevadm control --reload; udevadm trigger --settle --subsystem-match=net; systemctl start systemd-networkd"
+    )
+    until(lambda: "unmanaged" not in networkd(machine).values(), "networkd has taken all links")
+    machine.sh("apt-get install -y --reinstall /package/netd_*.deb")
+    until(lambda: {networkd(machine).get(name) for name in LINKS} == {"unmanaged"}, "networkd keeps off")
+    machine.run("systemctl", "restart", "systemd-networkd")
+    until(lambda: networkd(machine).get("lo") == "configured", "networkd has begun")
+    until(lambda: {networkd(machine).get(name) for name in LINKS} == {"unmanaged"}, "networkd keeps off")
+    status(machine)
+    assert crosses(machine)
 
 
 def test_networkmanager_leaves_netds_links_alone(machine: Machine) -> None:
