@@ -142,6 +142,9 @@ class VxlanKind(SingleKind):
         link = LinkName(place.netns, place.name)
         fields = end_fields(table, made=True)
         fields.update({name: value for name in NUMBERS if (value := getattr(table, name)) is not None})
+        if table.fdb_owner == "external":
+            # What the kernel learned from traffic would stand beside what the owner knows.
+            fields.setdefault("learning", False)
         for name in ("dev", "local", "group"):
             if getattr(table, name) is not None:
                 fields[name] = getattr(table, name)

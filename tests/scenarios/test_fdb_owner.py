@@ -18,7 +18,6 @@ peer = {{ name = "under-peer" }}
 [vxlan.vx0]
 vni = 24
 local = "10.9.0.1"
-learning = false
 {more}
 master = "br0"
 bridge_port = {{ learning = false, neigh_suppress = true }}
@@ -99,6 +98,7 @@ def test_entries_of_others_outlive_a_full_pass_a_reload_and_the_death_of_the_dae
         host.daemon()
         host.netd("diff")
         host.converged()
+    assert host.link("vx0")["linkinfo"]["info_data"]["learning"] is False
     port = host.link("vx0")["linkinfo"]["info_slave_data"]
     assert (port["learning"], port["neigh_suppress"]) == (False, True)
 
@@ -137,5 +137,9 @@ def test_a_list_of_remotes_gives_way_to_a_controller_without_a_new_tunnel(host: 
     host.write("lab.toml", LAB.format(more='fdb_owner = "external"'))
     host.netd("reload")
     assert table(host) == {("00:00:00:00:00:00", "10.9.0.3", 0, False)}
-    assert host.link("vx0")["ifindex"] == index
+    after = host.link("vx0")
+    assert (after["ifindex"], after["linkinfo"]["info_data"]["learning"]) == (index, False)
     host.netd("diff")
+    host.write("lab.toml", LAB.format(more=""))
+    host.netd("reload")
+    assert host.link("vx0")["linkinfo"]["info_data"]["learning"] is True
