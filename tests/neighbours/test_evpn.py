@@ -1,4 +1,4 @@
-"""BGP EVPN between two hosts: FRR fills the forwarding tables of tunnels that netd keeps. The files are example 13."""
+"""BGP EVPN between two hosts: FRR fills the forwarding tables of tunnels that netd keeps. The files are example 16."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def pair(neighbour: Callable[[str], Machine]) -> tuple[Machine, Machine]:
     """Two hosts, 192.0.2.1 and .2 on ul0, with the two files of the example, each of which is host a's."""
     made = neighbour("evpn-a"), neighbour("evpn-b")
     cable(made[0], "ul0", made[1], "ul0")
-    lab, frr = ((EXAMPLES / f"13-evpn.{ending}").read_text() for ending in ("toml", "conf"))
+    lab, frr = ((EXAMPLES / f"16-evpn.{ending}").read_text() for ending in ("toml", "conf"))
     for number, machine in enumerate(made, 1):
         machine.write("/etc/netd/port.toml", f'[interface.ul0]\naddresses = ["192.0.2.{number}/24"]\nup = true\n')
-        own = re.sub(r"(192\.0\.2\.|10\.13\.0\.|fd00:13::)1\b(?=[/\"])", rf"\g<1>{number}", lab)
+        own = re.sub(r"(192\.0\.2\.|10\.16\.0\.|fd00:16::)1\b(?=[/\"])", rf"\g<1>{number}", lab)
         machine.write("/etc/netd/lab.toml", own)
         if number == 2:
             frr = re.sub(r"192\.0\.2\.([12])", lambda found: f"192.0.2.{3 - int(found[1])}", frr)
@@ -45,7 +45,7 @@ def pair(neighbour: Callable[[str], Machine]) -> tuple[Machine, Machine]:
 
 def table(machine: Machine) -> set[tuple[str, str, bool]]:
     """What is in the tunnel's table: MAC address, remote, and whether it is marked as FRR's."""
-    entries = machine.run("bridge", "-j", "fdb", "show", "dev", "vxlan13").json
+    entries = machine.run("bridge", "-j", "fdb", "show", "dev", "vxlan16").json
     return {(each["mac"], each["dst"], "extern_learn" in each["flags"]) for each in entries if "dst" in each}
 
 
@@ -65,7 +65,7 @@ def reaches(machine: Machine, number: int) -> bool:
     """Whether the namespace of the other host answers, by IPv4 and IPv6."""
     return all(
         machine.run("ping", "-n", "-c", "1", "-W", "1", address, ns="web", check=None).returncode == 0
-        for address in (f"10.13.0.{number}", f"fd00:13::{number}")
+        for address in (f"10.16.0.{number}", f"fd00:16::{number}")
     )
 
 
@@ -91,7 +91,7 @@ def no_entry_changes(machine: Machine) -> Iterator[None]:
         seen.append(line)
     machine.run("pkill", "-x", "bridge")
     monitor.communicate()
-    assert [line for line in seen if "vxlan13" in line] == []
+    assert [line for line in seen if "vxlan16" in line] == []
 
 
 def test_namespaces_reach_each_other_by_routes_of_type_2_and_3(pair: tuple[Machine, Machine]) -> None:
@@ -103,7 +103,7 @@ def test_namespaces_reach_each_other_by_routes_of_type_2_and_3(pair: tuple[Machi
         assert f"[2]:[0]:[48]:[{mac(there)}]" in said
         assert table(here) == expected(there, number)
         assert repairs(here) == {}
-        port = here.run("ip", "-j", "-d", "link", "show", "dev", "vxlan13").json[0]["linkinfo"]
+        port = here.run("ip", "-j", "-d", "link", "show", "dev", "vxlan16").json[0]["linkinfo"]
         assert port["info_data"]["learning"] is False
         assert (port["info_slave_data"]["learning"], port["info_slave_data"]["neigh_suppress"]) == (False, True)
 
@@ -117,14 +117,14 @@ def test_a_full_pass_a_reload_and_a_killed_netd_touch_no_entry_and_lose_no_packe
     one.write("/etc/netd/ttl.toml", TTL)
     one.sh("systemctl daemon-reload; systemctl restart netd; netd wait sysctl/net.ipv4.ip_default_ttl")
     until(lambda: reaches(one, 2), "the other namespace answers")
-    with no_entry_changes(one), Ping(one, "10.13.0.2", ns="web") as ping:
+    with no_entry_changes(one), Ping(one, "10.16.0.2", ns="web") as ping:
         one.sh(ELSEWHERE)
         until(lambda: one.journal("NETD_FOUND=full pass"), "a full pass has been")
         one.netd("reload")
         old = one.show("netd", "MainPID")
         one.run("kill", "-KILL", old)
         until(lambda: one.show("netd", "MainPID") not in ("0", old), "netd runs again")
-        one.netd("wait", "vxlan/vxlan13")
+        one.netd("wait", "vxlan/vxlan16")
         one.netd("diff")
     assert table(one) == expected(two, 2)
     assert ping.lost == 0 and ping.sent > 0
@@ -133,12 +133,12 @@ def test_a_full_pass_a_reload_and_a_killed_netd_touch_no_entry_and_lose_no_packe
 def test_a_tunnel_that_netd_makes_again_is_filled_again_by_frr(pair: tuple[Machine, Machine]) -> None:
     one, two = pair
     until(lambda: reaches(one, 2), "the other namespace answers")
-    before = one.run("cat", "/sys/class/net/vxlan13/address").stdout
-    for link in ("vxlan13", "br13"):
+    before = one.run("cat", "/sys/class/net/vxlan16/address").stdout
+    for link in ("vxlan16", "br16"):
         one.run("ip", "link", "del", link)
         until(lambda: table(one) == expected(two, 2), "the table is filled again", PATIENCE)
         until(lambda: reaches(one, 2) and reaches(two, 1), "both namespaces answer")
-    assert one.run("cat", "/sys/class/net/vxlan13/address").stdout == before
+    assert one.run("cat", "/sys/class/net/vxlan16/address").stdout == before
     one.run("ip", "netns", "del", "web")
     until(lambda: reaches(one, 2) and reaches(two, 1), "both namespaces answer")
 
