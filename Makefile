@@ -7,8 +7,8 @@ PYTHON ?= python3
 # Options for pytest, as in: make test T="-k vxlan"
 T ?= -n auto
 RIG_T ?= -n 2
-# How many namespaces `make bench` builds.
-N ?= 200
+# How many namespaces `make bench` builds, one table for each number.
+N ?= 10 50 200 1000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -126,7 +126,7 @@ types: $(VENV)/test.stamp
 	$(BIN)/mypy netd
 
 bench: root demo-packages $(VENV)/run.stamp
-	@$(BIN)/python -m bench.build $(N)
+	@$(BIN)/python -m bench $(N)
 
 # How long repairs take, among 10, 100 and 1,000 namespaces.
 bench-heal: root demo-packages $(VENV)/run.stamp

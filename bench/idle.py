@@ -9,40 +9,18 @@ is the daemon's own, brought forward (netd.daemon.FULL_PASS). The last line is J
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-from pathlib import Path
 
 from demo import sandbox
 from demo.daemon import Daemon
 
 from .harm import toml
+from .process import cpu, descriptors, resident, woken
 
 MINUTE = 60.0
 #: Seconds from READY to the full pass: behind the minute, and time to rest.
 PASS = 75.0
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def cpu(pid: int) -> float:
-    """Seconds of CPU of a process so far, in user space and kernel (proc(5), stat: utime and stime)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def woken(pid: int) -> int:
-    """How often its threads went to sleep so far, and so were woken."""
-    found = 0
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
-        found += sum(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("voluntary"))
-    return found
-
-
-def resident(pid: int) -> float:
-    """MB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
 def inside(count: int) -> int:
@@ -69,11 +47,6 @@ def inside(count: int) -> int:
         print(f"{name:26}{value:>10}")
     print(json.dumps(found))
     return 0
-
-
-def descriptors(pid: int) -> int:
-    """How many it holds open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 if __name__ == "__main__":
