@@ -6,10 +6,11 @@ Imported only where they are switched on: a start without them costs nothing.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 
 from netd.engine.engine import Done
 from netd.model.status import SETTLED, State
@@ -60,12 +61,17 @@ class Metrics:
         self._stop = stop
 
     def write(self, path: str) -> None:
-        """One version of the file, put in place by a rename."""
-        trouble = ""
+        """One version of the file, put in place by a rename. Everyone may read it: node_exporter is not root."""
+        trouble, draft = "", f"{path}.new"
         try:
-            write_to_textfile(path, self.registry)
+            with open(draft, "wb") as file:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(generate_latest(self.registry))
+            os.replace(draft, path)
         except OSError as error:
             trouble = f"no metrics in {path}: {error.strerror}"
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
         if trouble and trouble != self._trouble:
             self._said(trouble)
         self._trouble = trouble

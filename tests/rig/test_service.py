@@ -153,6 +153,8 @@ ReadWritePaths=/var/lib/metrics
     assert found["netd_round_seconds_count"] >= 2
     written = until(lambda: lab.run("cat", "/var/lib/metrics/netd.prom").stdout, "the file is written")
     assert 'netd_objects{state="ok"} 9.0' in written
+    # node_exporter is not root.
+    assert lab.run("stat", "-c", "%a", "/var/lib/metrics/netd.prom").stdout.strip() == "644"
     # Nobody else than this machine is answered.
     assert lab.sh("ss -Hltn 'sport = 9586'").stdout.split()[3] == "127.0.0.1:9586"
 
