@@ -230,13 +230,14 @@ class Daemon:
             # A folder that is away is not a wish: what was declared stays until it is there again.
             self._known = False
             self._teller.mistakes({str(error): self._config_dir})
-            self._idle.set()
+            self._look(set(), drift=True)  # tells it
             return
         self._save_copies()
         self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
         same = self._known and not prune and config.desired == self._config.desired
         self._config, self._known = config, True
         if same:
+            self._look(set(), drift=True)
             return
         changed = self._engine.take(config.desired)
         self._arm_slow_look()
@@ -251,9 +252,9 @@ class Daemon:
             self._look(changed, drift=False)
 
     def _save_copies(self) -> None:
+        trouble = ""
         try:
             self._folder.save()
-            trouble = ""
         except OSError as error:
             trouble = f"last good copies cannot be kept: {error}"
         self._teller.unwritten("copies", trouble)
@@ -308,8 +309,7 @@ class Daemon:
         self._idle.set()
         self._teller.unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()
-        if self._ready:
-            self._notifier.status(self._summary())
+        self._notifier.status(self._summary())
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -329,7 +329,7 @@ class Daemon:
     # answering -------------------------------------------------------------------------------------------------
 
     def _summary(self) -> str:
-        return self._engine.rows.summary()
+        return self._teller.summary(self._engine.rows.summary())
 
     async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("verb") == "status":

@@ -17,14 +17,17 @@ class Notifier:
             # Whoever does not read loses a message; the daemon never waits for it.
             self._notifier.socket.setblocking(False)
         self.watchdog = watchdog_seconds()
+        self._ready = False
 
     def ready(self, status: str) -> None:
-        """The first full round is over."""
+        """The first full round is over, or a reload."""
+        self._ready = True
         self._notifier.notify(f"READY=1\nSTATUS={one_line(status)}")
 
     def status(self, status: str) -> None:
-        """After each round."""
-        self._notifier.notify(f"STATUS={one_line(status)}")
+        """After each round, once it is ready."""
+        if self._ready:
+            self._notifier.notify(f"STATUS={one_line(status)}")
 
     def reloading(self) -> None:
         """Files are read again; MONOTONIC_USEC for Type=notify-reload."""

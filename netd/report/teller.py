@@ -92,6 +92,13 @@ class Teller:
                 self._log.error(text, message="mistake", file=file)
         self.told = tuple(mistakes)
 
+    def summary(self, objects: str) -> str:
+        """What is said of the objects, and of the mistakes in the files: "9 ok; 1 mistake: lab.toml:2:1: ..."."""
+        if not self.told:
+            return objects
+        count = "1 mistake" if len(self.told) == 1 else f"{len(self.told)} mistakes"
+        return f"{objects}; {count}: {self.told[0].splitlines()[0]}"
+
     def unwritten(self, what: str, trouble: str) -> None:
         """Why ``what`` cannot be written: once, until it can."""
         before = self._unwritten.get(what, "")

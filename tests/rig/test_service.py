@@ -58,6 +58,8 @@ def test_a_reload_takes_the_files_or_fails_with_the_reason(lab: Machine) -> None
     mistake = "/etc/netd/tunnel.toml:2:1: vxlan.vxlan0: unknown key 'vid': did you mean 'vni'?"
     assert any(mistake in text for text in told)
     assert lab.show("netd", "ActiveState") == "active"
+    first = "; 2 mistakes: /etc/netd/tunnel.toml:1:1: vxlan.vxlan0: missing key 'vni'"
+    assert lab.show("netd", "StatusText") == f"9 ok, 2 pending: vxlan/vxlan0 waits for eth1{first}"
     assert '"vxlan/vxlan0"' in lab.netd("status", "--json", check=None).stdout, "the last good version is in force"
 
 
