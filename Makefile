@@ -168,7 +168,7 @@ install: install-packages
 	@$(NEW)/bin/python package/manual.py netd.toml.5 | $(MAN) >build/netd.toml.5
 	@for s in bash zsh; do $(NEW)/bin/python package/completion.py $$s >build/netd.$$s; done
 	@$(NEW)/bin/python -m pip uninstall --quiet --yes shtab setuptools pip 2>/dev/null
-	@rm -f $(NEW)/bin/[Aa]ctivate* && sed -i '/^command/d' $(NEW)/pyvenv.cfg
+	@find $(NEW)/bin -type f ! -name netd -delete && sed -i '/^command/d' $(NEW)/pyvenv.cfg
 	@sed -i '1s|.*|#!$(PRIVATE)/bin/python -I|' $(NEW)/bin/netd
 	@rm -rf $(DESTDIR)$(PRIVATE).old
 	@[ ! -e $(DESTDIR)$(PRIVATE) ] || mv $(DESTDIR)$(PRIVATE) $(DESTDIR)$(PRIVATE).old
