@@ -211,6 +211,11 @@ class Host:
         """A path in this host, as the test can open it; a relative one is meant in /etc/netd."""
         return self.root / ("etc/netd" if not path.startswith("/") else "") / path.lstrip("/")
 
+    def kept(self) -> dict[str, list[str] | None]:
+        """What is in the folders that netd writes to; None: there is no such folder."""
+        folders = {path: self.file(path) for path in ("/run/netd", "/var/lib/netd")}
+        return {path: sorted(os.listdir(folder)) if folder.exists() else None for path, folder in folders.items()}
+
     def write(self, path: str, text: str, atomic: bool = True) -> None:
         """Writes a file: by renaming a hidden one over it, or as a shell's ``>`` does."""
         target = self.file(path)

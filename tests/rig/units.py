@@ -16,16 +16,8 @@ from tests.rig.machine import Machine
 
 __all__ = ["installed", "package", "scratch"]
 
-#: Scenarios, or files of them, that want a machine without netd's package or journal, or a netd that a module of the
-#: tests has altered: the unit's is the package's.
-ELSEWHERE = frozenset({
-    "test_full_pass",
-    "test_overruns",
-    "test_entries_of_others_outlive_a_full_pass_a_reload_and_the_death_of_the_daemon",
-    "test_check_needs_no_root_and_touches_nothing",
-    "test_folders_may_be_given_by_option_and_by_environment",
-    "test_the_journal_gets_fields_that_can_be_searched",
-})  # fmt: skip
+#: Scenarios that start the daemon by themselves. (This one plays the journal; test_service.py asks the real one.)
+ELSEWHERE = frozenset({"test_the_journal_gets_fields_that_can_be_searched"})
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -287,10 +287,11 @@ def test_every_command_explains_itself(host: Host, verb: str) -> None:
 
 
 def test_folders_may_be_given_by_option_and_by_environment(host: Host) -> None:
+    before = host.kept()
     host.write("/run/my/etc/x.toml", B)
     host.netd("--config-dir", "/run/my/etc", "--state-dir", "/run/my/run", "--cache-dir", "/run/my/lib", "apply")
     assert host.link("br-b") is not None
-    assert not host.file("/run/netd").exists() and not host.file("/var/lib/netd").exists()
+    assert host.kept() == before
     folders = {"NETD_CONFIG_DIR": "/run/my/etc", "NETD_STATE_DIR": "/run/my/run", "NETD_CACHE_DIR": "/run/my/lib"}
     done = host.netd_as([], "diff", env=folders)
     assert done.returncode == 0, done.text
