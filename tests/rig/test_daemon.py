@@ -119,5 +119,6 @@ def test_removing_the_package_leaves_the_network_and_the_files(lab: Machine) -> 
 
 def test_netd_down_before_the_removal_takes_the_network_away(lab: Machine) -> None:
     lab.sh("systemctl stop netd && netd down && apt-get remove -y netd")
+    assert lab.show("netd", "LoadState") == "not-found", "not masked: 'make install' may follow"
     assert lab.run("ip", "-j", "netns").json == []
     assert {link["ifname"] for link in lab.run("ip", "-j", "link").json} == {"lo"}
