@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from netd.errors import UsageError
+
 from .netns import LIBC
 
 IN_MODIFY, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x2, 0x40, 0x80, 0x100, 0x200
@@ -33,8 +35,9 @@ class Inotify:
     def __init__(self) -> None:
         self.descriptor: int = LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.descriptor < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
+            # The limit is root's in all containers of the machine together, and Debian's default is 128.
+            said = os.strerror(ctypes.get_errno())
+            raise UsageError(f"inotify: {said}: raise fs.inotify.max_user_instances, with sysctl")
 
     def close(self) -> None:
         """Ends all watches."""

@@ -40,3 +40,13 @@ def test_a_folder_that_cannot_be_watched_is_said_and_ends_nothing(
     )
     assert done.stdout.splitlines()[-1] == seen
     assert ("fs.inotify" in done.stdout) == (seen == "unseen")
+
+
+def test_where_the_kernel_has_no_instance_left_it_is_said_what_to_do() -> None:
+    need_root()
+    made = "from netd.errors import UsageError\nfrom netd.kernel.inotify import Inotify\n"
+    script = f"{made}try: Inotify()\nexcept UsageError as error: print(error)"
+    limited = 'echo 0 > /proc/sys/user/max_inotify_instances; exec "$@"'
+    command = ["unshare", "-U", "-r", "sh", "-ec", limited, "sh", sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "inotify: Too many open files: raise fs.inotify.max_user_instances, with sysctl\n"
