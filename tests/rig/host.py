@@ -16,6 +16,8 @@ from tests.host import ROOT, Host
 from tests.process import Daemon, Result, until
 from tests.rig.machine import Machine
 
+#: Where the machine has this tree, for the sandbox to see.
+SOURCE = "/opt/source"
 #: What the scenarios do themselves: to start, to restart, and to be told.
 OWN = ("Type", "NotifyAccess", "Exec", "Restart", "Timeout", "WatchdogSec")
 
@@ -92,15 +94,17 @@ class UnitHost(Host):
     def netd_as(self, before: Sequence[str], *args: str, env: Mapping[str, str] | None = None) -> Result:
         return self.result(*before, "/usr/bin/netd", *args, env=env)
 
-    def daemon(self, *args: str, wait: bool = True) -> Daemon:
+    def daemon(self, *args: str, wait: bool = True, module: str = "netd") -> Daemon:
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         number = len(self.processes)
         unit = f"netd-{number}.service"
         notify.bind(str(self.root / f"run/notify.{number}"))
         run = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--unit={unit}", "-p", "Type=exec"]
         told = [f"--setenv=NOTIFY_SOCKET=/run/notify.{number}"]
-        netd = ["/usr/bin/netd", "run", "--host-mounts", *args]
-        popen, log = self.spawn([*run, *told, *properties(), *netd], "", {})
+        netd = ["/usr/bin/netd"]
+        if module != "netd":
+            netd = ["/usr/bin/env", f"PYTHONPATH={SOURCE}", "/usr/lib/netd/bin/python", "-m", module]
+        popen, log = self.spawn([*run, *told, *properties(), *netd, "run", "--host-mounts", *args], "", {})
         daemon = UnitDaemon(popen, log, notify, unit, self.machine)
         self.processes.append(daemon)
         if wait:

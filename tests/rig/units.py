@@ -11,7 +11,7 @@ import pytest
 
 from tests.host import ROOT
 from tests.rig.conftest import FRESH, installed, package, scratch
-from tests.rig.host import UnitHost
+from tests.rig.host import SOURCE, UnitHost
 from tests.rig.machine import Machine
 
 __all__ = ["installed", "package", "scratch"]
@@ -42,7 +42,9 @@ def unit_host(scratch: Path, idle: list[Path]) -> Callable[[str, Path], UnitHost
     """Makes hosts, as tests.host.Host is made."""
 
     # The tests' own servers are run by this Python; netd is not.
-    binds = {str(ROOT): ROOT} | ({sys.base_prefix: Path(sys.base_prefix)} if sys.base_prefix != "/usr" else {})
+    binds = {str(ROOT): ROOT, SOURCE: ROOT}
+    if sys.base_prefix != "/usr":
+        binds[sys.base_prefix] = Path(sys.base_prefix)
 
     def make(name: str, logs: Path) -> UnitHost:
         machine = Machine(name, idle, Path(tempfile.mkdtemp(dir=scratch)), binds)
