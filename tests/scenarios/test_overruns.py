@@ -60,12 +60,12 @@ def test_what_was_broken_while_two_thousand_links_came_and_went_is_whole_again(h
     # One group, so that they can go at once: each for itself takes the kernel 17 ms.
     pairs = "".join(f"link add f{n} group 4711 type veth peer name g{n}\n" for n in range(1000))
     host.file("/run/pairs").write_text(pairs)
-    crowd = host.start("sh", "-c", "ip -batch /run/pairs && ip link del group 4711 && touch /run/gone")
+    crowd = host.start("sh", "-c", "ip -batch /run/pairs && ip link del group 4711")
     # Few times, so that nothing counts as contended.
     for _ in range(4):
         host.sh(HARM, check=None)
-    host.until(lambda: host.file("/run/gone").exists(), "all have come and gone")
-    assert crowd.popen.wait() == 0
+    # All have come and gone, however long the kernel takes, and udev where there is one.
+    assert crowd.popen.wait(300) == 0
     assert lost(daemon), "the buffer has overrun"
     whole(host, before)
 
