@@ -20,7 +20,9 @@ class Netns:
     names: dict[str, int] = field(default_factory=dict)
     links_known: bool = False
     addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
-    connected: dict[int, set[str]] | None = None
+    #: {(link, family): networks}, and the families that were read for all links.
+    connected: dict[tuple[int, int], set[str]] = field(default_factory=dict)
+    connected_known: set[int] = field(default_factory=set)
     #: {(family, table): {(to, metric): routes}}
     routes: dict[tuple[int, int], dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
     rules: dict[tuple[int, int], list[Rule]] | None = None
@@ -42,10 +44,12 @@ class Netns:
 
     def forget_connected(self, index: int) -> None:
         """The kernel's own routes on one link are no longer known; 0: on any."""
-        if self.connected is not None:
-            self.connected.pop(index, None)
         if not index:
-            self.connected = None
+            self.connected.clear()
+            self.connected_known.clear()
+            return
+        for family in self.connected_known:
+            self.connected.pop((index, family), None)
 
     def forget_routes(self, family: int) -> None:
         """The routes of one family are no longer known; 0: of both."""

@@ -164,25 +164,25 @@ class Mirror:
                 known.addresses.setdefault(address.index, {})[address.address] = address
         return known.addresses[index]
 
-    def connected(self, netns: str, index: int) -> Set[str]:
+    def connected(self, netns: str, index: int, family: int) -> Set[str]:
         known = self._netns(netns)
         if known is None:
             return set()
-        if known.connected is None or index not in known.connected:
+        if (index, family) not in known.connected:
             # As with addresses: all at first, then what changed.
-            everything = known.connected is None
+            everything = family not in known.connected_known
             try:
-                found = self.session(netns).connected(0 if everything else index)
+                found = self.session(netns).connected(0 if everything else index, family)
             except KernelError:
                 return set()
-            networks = known.connected = known.connected or {}
             for link in known.links if everything else (index,):
-                networks[link] = set()
-            networks.setdefault(index, set())
+                known.connected[link, family] = set()
+            known.connected.setdefault((index, family), set())
+            known.connected_known.add(family)
             for route in found:
                 for hop in route.nexthops:
-                    networks.setdefault(hop.index, set()).add(route.to)
-        return known.connected[index]
+                    known.connected.setdefault((hop.index, family), set()).add(route.to)
+        return known.connected[index, family]
 
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         known = self._netns(netns)

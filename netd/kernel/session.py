@@ -95,13 +95,11 @@ class Session:
         found = [address for body in bodies if (address := decode.address(body)) is not None]
         return [address for address in found if index in (0, address.index)]
 
-    def connected(self, index: int = 0) -> list[Route]:
-        """The routes that the kernel made for the addresses of one link, or of all (0)."""
-        found = []
-        for family in FAMILIES:
-            head = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, wire.RTPROT_KERNEL, 0, 0, 0)
-            head += wire.u32(wire.RTA_TABLE, wire.RT_TABLE_MAIN) + (wire.u32(wire.RTA_OIF, index) if index else b"")
-            found += [route for body in self.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
+    def connected(self, index: int, family: int) -> list[Route]:
+        """The routes that the kernel made for the addresses of one link, or of all (0), of one family."""
+        head = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, wire.RTPROT_KERNEL, 0, 0, 0)
+        head += wire.u32(wire.RTA_TABLE, wire.RT_TABLE_MAIN) + (wire.u32(wire.RTA_OIF, index) if index else b"")
+        found = [route for body in self.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
         return [one for one in found if one.protocol == wire.RTPROT_KERNEL and one.table == wire.RT_TABLE_MAIN]
 
     def routes(self, table: int, *families: int) -> list[Route]:

@@ -85,7 +85,9 @@ class AddressKind(Kind):
         elsewhere = link.flags & IFF_LOOPBACK or (master is not None and master.kind == "vrf")
         if address.protocol != ADDRESS_PROTOCOL or none or elsewhere or not link.up:
             return True
-        return str(network) in view.connected(netns, link.index)
+        return str(network) in view.connected(
+            netns, link.index, socket.AF_INET6 if network.version == 6 else socket.AF_INET
+        )
 
     def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
         return on_link(LinkName(key.netns, key.name.partition("/")[0]), view)

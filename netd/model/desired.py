@@ -105,8 +105,8 @@ class View(Protocol):
     def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
         """The addresses of one link: {CIDR: Address}."""
 
-    def connected(self, netns: str, index: int) -> Set[str]:
-        """The networks of the kernel's own routes on one link (table main)."""
+    def connected(self, netns: str, index: int, family: int) -> Set[str]:
+        """The networks of the kernel's own routes on one link (table main), of one family."""
 
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         """The routes of one identity: none, one, or several."""
