@@ -171,9 +171,10 @@ class Execution:
         """Several through a one-off group, in one send: whatever ends this process, no link is left in that group."""
         links: dict[int, Link] = {}
         indexes = [operation.index for place in run if isinstance(operation := self._operations[place], do.DeleteLink)]
+        there = self._session.links_at(set(indexes))
         for place, index in zip(run, indexes, strict=True):
-            link = self._session.link(index)
-            if link is None or any(other.index == index for other in links.values()):
+            link = there.pop(index, None)
+            if link is None:
                 self._answers[place] = kernel_error(errno.ENODEV, f"no link {index}")
             else:
                 links[place] = link
@@ -190,11 +191,12 @@ class Execution:
             self._answers[place] = answers[0][0] if answers else None
 
     def _dispose(self, requests: Sequence[Request], links: Sequence[Link]) -> Replies | None:
-        left = list(links)
+        left = [link.index for link in links]
 
         def gone() -> bool:
-            while left and self._session.link(left[-1].index) is None:
-                left.pop()
+            # While the last is there, no other needs to be looked at.
+            if self._session.link(left[-1]) is None:
+                left[:] = self._session.links_at(set(left))
             return not left
 
         return dispose(self._session.inside(Rtnl), requests, gone)

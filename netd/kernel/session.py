@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from netd.errors import KernelError, kernel_error
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Answer = KernelError | Link | str | None
 Value = TypeVar("Value")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
+#: So many links are asked for one by one.
+FEW = 4
 #: From here on descriptors go where they leave the low numbers free.
 CROWDED = 400
 NO_STATISTICS = wire.u32(wire.IFLA_EXT_MASK, wire.RTEXT_FILTER_SKIP_STATS)
@@ -76,6 +78,12 @@ class Session:
     def link(self, index: int) -> Link | None:
         """The link of that index."""
         return self._one_link(ifinfomsg(index) + NO_STATISTICS) if index > 0 else None
+
+    def links_at(self, indexes: Collection[int]) -> dict[int, Link]:
+        """Those of these links that are there: many are read in one go."""
+        if len(indexes) > FEW:
+            return {link.index: link for link in self.links() if link.index in indexes}
+        return {index: link for index in indexes if (link := self.link(index)) is not None}
 
     def link_named(self, name: str) -> Link | None:
         """The link of that name (an alternative name is not one)."""
