@@ -9,6 +9,7 @@ T ?= -n auto
 RIG_T ?= -n 2
 # How many namespaces `make bench` builds, one table for each number.
 N ?= 10 50 200 1000
+RUNS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -126,7 +127,7 @@ types: $(VENV)/test.stamp
 	$(BIN)/mypy netd
 
 bench: root demo-packages $(VENV)/run.stamp
-	@$(BIN)/python -m bench $(N)
+	@BENCH_RUNS=$(RUNS) $(BIN)/python -m bench $(N)
 
 # How long repairs take, among 10, 100 and 1,000 namespaces.
 bench-heal: root demo-packages $(VENV)/run.stamp
