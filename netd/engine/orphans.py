@@ -16,10 +16,13 @@ from .mirror import Mirror
 def find_orphans(index: Index, ledger: Ledger, mirror: Mirror) -> Mapping[Key, Mapping[str, Any]]:
     """{object: data}, in the host, in all named namespaces and those that netd knows."""
     found: dict[Key, Mapping[str, Any]] = {}
-    names = {key.netns for key in (*index.desired, *ledger)} | set(mirror.kernel.names()) | {""}
+    ours = {key.netns for key in (*index.desired, *ledger)} | {""}
     claims = {claim for key in ledger if (record := ledger.get(key)) for claim in record.claims}
     with mirror.looking():
-        for netns in sorted(names):
+        # One namespace may have a name of its maker's too.
+        cookies = {mirror.cookie(netns) for netns in ours}
+        others = [netns for netns in mirror.kernel.names() if netns not in ours and mirror.cookie(netns) not in cookies]
+        for netns in sorted([*ours, *others]):
             for kind in registry().values():
                 for key, data in kind.marked(netns, mirror):
                     # The other end of a pair that is known, or a link that is known by another kind, is no orphan.

@@ -124,3 +124,14 @@ def test_a_namespace_that_comes_back_elsewhere_is_found_there(host: Host) -> Non
         host.ping("10.1.0.1", "fd01::1")
         host.ping("10.1.0.2", "fd01::2", ns="box")
         host.converged()
+
+
+def test_a_namespace_with_two_names_has_no_orphans(host: Host) -> None:
+    """As Podman's: its own name for it is in the same folder."""
+    host.run("ip", "netns", "add", "netns-0123")
+    host.start("ip", "netns", "exec", "netns-0123", "sh", "-c", "echo $$ > /run/box.pid; exec sleep infinity")
+    number = host.until(lambda: host.file("/run/box.pid").read_text().strip(), "the process runs")
+    host.write("lab.toml", BY_PATH.replace("/var/run/docker/netns/0123456789ab", f"pid:{number}"))
+    host.daemon()
+    host.ping("10.1.0.1")
+    assert {each["state"] for each in host.status()["objects"]} == {"ok"}
