@@ -51,7 +51,7 @@ class Bookkeeping:
         self._before.clear()
         for change in changes:
             one = desired.get(change.key)
-            if one is None:
+            if one is None or (change.observed is not None and change.observed.leftover):
                 continue
             kind = registry()[change.key.kind]
             record = self.ledger.get(change.key)

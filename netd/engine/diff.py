@@ -106,6 +106,9 @@ class Comparison:
         if observed is not None and observed.conflict:
             return self._judge_conflict(desired, record, observed, kind)
         missing = self._missing(desired)
+        if observed is not None and observed.leftover:
+            change = Change(key, "update", left_over(observed), desired.file, desired, observed)
+            return Verdict(State.PENDING, missing or f"waits for {self._foreign_thing(desired)}", change, observed)
         absent = {link for link in desired.wants if not self.available(link)}
         wanted = kind.without(desired, absent)
         unplugged = ", ".join(f"{link}{self._why(link)}" for link in desired.wants if link in absent)
@@ -216,6 +219,8 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
         return Change(key, "delete", {}, first(record.files), None, None)
     if observed is None:
         return None
+    if observed.leftover:
+        return Change(key, "update", left_over(observed), first(record.files), None, observed)
     if force or (record.made and deletable(record, observed, kind)):
         fields = {name: FieldDiff(None, value) for name, (value, *_) in record.fields.items()}
         return Change(key, "delete", fields, first(record.files), None, observed)
@@ -226,6 +231,11 @@ def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = Fals
         if back:
             return Change(key, "update", back, first(record.files), None, observed)
     return None
+
+
+def left_over(observed: Observed) -> Mapping[str, FieldDiff]:
+    """What is to go of something that went by itself."""
+    return {"left": FieldDiff(None, observed.leftover)}
 
 
 def lacks_foreign(record: Record, observed: Observed | None) -> bool:

@@ -313,7 +313,8 @@ class Engine:
         now = time.monotonic()
         for change in changes:
             key = change.key
-            repair = drift and self.rows.was_sound(key)
+            left = change.observed is not None and change.observed.leftover
+            repair = drift and not left and self.rows.was_sound(key)
             memo.attempts[key] = memo.attempts.get(key, 0) + 1
             error = execution.failed.get(key)
             if key in execution.skipped:

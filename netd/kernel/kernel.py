@@ -65,8 +65,9 @@ class Kernel:
         return self._names.state(netns, self._sources.get(netns, ""))
 
     def entry(self, netns: str) -> int | None:
-        """The cookie of what ``ip netns`` knows by this name."""
-        return self._cookie_at(self._names.path(netns))
+        """The cookie of what ``ip netns`` knows by this name; 0 for a link to a process that has ended."""
+        cookie = self._cookie_at(self._names.path(netns))
+        return 0 if cookie is None and self._names.process(netns) is not None else cookie
 
     def cookie(self, netns: str) -> int | None:
         """The identity of a namespace; None where it is not there."""

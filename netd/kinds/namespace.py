@@ -76,10 +76,12 @@ class NamespaceKind(Kind):
     ) -> Observed | None:
         cookie = view.cookie(key.name)
         mine = int(identity.get("cookie") or 0)
-        stale = bool(data["attach"] and mine and cookie != mine and view.entry(key.name) == mine)
+        entry = view.entry(key.name) if data["attach"] and cookie != mine else None
+        stale = bool(mine and entry == mine)
         if cookie is None:
-            # Its owner ended it, and netd's own entry would keep it alive.
-            return Observed(fields={"attached": False}, identity={"cookie": mine}, extra=0) if stale else None
+            # Its owner ended it. netd's own entry would keep it alive, or mean whoever has the process's number next.
+            left = "its name" if stale or entry == 0 else ""
+            return Observed(fields={}, identity={"cookie": mine}, leftover=left) if left else None
         fields: dict[str, Any] = {"ipv6": view.sysctl(key.name, DISABLE_IPV6) == "0"}
         loopback = view.link(key.name, LOOPBACK)
         fields["loopback"] = loopback is not None and loopback.up
@@ -106,7 +108,7 @@ class NamespaceKind(Kind):
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        if observed.extra == 0:
+        if observed.leftover:
             return [Step(Phase.NAMESPACE, DetachNamespace(key.name, int(observed.identity["cookie"])))]
         steps = []
         if "ipv6" in fields:

@@ -57,8 +57,9 @@ class Observed:
 
     ``identity`` tells it from another of the same name (JSON values: a cookie, an index). ``marked``: it carries
     netd's mark. ``conflict``: what stands in its place is something else, in words ("a dummy link"). ``foreign`` are
-    things of others that give way when ours is made, as the kind can put them back (JSON values). ``extra`` is what
-    the kind needs to change or delete it.
+    things of others that give way when ours is made, as the kind can put them back (JSON values). ``leftover``: the
+    thing itself is gone, and what netd had put beside it goes too, in words. ``extra`` is what the kind needs to change
+    or delete it.
     """
 
     fields: Mapping[str, Any]
@@ -66,6 +67,7 @@ class Observed:
     marked: bool = False
     conflict: str = ""
     foreign: tuple[str, ...] = ()
+    leftover: str = ""
     extra: Any = None
 
 
@@ -79,7 +81,10 @@ class View(Protocol):
         """Whether ``ip netns`` knows an attached namespace by its name; None: another's entry of that name."""
 
     def entry(self, netns: str) -> int | None:
-        """The identity of what stands under this name in ``ip netns``, wherever the namespace is found."""
+        """The identity of what stands under this name in ``ip netns``, wherever the namespace is found.
+
+        0: a link to the namespace of a process that has ended.
+        """
 
     def exists(self, netns: str) -> bool:
         """Whether the namespace is there (the host always is)."""

@@ -71,6 +71,29 @@ def test_a_namespace_by_process(host: Host) -> None:
     host.ping("10.1.0.2", ns="box")
 
 
+def test_the_name_of_a_process_goes_when_it_ends(host: Host) -> None:
+    """Its number may be another's tomorrow."""
+    process = host.start("unshare", "-n", "sh", "-c", "echo $$ > /run/box.pid; exec sleep infinity")
+    number = host.until(lambda: host.file("/run/box.pid").read_text().strip(), "the process runs")
+    host.write("lab.toml", BY_PATH.replace("/var/run/docker/netns/0123456789ab", f"pid:{number}"))
+    host.daemon()
+    host.ping("10.1.0.1", "fd01::1")
+    process.kill()
+    host.until(lambda: host.state("namespace/box") == "pending", "the namespace is pending")
+    host.until(lambda: host.namespaces() == set(), "its name is gone")
+    assert next(each["repairs"] for each in host.status()["objects"] if each["object"] == "namespace/box") == 0
+
+
+def test_the_name_of_a_process_that_ended_goes_with_its_file(host: Host) -> None:
+    process = host.start("unshare", "-n", "sh", "-c", "echo $$ > /run/box.pid; exec sleep infinity")
+    number = host.until(lambda: host.file("/run/box.pid").read_text().strip(), "the process runs")
+    host.write("lab.toml", BY_PATH.replace("/var/run/docker/netns/0123456789ab", f"pid:{number}"))
+    host.apply()
+    process.kill()
+    host.netd("down")
+    host.until(lambda: host.namespaces() == set(), "its name is gone")
+
+
 def test_a_container_that_comes_back_under_its_path_is_built_into_again(host: Host) -> None:
     container(host)
     host.write("lab.toml", BY_PATH)
