@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netd.config import Config, Folder
+from netd.containers import Containers
 from netd.engine.engine import Done, Engine
 from netd.engine.ledger import Ledger
 from netd.engine.scope import Scope
@@ -43,8 +44,6 @@ GRACE = 0.3
 PATIENCE = 1.0
 #: Seconds between full passes, between looks at what gives no events (legacy iptables), and that a fight goes unheard.
 FULL_PASS, SLOW_LOOK, CALM = 900.0, 60.0, 0.02
-#: Files to open at once: watches and sockets of a thousand namespaces.
-DESCRIPTORS = 65536
 
 
 class Daemon:
@@ -60,7 +59,9 @@ class Daemon:
         self._kernel = Kernel(host_mounts=host_mounts)
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
         teller = self._teller = Teller(self._log, self._kernel.culprit)
-        self._engine = Engine(self._kernel, ledger, watch=True, on_done=teller.done, on_state=teller.state)
+        self._containers = Containers()
+        locate, done = self._containers.locate, teller.done
+        self._engine = Engine(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
         self._config = Config({}, (), ())
         #: Whether the folder could be read the last time: else nothing is taken away.
         self._known = False
@@ -84,7 +85,6 @@ class Daemon:
 
     def run(self) -> int:
         """Until SIGTERM."""
-        raise_descriptor_limit()
         asyncio.run(self._main())
         # Not before: what was called for a little later may still be called while the loop ends.
         self._kernel.close()
@@ -129,6 +129,8 @@ class Daemon:
         server = await serve(self._state_dir, self._answer)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
         self._read_files(prune=True)
+        # Until now a look-up waited for the engines of containers; from now on only their threads do.
+        self._containers.start(self._container_moved, self._engine.sources.written())
         first = loop.create_task(self._first_round())
         await self._stop.wait()
         first.cancel()
@@ -136,6 +138,7 @@ class Daemon:
         self._log.info("netd stops, the network stays", message="stopped")
         server.close()
         watch.close()
+        self._containers.close()
         if self._metrics is not None:
             self._metrics.close()
         self._round = None
@@ -197,6 +200,11 @@ class Daemon:
         self._blind = True
         self._arm_slow_look()
 
+    def _container_moved(self, source: str) -> None:
+        """In another thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(lambda: self._look(self._engine.moved(source), drift=True))
+
     def _full_pass(self) -> None:
         # An event of the folder may have been lost.
         self._read_files(prune=False)
@@ -240,6 +248,7 @@ class Daemon:
             self._look(set(), drift=True)
             return
         changed = self._engine.take(config.desired)
+        self._containers.follow(self._engine.sources.written())
         self._arm_slow_look()
         self._unpruned |= changed
         if self._grace is not None:
@@ -388,13 +397,3 @@ class Daemon:
             self._folder.read(forget=False)
             return bool(self._folder.busy)
         return False
-
-
-def raise_descriptor_limit() -> None:
-    """As many descriptors as we may have."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(DESCRIPTORS, hard) if hard != resource.RLIM_INFINITY else DESCRIPTORS
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -6,6 +6,9 @@ import argparse
 
 from .main import need_root
 
+#: Files to open at once: watches and sockets of a thousand namespaces.
+DESCRIPTORS = 65536
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd run``."""
@@ -28,11 +31,22 @@ def port(text: str) -> int:
     return value
 
 
+def raise_descriptor_limit() -> None:
+    """As many descriptors as we may have."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(DESCRIPTORS, hard) if hard != resource.RLIM_INFINITY else DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def run(options: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT."""
     need_root("run")
     from netd.daemon import Daemon
 
+    raise_descriptor_limit()
     daemon = Daemon(options.config_dir, options.state_dir, options.cache_dir, host_mounts=options.host_mounts)
     if options.metrics_port is not None or options.metrics_file is not None:
         daemon.measure(options.metrics_port, options.metrics_file)

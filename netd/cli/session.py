@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from netd.config import Config, load
+from netd.containers import Containers
 from netd.engine.engine import Engine
 from netd.engine.ledger import Ledger
 from netd.engine.scope import Scope
@@ -44,7 +45,7 @@ def print_trouble(engine: Engine) -> None:
 def open_engine(options: argparse.Namespace, *, write: bool) -> Engine:
     """The engine of a command that runs once."""
     ledger = Ledger(os.path.join(options.state_dir, LEDGER), write=write)
-    return Engine(Kernel(), ledger)
+    return Engine(Kernel(), ledger, Containers().locate)
 
 
 def scope_of(narrowed: Iterable[str] | None) -> Scope:

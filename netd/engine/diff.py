@@ -50,7 +50,8 @@ def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:
 class Comparison:
     """Compares objects of one look at the kernel.
 
-    ``blocked`` tells why a link cannot be had although its declaration says it will be ("" it can);
+    ``blocked`` tells why a link cannot be had although its declaration says it will be ("" it can); ``away`` what is
+    waited for where another's namespace is not there;
     ``coming`` are the links and namespaces that this round is about to make. ``withdraw``: what is no longer written
     goes back to what was found, else it stays for now.
     """
@@ -60,12 +61,14 @@ class Comparison:
         view: View,
         records: Callable[[Key], Record | None],
         blocked: Callable[[LinkName | str], str],
+        away: Callable[[str], str],
         *,
         withdraw: bool,
     ) -> None:
         self._view = view
         self._records = records
         self._blocked = blocked
+        self._away = away
         self._withdraw = withdraw
         self.coming: set[LinkName | str] = set()
 
@@ -129,7 +132,7 @@ class Comparison:
 
     def _foreign_thing(self, desired: Desired) -> str:
         if desired.source:
-            return desired.source
+            return self._away(desired.source)
         if not self.namespace_there(desired.key.netns):
             return f"namespace {desired.key.netns}"
         return str(LinkName(desired.key.netns, desired.key.name))

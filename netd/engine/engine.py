@@ -18,6 +18,7 @@ from netd.model.change import Change
 from netd.model.desired import Desired
 from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.key import Key, LinkName
+from netd.model.place import Place
 from netd.model.status import State, Status
 
 from .bookkeeping import Bookkeeping
@@ -31,6 +32,7 @@ from .pacing import Pacing
 from .plan import Planner
 from .rows import Rows
 from .scope import Scope, declared_by_none_but
+from .sources import Sources
 
 #: Looks at one object in one round before it counts as diverged or failed.
 ATTEMPTS = 4
@@ -58,12 +60,16 @@ class _Round:
 
 
 class Engine:
-    """Keeps the kernel as the files want it. ``on_done`` and ``on_state`` are told what happens."""
+    """Keeps the kernel as the files want it. ``on_done`` and ``on_state`` are told what happens.
+
+    ``locate`` tells where another's namespace is found.
+    """
 
     def __init__(
         self,
         kernel: Kernel,
         ledger: Ledger,
+        locate: Callable[[str], Place] = Place,
         *,
         watch: bool = False,
         on_done: Callable[[Done], None] = lambda done: None,
@@ -79,7 +85,7 @@ class Engine:
         self._watch = watch
         self.on_done = on_done
         self.on_state = on_state
-        self._sources: dict[str, str] = {}
+        self.sources = Sources(kernel, locate)
         self.index = Index({}, ledger)
         self._forced: set[Key] = set()
 
@@ -90,7 +96,9 @@ class Engine:
         before = self.index.desired
         changed = {key for key, one in desired.items() if before.get(key) != one}
         changed |= {key for key in before if key not in desired}
-        self._attach(desired)
+        for name in self.sources.take(desired, self.ledger):
+            # What was found, or not, where it was looked for before.
+            self.mirror.forget(Dirty("namespace", name))
         self.index = Index(desired, self.ledger)
         for key in changed:
             self.pacing.forget(key)
@@ -99,22 +107,6 @@ class Engine:
                 row.diverged = None
         self.rows.keep(desired.keys())
         return changed | set(self.index.undeclared)
-
-    def _attach(self, desired: Mapping[Key, Desired]) -> None:
-        sources = {one.key.name: one.source for one in desired.values() if one.source}
-        for key in self.ledger:
-            record = self.ledger.get(key)
-            if key not in desired and record is not None and record.data.get("attach"):
-                sources.setdefault(key.name, record.data["attach"])
-        for name in self._sources.keys() - sources.keys():
-            self.kernel.attach(name, "")
-        for name, source in sources.items():
-            self.kernel.attach(name, source)
-        for name in sources.keys() | self._sources.keys():
-            if sources.get(name) != self._sources.get(name):
-                # What was found, or not, where it was looked for before.
-                self.mirror.forget(Dirty("namespace", name))
-        self._sources = sources
 
     # looking ---------------------------------------------------------------------------------------------------
 
@@ -151,7 +143,7 @@ class Engine:
         def blocked(what: LinkName | str) -> str:
             return self._blocked(what, verdicts)
 
-        comparison = Comparison(self.mirror, self.ledger.get, blocked, withdraw=scope.prune)
+        comparison = Comparison(self.mirror, self.ledger.get, blocked, self.sources.why, withdraw=scope.prune)
         with self.mirror.looking():
             for key in self._ordered(keys):
                 one = self.index.desired.get(key)
@@ -227,6 +219,10 @@ class Engine:
             if row is not None and row.diverged is not None:
                 self.pacing.later(key, now)
         return found
+
+    def moved(self, source: str) -> set[Key]:
+        """Another's namespace is somewhere else now, or gone; returns the objects to compare again."""
+        return self.hear([Dirty("namespace", name) for name in self.sources.moved(source)])
 
     def due_again(self) -> set[Key]:
         """Objects whose wait is over: what failed, what is fought over, what did not read back as written."""

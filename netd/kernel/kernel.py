@@ -22,8 +22,8 @@ from netd.model.operations import Operation
 from .events import Events
 from .mount import Mounts
 from .names import Names
-from .netns import Home
-from .places import Places, attached_path
+from .netns import Home, source_path
+from .places import Places
 from .rtnl import cookie_of
 from .session import Answer, Session, open_descriptor
 from .sysctl import Folders
@@ -51,14 +51,14 @@ class Kernel:
         self._sysctls: SysctlWatch | None = None
         self._poll = select.poll()
 
-    def attach(self, netns: str, source: str) -> None:
-        """This name is found at ``source`` ("/path" or "pid:N") from now on; "" forgets that."""
-        if source:
+    def attach(self, netns: str, source: str | None) -> None:
+        """This name is found at ``source`` ("/path" or "pid:N", "" nowhere) from now on; None forgets that."""
+        if source is not None:
             self._sources[netns] = source
         else:
             self._sources.pop(netns, None)
         if self._places is not None:
-            self._places.follow(netns, source)
+            self._places.follow(netns, source or "")
 
     def attached(self, netns: str) -> bool | None:
         """Whether ``ip netns`` knows an attached namespace by its name; None: another's entry of that name."""
@@ -76,7 +76,8 @@ class Kernel:
         return self._cookie_at(self._path(netns))
 
     def _path(self, netns: str) -> str:
-        return attached_path(self._folder, netns, self._sources.get(netns, ""))
+        source = self._sources.get(netns)
+        return f"{self._folder}/{netns}" if source is None else source_path(source)
 
     def _cookie_at(self, path: str) -> int | None:
         try:
@@ -170,11 +171,9 @@ class Kernel:
                 self._names.delete(netns, operation.cookie, self._cookie_at)
             self.forget(netns)
         elif isinstance(operation, do.AttachNamespace):
-            if operation.source:
-                self.attach(netns, operation.source)
             if operation.replaces:
                 self._names.detach(netns, operation.replaces, self._cookie_at)
-            self._names.attach(netns, self._sources.get(netns, operation.source))
+            self._names.attach(netns, self._sources.get(netns, ""))
             self._follow_process(netns)
         elif isinstance(operation, do.DetachNamespace):
             self._names.detach(netns, operation.cookie, self._cookie_at)

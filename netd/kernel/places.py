@@ -15,7 +15,7 @@ from netd.model.dirty import EVERYTHING, Dirty
 from . import inotify
 from .inotify import Inotify
 from .mount import Mounts
-from .netns import Home, source_path
+from .netns import Home
 
 MOUNTS = "/proc/self/mountinfo"
 
@@ -201,8 +201,3 @@ class Places:
         for netns, (path, identity) in self._watched.items():
             if self._home.identity(path) != identity:
                 yield Dirty("namespace", netns)
-
-
-def attached_path(folder: str, netns: str, source: str) -> str:
-    """Where a namespace is opened: at its source, else by its name."""
-    return source_path(source) if source else f"{folder}/{netns}"

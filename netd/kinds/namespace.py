@@ -22,6 +22,7 @@ from netd.model.operations import (
     SetLink,
     WriteSysctl,
 )
+from netd.model.place import CONTAINER, ENGINES
 
 from .kind import Kind, Place, Table
 
@@ -30,12 +31,17 @@ DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
 
 
 def namespace_source(text: str) -> str:
-    """Where another's namespace is found: an absolute path, or "pid:N"."""
+    """Where another's namespace is found: an absolute path, "pid:N", or a container by its engine and name."""
     if re.fullmatch(r"pid:[1-9][0-9]{0,9}", text):
         return text
     if text.startswith("/") and "\0" not in text:
         return text
-    raise ValueError(f"'{text}' is neither an absolute path nor \"pid:N\"")
+    engine, colon, name = text.partition(":")
+    if colon and engine in ENGINES:
+        if CONTAINER.fullmatch(text):
+            return text
+        raise ValueError(f"'{name}' is no name of a container: letters and digits, then also '_', '.', '-'")
+    raise ValueError(f"'{text}' is neither an absolute path nor \"pid:N\", \"docker:NAME\" or \"podman:NAME\"")
 
 
 class NamespaceTable(Table):
@@ -43,7 +49,8 @@ class NamespaceTable(Table):
 
     ipv6: bool | None = Field(None, description="false turns IPv6 off before any link is made")
     attach: Annotated[str, AfterValidator(namespace_source)] | None = Field(
-        None, description='name for a namespace that someone else makes: its path, or "pid:N"'
+        None,
+        description='name for a namespace that someone else makes: "/path", "pid:N", "docker:NAME" or "podman:NAME"',
     )
 
 
@@ -117,7 +124,7 @@ class NamespaceKind(Kind):
         if "loopback" in fields:
             steps.append(Step(Phase.UP, SetLink(key.name, LOOPBACK, LinkSettings(up=fields["loopback"]))))
         if fields.get("attached") is True:
-            steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name, data["attach"], observed.extra or 0)))
+            steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name, observed.extra or 0)))
         elif fields.get("attached") is False:
             steps.append(Step(Phase.NAMESPACE, DetachNamespace(key.name, int(observed.identity["cookie"]))))
         return steps

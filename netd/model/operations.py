@@ -38,12 +38,11 @@ class DeleteNamespace(Operation):
 
 @dataclass(frozen=True, slots=True)
 class AttachNamespace(Operation):
-    """Makes the namespace at ``source`` (a path) known to ``ip netns`` under the name ``netns``.
+    """Makes the namespace, wherever it is found now, known to ``ip netns`` under the name ``netns``.
 
     ``replaces``: the cookie of netd's own entry for an earlier one, 0 for none.
     """
 
-    source: str = ""
     replaces: int = 0
 
 

@@ -32,6 +32,11 @@ def succeed(kernel: Kernel, operation: Operation) -> None:
     assert kernel.execute_namespace(operation) is None
 
 
+def attach(kernel: Kernel, netns: str, source: str) -> None:
+    kernel.attach(netns, source)
+    succeed(kernel, AttachNamespace(netns))
+
+
 @pytest.fixture
 def inside() -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes that live in namespaces, ended with the test."""
@@ -175,7 +180,7 @@ def test_attaching_names_a_process_inside(kernel: Kernel, inside: list[subproces
     pid = live_in("/run/docker/x", inside)
     kernel.attach("c", "/run/docker/x")
     assert kernel.attached("c") is False
-    succeed(kernel, AttachNamespace("c", "/run/docker/x"))
+    attach(kernel, "c", "/run/docker/x")
     assert os.readlink(NAMES / "c") == f"/proc/{pid}/ns/net"
     assert kernel.attached("c") is True
     sh("ip netns del c")
@@ -186,19 +191,19 @@ def test_attaching_names_a_process_inside(kernel: Kernel, inside: list[subproces
 def test_the_link_to_a_process_that_ended_is_replaced(kernel: Kernel, inside: list[subprocess.Popen[bytes]]) -> None:
     foreign_namespace("/run/docker/x")
     live_in("/run/docker/x", inside)
-    succeed(kernel, AttachNamespace("c", "/run/docker/x"))
+    attach(kernel, "c", "/run/docker/x")
     inside[0].send_signal(signal.SIGKILL)
     inside[0].wait()
     assert kernel.attached("c") is False
     second = live_in("/run/docker/x", inside)
-    succeed(kernel, AttachNamespace("c", "/run/docker/x"))
+    attach(kernel, "c", "/run/docker/x")
     assert os.readlink(NAMES / "c") == f"/proc/{second}/ns/net"
 
 
 def test_attaching_by_process(kernel: Kernel, inside: list[subprocess.Popen[bytes]]) -> None:
     foreign_namespace("/run/docker/x")
     pid = live_in("/run/docker/x", inside)
-    succeed(kernel, AttachNamespace("c", f"pid:{pid}"))
+    attach(kernel, "c", f"pid:{pid}")
     assert os.readlink(NAMES / "c") == f"/proc/{pid}/ns/net"
     with kernel.open("c") as session:
         assert [link.name for link in session.links()] == ["lo"]
@@ -209,7 +214,7 @@ def test_attaching_by_process(kernel: Kernel, inside: list[subprocess.Popen[byte
 
 def test_attaching_where_none_lives_inside_is_a_mount_of_our_own(kernel: Kernel) -> None:
     foreign_namespace("/run/docker/x")
-    succeed(kernel, AttachNamespace("c", "/run/docker/x"))
+    attach(kernel, "c", "/run/docker/x")
     assert not (NAMES / "c").is_symlink() and kernel.attached("c") is True
     cookie = kernel.cookie("c") or 0
     sh("umount /run/docker/x; rm /run/docker/x")
@@ -224,7 +229,7 @@ def test_attaching_what_has_that_name_already_does_nothing(kernel: Kernel) -> No
     kernel.attach("podman", "/run/other/podman")
     assert kernel.attached("podman") is True
     before = identity(NAMES / "podman")
-    succeed(kernel, AttachNamespace("podman", "/run/other/podman"))
+    attach(kernel, "podman", "/run/other/podman")
     assert identity(NAMES / "podman") == before
 
 
@@ -239,27 +244,28 @@ def test_anothers_entry_of_that_name_is_a_conflict(kernel: Kernel) -> None:
     ):
         sh(f"mkdir -p /run/netns; {make}")
         assert kernel.attached("c") is None
-        answer = kernel.execute_namespace(AttachNamespace("c", "/run/docker/x"))
+        answer = kernel.execute_namespace(AttachNamespace("c"))
         assert isinstance(answer, Changed) and answer.code == errno.EEXIST
         succeed(kernel, DetachNamespace("c", 4711))
         assert os.path.lexists("/run/netns/c")
         sh(clean)
-    succeed(kernel, AttachNamespace("c", "/run/docker/x"))
+    attach(kernel, "c", "/run/docker/x")
 
 
 def test_detaching_takes_only_the_link(kernel: Kernel, inside: list[subprocess.Popen[bytes]]) -> None:
     foreign_namespace("/run/docker/x")
     live_in("/run/docker/x", inside)
-    succeed(kernel, AttachNamespace("c", "/run/docker/x"))
+    attach(kernel, "c", "/run/docker/x")
     succeed(kernel, DetachNamespace("c", kernel.cookie("c") or 0))
     assert not os.path.lexists("/run/netns/c")
     assert kernel.cookie("c") is not None
-    kernel.attach("c", "")
+    kernel.attach("c", None)
     assert kernel.cookie("c") is None
 
 
 def test_attaching_what_is_not_there_is_a_change(kernel: Kernel) -> None:
-    answer = kernel.execute_namespace(AttachNamespace("c", "/run/docker/nothing"))
+    kernel.attach("c", "/run/docker/nothing")
+    answer = kernel.execute_namespace(AttachNamespace("c"))
     assert isinstance(answer, Changed) and answer.code == errno.ENOENT
     assert not os.path.lexists("/run/netns/c")
 

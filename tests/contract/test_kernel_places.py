@@ -104,7 +104,8 @@ def test_the_end_of_the_process_behind_an_attached_name_is_told(kernel: Kernel, 
     with subprocess.Popen(["nsenter", "--net=/run/docker/x", "sleep", "1000"]) as living:
         wanted = os.stat("/run/docker/x").st_ino
         eventually(lambda: os.stat(f"/proc/{living.pid}/ns/net").st_ino == wanted, "it is inside")
-        assert kernel.execute_namespace(do.AttachNamespace("c", "/run/docker/x")) is None
+        kernel.attach("c", "/run/docker/x")
+        assert kernel.execute_namespace(do.AttachNamespace("c")) is None
         kernel.watch("c")
         heard.forget()
         living.kill()

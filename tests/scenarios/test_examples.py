@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.containers import Docker, start, start_podman
 from tests.host import ROOT, Host
 
 EXAMPLES = sorted((ROOT / "etc" / "netd" / "examples").glob("*.toml"))
@@ -19,6 +20,19 @@ NAMES = [each.stem for each in EXAMPLES]
 
 #: What another tool has made, for the examples that need it.
 FOREIGN = "mkdir -p /run/lab; touch /run/lab/guest; unshare --net=/run/lab/guest true"
+
+
+
+@pytest.fixture
+def others(host: Host) -> Iterator[None]:
+    """What other tools have made: a namespace, and containers."""
+    host.sh(FOREIGN)
+    engine = Docker(host.root / "run")
+    engine.start()
+    start(host, engine, "web")
+    start_podman(host, "db")
+    yield
+    engine.stop()
 
 
 def example(name: str) -> str:
@@ -51,13 +65,12 @@ def test_an_example_checks_applies_stays_and_goes(host: Host, path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
-def test_an_example_carries_traffic_within_its_subnets(host: Host, path: Path) -> None:
-    host.sh(FOREIGN)
+def test_an_example_carries_traffic_within_its_subnets(host: Host, path: Path, others: None) -> None:
     host.sh("ip link add eth0 type veth peer name cable; ip link set cable up; ip link set eth0 up")
     host.address("eth0", "192.0.2.1/24", "2001:db8::1/64")
     host.write("lab.toml", path.read_text())
     report = host.apply()
-    assert report["pending"] == [], "with eth0 and the other tool's namespace nothing is missing"
+    assert report["pending"] == [], "with eth0 and what other tools have made nothing is missing"
     for (ns, here), (_, there) in itertools.permutations(addresses(tomllib.loads(path.read_text())), 2):
         if here.network == there.network:
             host.ping(str(there.ip), ns=ns)

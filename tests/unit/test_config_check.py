@@ -60,3 +60,23 @@ def test_a_path_or_folder_that_is_not_there_fails(folder: Path, capsys: pytest.C
     assert check(folder, str(folder / "gone.toml")) == 1
     assert check(folder / "gone") == 1
     assert "there is no such file" in (said := capsys.readouterr().err) and "cannot be read" in said
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("docker:-web", "'-web' is no name of a container: letters and digits, then also '_', '.', '-'"),
+        ("podman:", "'' is no name of a container: letters and digits, then also '_', '.', '-'"),
+        ("lxc:web", "'lxc:web' is neither an absolute path nor \"pid:N\", \"docker:NAME\" or \"podman:NAME\""),
+    ],
+)
+def test_a_container_s_name_is_looked_at(
+    folder: Path, capsys: pytest.CaptureFixture[str], written: str, told: str
+) -> None:
+    (folder / "a.toml").write_text(f'[namespace.web]\nattach = "{written}"\n')
+    assert check(folder) == 1
+    assert capsys.readouterr().err == (
+        f'{folder}/a.toml:2:1: namespace.web: attach: {told}\n    2 | attach = "{written}"\n      | ^^^^^^\n'
+    )
+    (folder / "a.toml").write_text('[namespace.a]\nattach = "docker:web_1.x-y"\n[namespace.b]\nattach = "podman:0"\n')
+    assert check(folder, "--strict") == 0

@@ -31,7 +31,7 @@ class FakeKernel:
         self._heard: dict[Dirty, None] = {}
         self._quiet = False
 
-    def attach(self, netns: str, source: str) -> None:
+    def attach(self, netns: str, source: str | None) -> None:
         """Not pretended."""
 
     def attached(self, netns: str) -> bool | None:

@@ -1,0 +1,47 @@
+"""The engines side by side: one look-up for whoever wants to know where a namespace of someone else's is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from netd.model.place import CONTAINER, Place
+
+from .docker import Docker
+from .engine import Engine
+from .podman import Podman
+
+
+class Containers:
+    """Until ``start``, each look-up asks the engine, and waits for it a moment. After that the engines are followed,
+    in a thread for each that is needed, and look-ups only tell what is known."""
+
+    def __init__(self) -> None:
+        self._engines: Mapping[str, Engine] = {"docker": Docker(), "podman": Podman()}
+
+    def locate(self, source: str) -> Place:
+        """Where ``source`` is: itself, or what the engine says of that container."""
+        found = CONTAINER.fullmatch(source)
+        if found is None:
+            return Place(source)
+        return self._engines[found[1]].locate(found[2])
+
+    def start(self, moved: Callable[[str], None], sources: Iterable[str]) -> None:
+        """``moved`` is called, in another thread, with each of the sources that is somewhere else than it was."""
+        for prefix, engine in self._engines.items():
+
+            def told(name: str, prefix: str = prefix) -> None:
+                moved(f"{prefix}:{name}")
+
+            engine.start(told)
+        self.follow(sources)
+
+    def follow(self, sources: Iterable[str]) -> None:
+        """The containers that matter from now on: where an engine has none of them, nobody asks it."""
+        found = [match.groups() for match in map(CONTAINER.fullmatch, sources) if match]
+        for prefix, engine in self._engines.items():
+            engine.follow({name for each, name in found if each == prefix})
+
+    def close(self) -> None:
+        """Ends the threads."""
+        for engine in self._engines.values():
+            engine.close()

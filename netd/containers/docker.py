@@ -1,0 +1,219 @@
+"""Docker: its events say which container to ask about, and what it says of that one is what counts.
+
+Its socket is often held open by systemd, which starts Docker when someone connects. Who stopped Docker does not want
+netd to start it again, so nobody connects to such a socket while there is no Docker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Collection, Iterable
+from contextlib import closing, suppress
+from typing import Any
+from urllib.parse import quote
+
+from netd.kernel import inotify
+from netd.kernel.inotify import Inotify
+from netd.model.place import Place
+
+from .engine import NO_CONTAINER, NOT_RUNNING, Engine, place_of
+from .http import BadAnswer, Lines, dial, get
+
+FOLDER = "/run"
+#: Seconds that one answer may take.
+PATIENCE = 2.0
+#: Seconds between two tries at an engine that is there and does not do: the first, the longest. Where none is there,
+#: its files are watched, and the longest is for what they do not show.
+RETRY_FIRST, RETRY_LONGEST = 0.1, 60.0
+#: What may change where a container is. Not all events: some engines run a health check every second.
+ACTIONS = ("create", "start", "die", "destroy", "rename")
+NOT_THERE = "Docker is not running"
+SILENT = "Docker does not answer"
+STRANGE = "Docker's answer is not understood"
+#: No answer in time, or a queue that is full.
+LATE = (TimeoutError, BlockingIOError)
+#: unix(7) sockets of the namespace that the calling thread is in.
+THIS_NET = "/proc/thread-self/net/unix"
+#: __SO_ACCEPTCON, include/uapi/linux/net.h.
+LISTENING = "00010000"
+
+
+class Docker(Engine):
+    """``folder`` has the socket of the engine and the file with its process."""
+
+    title = "Docker"
+
+    def __init__(self, folder: str = FOLDER) -> None:
+        super().__init__()
+        self._folder = folder
+        self._socket = f"{folder}/docker.sock"
+        self._pid_file = f"{folder}/docker.pid"
+        #: It left a question unanswered: the next ones of the same look need not wait, too.
+        self._hangs = False
+
+    # asking ----------------------------------------------------------------------------------------------------
+
+    def ask(self, name: str) -> Place:
+        known = self.known(name)
+        if self._hangs:
+            return away(known, SILENT)
+        if not self._is_there():
+            return away(known, NOT_THERE)
+        try:
+            status, body = get(self._socket, f"/containers/{quote(name)}/json", PATIENCE)
+            if status == 404:
+                return Place("", NO_CONTAINER)
+            if status != 200:
+                return away(known, f"Docker answers with status {status}")
+            return place(json.loads(body))
+        except LATE:
+            self._hangs = True
+            return away(known, SILENT)
+        except OSError as error:
+            return away(known, f"{NOT_THERE} ({self._socket}: {error.strerror})")
+        except (BadAnswer, ValueError, KeyError, TypeError, AttributeError) as error:
+            return away(known, f"{STRANGE}: {error}")
+
+    def _is_there(self) -> bool:
+        """Whether to connect would start nothing."""
+        return os.path.exists(self._socket) and accepts(self._socket, self._pid_file)
+
+    # following -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        pause = RETRY_FIRST
+        with closing(Inotify()) as folder:
+            # Before the look: what comes after it is seen.
+            folder.add(self._folder, inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR)
+            while self.wanted():
+                if not self._is_there():
+                    self._all_away(NOT_THERE)
+                    self._wait(folder, RETRY_LONGEST)
+                    continue
+                began = time.monotonic()
+                self._follow()
+                lasted = time.monotonic() - began > pause
+                pause = RETRY_FIRST if lasted else min(pause * 2, RETRY_LONGEST)
+                self._wait(folder, pause)
+
+    def _wait(self, folder: Inotify, seconds: float) -> None:
+        """Until something happens to the files of the engine."""
+        until = time.monotonic() + seconds
+        before = self.wanted()
+        while before and self.wanted() == before and (left := until - time.monotonic()) > 0:
+            self.wait([folder.descriptor], left)
+            if any(event.name in ("docker.sock", "docker.pid") for event in folder.events()):
+                return
+
+    def _all_away(self, why: str) -> None:
+        for name in self.wanted():
+            self.put(name, away(self.known(name), why))
+
+    def _follow(self) -> None:
+        """One connection, until it ends."""
+        try:
+            # A second ago: the events begin a moment after the answer does.
+            with dial(self._socket, events_since(time.time() - 1), PATIENCE) as connection:
+                lines = Lines(connection)
+                self._listen(lines, connection.fileno())
+        except LATE:
+            self._all_away(SILENT)
+        except (EOFError, OSError):
+            self._all_away(NOT_THERE)
+        except BadAnswer as error:
+            self._all_away(f"{STRANGE}: {error}")
+
+    def _listen(self, lines: Lines, descriptor: int) -> None:
+        """Asks about all, then about what events name, until nothing is wanted. EOFError, OSError, BadAnswer."""
+        self._begin(lines, descriptor)
+        due: set[str] = set()
+        seen: frozenset[str] = frozenset()
+        pause = RETRY_FIRST
+        while wanted := self.wanted():
+            due = self._look((due | (wanted - seen)) & wanted)
+            seen = wanted
+            pause = min(pause * 2, RETRY_LONGEST) if due else RETRY_FIRST
+            if descriptor in self.wait([descriptor], pause if due else None):
+                due = due.union(*(concerned(line, wanted) for line in lines.read()))
+
+    def _begin(self, lines: Lines, descriptor: int) -> None:
+        """Waits for the answer to begin: nothing is heard before. Where that takes long, it is starting, or hangs."""
+        late = time.monotonic() + PATIENCE
+        while self.wanted() and lines.status is None:
+            left = late - time.monotonic()
+            if left <= 0:
+                self._all_away(SILENT)
+            if descriptor in self.wait([descriptor], left if left > 0 else None):
+                lines.read()
+        if lines.status not in (None, 200):
+            raise BadAnswer(f"status {lines.status}")
+
+    def _look(self, names: Iterable[str]) -> set[str]:
+        """Asks about these; returns those that it gave no answer about."""
+        silent = set()
+        self._hangs = False
+        for name in names:
+            found = self.ask(name)
+            self.put(name, found)
+            if found.waits_for == SILENT:
+                silent.add(name)
+        return silent
+
+
+def events_since(moment: float) -> str:
+    """What to ask for, to hear of all that happens to containers from then on."""
+    wanted = json.dumps({"type": ["container"], "event": ACTIONS})
+    return f"/events?since={moment:.3f}&filters={quote(wanted)}"
+
+
+def concerned(line: bytes, wanted: Collection[str]) -> set[str]:
+    """The containers that an event is about."""
+    with suppress(ValueError, LookupError, AttributeError, TypeError):
+        actor = json.loads(line)["Actor"]
+        about = actor["Attributes"]
+        names = {about.get("name", ""), about.get("oldName", "").lstrip("/")}
+        return {name for name in wanted if name in names or actor["ID"].startswith(name)}
+    return set()
+
+
+def place(told: Any) -> Place:
+    """Where a container is, by what Docker tells of it. KeyError, TypeError: it tells something else."""
+    state = told["State"]
+    return place_of(state["Pid"]) if state["Running"] and state["Pid"] else Place("", NOT_RUNNING)
+
+
+def away(known: Place | None, why: str) -> Place:
+    """What is left to believe while Docker cannot be asked: a container may run on without it."""
+    return Place(known.path if known is not None else "", why)
+
+
+def accepts(path: str, pid_file: str) -> bool:
+    """Whether to connect to a socket starts nothing: systemd does not hold it, or Docker does as well.
+
+    While it stops, Docker lives on for some seconds without it: who connects then would bring it back.
+    """
+    numbers, path = set(), os.path.realpath(path)
+    with suppress(OSError), open(THIS_NET, encoding="utf-8", errors="replace") as sockets:
+        for line in sockets:
+            # Connections carry the name of the socket, too.
+            _, _, _, flags, _, _, number, *name = line.split()
+            same = flags == LISTENING and name and os.path.basename(name[0]) == os.path.basename(path)
+            if same and os.path.realpath(name[0]) == path:
+                numbers.add(f"socket:[{number}]")
+    if not numbers & descriptors(1):
+        return True
+    with suppress(OSError, ValueError), open(pid_file, encoding="ascii") as file:
+        return bool(numbers & descriptors(int(file.read())))
+    return False
+
+
+def descriptors(pid: int) -> set[str]:
+    """What a process has open."""
+    found = set()
+    with suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                found.add(os.readlink(entry.path))
+    return found

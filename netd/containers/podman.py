@@ -1,0 +1,170 @@
+"""Podman: its files, which say all that is needed.
+
+There is no daemon to ask. `podman inspect` takes a tenth of a second and a lock, and writes, which a unit with a
+sandbox may not; the service behind podman.socket would be started by the question and kept alive by listening to it.
+The files are the lists of containers/storage (names) and what the OCI runtime writes at each start (the number of the
+process): the layout has been the same since Podman 1.0. Containers of users without root are in network namespaces of
+those users' own, and not looked for.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
+from typing import Any, NamedTuple
+
+import tomli
+
+from netd.kernel import inotify
+from netd.kernel.inotify import Inotify
+from netd.model.place import Place
+
+from .engine import NO_CONTAINER, NOT_RUNNING, Engine, place_of
+
+#: containers-storage.conf(5), the later one decides.
+SETTINGS = ("/usr/share/containers/storage.conf", "/etc/containers/storage.conf")
+LISTS = ("containers.json", "volatile-containers.json")
+EVENTS = inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR
+
+
+class Bundle(NamedTuple):
+    """A container, and where its files of this boot are."""
+
+    number: str
+    running: str
+
+
+class Podman(Engine):
+    """``graph`` and ``running``: the folders of the storage; what the settings say, if they are not given."""
+
+    title = "Podman"
+
+    def __init__(self, graph: str = "", running: str = "") -> None:
+        super().__init__()
+        self._given = graph, running
+        self._lists: dict[str, tuple[tuple[int, ...], Sequence[tuple[str, Sequence[str]]]]] = {}
+
+    # asking ----------------------------------------------------------------------------------------------------
+
+    def ask(self, name: str) -> Place:
+        bundle = self._find(name, *self._roots())
+        return Place("", NO_CONTAINER) if bundle is None else place(bundle)
+
+    def _roots(self) -> tuple[str, str]:
+        return self._given if all(self._given) else roots()
+
+    def _find(self, name: str, graph: str, running: str) -> Bundle | None:
+        """The container of that name, or whose number begins so."""
+        by_number = None
+        for folder in sorted(folders(graph) | folders(running)):
+            for listed in LISTS:
+                for number, names in self._listed(f"{folder}/{listed}"):
+                    driver = os.path.basename(folder)
+                    bundle = Bundle(number, f"{running}/{driver}/{number}/userdata")
+                    if name in names:
+                        return bundle
+                    if number.startswith(name):
+                        by_number = bundle
+        return by_number
+
+    def _listed(self, path: str) -> Sequence[tuple[str, Sequence[str]]]:
+        """(number, names) of each container in a list; one version of a list is read once."""
+        try:
+            found = os.stat(path)
+        except OSError:
+            return ()
+        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._lists.get(path, ((), ()))[0] != stamp:
+            self._lists[path] = stamp, [(one["id"], one.get("names") or ()) for one in read_json(path) or ()]
+        return self._lists[path][1]
+
+    # following -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        with closing(Inotify()) as watch:
+            while wanted := self.wanted():
+                steps = self._arm(watch, wanted)
+                # What comes after they were armed is heard: so look now.
+                for name in wanted:
+                    self.put(name, self.ask(name))
+                self._wait(watch, steps)
+
+    def _wait(self, watch: Inotify, steps: dict[int, set[str]]) -> None:
+        """Until one of these files changes, or others are wanted."""
+        before = self.wanted()
+        while self.wanted() == before:
+            self.wait([watch.descriptor], None)
+            for event in watch.events():
+                names = steps.get(event.watch, set())
+                if not event.name or "" in names or event.name in names:
+                    return
+
+    def _arm(self, watch: Inotify, wanted: Iterable[str]) -> dict[int, set[str]]:
+        """Watches every folder that matters, or the nearest above it: {watch: names in it, "" for all}."""
+        graph, running = self._roots()
+        files = {f"{folder}/{name}" for folder in folders(graph) | folders(running) for name in LISTS}
+        bundles = [bundle for name in wanted if (bundle := self._find(name, graph, running))]
+        files |= {f"{bundle.running}/pidfile" for bundle in bundles}
+        steps: dict[int, set[str]] = {}
+        for path in {f"{graph}/", f"{running}/", *files}:
+            number, name = step(watch, path)
+            if number is not None:
+                steps.setdefault(number, set()).add(name)
+        return steps
+
+
+def step(watch: Inotify, path: str) -> tuple[int | None, str]:
+    """Watches the folder of a file, or the nearest above it that is there; and what is waited for in it."""
+    while True:
+        folder, name = os.path.split(path)
+        while (number := watch.add(folder, EVENTS)) is None and folder != "/":
+            folder, name = os.path.split(folder)
+        # The next one may have come before its parent was watched.
+        if folder == os.path.dirname(path) or watch.add(f"{folder}/{name}", EVENTS) is None:
+            return number, name
+
+
+def roots() -> tuple[str, str]:
+    """Where the storage is, for what stays and for what is of this boot."""
+    found = {"graphroot": "/var/lib/containers/storage", "runroot": "/run/containers/storage"}
+    for path in SETTINGS:
+        with suppress(OSError, ValueError, AttributeError), open(path, "rb") as file:
+            settings = tomli.load(file).get("storage", {})
+            found |= {key: settings[key] for key in found if isinstance(settings.get(key), str) and settings[key]}
+    return found["graphroot"].rstrip("/"), found["runroot"].rstrip("/")
+
+
+def folders(root: str) -> set[str]:
+    """The folder of containers of each storage driver."""
+    return set(glob.glob(f"{glob.escape(root)}/*-containers"))
+
+
+def place(bundle: Bundle) -> Place:
+    """Where a container is. The file with the number of its process stays when that has ended."""
+    with suppress(OSError, ValueError):
+        with open(f"{bundle.running}/pidfile", encoding="ascii") as file:
+            pid = int(file.read())
+        if belongs(pid, bundle.number):
+            return place_of(pid)
+    return Place("", NOT_RUNNING)
+
+
+def belongs(pid: int, number: str) -> bool:
+    """Whether a process is the first of that container: by its control group, or because conmon started it. OSError."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+        if number in file.read():
+            return True
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        parent = int(file.read().rpartition(")")[2].split()[1])
+    with open(f"/proc/{parent}/cmdline", encoding="utf-8", errors="replace") as file:
+        return number in file.read().split("\0")
+
+
+def read_json(path: str) -> Any:
+    """What a file holds; None where there is none, or not in full."""
+    with suppress(OSError, ValueError), open(path, "rb") as file:
+        return json.load(file)
+    return None

@@ -1,0 +1,51 @@
+"""Where the namespaces of others are found: told to the kernel's side, which knows paths only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+
+from netd.kernel.kernel import Kernel
+from netd.model.desired import Desired
+from netd.model.key import Key
+from netd.model.place import Place
+
+from .ledger import Ledger
+
+
+class Sources:
+    """What is written (``attach``) of each such namespace, and where that is now."""
+
+    def __init__(self, kernel: Kernel, locate: Callable[[str], Place]) -> None:
+        self._kernel = kernel
+        self._locate = locate
+        self._written: dict[str, str] = {}
+
+    def written(self) -> Set[str]:
+        """All that is written, of what is declared or not taken away yet."""
+        return set(self._written.values())
+
+    def take(self, desired: Mapping[Key, Desired], ledger: Ledger) -> Set[str]:
+        """A new configuration; returns the namespaces that are looked for elsewhere now."""
+        written = {one.key.name: one.source for one in desired.values() if one.source}
+        for key in ledger:
+            record = ledger.get(key)
+            if key not in desired and record is not None and record.data.get("attach"):
+                written.setdefault(key.name, record.data["attach"])
+        before, self._written = self._written, written
+        for name in before.keys() - written.keys():
+            self._kernel.attach(name, None)
+        for name, source in written.items():
+            self._kernel.attach(name, self._locate(source).path)
+        return {name for name in before.keys() | written.keys() if before.get(name) != written.get(name)}
+
+    def moved(self, source: str) -> Set[str]:
+        """It is somewhere else now; returns the namespaces that are looked for there."""
+        names = {name for name, one in self._written.items() if one == source}
+        for name in names:
+            self._kernel.attach(name, self._locate(source).path)
+        return names
+
+    def why(self, source: str) -> str:
+        """What is waited for where no namespace is found, in words."""
+        missing = self._locate(source).waits_for
+        return f"{source}: {missing}" if missing else source

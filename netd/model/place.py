@@ -1,0 +1,22 @@
+"""Where a namespace of someone else's is found: a path, a process, or a container by its name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+#: Engines that know containers by name.
+ENGINES = ("docker", "podman")
+#: A container by its engine and its name (or id).
+CONTAINER = re.compile(rf"({'|'.join(ENGINES)}):([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """``path``: "/path" or "pid:N", "" where there is none for now.
+
+    ``waits_for``: what is missing, in words, as long as no namespace is found at ``path``.
+    """
+
+    path: str
+    waits_for: str = ""
