@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -11,7 +11,8 @@ from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key
 
-from .diff import as_compared, ours
+from .diff import as_compared, ours, same_identity
+from .index import Index
 from .ledger import Ledger, Record
 
 
@@ -21,12 +22,12 @@ class Bookkeeping:
     def __init__(self, ledger: Ledger, view: View) -> None:
         self.ledger = ledger
         self._view = view
-        #: Values that are written without having been read: what they are put into was not there yet.
+        #: Values that could not be read when they were planned: what they are values of was not there yet.
         self._unread: set[Key] = set()
         #: What the ledger held of links that are being made again.
         self._before: dict[Key, Record] = {}
 
-    def own(self, one: Desired, observed: Observed, withdrawn: bool) -> None:
+    def own(self, one: Desired, observed: Observed, index: Index, *, withdrawn: bool) -> None:
         """What is as declared is netd's own, or adopted."""
         kind, record = registry()[one.key.kind], self.ledger.get(one.key)
         files = tuple(dict.fromkeys(origin.file for origin in one.origins))
@@ -41,16 +42,19 @@ class Bookkeeping:
         else:
             fresh = record
         fields = {name: value[:2] for name, value in fresh.fields.items() if not withdrawn or name in one.fields}
+        if kind.setting and any(found is None for _, found in fields.values()) and not self._of_netds_own(one, index):
+            # It was to be read before the first write, netd was killed before, and it already is as it should be.
+            fields = {name: [wrote, observed.fields.get(name)] for name, (wrote, _) in fields.items()}
         fresh = replace(
             fresh, identity=dict(observed.identity), data=dict(one.data), files=files, claims=one.claims, fields=fields
         )
         self.ledger.put(one.key, fresh)
 
-    def remember(self, changes: Iterable[Change], desired: Mapping[Key, Desired]) -> None:
+    def remember(self, changes: Iterable[Change], index: Index) -> None:
         """Before anything is written: what is about to be made, and what was found."""
         self._before.clear()
         for change in changes:
-            one = desired.get(change.key)
+            one = index.desired.get(change.key)
             if one is None or (change.observed is not None and change.observed.leftover):
                 continue
             kind = registry()[change.key.kind]
@@ -58,10 +62,10 @@ class Bookkeeping:
             making = change.action in ("create", "recreate")
             base = record or Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
             if making and kind.setting:
-                self._unread.add(change.key)
-                base = replace(
-                    base, state="adopted", fields={name: [value, None] for name, value in one.fields.items()}
-                )
+                if not self._of_netds_own(one, index):
+                    self._unread.add(change.key)
+                fields = {name: [value, None] for name, value in one.fields.items()}
+                base = replace(base, state="adopted", fields=fields, identity={})
             elif making:
                 memory = {**base.memory, **kind.remember(one, base.memory)}
                 wrote = change.desired.fields if change.desired is not None else one.fields
@@ -75,13 +79,22 @@ class Bookkeeping:
                     self._before[change.key] = base
                 base = replace(base, state=state, memory=memory, fields=fields, identity=identity)
             else:
+                self._unread.discard(change.key)
                 mine = change.observed is not None and ours(record, change.observed, kind)
+                if kind.setting and change.observed is not None:
+                    mine = self._of_netds_own(one, index)
+                    if base.identity and not same_identity(base, change.observed):
+                        # A value of another link or namespace than before: to this one nothing was written yet.
+                        base = replace(base, fields={}, identity=dict(change.observed.identity))
                 fields = dict(base.fields)
                 for name, diff in change.fields.items():
                     if name in fields and name not in one.fields:
                         # It goes back to what it was: until it has, what netd wrote is what tells that it may.
                         continue
                     wrote, found, *before = fields.get(name, [None, None if mine else diff.have])
+                    if found is None and kind.setting and not mine:
+                        # It was to be read before the first write, and netd was killed before.
+                        found = diff.have
                     # Until the kernel takes the new value, the one that netd wrote before still is netd's.
                     still = [diff.have] if diff.have in map(as_compared, (wrote, *before)) else []
                     fields[name] = [diff.want, found, *still]
@@ -101,12 +114,20 @@ class Bookkeeping:
         if record is not None:
             self.ledger.put(key, record)
 
-    def found(self, key: Key, value: str) -> None:
-        """What a value was before it was written, where nobody could know before."""
-        record = self.ledger.get(key)
-        if key in self._unread and record is not None:
-            self._unread.discard(key)
-            self.ledger.update(key, fields={name: [wrote, value] for name, (wrote, *_) in record.fields.items()})
+    def _of_netds_own(self, one: Desired, index: Index) -> bool:
+        """Whether it is a value of a link that netd made, or is about to make: the kernel's default was found there."""
+        providers = [provider for link in one.needs if (provider := index.providers.get(link)) is not None]
+        records = [self.ledger.get(provider) for provider in providers if registry()[provider.kind].makes_links]
+        return any(record is not None and record.made for record in records)
+
+    def find(self, keys: Iterable[Key], read: Callable[[Key], str | None]) -> None:
+        """Before the first write of these: what the values are that nobody could know before. One write of the file."""
+        for key in self._unread.intersection(keys):
+            value, record = read(key), self.ledger.get(key)
+            if value is not None and record is not None:
+                self._unread.discard(key)
+                self.ledger.update(key, fields={name: [wrote, value] for name, (wrote, *_) in record.fields.items()})
+        self.ledger.flush()
 
     def name_namespace(self, key: Key, cookie: int) -> None:
         """A namespace carries no mark: its cookie is written down before it has its name, so before anyone sees it."""

@@ -190,7 +190,7 @@ class Engine:
                 if not changes:
                     break
                 self.plans += 1
-                self._books.remember(changes, self.index.desired)
+                self._books.remember(changes, self.index)
                 execution = Execution(self.mirror, self._hangs_on, self._books)
                 planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
                 yield from execution.run(planner.plan(changes))
@@ -277,7 +277,7 @@ class Engine:
                 state = State.CONTENDED
             self.rows.set(key, state, verdict.reason if state is not State.CONTENDED else self._contended_text(key))
             if verdict.observed is not None and not verdict.observed.conflict:
-                self._books.own(one, verdict.observed, withdrawn)
+                self._books.own(one, verdict.observed, self.index, withdrawn=withdrawn)
 
     def _contended_text(self, key: Key) -> str:
         return "someone keeps changing it" + self._last(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -48,12 +48,15 @@ class Execution:
 
     def run(self, stages: Sequence[Stage]) -> Iterator[None]:
         """Sends everything; yields between portions."""
+        values = sysctls(stages)
         for stage in stages:
             for netns, group in groupby(sorted(stage.tasks, key=_netns), _netns):
                 tasks = [task for task in group if self._may(task)]
                 for start in range(0, len(tasks), PORTION):
                     portion = [task for task in tasks[start : start + PORTION] if self._may(task)]
                     before = self.sent
+                    if any(isinstance(task.operation, ops.WriteSysctl) for task in portion):
+                        self._find(netns, values[netns])
                     self._send(netns, portion)
                     if self.sent - before >= PORTION // 2:
                         yield
@@ -70,6 +73,14 @@ class Execution:
             self._books.not_made(key)
             return False
         return True
+
+    def _find(self, netns: str, values: Mapping[Key, str]) -> None:
+        """What is in the way of the first write there, before it: one value may change others."""
+        try:
+            session = self._mirror.session(netns)
+        except KernelError:
+            return
+        self._books.find(values, lambda key: session.sysctl(values[key]))
 
     def _send(self, netns: str, tasks: Sequence[Task]) -> None:
         if not tasks:
@@ -104,8 +115,6 @@ class Execution:
                 self.failed.setdefault(key, answer)
             if isinstance(operation, ops.CreateLink):
                 self._books.not_made(task.keys[0])
-        elif isinstance(operation, ops.WriteSysctl) and isinstance(answer, str):
-            self._books.found(task.keys[0], answer)
 
     def _touch(self, op: ops.Operation, answer: Answer) -> None:
         """What this operation made unknown."""
@@ -175,6 +184,15 @@ class Execution:
         for link in sorted(self._links):
             topics |= self._mirror.read_named(*link)
         return topics
+
+
+def sysctls(stages: Sequence[Stage]) -> Mapping[str, Mapping[Key, str]]:
+    """{namespace: {object: path}} of all values that are to be written."""
+    found: dict[str, dict[Key, str]] = {}
+    for task in (task for stage in stages for task in stage.tasks):
+        if isinstance(task.operation, ops.WriteSysctl):
+            found.setdefault(task.operation.netns, {})[task.keys[0]] = task.operation.path
+    return found
 
 
 def _netns(task: Task) -> str:

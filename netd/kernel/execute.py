@@ -105,10 +105,8 @@ class Execution:
         if isinstance(operation, NAMESPACE_OPERATIONS):
             return self._session.kernel.execute_namespace(operation)
         if isinstance(operation, do.WriteSysctl):
-            before = self._session.sysctls.read(operation.path)
             self._session.sysctls.write(operation.path, operation.value)
-            return before
-        if isinstance(operation, do.RunNft):
+        elif isinstance(operation, do.RunNft):
             from . import nft
 
             text = operation.text

@@ -28,7 +28,7 @@ from .wire import Request
 if TYPE_CHECKING:
     from .kernel import Kernel
 
-Answer = KernelError | Link | str | None
+Answer = KernelError | Link | None
 Value = TypeVar("Value")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 #: So many links are asked for one by one.
@@ -170,8 +170,8 @@ class Session:
             os.close(descriptor)
 
     def execute(self, operations: Sequence[Operation], index_of: Callable[[str, str], int]) -> list[Answer]:
-        """Carries them out in order. One answer each: CreateLink a Link, WriteSysctl the value before (None: it
-        cannot be read), others None, errors as values.
+        """Carries them out in order. One answer each: CreateLink a Link, others None, errors as
+        values.
 
         ``index_of(netns, name)`` is the index of a link that was there before, 0 where none is known.
         """

@@ -17,7 +17,7 @@ from .machine import Machine, Space
 if TYPE_CHECKING:
     from .kernel import FakeKernel
 
-Answer = KernelError | Link | str | None
+Answer = KernelError | Link | None
 IndexOf = Callable[[str, str], int]
 
 
@@ -179,10 +179,8 @@ class Execution:
     def _delete_fdb(self, op: do.DeleteFdb) -> None:
         entries.delete_fdb(self._machine, self._space, self._index(op.dev), op)
 
-    def _write_sysctl(self, op: do.WriteSysctl) -> str | None:
-        before = self._space.sysctls.get(op.path)
+    def _write_sysctl(self, op: do.WriteSysctl) -> None:
         sysctls.write(self._machine, self._space, op.path, op.value)
-        return before
 
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
