@@ -59,6 +59,7 @@ class Comparison:
     def __init__(
         self,
         view: View,
+        desired: Mapping[Key, Desired],
         records: Callable[[Key], Record | None],
         blocked: Callable[[LinkName | str], str],
         away: Callable[[str], str],
@@ -66,6 +67,7 @@ class Comparison:
         withdraw: bool,
     ) -> None:
         self._view = view
+        self._desired = desired
         self._records = records
         self._blocked = blocked
         self._away = away
@@ -170,7 +172,7 @@ class Comparison:
         found = {name: FieldDiff(value, observed.fields.get(name)) for name, value in full.items()}
         differing = {name: diff for name, diff in found.items() if diff.want != diff.have}
         if self._withdraw:
-            differing |= withdrawn(desired.key, desired.data, record, observed, kind, set(desired.fields), self._view)
+            differing |= self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
         if not differing:
             return Verdict(State.OK, observed=observed)
         fixed = kind.fixed(differing)
@@ -186,54 +188,66 @@ class Comparison:
         reason = f"the {desired.key.kind} that is already there cannot be changed so: {told}; netd did not make it"
         return Verdict(State.CONFLICT, reason, observed=observed)
 
+    def judge_undeclared(self, key: Key, record: Record, *, force: bool = False) -> Change | None:
+        """What becomes of an object that only the ledger knows; None: nothing is left to do, it is forgotten.
 
-def withdrawn(
-    key: Key, data: Mapping[str, Any], record: Record | None, observed: Observed, kind: Kind, kept: Set[str], view: View
-) -> dict[str, FieldDiff]:
-    """Fields that netd wrote and nobody declares any more, still as written: back to what was found."""
-    back: dict[str, FieldDiff] = {}
-    for name, (wrote, found, *before) in (record.fields if record else {}).items():
-        if name in kept or observed.fields.get(name) not in map(as_compared, (wrote, *before)):
-            continue
-        if found is not None:
-            value = kind.put_back(key, data, name, as_compared(found), view)
-        else:
-            value = kind.default(key, data, name, view)
-        if value is not None and value != observed.fields.get(name):
-            back[name] = FieldDiff(value, observed.fields.get(name))
-    return back
+        ``force``: it is deleted although netd did not make it (``netd down --adopted``).
+        """
+        kind = registry().get(key.kind)
+        if kind is None:
+            return None
+        observed = kind.observe(key, record.data, self._view, record.identity)
+        if lacks_foreign(record, observed):
+            return Change(key, "delete", {}, first(record.files), None, None)
+        if observed is None:
+            return None
+        if observed.leftover:
+            return Change(key, "update", left_over(observed), first(record.files), None, observed)
+        if force or (record.made and deletable(record, observed, kind)):
+            fields = {name: FieldDiff(None, value) for name, (value, *_) in record.fields.items()}
+            return Change(key, "delete", fields, first(record.files), None, observed)
+        if record.made:
+            return None
+        if not record.identity or same_identity(record, observed):
+            back = self._withdrawn(key, record.data, record, observed, frozenset())
+            if back:
+                return Change(key, "update", back, first(record.files), None, observed)
+        return None
+
+    def _withdrawn(
+        self, key: Key, data: Mapping[str, Any], record: Record | None, observed: Observed, kept: Set[str]
+    ) -> dict[str, FieldDiff]:
+        """Fields that netd wrote and nobody declares any more, still as written: back to what was found."""
+        kind = registry()[key.kind]
+        back: dict[str, FieldDiff] = {}
+        for name, (wrote, found, *before) in (record.fields if record else {}).items():
+            if name in kept or observed.fields.get(name) not in map(as_compared, (wrote, *before)):
+                continue
+            if found is not None:
+                value = kind.put_back(key, data, name, as_compared(found), self._view)
+            else:
+                value = kind.default(key, data, name, self._view)
+                value = self._coming(value, name) if isinstance(value, Key) else value
+            if value is not None and value != observed.fields.get(name):
+                back[name] = FieldDiff(value, observed.fields.get(name))
+        return back
+
+    def _coming(self, key: Key, name: str) -> Any:
+        """What a field of another object will be, once that one is as it should be; None: it is not there."""
+        one, record = self._desired.get(key), self._records(key)
+        if one is not None and name in one.fields:
+            return one.fields[name]
+        data = one.data if one is not None else record.data if record is not None else {}
+        observed = registry()[key.kind].observe(key, data, self._view)
+        if observed is None:
+            return None
+        back = self._withdrawn(key, data, record, observed, frozenset())
+        return back[name].want if name in back else observed.fields.get(name)
 
 
 def as_compared(value: Any) -> Any:
     """A value from the ledger in the form of fields: JSON has no tuples."""
     return tuple(as_compared(one) for one in value) if isinstance(value, list) else value
-
-
-def judge_undeclared(key: Key, record: Record, view: View, *, force: bool = False) -> Change | None:
-    """What becomes of an object that only the ledger knows; None: nothing is left to do, it is forgotten.
-
-    ``force``: it is deleted although netd did not make it (``netd down --adopted``).
-    """
-    kind = registry().get(key.kind)
-    if kind is None:
-        return None
-    observed = kind.observe(key, record.data, view, record.identity)
-    if lacks_foreign(record, observed):
-        return Change(key, "delete", {}, first(record.files), None, None)
-    if observed is None:
-        return None
-    if observed.leftover:
-        return Change(key, "update", left_over(observed), first(record.files), None, observed)
-    if force or (record.made and deletable(record, observed, kind)):
-        fields = {name: FieldDiff(None, value) for name, (value, *_) in record.fields.items()}
-        return Change(key, "delete", fields, first(record.files), None, observed)
-    if record.made:
-        return None
-    if not record.identity or same_identity(record, observed):
-        back = withdrawn(key, record.data, record, observed, kind, frozenset(), view)
-        if back:
-            return Change(key, "update", back, first(record.files), None, observed)
-    return None
 
 
 def left_over(observed: Observed) -> Mapping[str, FieldDiff]:

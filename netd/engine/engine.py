@@ -22,7 +22,7 @@ from netd.model.place import Place
 from netd.model.status import State, Status
 
 from .bookkeeping import Bookkeeping
-from .diff import Comparison, Verdict, diverged_text, judge_undeclared
+from .diff import Comparison, Verdict, diverged_text
 from .execute import Execution
 from .index import Index
 from .ledger import Ledger, Record
@@ -143,7 +143,8 @@ class Engine:
         def blocked(what: LinkName | str) -> str:
             return self._blocked(what, verdicts)
 
-        comparison = Comparison(self.mirror, self.ledger.get, blocked, self.sources.why, withdraw=scope.prune)
+        desired, records, why = self.index.desired, self.ledger.get, self.sources.why
+        comparison = Comparison(self.mirror, desired, records, blocked, why, withdraw=scope.prune)
         with self.mirror.looking():
             for key in self._ordered(keys):
                 one = self.index.desired.get(key)
@@ -151,7 +152,7 @@ class Engine:
                     record = self.ledger.get(key)
                     change = None
                     if record is not None:
-                        change = judge_undeclared(key, record, self.mirror, force=key in self._forced)
+                        change = comparison.judge_undeclared(key, record, force=key in self._forced)
                     verdicts[key] = Verdict(State.OK, change=change)
                     continue
                 verdicts[key] = comparison.judge(one)

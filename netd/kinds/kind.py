@@ -152,7 +152,10 @@ class Kind:
         return found
 
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
-        """The kernel's default of a field on an object that netd made; None: leave it."""
+        """The kernel's default of a field on an object that netd made; None: leave it.
+
+        A Key: what the field of that name of another object is, or will be where that one is to change.
+        """
         return None
 
 

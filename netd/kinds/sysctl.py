@@ -163,4 +163,5 @@ class SysctlKind(Kind):
         """What a link is born with is what "default" says."""
         path = sysctl_path(key.name)
         parts = path.split("/")
-        return view.sysctl(key.netns, "/".join([*parts[:3], "default", *parts[4:]])) if link_of(path) else None
+        default = "/".join([*parts[:3], "default", *parts[4:]])
+        return Key(key.netns, self.name, sysctl_name(default)) if link_of(path) else None

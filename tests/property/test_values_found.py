@@ -48,6 +48,42 @@ def values(each: World, wanted: dict[tuple[str, str], str]) -> dict[tuple[str, s
     return {(netns, path): each.machine.space(netns).sysctls.get(path) for netns, path in wanted}
 
 
+#: Both keys go by one edit: the link is to have what "default" will say, not what it says.
+INHERITED = (
+    "",
+    "[bridge.br0]\n[sysctl]\nnet.ipv4.conf.default.rp_filter = 1\nnet.ipv4.conf.br0.rp_filter = 2\n",
+    "[bridge.br0]\n",
+    {("", "net/ipv4/conf/default/rp_filter"): "0", ("", "net/ipv4/conf/br0/rp_filter"): "0"},
+)
+
+
+@pytest.mark.parametrize("case", [*CASES, "on a link that netd made"])
+def test_a_value_is_put_back_although_netd_is_killed_over_it(case: str) -> None:
+    before, text, left, wanted = (CASES | {"on a link that netd made": INHERITED})[case]
+    wrong: list[str] = []
+    step, killed = 0, True
+    while killed:
+        step += 1
+        with world() as each:
+            for earlier in (before, text):
+                each.take(earlier)
+                each.settle()
+            assert values(each, wanted) != wanted
+            each.hand.step = killed_after(step)
+            try:
+                each.take(left)
+                killed = False
+            except Killed:
+                each.hand.step = lambda what: None
+                each.restart()
+            each.settle()
+            found = values(each, wanted)
+            if found != wanted:
+                wrong.append(f"killed after step {step}: {found}")
+    assert step > 2
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.parametrize("then", ["at once", "after it was made whole again"])
 @pytest.mark.parametrize("case", CASES)
 def test_a_value_is_put_back_after_a_kill_at_any_step(case: str, then: str) -> None:
