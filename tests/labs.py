@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import random
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -195,11 +197,27 @@ ip neigh del 10.230.4.9 dev eth0
 """
 
 
+def spread(text: str, seed: int) -> Mapping[str, str]:
+    """{file name: text}: the tables of one text over up to three files, 0 leaves it one.
+
+    Address translation matches in the order of the files, so all of it stays in one of them.
+    """
+    if not seed:
+        return {"lab.toml": text}
+    chance = random.Random(seed)
+    names = chance.sample(["10-first.toml", "lab.toml", "lab2.toml", "z.toml"], chance.randint(1, 3))
+    files = dict.fromkeys(names, "")
+    for table in re.split(r"(?m)^(?=\[)", text):
+        files[names[0] if ".nat." in f".{table[:20]}".replace("[", ".") else chance.choice(names)] += table
+    return files
+
+
 @functools.cache
-def declared(text: str) -> Mapping[Key, Desired]:
-    """What a file with this text declares; it is valid."""
+def declared(text: str, seed: int = 0) -> Mapping[Key, Desired]:
+    """What files with this text declare (``spread``); they are valid."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "lab.toml").write_text(text)
+        for name, part in spread(text, seed).items():
+            Path(folder, name).write_text(part)
         config = Folder(os.fspath(folder), None, trusted=False).read()
     assert not config.errors, config.errors
     return config.desired

@@ -15,7 +15,10 @@ from netd.model.operations import Operation
 
 
 class Hand:
-    """What is done to each operation. ``before``: an error instead of it; ``step``: called after each thing done."""
+    """What is done to each operation. ``before``: an error instead of it; ``step``: called after each thing done.
+
+    ``after`` is told what the kernel said to it.
+    """
 
     def __init__(
         self,
@@ -24,6 +27,7 @@ class Hand:
     ) -> None:
         self.before = before
         self.step = step
+        self.after: Callable[[Operation, Answer], None] = lambda operation, answer: None
         #: In which order events come.
         self.order: Callable[[list[Dirty]], list[Dirty]] = list
 
@@ -49,6 +53,7 @@ class TroubledKernel:
     def execute_namespace(self, operation: Operation, *more: Any, **others: Any) -> Answer:
         error = self._hand.before(operation)
         answer = error if error is not None else self._kernel.execute_namespace(operation, *more, **others)
+        self._hand.after(operation, answer)
         self._hand.step(type(operation).__name__)
         return answer
 
@@ -70,6 +75,7 @@ class TroubledSession:
         for operation in operations:
             error = self._hand.before(operation)
             answers += [error] if error is not None else self._session.execute([operation], self._index)
+            self._hand.after(operation, answers[-1])
             self._hand.step(type(operation).__name__)
         return answers
 

@@ -47,7 +47,8 @@ class World:
         self.clock = clock
         self.hand = Hand()
         self.machine = Machine()
-        self.text = ""
+        #: What the files say, and over which ones it is spread (``labs.spread``).
+        self.text, self.spread = "", 0
         self.ledger = os.path.join(folder, "ledger")
         self.operations = 0
         self.start()
@@ -95,13 +96,13 @@ class World:
         """The one before ended, however; the next one begins with all files and all that the kernel has."""
         self.kernel.close()
         self.start()
-        self.engine.take(declared(self.text))
+        self.engine.take(declared(self.text, self.spread))
         self._run(None)
 
-    def take(self, text: str) -> None:
-        """The file says this now."""
-        self.text = text
-        self._run(self.engine.take(declared(text)))
+    def take(self, text: str, seed: int = 0) -> None:
+        """The files say this now."""
+        self.text, self.spread = text, seed
+        self._run(self.engine.take(declared(text, seed)))
 
     def _run(self, keys: Collection[Key] | None, drift: bool = False) -> None:
         for _ in self.engine.converge(keys, Scope(), drift=drift):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -20,18 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from netd.errors import KernelError, kernel_error
 from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
-from netd.model.key import Key
-from netd.model.operations import (
-    DeleteAddress,
-    DeleteNeighbor,
-    LinkSettings,
-    Operation,
-    RunNft,
-    SetLink,
-    WriteSysctl,
-)
+from netd.model.operations import Operation
 from tests import labs
-from tests.labs import declared
+from tests.property.drift import HARM, Harm, assert_few, fight
 from tests.snapshot import differences
 from tests.world import Killed, World, world
 
@@ -50,33 +42,9 @@ TEXTS = (
     "[sysctl]\nnet.ipv4.ip_default_ttl = 77\n", "[namespace.a]\n[namespace.b.bridge.br0]\n",
 )  # fmt: skip
 ERRORS = (errno.EPERM, errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ENODEV, errno.ENOBUFS, errno.EINVAL, errno.ENOMEM)
+#: Over which files a text is spread (``labs.spread``).
+FILES = st.integers(0, 9)
 LINKS = (("", "br0"), ("", "br1"), ("", "port-a"), ("", "port-b"), ("", "vx0"), ("a", "eth0"), ("b", "eth0"))
-#: (object, its field that is harmed or "" for all of it, how): only what is declared is harmed. What netd does not keep
-#: is others' business, and what was changed before netd came is what it finds.
-HARM: tuple[tuple[Key, str, Operation], ...] = (
-    (Key("", "bridge", "br0"), "mtu", SetLink("", "br0", LinkSettings(mtu=1290))),
-    (Key("", "bridge", "br0"), "", SetLink("", "br0", LinkSettings(up=False))),
-    (Key("a", "veth", "eth0"), "", SetLink("a", "eth0", LinkSettings(up=False))),
-    (Key("a", "veth", "eth0"), "", SetLink("a", "eth0", LinkSettings(name="eth7"))),
-    (Key("a", "veth", "eth0"), "", SetLink("", "port-a", LinkSettings(master=""))),
-    (Key("a", "veth", "eth0"), "", SetLink("", "port-a", LinkSettings(name="port-z"))),
-    (Key("a", "veth", "eth0"), "peer.bridge_port.isolated", SetLink("", "port-a", LinkSettings(port={33: b"\0"}))),
-    (Key("", "vxlan", "vx0"), "", SetLink("", "vx0", LinkSettings(up=False))),
-    (Key("", "vxlan", "vx0"), "master", SetLink("", "vx0", LinkSettings(master=""))),
-    (Key("", "vxlan", "vx0"), "mtu", SetLink("", "vx0", LinkSettings(mtu=1290))),
-    (Key("", "interface", "eth0"), "mtu", SetLink("", "eth0", LinkSettings(mtu=1470))),
-    (Key("", "address", "br0/10.1.0.254/24"), "", DeleteAddress("", "br0", "10.1.0.254/24")),
-    (Key("a", "address", "eth0/10.1.0.1/24"), "", DeleteAddress("a", "eth0", "10.1.0.1/24")),
-    (Key("a", "address", "eth0/fd01::1/64"), "", DeleteAddress("a", "eth0", "fd01::1/64")),
-    (Key("", "address", "eth0/10.231.0.1/24"), "", DeleteAddress("", "eth0", "10.231.0.1/24")),
-    (Key("", "neighbor", "br0/10.1.0.7"), "", DeleteNeighbor("", "br0", "10.1.0.7")),
-    (Key("", "neighbor", "eth0/10.230.4.9"), "", DeleteNeighbor("", "eth0", "10.230.4.9")),
-    (Key("", "sysctl", "net.ipv4.ip_default_ttl"), "", WriteSysctl("", "net/ipv4/ip_default_ttl", "5")),
-    (Key("", "sysctl", "net.ipv4.conf.eth0.proxy_arp"), "", WriteSysctl("", "net/ipv4/conf/eth0/proxy_arp", "0")),
-    (Key("", "namespace", "a"), "ipv6", WriteSysctl("a", "net/ipv6/conf/all/disable_ipv6", "1")),
-    (Key("", "nat", "masquerade/ip/10.1.0.0/24,eth0"), "", RunNft("", "delete table inet netd")),
-    (Key("a", "nat", "snat/ip/10.1.0.1/32,*"), "", RunNft("a", "delete table inet netd")),
-)
 
 
 class Story(RuleBasedStateMachine):
@@ -86,7 +54,8 @@ class Story(RuleBasedStateMachine):
     def begin(self) -> None:
         self._context = world()
         self.world: World = self._context.__enter__()
-        self.doing: Callable[[], Any] = lambda: None
+        #: What others wrote to values of theirs while netd kept them, and may stay once netd does not.
+        self.theirs: list[Harm] = []
 
     def guarded(self, what: Callable[[], Any]) -> None:
         """What netd does may be its end: then another one starts."""
@@ -108,9 +77,13 @@ class Story(RuleBasedStateMachine):
 
     # What an operator does
 
-    @rule(text=st.sampled_from(TEXTS))
-    def edit(self, text: str) -> None:
-        self.guarded(lambda: self.world.take(text))
+    @rule(text=st.sampled_from(TEXTS), files=FILES)
+    def edit(self, text: str, files: int) -> None:
+        self.guarded(lambda: self.world.take(text, files))
+
+    @rule(files=FILES)
+    def rename_files(self, files: int) -> None:
+        self.guarded(lambda: self.world.take(self.world.text, files))
 
     @rule()
     def restart(self) -> None:
@@ -118,20 +91,31 @@ class Story(RuleBasedStateMachine):
 
     # What others do
 
-    @rule(harm=st.sampled_from(HARM))
-    def drift(self, harm: tuple[Key, str, Operation]) -> None:
-        key, field, operation = harm
-        wanted = declared(self.world.text).get(key) if self.world.text else None
-        if wanted is None or (field and field not in wanted.fields):
+    @rule(harm=st.sampled_from(HARM), turn=st.booleans())
+    def drift(self, harm: Harm, turn: bool) -> None:
+        """``turn``: netd repairs it before anything else happens, and so what it found at first is what counts."""
+        if not harm.is_declared(self.world.text):
             return
-        if key.kind in ("interface", "sysctl"):
-            # What others changed is theirs once the key is gone from the file: netd must have had its turn before.
+        if turn:
             self.world.hand.before = lambda operation: None
             self.world.kernel.overrun()
-            self.world.someone_does(operation)
+            self.world.someone_does(harm.operation)
             self.guarded(lambda: self.world.settle(400))
         else:
-            self.world.someone_does(operation)
+            self.world.someone_does(harm.operation)
+            # If the key goes from the file now, this is what it is left at.
+            if harm.place:
+                self.theirs.append(harm)
+
+    @rule(harm=st.sampled_from(HARM), pause=st.sampled_from([0.5, 3.0]))
+    def fight(self, harm: Harm, pause: float) -> None:
+        """Someone undoes it for a minute, whenever netd has done it."""
+        if not harm.is_declared(self.world.text) or self.world.kernel.deaf:
+            return
+        self.world.hand.step = lambda what: None
+        self.world.hand.before = lambda operation: None
+        self.world.settle(400)
+        assert_few(fight(self.world, harm.operation, 60.0, pause), 60.0)
 
     @rule(link=st.sampled_from(LINKS))
     def delete_a_link(self, link: tuple[str, str]) -> None:
@@ -224,7 +208,8 @@ class Story(RuleBasedStateMachine):
         each.kernel.overrun()
         each.settle(2000)
         assert not each.states() and not each.differing()
-        assert not differences(plain(each.look(), each.text), fresh(each.text))
+        assert not differences(self.plain(each.look(), each.text), fresh(each.text))
+        self.renaming_files_changes_nothing()
         sent: list[Operation] = []
         each.hand.before = lambda operation: sent.append(operation)  # type: ignore[func-returns-value]
         each.restart()
@@ -232,7 +217,20 @@ class Story(RuleBasedStateMachine):
         assert not sent and not each.states()
         self.others_are_unharmed()
         each.down()
-        assert not differences(each.look(), each.foreign), "something is left"
+        assert not differences(self.plain(each.look(), ""), each.foreign), "something is left"
+
+    def renaming_files_changes_nothing(self) -> None:
+        sent: list[Operation] = []
+        self.world.hand.before = lambda operation: sent.append(operation)  # type: ignore[func-returns-value]
+        self.world.take(self.world.text, self.world.spread + 1)
+        assert not sent and not self.world.states()
+
+    def plain(self, look: Any, text: str) -> Any:
+        """What there is, without what hangs on the past: what others wrote to a value that netd keeps no more stays."""
+        for harm in self.theirs:
+            if not harm.is_declared(text):
+                harm.forgive(look)
+        return plain(look, text)
 
 
 @functools.cache
@@ -273,3 +271,16 @@ def test_a_namespace_that_went_unheard_is_made_again_in_the_round_that_misses_it
         each.kernel.overrun()
         each.settle()
         assert not each.states() and not differences(plain(each.look(), FIRST), fresh(FIRST))
+
+
+@pytest.mark.parametrize("pause", [0.05, 3.0])
+def test_in_a_fight_netd_writes_no_more_often_than_its_budget_says(pause: float) -> None:
+    for text in (FIRST, SECOND):
+        for harm in HARM:
+            if harm.is_declared(text):
+                with world() as each:
+                    each.take(text)
+                    each.settle()
+                    assert_few(fight(each, harm.operation, 60.0, pause), 60.0)
+                    each.settle(2000)
+                    assert not each.states() and not differences(plain(each.look(), text), fresh(text))
