@@ -152,7 +152,11 @@ def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
     if any(one.fields[name] != other.fields[name] for name in one.fields.keys() & other.fields.keys()):
         return None
     chosen = one if one.source else other
-    return replace(one, fields={**one.fields, **other.fields}, data=chosen.data, source=chosen.source)
+    # What nobody writes goes with who says where it is: another's namespace is not to have what netd's own have.
+    guards = registry()[NAMESPACE].guards
+    fields = {name: value for name, value in {**one.fields, **other.fields}.items() if name not in guards}
+    fields |= {name: value for name, value in chosen.fields.items() if name in guards}
+    return replace(one, fields=fields, data=chosen.data, source=chosen.source)
 
 
 def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:

@@ -79,6 +79,17 @@ def test_namespace_tables_of_several_files_merge(folder: Path) -> None:
     assert namespace.data["attach"] == "pid:5" and len(namespace.origins) == 3
 
 
+@pytest.mark.parametrize("first", ["attach", "mention"])
+def test_a_file_that_only_mentions_anothers_namespace_asks_nothing_of_its_loopback(folder: Path, first: str) -> None:
+    texts = {
+        "attach": '[namespace.x]\nattach = "pid:5"\n',
+        "mention": "[namespace.x]\nipv6 = false\n[namespace.x.bridge.br0]\n",
+    }
+    config = read(folder, a=texts.pop(first), b=texts.popitem()[1])
+    (namespace,) = (one for one in config.desired.values() if one.key.kind == "namespace")
+    assert namespace.fields == {"attached": True, "ipv6": False} and not config.mistakes
+
+
 def test_a_clash_names_both_places_and_costs_the_later_file_that_object_alone(folder: Path) -> None:
     config = read(
         folder,
