@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from netd.kinds import registry
 from netd.model.change import Change
@@ -41,7 +41,11 @@ class Bookkeeping:
             fresh = Record("adopted", memory=record.memory)
         else:
             fresh = record
-        fields = {name: value[:2] for name, value in fresh.fields.items() if not withdrawn or name in one.fields}
+        fields = {
+            name: taken(value, observed.fields.get(name))
+            for name, value in fresh.fields.items()
+            if not withdrawn or name in one.fields
+        }
         if kind.setting and any(found is None for _, found in fields.values()) and not self._of_netds_own(one, index):
             # It was to be read before the first write, netd was killed before, and it already is as it should be.
             fields = {name: [wrote, observed.fields.get(name)] for name, (wrote, _) in fields.items()}
@@ -144,3 +148,9 @@ class Bookkeeping:
             if record is not None and record.state == "intent":
                 identity = record.identity if change.action == "create" else {}
                 self.ledger.put(change.key, replace(record, state="made", identity=identity))
+
+
+def taken(field: Sequence[Any], have: Any) -> list[Any]:
+    """A field of a record, once nothing is to be written any more: [wrote, found], of what netd wrote what is there."""
+    wrote, found, *before = field
+    return [next((one for one in (wrote, *before) if as_compared(one) == have), wrote), found]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 import pytest
 
+from netd.errors import kernel_error
+from tests.snapshot import differences
 from tests.world import Killed, World, world
 
 #: {name: (what stood before, what netd is killed over, what is left of it, {sysctl: value then})}.
@@ -113,3 +116,17 @@ def test_a_value_is_put_back_after_a_kill_at_any_step(case: str, then: str) -> N
                 wrong.append(f"killed after step {step}: {found}")
     assert step > 4
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_was_found_is_put_back_where_a_new_value_was_refused_and_the_old_one_is_declared_again() -> None:
+    old, new = (f"[sysctl]\nnet.ipv4.ip_default_ttl = {value}\n" for value in (77, 78))
+    with world() as each:
+        each.take(old)
+        each.settle()
+        each.hand.before = lambda operation: kernel_error(errno.EBUSY, "refused")
+        each.take(new)
+        each.take(old)
+        each.hand.before = lambda operation: None
+        each.settle()
+        each.down()
+        assert not differences(each.look(), each.foreign)
