@@ -64,10 +64,15 @@ def explain(
             path = (*toml_path(each["loc"][:-1], raw), each["loc"][-1])
         groups.setdefault(path, []).append(each)
     for path, errors in groups.items():
-        others = [each for each in errors if each["type"] not in EXPECTED]
+        others = [each for each in errors if each["type"] not in EXPECTED and not _one_way(each, errors)]
         if not others and any(len(other) > len(path) and other[: len(path)] == path for other in groups):
             continue  # one branch of a union did not fit, another did: its mistakes are deeper
         yield _mistake(others[:1] or errors, path, raw, model, base, source)
+
+
+def _one_way(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Whether it says that a word is not the one that could stand there instead of a value of another type."""
+    return error["type"] == "literal_error" and any(each["type"] in EXPECTED for each in errors)
 
 
 def toml_path(loc: Sequence[str | int], raw: Any) -> TomlPath:
@@ -113,8 +118,10 @@ def _plain(errors: Sequence[ErrorDetails], value: Any) -> str:
     first = errors[0]
     context = first.get("ctx", {})
     if first["type"] in EXPECTED:
-        expected = " or ".join(dict.fromkeys(EXPECTED[each["type"]] for each in errors if each["type"] in EXPECTED))
-        return f"must be {expected}, not {type_name(value)}"
+        ways = [EXPECTED.get(each["type"]) or each.get("ctx", {}).get("expected", "") for each in errors]
+        quoted = isinstance(value, str) and any(_one_way(each, errors) for each in errors)
+        given = f"'{value}'" if quoted else type_name(value)
+        return f"must be {' or '.join(filter(None, dict.fromkeys(ways)))}, not {given}"
     if first["type"] in LIMITS:
         name, words = LIMITS[first["type"]]
         return f"must be {words} {context[name]}, not {value}"

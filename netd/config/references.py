@@ -1,4 +1,4 @@
-"""Warnings: names that nothing declares, and translation without forwarding."""
+"""Warnings: names that nothing declares, translation without forwarding, frames that are lost."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .mistake import Mistake, Source
 from .parse import Parsed
 from .schema import NAMESPACE, titled
 from .settle import find, table_at
+from .sizes import lost_frames
 
 FORWARDING = {"ip": "net.ipv4.ip_forward", "ip6": "net.ipv6.conf.all.forwarding"}
 #: The kernel makes it in every namespace.
@@ -26,6 +27,7 @@ def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterat
     if all(each.readable for each in parsed):
         yield from _Names(desired, parsed, sources).unknown()
     yield from _forwarding(desired, parsed, sources)
+    yield from lost_frames(desired.values(), sources)
 
 
 class _Names:

@@ -51,7 +51,7 @@ class Comparison:
     """Compares objects of one look at the kernel.
 
     ``blocked`` tells why a link cannot be had although its declaration says it will be ("" it can); ``away`` what is
-    waited for where another's namespace is not there;
+    waited for where another's namespace is not there; ``resolved`` gives an object the values that hang on others;
     ``coming`` are the links and namespaces that this round is about to make. ``withdraw``: what is no longer written
     goes back to what was found, else it stays for now.
     """
@@ -63,6 +63,7 @@ class Comparison:
         records: Callable[[Key], Record | None],
         blocked: Callable[[LinkName | str], str],
         away: Callable[[str], str],
+        resolved: Callable[[Desired], Desired],
         *,
         withdraw: bool,
     ) -> None:
@@ -71,6 +72,7 @@ class Comparison:
         self._records = records
         self._blocked = blocked
         self._away = away
+        self._resolved = resolved
         self._withdraw = withdraw
         self.coming: set[LinkName | str] = set()
 
@@ -104,6 +106,7 @@ class Comparison:
 
     def judge(self, desired: Desired) -> Verdict:
         """Compares one declared object."""
+        desired = self._resolved(desired)
         key, kind = desired.key, registry()[desired.key.kind]
         record = self._records(key)
         identity = record.identity if record else {}

@@ -86,20 +86,22 @@ class Engine:
         self.on_done = on_done
         self.on_state = on_state
         self.sources = Sources(kernel, locate)
-        self.index = Index({}, ledger)
+        self.index = Index({}, ledger, self.mirror)
         self._forced: set[Key] = set()
 
     # configuration ---------------------------------------------------------------------------------------------
 
     def take(self, desired: Mapping[Key, Desired]) -> set[Key]:
         """A new configuration; returns the objects that are new, changed, or no longer declared."""
-        before = self.index.desired
+        before, followed = self.index.desired, self.index.followers
         changed = {key for key, one in desired.items() if before.get(key) != one}
         changed |= {key for key in before if key not in desired}
         for name in self.sources.take(desired, self.ledger):
             # What was found, or not, where it was looked for before.
             self.mirror.forget(Dirty("namespace", name))
-        self.index = Index(desired, self.ledger)
+        self.index = Index(desired, self.ledger, self.mirror)
+        with self.mirror.looking():
+            changed |= self.index.followers.differing(followed)
         for key in changed:
             self.pacing.forget(key)
             row = self.rows.get(key)
@@ -143,8 +145,8 @@ class Engine:
         def blocked(what: LinkName | str) -> str:
             return self._blocked(what, verdicts)
 
-        desired, records, why = self.index.desired, self.ledger.get, self.sources.why
-        comparison = Comparison(self.mirror, desired, records, blocked, why, withdraw=scope.prune)
+        index, records, why = self.index, self.ledger.get, self.sources.why
+        comparison = Comparison(self.mirror, index.desired, records, blocked, why, index.resolved, withdraw=scope.prune)
         with self.mirror.looking():
             for key in self._ordered(keys):
                 one = self.index.desired.get(key)

@@ -7,18 +7,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netd.kinds import registry
-from netd.model.desired import Desired
+from netd.model.desired import Desired, View
 from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 
+from .followers import Followers
 from .ledger import Ledger
 
 
 class Index:
     """The objects of a configuration, and those the ledger still knows, by what concerns them."""
 
-    def __init__(self, desired: Mapping[Key, Desired], ledger: Ledger) -> None:
+    def __init__(self, desired: Mapping[Key, Desired], ledger: Ledger, view: View) -> None:
         self.desired = desired
+        self.followers = Followers(desired.values(), view)
         self.providers: dict[LinkName, Key] = {}
         self._by_topic: dict[Topic, set[Key]] = {}
         self._by_namespace: dict[str, set[Key]] = {}
@@ -85,14 +87,20 @@ class Index:
 
     def concerned(self, topics: Iterable[Topic]) -> set[Key]:
         """The objects to compare again."""
-        found: set[Key] = set()
+        topics = set(topics)
+        if any(topic.what == "everything" for topic in topics):
+            self.followers.forget()
+            return set(self.desired) | self.undeclared
+        found = self.followers.concerned(topics)
         for topic in topics:
-            if topic.what == "everything":
-                return set(self.desired) | self.undeclared
             if topic.what == "namespace":
                 found |= self._by_namespace.get(topic.netns, set())
             found |= self._by_topic.get(topic, set())
         return found
+
+    def resolved(self, one: Desired) -> Desired:
+        """The object with the values that hang on other links, as they are to be now."""
+        return self.followers.resolved(one)
 
     def hanging_on(self, key: Key) -> set[Key]:
         """What needs or wants the links of an object, or stands in a namespace: to look at when it was made."""

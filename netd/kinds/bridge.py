@@ -15,7 +15,7 @@ from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import attributes
 
 from .kind import Place
-from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_wants, link_claims, unpack
+from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_of, end_wants, link_claims, unpack
 from .single import SingleKind
 
 #: key: (IFLA_BR_*, struct format, units per second or 0, the kernel's default), include/uapi/linux/if_link.h.
@@ -88,6 +88,7 @@ class BridgeKind(SingleKind):
             makes=(link,),
             wants=end_wants(table, place.netns),
             claims=link_claims(link),
+            ends=(end_of(table, link, bridge=True),),
         )
         yield from end_objects(table, place, link)
 

@@ -21,6 +21,7 @@ from .link import (
     end_default,
     end_fields,
     end_objects,
+    end_of,
     end_put_back,
     end_wants,
     reachable_fields,
@@ -60,6 +61,7 @@ class InterfaceKind(Kind):
             data={"from_host": table.from_host},
             makes=(link,),
             wants=end_wants(table, place.netns),
+            ends=(end_of(table, link, foreign=True),),
         )
         yield from end_objects(table, place, link)
 

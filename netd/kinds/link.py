@@ -12,13 +12,14 @@ from netd.model.change import Phase, Step
 from netd.model.desired import Desired, View
 from netd.model.key import LinkName
 from netd.model.operations import LinkSettings, SetLink
+from netd.model.segment import ETHERNET, End
 from netd.model.state import Link, attributes
 
 from .address import address_object
 from .forward import forward_object
 from .kind import Place, Table
 from .route import gateway_object
-from .values import Cidr, LinkMac, Metric, Mtu, Name, UnicastAddress, family_of
+from .values import Cidr, LinkMac, LinkMtu, Metric, Name, UnicastAddress, family_of
 
 #: bridge_port key: (IFLA_BRPORT_*, struct format), include/uapi/linux/if_link.h.
 PORT_FIELDS: Mapping[str, tuple[int, str]] = {
@@ -76,7 +77,7 @@ class EndTable(Table):
         None, description="default route through this link, one of each family"
     )
     gateway_metric: Metric | None = Field(None, description="metric of the default route")
-    mtu: Mtu | None = Field(None, description="bytes")
+    mtu: LinkMtu | None = Field(None, description='bytes, or "auto": the smallest of its layer-2 segment')
     mac: LinkMac | None = Field(None, description="MAC address")
     up: bool | None = Field(None, description="set up; true by default for links that netd makes")
     master: Name | None = Field(None, description="the bridge that this link is a port of")
@@ -124,6 +125,12 @@ def end_objects(table: EndTable, place: Place, link: LinkName, *path: str) -> It
 def end_wants(table: EndTable, netns: str) -> tuple[LinkName, ...]:
     """What one end would like to be there: its master."""
     return () if table.master is None else (LinkName(netns, table.master),)
+
+
+def end_of(table: EndTable, link: LinkName, prefix: str = "", **more: Any) -> End:
+    """What shares a segment with one end needs to know of it."""
+    master = None if table.master is None else LinkName(link.netns, table.master)
+    return End(link, prefix + "mtu", table.mtu, master, **more)
 
 
 def link_claims(*links: LinkName) -> tuple[str, ...]:
@@ -206,4 +213,4 @@ def end_default(field: str, prefix: str = "") -> Any:
     plain = field.removeprefix(prefix)
     if plain.startswith("bridge_port."):
         return PORT_DEFAULTS.get(plain.removeprefix("bridge_port."))
-    return {"master": "", "up": True, "mtu": 1500}.get(plain)
+    return {"master": "", "up": True, "mtu": ETHERNET}.get(plain)

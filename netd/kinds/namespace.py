@@ -41,7 +41,7 @@ def namespace_source(text: str) -> str:
         if CONTAINER.fullmatch(text):
             return text
         raise ValueError(f"'{name}' is no name of a container: letters and digits, then also '_', '.', '-'")
-    raise ValueError(f"'{text}' is neither an absolute path nor \"pid:N\", \"docker:NAME\" or \"podman:NAME\"")
+    raise ValueError(f'\'{text}\' is neither an absolute path nor "pid:N", "docker:NAME" or "podman:NAME"')
 
 
 class NamespaceTable(Table):

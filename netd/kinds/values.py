@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -118,6 +118,8 @@ LinkMac = Annotated[str, AfterValidator(canonical_link_mac)]
 Name = Annotated[str, AfterValidator(link_name)]
 NamespaceName = Annotated[str, AfterValidator(namespace_name)]
 Mtu = Annotated[int, Field(ge=68, le=65535)]
+#: AUTO follows the segment.
+LinkMtu = Mtu | Literal["auto"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Metric = Annotated[int, Field(ge=0, le=2**32 - 1)]
 RoutingTable = Annotated[Annotated[int, Field(ge=1, le=2**32 - 1)] | str, AfterValidator(table_number)]

@@ -14,6 +14,7 @@ from netd.model.dirty import Topic
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
 from netd.model.operations import CreateLink, DeleteLink, LinkSettings
+from netd.model.segment import ETHERNET
 from netd.model.state import Link
 
 from .kind import Kind, Place
@@ -23,6 +24,7 @@ from .link import (
     end_default,
     end_fields,
     end_objects,
+    end_of,
     end_put_back,
     end_wants,
     link_claims,
@@ -76,6 +78,10 @@ class VethKind(Kind):
             wants=end_wants(table, end.netns) + end_wants(table.peer, peer.netns),
             claims=link_claims(end, peer),
             namespaces=(peer.netns,) if peer.netns not in (HOST, end.netns) else (),
+            ends=(
+                end_of(table, end, peer=peer, first=ETHERNET),
+                end_of(table.peer, peer, PEER, peer=end, first=ETHERNET),
+            ),
         )
         yield from end_objects(table, place, end)
         yield from end_objects(table.peer, place, peer, "peer")

@@ -13,11 +13,12 @@ from netd.model.change import FieldDiff, Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink, LinkSettings
-from netd.model.state import attributes
+from netd.model.segment import Tunnel
+from netd.model.state import Link, attributes
 
 from .fdb import FLOOD, fdb_object
 from .kind import Place, Table
-from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_wants, link_claims, unpack
+from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_of, end_wants, link_claims, unpack
 from .single import SingleKind
 from .values import Mac, MulticastAddress, Name, Port, UnicastAddress, family_of
 
@@ -36,6 +37,8 @@ NUMBERS: Mapping[str, tuple[int, str, Any]] = {
 }
 FLAGS = frozenset({"learning", "udp_csum"})
 OPTIONS = (*NUMBERS, "local", "remote", "group")
+#: Outer Ethernet-less headers and the inner Ethernet header, by the family of the outer: vxlan_headroom().
+OVERHEAD = {4: 50, 6: 70}
 
 Vni = Annotated[int, Field(ge=1, le=16777215)]
 
@@ -130,6 +133,27 @@ def address_of(raw: Mapping[int, bytes], four: int, six: int) -> str:
     return str(ipaddress.ip_address(value))
 
 
+def tunnel_of(table: VxlanTable) -> Tunnel:
+    """What carries a declared tunnel."""
+    remotes = [table.remote] if isinstance(table.remote, str) else table.remote or []
+    outer = [table.local, table.group, *remotes, *(entry.dst for entry in table.fdb)]
+    family = next((family_of(address) for address in outer if address), 4)
+    return Tunnel(table.dev or "", table.local or "", OVERHEAD[family])
+
+
+def tunnel_seen(link: Link, carrier: str) -> Tunnel:
+    """What carries a tunnel that is there; ``carrier`` is the name of its lower link."""
+    raw = attributes(link.info)
+    local = address_of(raw, LOCAL, LOCAL6)
+    return Tunnel(carrier, local, OVERHEAD[6 if raw.keys() & {LOCAL6, GROUP6} else 4])
+
+
+def lower_link(raw: Mapping[int, bytes]) -> int:
+    """The index of the link that carries it, 0 where there is none."""
+    (index,) = struct.unpack_from("=I", raw.get(LINK, bytes(4)).ljust(4, b"\0"))
+    return int(index)
+
+
 class VxlanKind(SingleKind):
     """vxlan/N."""
 
@@ -158,6 +182,7 @@ class VxlanKind(SingleKind):
             needs=(LinkName(place.netns, table.dev),) if table.dev else (),
             wants=end_wants(table, place.netns),
             claims=(*link_claims(link), f"vni:{place.netns}:{table.vni}:{table.port}"),
+            ends=(end_of(table, link, tunnel=tunnel_of(table)),),
         )
         yield from end_objects(table, place, link)
         if isinstance(table.remote, str):
@@ -183,8 +208,7 @@ class VxlanKind(SingleKind):
         found: dict[str, Any] = {
             name: unpack(raw.get(number), layout, name in FLAGS) for name, (number, layout, _) in NUMBERS.items()
         }
-        (lower,) = struct.unpack_from("=I", raw.get(LINK, bytes(4)).ljust(4, b"\0")) or (0,)
-        carrier = view.link_at(netns, lower or link_index) if lower or link_index else None
+        carrier = view.link_at(netns, lower) if (lower := lower_link(raw) or link_index) else None
         flood = address_of(raw, GROUP, GROUP6)
         multicast = bool(flood) and ipaddress.ip_address(flood).is_multicast
         found["dev"] = carrier.name if carrier else ""

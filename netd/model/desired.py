@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .firewall import Firewall
 from .key import Key, LinkName
+from .segment import End
 from .state import Address, FdbEntry, Link, Neighbor, Route, Rule
 
 
@@ -29,7 +30,7 @@ class Desired:
     declarations: address translation matches in it. ``mentions`` are links that are only named (NAT's ``out``): they
     are checked for typing mistakes and wait for nothing. ``source`` is where a namespace of someone else's is found.
     ``claims`` name what only one object can have at a time (a VNI, an address): who no longer declares it makes room at
-    once.
+    once. ``ends`` are its links, as what shares a layer-2 segment with them needs to know them.
     """
 
     key: Key
@@ -44,6 +45,7 @@ class Desired:
     order: int = 0
     source: str = ""
     claims: tuple[str, ...] = ()
+    ends: tuple[End, ...] = ()
 
     @property
     def file(self) -> str:

@@ -135,6 +135,12 @@ SCRIPTS: dict[str, list[Any]] = {
         change("vx0", "", "vxlan", info={5: b"\7"}), change("vx0", "", "vxlan", info={1: U32(25)}),
         change("vx0", "", "vxlan", info={2: bytes(4)}), change("vx0", mtu=1300), delete("u0"),
     ],
+    "a tunnel is no larger than what carries it": [
+        veth("u0", "u1", mtu=9000), vxlan("vx0", 24, "u0", mtu=9000), vxlan("vx1", 25, "u0", mtu=1300),
+        vxlan("vx2", 26, "u0", info={17: bytes(15) + b"\1"}), vxlan("vx3", 27), vxlan("vx4", 28, mtu=9000),
+        change("u0", mtu=1400), change("vx0", mtu=1351), change("vx0", mtu=1350), change("vx2", mtu=1331),
+        change("vx2", mtu=1330), change("vx3", mtu=9000),
+    ],
     "entries of a tunnel": [
         vxlan("vx0", 24), PutFdb("", "vx0", MAC.format(0).replace("02", "00"), "10.0.0.2"),
         PutFdb("", "vx0", MAC.format(0).replace("02", "00"), "10.0.0.3", 4790, 7),

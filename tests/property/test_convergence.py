@@ -36,6 +36,7 @@ FIRST, SECOND = (KEPT.sub("", lab) for lab in (labs.FIRST, labs.SECOND))
 #: Texts of the file: two labs, and what is left of them without some of their tables.
 TEXTS = (
     FIRST, SECOND, "", FIRST.partition("[vxlan.vx0]")[0], SECOND.partition("[[route]]")[0],
+    FIRST.replace("mtu = 1400", 'mtu = "auto"'),
     FIRST.replace("mtu = 1400", "mtu = 1380").replace("isolated = true", "hairpin = true"),
     FIRST.replace("vni = 24", "vni = 77").replace('"fd01::1/64"', '"fd01::7/64"'),
     SECOND.replace("10.2.0.0/24", "10.12.0.0/24"),

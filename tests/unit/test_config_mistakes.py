@@ -52,7 +52,7 @@ def test_all_mistakes_of_a_file_are_named_at_once_in_the_order_of_its_lines() ->
         """
     assert said(text) == [
         "2:1: bridge.br0: unknown key 'adresses': did you mean 'addresses'?",
-        "3:1: bridge.br0: mtu: must be an integer, not a string",
+        "3:1: bridge.br0: mtu: must be an integer or 'auto', not 'large'",
         "5:1: vxlan.x: missing key 'vni'",
         "9:1: namespace.ns204.veth.veth0: mtu: must be at least 68, not 1",
         "10:10: namespace.ns204.veth.veth0: peer.name: 'much-too-long-a-name' is too long for the name of a link: "
@@ -125,9 +125,9 @@ def test_a_file_that_is_no_toml_is_a_mistake_not_a_crash(content: bytes, message
 
 
 TYPES = {
-    "mtu = true": "1: veth.v: mtu: must be an integer, not a boolean",
-    "mtu = 1.5": "1: veth.v: mtu: must be an integer, not a float",
-    "mtu = 1979-05-27": "1: veth.v: mtu: must be an integer, not a date or time",
+    "mtu = true": "1: veth.v: mtu: must be an integer or 'auto', not a boolean",
+    "mtu = 1.5": "1: veth.v: mtu: must be an integer or 'auto', not a float",
+    "mtu = 1979-05-27": "1: veth.v: mtu: must be an integer or 'auto', not a date or time",
     "mac = 1": "1: veth.v: mac: must be a string, not an integer",
     "up = 1": "1: veth.v: up: must be a boolean, not an integer",
     'addresses = "10.0.0.1/24"': "1: veth.v: addresses: must be an array, not a string",

@@ -14,6 +14,7 @@ from netd.kernel import wire
 from netd.model import operations as do
 from netd.model.dirty import Dirty
 from netd.model.key import HOST
+from netd.model.segment import ETHERNET
 from netd.model.state import IFF_UP, FdbEntry, Link
 
 from . import addresses, routes, sysctls
@@ -48,15 +49,17 @@ def create(machine: Machine, space: Space, op: do.CreateLink, lower: int, master
     info = dict(op.settings.info)
     if op.kind == "vxlan":
         info = _vxlan(space, info, lower)
-    mtu = _first_mtu(space, op.kind, info)
-    link = _add(machine, space, op.name, op.kind, op.settings, mtu)
+    most = _most_mtu(space, op.kind, info)
+    first = min(op.settings.mtu or (most if CARRIER in info else ETHERNET), most)
+    link = _add(machine, space, op.name, op.kind, op.settings, first)
     space.info[link.index] = {**BRIDGE, **info} if op.kind == "bridge" else info
     if op.kind == "vxlan":
         _default_entry(space, link.index)
     if op.kind == "veth":
-        peer = _add(machine, peer_space, op.peer_name, "veth", op.peer or do.LinkSettings(), 1500)
-        here, there = (space.cookie, link.index), (peer_space.cookie, peer.index)
-        machine.cables.update({here: there, there: here})
+        there = op.peer or do.LinkSettings()
+        peer = _add(machine, peer_space, op.peer_name, "veth", there, there.mtu or ETHERNET)
+        one, other = (space.cookie, link.index), (peer_space.cookie, peer.index)
+        machine.cables.update({one: other, other: one})
     if master:
         _join(machine, space, link.index, master)
     if op.settings.up:
@@ -69,7 +72,7 @@ def _add(machine: Machine, space: Space, name: str, kind: str, settings: do.Link
     while index in space.links:
         index = next(space.indexes)
     link = Link(
-        index, name, kind, mtu=settings.mtu or mtu, mac=settings.mac or machine.mac(), group=settings.group or 0,
+        index, name, kind, mtu=mtu, mac=settings.mac or machine.mac(), group=settings.group or 0,
         alias=settings.alias or "",
     )  # fmt: skip
     space.links[index] = link
@@ -78,9 +81,10 @@ def _add(machine: Machine, space: Space, name: str, kind: str, settings: do.Link
     return link
 
 
-def _first_mtu(space: Space, kind: str, info: Mapping[int, bytes]) -> int:
+def _most_mtu(space: Space, kind: str, info: Mapping[int, bytes]) -> int:
+    """A tunnel is no larger than what carries it; another's lower link may be gone."""
     if kind != "vxlan" or CARRIER not in info:
-        return 1500
+        return 65535 + LOOPBACK
     six = GROUP6 in info or LOCAL6 in info
     return space.at(struct.unpack("=I", info[CARRIER])[0]).mtu - (70 if six else 50)
 
@@ -168,7 +172,7 @@ def _change_info(machine: Machine, space: Space, index: int, info: Mapping[int, 
 def set_mtu(machine: Machine, space: Space, index: int, mtu: int) -> None:
     """Within limits; a bridge of a set MTU follows its ports no longer."""
     link = space.at(index)
-    if not 68 <= mtu <= 65535 + LOOPBACK:
+    if not 68 <= mtu <= _most_mtu(space, link.kind, space.info.get(index, {})):
         raise kernel_error(errno.EINVAL, "mtu out of range")
     space.put(link, mtu=mtu)
     if link.kind == "bridge":
