@@ -29,7 +29,7 @@ PAGES = {
         [
             ("config", name)
             for name in (
-                "Files", "Namespaces and the host", "Links", "Routes, rules and neighbours", "Sysctls",
+                "Files", "Namespaces and the host", "Hosts", "Links", "Routes, rules and neighbours", "Sysctls",
                 "Address translation", "Mistakes", "What netd owns",
             )
         ],

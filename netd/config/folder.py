@@ -15,6 +15,8 @@ from netd.model.key import Key
 
 from .copies import Copies, Copy, digest
 from .files import TICK_NS, HeldOpen, Stamp, Unreadable, config_files, distrust, identity, read_file, stamp
+from .hosts import Hosts
+from .machine import this_machine
 from .mistake import Mistake, Source
 from .parse import Parsed, parse
 from .references import warnings
@@ -94,6 +96,7 @@ class Folder:
         self._copies = Copies(cache_dir, trusted=trusted)
         self._versions: dict[str, Version] = {}
         self._copied: dict[str, Parsed] = {}
+        self._machine = this_machine()
         self._held: list[str] = []
         #: Last versions of files that are away: many an editor moves the old one away before it writes the new one.
         self._gone: dict[str, Version] = {}
@@ -112,6 +115,7 @@ class Folder:
         """
         deadline = time.monotonic() + wait
         self._held = []
+        self._know_machine()
         found = (self._take(path, deadline) for path in self._list())
         versions = {version.path: version for version in found if version is not None}
         away = {} if forget else self._gone | self._versions
@@ -128,6 +132,12 @@ class Folder:
                 text = f"last good versions cannot be kept: {error.strerror}"
                 mistakes.append(Mistake(error.filename or self._copies.place, (), text, warning=True))
         return self._settled(versions, mistakes, warn)
+
+    def _know_machine(self) -> None:
+        """Where it is called otherwise than before, everything is read anew."""
+        machine, before = this_machine(), self._machine
+        if machine != before:
+            self._machine, self._versions, self._copied = machine, {}, {}
 
     def forget_gone(self) -> None:
         """What is away now is gone for good."""
@@ -172,7 +182,7 @@ class Folder:
             return unread(path, f"cannot be read: {error.strerror}")
         mark = digest(content)
         if previous is None or previous.stamp is None or previous.digest != mark:
-            previous = Version(path, parse(path, content), digest=mark, identity=identity(path))
+            previous = Version(path, parse(path, content, self._machine), digest=mark, identity=identity(path))
         surely = abs(time.time_ns() - found.st_ctime_ns) > TICK_NS
         return replace(previous, stamp=stamp(found), surely=surely, distrust=reason)
 
@@ -216,11 +226,12 @@ class Folder:
         good = [version.parsed for version in versions.values() if version.good]
         copied = list(self._in_force(version.path for version in versions.values() if not version.good))
         sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
-        settled = settle(in_order(good, copied), {parsed.source.file for parsed in copied})
+        files = {parsed.source.file: parsed.source for parsed in good}
+        objects, hosts = in_order(good, copied), Hosts([*good, *copied], self._machine, files)
+        settled = settle(hosts.resolved(objects), {parsed.source.file for parsed in copied})
         # Where a last good copy gives way, there is nothing to say: its file is reported anyway.
-        files = {parsed.source.file for parsed in good}
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
-        lost = [clash_mistake(clash, sources) for clash in clashes]
+        lost = [*hosts.mistakes, *(clash_mistake(clash, sources) for clash in clashes)]
         mistakes += lost
         desired = arranged(sorted(settled.kept.values(), key=lambda each: each.order))
         if warn:
@@ -238,7 +249,7 @@ class Folder:
         for copy in copies:
             parsed = known.get(copy.path)
             if parsed is None or parsed.source.text != copy.text:
-                parsed = parse(copy.path, copy.text.encode())
+                parsed = parse(copy.path, copy.text.encode(), self._machine)
             self._copied[copy.path] = parsed
             if not parsed.mistakes:
                 yield parsed

@@ -14,13 +14,14 @@ from pydantic import BaseModel, ValidationError
 from netd.kinds.kind import Kind, Place
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, LinkName
-from netd.model.names import link_name, namespace_name
+from netd.model.names import host_name, link_name, namespace_name
 
 from .explain import explain, meant, type_name
 from .locate import Position, TomlPath
+from .machine import Machine, this_machine
 from .mistake import Mistake, Source
-from .schema import NAMESPACE, inner, layout, namespace_model, titled
-from .settle import clash_mistake, find, settle
+from .schema import HOSTS, NAMESPACE, HostTable, host_model, inner, layout, namespace_model, outer, titled
+from .settle import Clash, clash_mistake, find, settle
 
 #: What tomli says of a table, or a key, that is there already; it points behind it.
 TWICE = re.compile(r"(Cannot declare .* twice)|Cannot overwrite a value")
@@ -32,15 +33,29 @@ MOST_WRONG_KEYS = 50
 MOST_MISTAKES = 1000
 
 
+class HostEntry(NamedTuple):
+    """One ``[host.NAME]``: its name in lower case, its address ("": none is written), and where that stands."""
+
+    name: str
+    address: str
+    origin: Origin
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """One file. ``objects`` are those of its valid tables; ``links`` and ``namespaces`` what all its tables name."""
+    """One file. ``objects`` are those of its valid tables; ``links`` and ``namespaces`` what all its tables name.
+
+    Tables of other hosts declare nothing. ``hosts`` are all that have a table; ``asked`` are those that are named as
+    ``host:NAME``, with the places.
+    """
 
     source: Source
     objects: tuple[Desired, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     links: frozenset[LinkName] = frozenset()
     namespaces: frozenset[str] = frozenset()
+    hosts: tuple[HostEntry, ...] = ()
+    asked: tuple[tuple[str, Origin], ...] = ()
     #: False: it is not even TOML, so nobody knows what it names.
     readable: bool = True
 
@@ -58,8 +73,12 @@ class Found(NamedTuple):
 class Parser:
     """Collects what one file declares."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, machine: Machine | None = None) -> None:
         self.source = source
+        self._machine = machine
+        self.hosts: list[HostEntry] = []
+        self.asked: list[tuple[str, Origin]] = []
+        self._elsewhere: list[tuple[TomlPath, Parser]] = []
         self.mistakes: list[Mistake] = []
         self.objects: list[Desired] = []
         self.links: set[LinkName] = set()
@@ -67,16 +86,32 @@ class Parser:
 
     def read(self) -> None:
         """Declares every table, and checks what they are together."""
-        for found in self._tables(self.source.data, layout(), HOST, ()):
-            self._declare(found)
-            if self._full:
-                break
+        self._declare_all(self.source.data, outer(), ())
         clashes = () if self._full else settle(self.objects).clashes
+        for path, other in self._elsewhere if not self._full else ():
+            clashes += self._clashes_elsewhere(path, other)
         sources = {self.source.file: self.source}
         self.mistakes += [clash_mistake(clash, sources) for clash in clashes[: MOST_MISTAKES - len(self.mistakes)]]
         self.mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
         if self._full:
             self.mistakes.append(Mistake(self.source.file, (), f"has more mistakes than these {len(self.mistakes)}"))
+
+    def _declare_all(self, level: Mapping[str, Any], known: Mapping[str, Kind | None], base: TomlPath) -> None:
+        for found in self._tables(level, known, HOST, base):
+            self._declare(found)
+            if self._full:
+                break
+
+    def _clashes_elsewhere(self, path: TomlPath, other: Parser) -> tuple[Clash, ...]:
+        """What of a host's tables contradicts each other, or what all hosts have: said on every machine."""
+        common = [each for each in self.objects if each.origins[0].path[:1] != (HOSTS,)]
+        clashes = settle([*common, *other.objects]).clashes
+        both = (clash.loser.origins + clash.winner.origins for clash in clashes)
+        return tuple(
+            clash
+            for clash, origins in zip(clashes, both, strict=True)
+            if any(origin.path[: len(path)] == path for origin in origins)
+        )
 
     @property
     def _full(self) -> bool:
@@ -87,19 +122,65 @@ class Parser:
         self.mistakes.append(self.source.mistake(path, titled(path if about is None else about, text), name=name))
 
     def _tables(
-        self, level: Mapping[str, Any], known: Mapping[str, Kind], netns: str, base: TomlPath
+        self, level: Mapping[str, Any], known: Mapping[str, Kind | None], netns: str, base: TomlPath
     ) -> Iterator[Found]:
         for key, value in level.items():
             entry, path = known.get(key), (*base, key)
             if self._full:
                 return
-            if entry is None:
+            if entry is None and key in known:
+                yield from self._host_tables(value, path)
+            elif entry is None:
                 text = (
                     f"unknown key '{key}'{meant(key, known)}" if base else f"unknown table '{key}'{meant(key, known)}"
                 )
                 self._wrong(path, text, name=True, about=base)
             else:
                 yield from self._kind_tables(entry, value, netns, path)
+
+    def _host_tables(self, value: Any, path: TomlPath) -> Iterator[Found]:
+        if not isinstance(value, dict):
+            self._wrong(path, f"must be a table, not {type_name(value)}")
+            return
+        for name, raw in value.items():
+            if not isinstance(raw, dict):
+                self._wrong((*path, name), f"must be a table, [{HOSTS}.NAME], not {type_name(raw)}")
+            elif self._named(host_name, name, (*path, name)):
+                yield from self._host_table(name, raw, (*path, name))
+
+    def _host_table(self, name: str, raw: dict[str, Any], path: TomlPath) -> Iterator[Found]:
+        """The tables of this machine; those of others are looked at by themselves."""
+        contents = {key: value for key, value in raw.items() if key in layout()}
+        own = {key: value for key, value in raw.items() if key not in contents}
+        if HOSTS in own:
+            del own[HOSTS]
+            self._wrong((*path, HOSTS), "a host stands at the top level only", name=True, about=path)
+        table = self._validated(HostTable, own, path, host_model())
+        if isinstance(table, HostTable):
+            origin = Origin(self.source.file, (*path, "address") if table.address else path)
+            self.hosts.append(HostEntry(name.lower(), table.address or "", origin))
+        if self._machine is None:
+            self._machine = this_machine()
+        if self._machine.is_called(name):
+            yield from self._tables(contents, layout(), HOST, path)
+            return
+        other = Parser(self.source)
+        other._declare_all(contents, layout(), path)
+        self.mistakes += other.mistakes[: MOST_MISTAKES - len(self.mistakes)]
+        self.asked += other.asked
+        self._elsewhere.append((path, other))
+
+    def _validated(
+        self, model: type[BaseModel], raw: Any, path: TomlPath, known: type[BaseModel]
+    ) -> BaseModel | list[Mistake]:
+        """The table, or what is wrong with it, which is told; ``known``: the model of all that could stand there."""
+        try:
+            return model.model_validate(raw)
+        except ValidationError as error:
+            told = explain(error, raw, known, path, self.source)
+            wrong = list(islice(told, MOST_MISTAKES - len(self.mistakes)))
+        self.mistakes += wrong
+        return wrong
 
     def _kind_tables(self, kind: Kind, value: Any, netns: str, path: TomlPath) -> Iterator[Found]:
         if kind.form == "array":
@@ -160,6 +241,8 @@ class Parser:
         for each in self._as_written(declared, found):
             self.objects.append(replace(each, order=len(self.objects)))
             self.links.update(each.makes)
+            if each.hosts and not each.makes:
+                self.asked += [(name, each.origins[0]) for name in each.hosts]
             self._not_reserved(each, found)
 
     def _as_written(self, declared: list[Desired], found: Found) -> list[Desired]:
@@ -182,16 +265,13 @@ class Parser:
         assert model is not None
         known = model if found.kind.toml != NAMESPACE else namespace_model()
         for _ in range(MOST_WRONG_KEYS):
-            try:
-                return model.model_validate(raw)
-            except ValidationError as error:
-                told = explain(error, raw, known, found.path, self.source)
-                wrong = list(islice(told, MOST_MISTAKES - len(self.mistakes)))
-            self.mistakes += wrong
+            table = self._validated(model, raw, found.path, known)
+            if isinstance(table, BaseModel):
+                return table
             if found.kind.form != "single" or self._full:
                 return None
             # Its keys are independent of each other: the others are looked at without these.
-            for each in wrong:
+            for each in table:
                 raw = without(raw, each.path[len(found.path) :])
         return None
 
@@ -214,8 +294,8 @@ def without(raw: Any, path: TomlPath) -> Any:
     return rest | {str(path[0]): below} if below else rest
 
 
-def parse(file: str, content: bytes) -> Parsed:
-    """One file's content; never raises for what may stand in a file."""
+def parse(file: str, content: bytes, machine: Machine | None = None) -> Parsed:
+    """One file's content, on ``machine`` (None: this one); never raises for what may stand in a file."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -234,11 +314,12 @@ def parse(file: str, content: bytes) -> Parsed:
         return Parsed(source, mistakes=(Mistake(file, (), "is nested too deeply"),), readable=False)
     except ValueError as error:
         return Parsed(source, mistakes=(Mistake(file, (), f"is not TOML: {error}"),), readable=False)
-    parser = Parser(source)
+    parser = Parser(source, machine)
     parser.read()
     return Parsed(
-        source, tuple(parser.objects), tuple(parser.mistakes), frozenset(parser.links), frozenset(parser.namespaces)
-    )
+        source, tuple(parser.objects), tuple(parser.mistakes), frozenset(parser.links), frozenset(parser.namespaces),
+        tuple(parser.hosts), tuple(parser.asked),
+    )  # fmt: skip
 
 
 def _syntax(source: Source, error: tomli.TOMLDecodeError) -> Mistake:

@@ -7,22 +7,37 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, create_model
 
 from netd.kinds import registry
 from netd.kinds.kind import Kind, Table
-from netd.kinds.values import Name, NamespaceName
+from netd.kinds.values import HostName, Name, NamespaceName, UnicastAddress
 
 from .locate import TomlPath
 
 NAMESPACE = "namespace"
+HOSTS = "host"
 BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class HostTable(Table):
+    """What one machine has besides what all have: everything that can stand at the top level can stand here."""
+
+    address: UnicastAddress | None = Field(
+        None, description="address at which the other hosts reach it: what host:NAME means"
+    )
 
 
 @functools.cache
 def layout() -> Mapping[str, Kind]:
     """All tables by their TOML keys, ``namespace`` included."""
     return {kind.toml: kind for kind in registry().values() if kind.table is not None and kind.toml}
+
+
+@functools.cache
+def outer() -> Mapping[str, Kind | None]:
+    """What can stand at the top level: hosts, which are no kind, too."""
+    return {**layout(), HOSTS: None}
 
 
 @functools.cache
@@ -33,7 +48,8 @@ def inner() -> Mapping[str, Kind]:
 
 def object_length(path: TomlPath) -> int:
     """How many parts of ``path`` name its table (the index of an array's element is one)."""
-    start = 2 if path[:1] == (NAMESPACE,) else 0
+    start = 2 if path[:1] == (HOSTS,) else 0
+    start += 2 if path[start : start + 1] == (NAMESPACE,) else 0
     kind = inner().get(str(path[start])) if len(path) > start else None
     if kind is None:
         return min(start, len(path))
@@ -59,8 +75,19 @@ def titled(path: TomlPath, message: str) -> str:
 @functools.cache
 def root() -> type[BaseModel]:
     """One model of a whole file, for its JSON schema."""
+    machines: Any = (dict[HostName, host_model()], {})  # type: ignore[misc]
+    return create_model("File", __base__=_machine("Machine", Table), **{HOSTS: machines})
+
+
+@functools.cache
+def host_model() -> type[Table]:
+    """A host's own keys, and all that can stand at the top level."""
+    return _machine("Host", HostTable)
+
+
+def _machine(name: str, base: type[Table]) -> type[Table]:
     spaces: Any = (dict[NamespaceName, namespace_model()], {})  # type: ignore[misc]
-    return create_model("File", __base__=_model("Tables", Table), **{NAMESPACE: spaces})
+    return create_model(name, __base__=_model("Tables", base), **{NAMESPACE: spaces})
 
 
 @functools.cache

@@ -122,13 +122,13 @@ def _claim_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[
 
 
 def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
-    """What several files declare alike is one object."""
+    """What several files declare alike is one object; a namespace also where one file has tables of it for hosts."""
     kept: dict[Key, Desired] = {}
     for each in objects:
         other = kept.get(each.key)
         if other is None:
             kept[each.key] = each
-        elif any(origin.file == each.file for origin in other.origins):
+        elif each.key.kind != NAMESPACE and any(origin.file == each.file for origin in other.origins):
             clashes.append(Clash(each, other, f"{each.key} is declared at {{place}} already"))
         else:
             merged = _merge_namespaces(other, each) if each.key.kind == NAMESPACE else other
@@ -236,8 +236,7 @@ def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Mistake:
     """The mistake of the file that loses, with both places in it."""
     origin, other = clash.loser.origins[-1], clash.winner.origins[0]
     source = sources[origin.file]
-    line = sources[other.file].line(other.path)
-    place = f"line {line}" if other.file == origin.file else f"{other.file}:{line}"
+    place = shown_place(other, origin, sources)
     path = origin.path
     if clash.name and path[-1] != clash.name:
         path = path + find(table_at(source.data, path), clash.name)
@@ -245,6 +244,12 @@ def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Mistake:
     about = origin.path
     text = clash.text.replace("{place}", place) + keeps
     return source.mistake(path, titled(about, text), other="" if other.file == origin.file else other.file)
+
+
+def shown_place(origin: Origin, seen_from: Origin, sources: Mapping[str, Source]) -> str:
+    """Where something stands, as a mistake elsewhere tells of it."""
+    line = sources[origin.file].line(origin.path)
+    return f"line {line}" if origin.file == seen_from.file else f"{origin.file}:{line}"
 
 
 def table_at(raw: object, path: TomlPath) -> object:

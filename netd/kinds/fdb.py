@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +15,7 @@ from netd.model.operations import DeleteFdb, PutFdb
 from netd.model.state import NTF_EXT_LEARNED, FdbEntry
 
 from .kind import Kind, on_link
+from .values import hosts_in
 
 #: The entry that unknown, broadcast and multicast frames follow.
 FLOOD = "00:00:00:00:00:00"
@@ -32,7 +34,8 @@ def fdb_object(
 ) -> Desired:
     """One static entry. ``port`` and ``vni`` 0: the vxlan's own; ``via`` "": by what the routes say.
 
-    ``shared``: a control plane keeps entries in this table, too; all but the very entry is its.
+    ``dst`` is an address, or "host:NAME". ``shared``: a control plane keeps entries in this table, too; all but the
+    very entry is its.
     """
     entry = {"port": port, "vni": vni, "via": via}
     return Desired(
@@ -41,6 +44,7 @@ def fdb_object(
         origins=(origin,),
         data={**entry, "shared": True} if shared else entry,
         needs=(link,),
+        hosts=hosts_in([dst]),
     )
 
 
@@ -63,6 +67,13 @@ class FdbKind(Kind):
 
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()
+
+    def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
+        dev, mac, _ = parse_fdb_key(desired.key)
+        (name,) = desired.hosts
+        if name not in addresses:
+            return None
+        return replace(desired, key=desired.key._replace(name=f"{dev}/{mac}/{addresses[name]}"), hosts=())
 
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})

@@ -80,6 +80,13 @@ class Kind:
         """For ``together``: the objects of one namespace, of all files and in their order, each told of its place."""
         return desired
 
+    def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
+        """``desired`` with the ``addresses`` of its ``hosts``; None: it leads to none of them.
+
+        ``own`` is the address of this machine. ValueError where they do not fit together.
+        """
+        return desired
+
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:

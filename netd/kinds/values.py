@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from netd.model.names import link_name, namespace_name
+from netd.model.names import host_name, link_name, namespace_name
 
+#: What stands before the name of a machine, where its address could stand.
+PREFIX = "host:"
 MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 #: Names that iproute2 knows without a file (/etc/iproute2/rt_tables).
 TABLES = {"default": 253, "main": 254, "local": 255}
@@ -108,6 +111,17 @@ def table_number(value: int | str) -> int:
     raise ValueError(f"'{value}' is not a routing table: write a number, or one of {', '.join(TABLES)}")
 
 
+def remote_address(text: str) -> str:
+    """A unicast address, or "host:NAME" for that of another machine."""
+    return PREFIX + host_name(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else unicast_address(text)
+
+
+def hosts_in(remotes: Iterable[str]) -> tuple[str, ...]:
+    """The machines that are named instead of their addresses."""
+    return tuple(remote.removeprefix(PREFIX) for remote in remotes if remote.startswith(PREFIX))
+
+
+RemoteAddress = Annotated[str, AfterValidator(remote_address)]
 UnicastAddress = Annotated[str, AfterValidator(unicast_address)]
 MulticastAddress = Annotated[str, AfterValidator(multicast_address)]
 Cidr = Annotated[str, AfterValidator(canonical_interface)]
@@ -116,6 +130,7 @@ Destination = Annotated[str, AfterValidator(canonical_destination)]
 Mac = Annotated[str, AfterValidator(canonical_mac)]
 LinkMac = Annotated[str, AfterValidator(canonical_link_mac)]
 Name = Annotated[str, AfterValidator(link_name)]
+HostName = Annotated[str, AfterValidator(host_name)]
 NamespaceName = Annotated[str, AfterValidator(namespace_name)]
 Mtu = Annotated[int, Field(ge=68, le=65535)]
 #: AUTO follows the segment.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -20,7 +21,7 @@ from .fdb import FLOOD, fdb_object
 from .kind import Place, Table
 from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_of, end_wants, link_claims, unpack
 from .single import SingleKind
-from .values import Mac, MulticastAddress, Name, Port, UnicastAddress, family_of
+from .values import Mac, MulticastAddress, Name, Port, RemoteAddress, UnicastAddress, family_of, hosts_in
 
 VNI, GROUP, LINK, LOCAL, TTL, TOS, LEARNING, AGEING, LIMIT, PORT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
 GROUP6, LOCAL6, UDP_CSUM = 16, 17, 18
@@ -38,7 +39,7 @@ NUMBERS: Mapping[str, tuple[int, str, Any]] = {
 FLAGS = frozenset({"learning", "udp_csum"})
 OPTIONS = (*NUMBERS, "local", "remote", "group")
 #: Outer Ethernet-less headers and the inner Ethernet header, by the family of the outer: vxlan_headroom().
-OVERHEAD = {4: 50, 6: 70}
+OVERHEAD = {4: 50, 6: 70, 0: 0}
 
 Vni = Annotated[int, Field(ge=1, le=16777215)]
 
@@ -57,7 +58,7 @@ def distinct(remotes: str | list[str]) -> str | list[str]:
     if isinstance(remotes, list):
         if len(set(remotes)) != len(remotes):
             raise ValueError("an address stands twice in the list")
-        if len({family_of(remote) for remote in remotes}) > 1:
+        if len({family_of(remote) for remote in remotes if not hosts_in([remote])}) > 1:
             raise ValueError("all remotes must be of one family")
     return remotes
 
@@ -69,8 +70,8 @@ class VxlanTable(EndTable):
     port: Port = Field(4789, description="UDP port")
     dev: Name | None = Field(None, description="link that carries the tunnel")
     local: UnicastAddress | None = Field(None, description="source address")
-    remote: Annotated[UnicastAddress | list[UnicastAddress], AfterValidator(distinct)] | None = Field(
-        None, description="the other side, or a list: flooding goes to each"
+    remote: Annotated[RemoteAddress | list[RemoteAddress], AfterValidator(distinct)] | None = Field(
+        None, description='the other side, or a list: flooding goes to each; an address, or "host:NAME"'
     )
     group: MulticastAddress | None = Field(None, description="multicast group instead of a remote; needs dev")
     ttl: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="0: inherit")
@@ -84,6 +85,10 @@ class VxlanTable(EndTable):
         "netd", description="external: a control plane (BGP EVPN) fills it, netd touches its own entries only"
     )
 
+    def remotes(self) -> list[str]:
+        """Where flooding goes: addresses, and "host:NAME"."""
+        return [self.remote] if isinstance(self.remote, str) else self.remote or []
+
     @model_validator(mode="after")
     def _one_family(self) -> VxlanTable:
         if self.remote is not None and self.group is not None:
@@ -92,9 +97,10 @@ class VxlanTable(EndTable):
             raise ValueError("group: a multicast group needs dev, the link to join it on")
         if self.remote is not None and self.fdb_owner == "external":
             raise ValueError("remote: the external owner of the table says where to flood: leave out one of the two")
-        remotes = [self.remote] if isinstance(self.remote, str) else self.remote or []
+        remotes = self.remotes()
         named = [("local", self.local), ("group", self.group)]
-        named += [("remote", remote) for remote in remotes] + [("fdb", entry.dst) for entry in self.fdb]
+        named += [("remote", remote) for remote in remotes if not hosts_in([remote])]
+        named += [("fdb", entry.dst) for entry in self.fdb]
         family = next((family_of(address) for _, address in named if address), 4)
         for name, address in named:
             if address and family_of(address) != family:
@@ -134,10 +140,11 @@ def address_of(raw: Mapping[int, bytes], four: int, six: int) -> str:
 
 
 def tunnel_of(table: VxlanTable) -> Tunnel:
-    """What carries a declared tunnel."""
-    remotes = [table.remote] if isinstance(table.remote, str) else table.remote or []
-    outer = [table.local, table.group, *remotes, *(entry.dst for entry in table.fdb)]
-    family = next((family_of(address) for address in outer if address), 4)
+    """What carries a declared tunnel; an overhead of 0: its hosts' addresses will tell."""
+    hosts = hosts_in(table.remotes())
+    outer = [table.local, table.group, *(entry.dst for entry in table.fdb)]
+    outer += [remote for remote in table.remotes() if not hosts_in([remote])]
+    family = next((family_of(address) for address in outer if address), 0 if hosts else 4)
     return Tunnel(table.dev or "", table.local or "", OVERHEAD[family])
 
 
@@ -172,7 +179,8 @@ class VxlanKind(SingleKind):
         for name in ("dev", "local", "group"):
             if getattr(table, name) is not None:
                 fields[name] = getattr(table, name)
-        if isinstance(table.remote, str):
+        hosts = hosts_in(table.remotes())
+        if isinstance(table.remote, str) and not hosts:
             fields["remote"] = table.remote
         yield Desired(
             key=Key(place.netns, "vxlan", place.name),
@@ -183,13 +191,15 @@ class VxlanKind(SingleKind):
             wants=end_wants(table, place.netns),
             claims=(*link_claims(link), f"vni:{place.netns}:{table.vni}:{table.port}"),
             ends=(end_of(table, link, tunnel=tunnel_of(table)),),
+            hosts=hosts,
         )
         yield from end_objects(table, place, link)
-        if isinstance(table.remote, str):
+        if "remote" in fields:
             # The very entry that the kernel makes of this option: another one beside it would send everything twice.
-            yield fdb_object(link, FLOOD, table.remote, place.at("remote"), via=table.dev or "")
-        for remote in table.remote if isinstance(table.remote, list) else ():
-            yield fdb_object(link, FLOOD, remote, place.at("remote"))
+            yield fdb_object(link, FLOOD, fields["remote"], place.at("remote"), via=table.dev or "")
+        for number, remote in enumerate(table.remotes() if "remote" not in fields else ()):
+            where = place.at("remote", number) if isinstance(table.remote, list) else place.at("remote")
+            yield fdb_object(link, FLOOD, remote, where)
         for number, entry in enumerate(table.fdb):
             port = entry.port if entry.port not in (None, table.port) else 0
             vni = entry.vni if entry.vni not in (None, table.vni) else 0
@@ -202,6 +212,23 @@ class VxlanKind(SingleKind):
                 vni=vni or 0,
                 shared=table.fdb_owner == "external",
             )
+
+    def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
+        """Flooding has entries of its own; here it is the source address: this machine's, where none is written."""
+        (end,) = desired.ends
+        assert end.tunnel is not None
+        there = {f"host {name}": addresses[name] for name in desired.hosts if name in addresses}
+        if own and not end.tunnel.local:
+            there = {"this host": own} | there
+        known = next(family for family, taken in OVERHEAD.items() if taken == end.tunnel.overhead)
+        family = known or next(map(family_of, there.values()), 4)
+        for who, address in there.items():
+            if family_of(address) != family:
+                raise ValueError(f"remote: the address of {who} is IPv{family_of(address)}, the tunnel is IPv{family}")
+        local = end.tunnel.local or own
+        fields = {**desired.fields, "local": local} if local else desired.fields
+        tunnel = Tunnel(end.tunnel.dev, local, OVERHEAD[family])
+        return replace(desired, fields=fields, ends=(end._replace(tunnel=tunnel),), hosts=())
 
     def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
         raw = attributes(info)

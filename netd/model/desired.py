@@ -30,7 +30,8 @@ class Desired:
     declarations: address translation matches in it. ``mentions`` are links that are only named (NAT's ``out``): they
     are checked for typing mistakes and wait for nothing. ``source`` is where a namespace of someone else's is found.
     ``claims`` name what only one object can have at a time (a VNI, an address): who no longer declares it makes room at
-    once. ``ends`` are its links, as what shares a layer-2 segment with them needs to know them.
+    once. ``ends`` are its links, as what shares a layer-2 segment with them needs to know them. ``hosts``
+    are other machines of which it holds the names instead of the addresses, until all files are read.
     """
 
     key: Key
@@ -46,6 +47,7 @@ class Desired:
     source: str = ""
     claims: tuple[str, ...] = ()
     ends: tuple[End, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 #: IFNAMSIZ less the closing NUL, include/uapi/linux/if.h.
 LINK_BYTES = 15
 #: NAME_MAX: the name of a namespace is a file under /run/netns.
 NAMESPACE_BYTES = 255
+#: HOST_NAME_MAX is 64; hostname(7).
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: Names as nearly all are: nothing in them needs a closer look.
+ORDINARY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 FORBIDDEN = frozenset("/:%*'\"`")
 
 
@@ -25,7 +30,16 @@ def namespace_name(text: str) -> str:
     return _checked(text, NAMESPACE_BYTES, "a namespace")
 
 
+def host_name(text: str) -> str:
+    """The name of a machine (its hostname, or its machine-id) in lower case, or ValueError."""
+    if not HOST_NAME.fullmatch(text):
+        raise ValueError(f"{_shown(text)} cannot be the name of a host: it is letters, digits, '-', '_' and '.'")
+    return text.lower()
+
+
 def _checked(text: str, limit: int, what: str) -> str:
+    if len(text) <= limit and ORDINARY.fullmatch(text):
+        return text
     if not text:
         raise ValueError(f"the name of {what} cannot be empty")
     if text in (".", ".."):
