@@ -17,11 +17,14 @@ from tests.fuzzing import tried
 
 WORDS = st.sampled_from(
     ["bridge", "veth", "vxlan", "interface", "namespace", "route", "rule", "neighbor", "sysctl", "nat", "dnat", "peer",
-     "name", "master", "mtu", "a", "b", '"c d"', "'net.ipv4'", "net", "ipv4", "ip_forward", "to", "port", "addresses"]
+     "name", "master", "mtu", "a", "b", '"c d"', "'net.ipv4'", "net", "ipv4", "ip_forward", "to", "port", "addresses",
+     "host", "address", "vxlan.x.remote"]
 )  # fmt: skip
 KEYS = st.lists(WORDS, min_size=1, max_size=4).map(".".join)
 VALUES = st.recursive(
-    st.sampled_from(["1", "-1", "1.5", "true", '"x"', '"10.0.0.1/24"', '"10.0.0.1"', "1979-05-27", "'''\n'''"]),
+    st.sampled_from(
+        ["1", "-1", "1.5", "true", '"x"', '"10.0.0.1/24"', '"10.0.0.1"', '"host:a"', '"auto"', "1979-05-27", "'''\n'''"]
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(lambda each: f"[{', '.join(each)}]"),
         st.lists(st.tuples(WORDS, inner), max_size=3).map(

@@ -90,7 +90,7 @@ def test_a_change_of_the_folder_is_one_copy_to_all(trio: tuple[Host, Host, Host]
 
 
 def test_the_example_is_the_same_file_on_three_hosts(trio: tuple[Host, Host, Host]) -> None:
-    text = (ROOT / "etc" / "netd" / "examples" / "13-hosts.toml").read_text()
+    text = (ROOT / "etc" / "netd" / "examples" / "14-hosts.toml").read_text()
     for number, host in enumerate(trio, 1):
         host.address("eth0", f"192.0.2.{number}/24")
         host.write("lab.toml", text)
