@@ -124,6 +124,16 @@ class Bookkeeping:
         records = [self.ledger.get(provider) for provider in providers if registry()[provider.kind].makes_links]
         return any(record is not None and record.made for record in records)
 
+    def as_left(self, change: Change) -> bool:
+        """Whether nobody broke anything: its owner ended it, or all that differs still is as netd wrote it, and what
+        it follows has changed."""
+        if change.observed is not None and change.observed.leftover:
+            return True
+        record = self.ledger.get(change.key)
+        written = record.fields if record is not None else {}
+        still = [len(written.get(name, ())) > 2 for name in change.fields]
+        return change.action == "update" and bool(still) and all(still)
+
     def find(self, keys: Iterable[Key], read: Callable[[Key], str | None]) -> None:
         """Before the first write of these: what the values are that nobody could know before. One write of the file."""
         for key in self._unread.intersection(keys):

@@ -312,8 +312,7 @@ class Engine:
         now = time.monotonic()
         for change in changes:
             key = change.key
-            left = change.observed is not None and change.observed.leftover
-            repair = drift and not left and self.rows.was_sound(key)
+            repair = drift and self.rows.was_sound(key) and not self._books.as_left(change)
             memo.attempts[key] = memo.attempts.get(key, 0) + 1
             error = execution.failed.get(key)
             if key in execution.skipped:

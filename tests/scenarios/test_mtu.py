@@ -94,7 +94,7 @@ def test_both_ends_follow_what_carries_the_tunnel(pair: tuple[Host, Host]) -> No
             host.until(partial(lambda host, size: sizes(host) == {size}, host, underlay - 50), "all links follow")
             host.converged()
         pair[0].until(partial(passes, pair[0], underlay - 50), "the largest packet crosses")
-    assert all(each["repairs"] <= 3 for each in pair[0].status()["objects"]), "nobody fights"
+    assert not any(each["repairs"] for each in pair[0].status()["objects"]), "nobody broke anything"
 
 
 def test_a_port_of_someone_else_is_followed(host: Host) -> None:

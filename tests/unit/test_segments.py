@@ -90,6 +90,20 @@ def test_all_follow_what_carries_the_tunnel_in_one_round(machine: World) -> None
         assert not machine.states() and not machine.differing()
 
 
+def test_to_follow_is_no_repair_however_often(machine: World) -> None:
+    begun(machine)
+    for number in range(30):
+        set_mtu(machine, "eth0", 1400 + number)
+        machine.hear()
+        assert sizes(machine) == {1350 + number}
+    machine.settle()
+    assert not machine.states()
+    assert {row.repairs for row in machine.engine.statuses()} == {0}
+    set_mtu(machine, "port-c", 1200, "b")
+    machine.settle()
+    assert {str(row.key) for row in machine.engine.statuses() if row.repairs} == {"c:veth/eth0"}
+
+
 def test_nothing_is_written_when_what_changes_is_not_the_smallest(machine: World) -> None:
     begun(machine)
     assert machine.someone_does(CreateLink("", "tap0", "veth", LinkSettings(), "", "tap1", "", LinkSettings())) == 0
