@@ -22,7 +22,6 @@ NAMES = [each.stem for each in EXAMPLES]
 FOREIGN = "mkdir -p /run/lab; touch /run/lab/guest; unshare --net=/run/lab/guest true"
 
 
-
 @pytest.fixture
 def others(host: Host) -> Iterator[None]:
     """What other tools have made: a namespace, and containers."""

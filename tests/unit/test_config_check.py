@@ -67,7 +67,7 @@ def test_a_path_or_folder_that_is_not_there_fails(folder: Path, capsys: pytest.C
     [
         ("docker:-web", "'-web' is no name of a container: letters and digits, then also '_', '.', '-'"),
         ("podman:", "'' is no name of a container: letters and digits, then also '_', '.', '-'"),
-        ("lxc:web", "'lxc:web' is neither an absolute path nor \"pid:N\", \"docker:NAME\" or \"podman:NAME\""),
+        ("lxc:web", '\'lxc:web\' is neither an absolute path nor "pid:N", "docker:NAME" or "podman:NAME"'),
     ],
 )
 def test_a_container_s_name_is_looked_at(
