@@ -214,18 +214,14 @@ class Daemon:
 
     def _arm_slow_look(self) -> None:
         """Only where there is something that gives no events: else nothing wakes."""
-        if self._ready and self._slow is None and (self._blind or self._forwarding()):
+        if self._ready and self._slow is None and (self._blind or self._engine.index.firewalled):
             self._slow = self._loop.call_later(SLOW_LOOK, self._slow_look)
-
-    def _forwarding(self) -> set[str]:
-        """The namespaces where legacy iptables matters."""
-        return {key.netns for key in self._engine.index.desired if key.kind == "forward"}
 
     def _slow_look(self) -> None:
         self._slow = None
         if self._blind:
             self._read_files(prune=False)
-        looks = [Dirty("nft", netns) for netns in self._forwarding() if self._kernel.has_legacy(netns)]
+        looks = [Dirty("nft", netns) for netns in self._engine.index.firewalled if self._kernel.has_legacy(netns)]
         if looks:
             self._look(self._engine.hear(looks), drift=True)
         self._arm_slow_look()

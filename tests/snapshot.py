@@ -106,9 +106,11 @@ def firewall(kernel: Kernel, netns: str) -> dict[str, Any]:
         "disorder": found.disorder,
         "own": dict(found.own),
         "accepted": sorted(
-            (chain.family, chain.table, chain.chain, one.direction, one.dev)
-            for chain in found.chains
-            for one in chain.accepted
+            (gate.family, gate.table, chain, *one.match)
+            for gate in found.gates
+            for chain, lines in gate.lines.items()
+            for one in lines
+            if one.own
         ),
     }
 

@@ -104,10 +104,10 @@ class Engine:
             changed |= self.index.followers.differing(followed)
         for key in changed:
             self.pacing.forget(key)
-            row = self.rows.get(key)
-            if row is not None:
-                row.diverged = None
+            self.rows.look_anew(key)
         self.rows.keep(desired.keys())
+        for netns in {key.netns for key in changed} & self.index.firewalled:
+            self.mirror.forget(Dirty("nft", netns))
         return changed | set(self.index.undeclared)
 
     # looking ---------------------------------------------------------------------------------------------------
@@ -231,9 +231,7 @@ class Engine:
         """Objects whose wait is over: what failed, what is fought over, what did not read back as written."""
         ready = self.pacing.waiting(time.monotonic())
         for key in ready:
-            row = self.rows.get(key)
-            if row is not None:
-                row.diverged = None
+            self.rows.look_anew(key)
         return ready
 
     def look_again(self) -> set[Key]:
@@ -287,7 +285,8 @@ class Engine:
 
     def _last(self, key: Key) -> str:
         """Who changed it last, where the kernel tells."""
-        culprit = self.kernel.culprit(key.netns) if registry()[key.kind].together else ""
+        by_nft = registry()[key.kind].together or registry()[key.kind].foreign_rules
+        culprit = self.kernel.culprit(key.netns) if by_nft else ""
         return f": last {culprit}" if culprit else ""
 
     def _hangs_on(self, key: Key, failed: set[Key]) -> Key | None:

@@ -173,7 +173,7 @@ class Execution:
             # One key may change others (ip_forward resets every conf.*.forwarding).
             wide = "/all/" in op.path or "/default/" in op.path or op.path == "net/ipv4/ip_forward"
             self._dirty.add(Dirty("sysctl", op.netns, path="" if wide else op.path))
-        elif isinstance(op, ops.RunNft | ops.LegacyForward):
+        elif isinstance(op, ops.RunNft | ops.LegacyAccept):
             self._dirty.add(Dirty("nft", op.netns))
 
     def read_again(self) -> set[Topic]:

@@ -27,6 +27,8 @@ class Index:
         self._dependents: dict[LinkName, set[Key]] = {}
         self._leaving: dict[str, set[Key]] = {}
         self._together: dict[tuple[str, str], list[Desired]] = {}
+        #: Namespaces with rules among those of other tools: legacy iptables tells of no change.
+        self.firewalled: set[str] = set()
         for one in desired.values():
             self._add(one)
         self.undeclared = frozenset(key for key in ledger if key not in desired)
@@ -49,8 +51,11 @@ class Index:
         for netns in one.namespaces:
             self._by_namespace.setdefault(netns, set()).add(one.key)
         self._add_topics(one.key, one.data)
-        if registry()[one.key.kind].together:
+        kind = registry()[one.key.kind]
+        if kind.together:
             self._together.setdefault((one.key.netns, one.key.kind), []).append(one)
+        if kind.foreign_rules:
+            self.firewalled.add(one.key.netns)
 
     def _add_topics(self, key: Key, data: Mapping[str, Any]) -> None:
         self._by_namespace.setdefault(key.netns, set()).add(key)

@@ -61,6 +61,12 @@ class Rows:
         if changed:
             self._told(self.status(key), before)
 
+    def look_anew(self, key: Key) -> None:
+        """What did not read back as written may do so now."""
+        row = self._rows.get(key)
+        if row is not None:
+            row.diverged = None
+
     def was_sound(self, key: Key) -> bool:
         """Whether it stood before: only then is a change of it a repair, and not what it waited for."""
         row = self._rows.get(key)

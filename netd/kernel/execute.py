@@ -111,7 +111,7 @@ class Execution:
 
             text = operation.text
             self._session.inside(lambda: nft.run(text))
-        elif isinstance(operation, do.LegacyForward):
+        elif isinstance(operation, do.LegacyAccept):
             from . import legacy
 
             rule = operation

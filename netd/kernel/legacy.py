@@ -1,4 +1,4 @@
-"""iptables-legacy: its FORWARD chains, by its own programs, and only where its filter table exists already.
+"""iptables-legacy: its filter table, by its own programs, and only where that table exists already.
 
 It tells no one of its changes, and asking it for a table that is not there makes it. ``iptables-legacy-save`` reads
 without the lock file that every other command would create.
@@ -7,38 +7,53 @@ without the lock file that every other command would create.
 from __future__ import annotations
 
 import errno
-import itertools
+import ipaddress
 import shlex
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from netd.errors import Refused
-from netd.model.firewall import Accept, Direction, ForwardChain
+from netd.model.firewall import Gate, Hook, Line, Match, Verdict
 from netd.model.marks import TABLE
-from netd.model.operations import LegacyForward
+from netd.model.operations import LegacyAccept
+
+from .gates import matters
 
 #: The program and the list of existing tables of each family.
 FAMILIES = {"ip": ("iptables-legacy", "ip_tables_names"), "ip6": ("ip6tables-legacy", "ip6_tables_names")}
-OPTIONS: dict[str, Direction] = {"-i": "in", "-o": "out"}
-USER_CHAIN = "DOCKER-USER"
-DROPS = frozenset({"DROP", "REJECT", "TARPIT"})
+GATES: Mapping[str, Hook] = {"FORWARD": "forward", "INPUT": "input"}
+VERDICTS: Mapping[str, Verdict] = {
+    "ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "TARPIT": "drop", "RETURN": "return",
+}  # fmt: skip
+#: Options with one value: the field of a Match, and how the value reads there.
+OPTIONS: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    "-i": ("iif", str),
+    "-o": ("oif", str),
+    "-s": ("source", lambda text: str(ipaddress.ip_network(text, strict=False))),
+    "-d": ("destination", lambda text: str(ipaddress.ip_network(text, strict=False))),
+    "-p": ("protocol", str),
+    "--dport": ("port", lambda text: "-".join(str(int(part)) for part in text.split(":"))),
+}
+#: A rule that nobody can read.
+PERHAPS = Line(verdict="drop", certain=False)
+#: Matches that ask nothing by themselves.
+PLAIN = frozenset({"udp", "tcp", "comment", "conntrack", "state"})
 
-Rules = dict[str, list[list[str]]]
 
+def read() -> list[Gate]:
+    """The calling thread's namespace.
 
-def read() -> list[ForwardChain]:
-    """The calling thread's namespace: chains where an accept is needed, or where one of netd's is.
-
-    Without the programs FORWARD counts as one that drops: who needs a way through it fails, and says what is missing.
+    Without the programs every chain may drop: who needs a way through fails, and says what is missing.
     """
-    found: list[ForwardChain] = []
+    found: list[Gate] = []
     for family, (program, names) in FAMILIES.items():
         if not _has_filter(names):
             continue
         try:
-            found += chains(family, _call([f"{program}-save", "-t", "filter"]))
+            found += gates(family, _call([f"{program}-save", "-t", "filter"]))
         except Refused:
-            found.append(ForwardChain(family, "filter", "FORWARD", legacy=True))
+            lines = dict.fromkeys(GATES, (PERHAPS,))
+            found += [Gate(hook, family, "filter", chain, legacy=True, lines=lines) for chain, hook in GATES.items()]
     return found
 
 
@@ -47,70 +62,87 @@ def loaded() -> bool:
     return any(_has_filter(names) for _, names in FAMILIES.values())
 
 
-def execute(operation: LegacyForward) -> None:
+def execute(operation: LegacyAccept) -> None:
     """Puts one accept rule at the top of its chain, or takes it away; KernelError with the program's words."""
     program, names = FAMILIES[operation.family]
     if not _has_filter(names):
         return
-    option = "-i" if operation.direction == "in" else "-o"
-    rule = [option, operation.dev, "-m", "comment", "--comment", TABLE, "-j", "ACCEPT"]
-    _call([program, "-w", "-D" if operation.delete else "-I", operation.chain, *rule])
+    _call([program, "-w", "-D" if operation.delete else "-I", operation.chain, *words(operation.match)])
 
 
-def chains(family: str, saved: str) -> list[ForwardChain]:
-    """The forward chains in the output of iptables-save."""
-    policy = "ACCEPT"
-    rules: Rules = {}
-    for line in saved.splitlines():
-        words = shlex.split(line, comments=True)
-        if words and words[0] == ":FORWARD":
-            policy = words[1]
-        elif len(words) > 2 and words[0] == "-A":
-            rules.setdefault(words[1], []).append(words[2:])
-    forward = rules.get("FORWARD", [])
-    needed = policy == "DROP" or any(_may_drop(rule, rules) for rule in forward)
-    target = _target(forward, rules)
-    found = []
-    for name in dict.fromkeys((target, "FORWARD")):
-        accepted = tuple(_accepts(rules.get(name, ()), rules))
-        if accepted or (needed and name == target):
-            found.append(ForwardChain(family, "filter", name, True, needed and name == target, accepted))
-    return found
+def words(match: Match) -> list[str]:
+    """The rule that accepts it."""
+    asked = match._asdict()
+    found = [word for option, (name, _) in OPTIONS.items() if asked[name] for word in (option, asked[name])]
+    return [*found, "-m", "comment", "--comment", TABLE, "-j", "ACCEPT"]
 
 
-def _target(forward: Iterable[Sequence[str]], rules: Rules) -> str:
-    for rule in forward:
-        if rule[-2:] == ["-j", USER_CHAIN]:
-            return USER_CHAIN
-        if _may_drop(rule, rules):
-            break
-    return "FORWARD"
+def gates(family: str, saved: str) -> Iterator[Gate]:
+    """What stands in the output of iptables-save."""
+    drops: dict[str, bool] = {}
+    rules: dict[str, list[Line]] = {}
+    for text in saved.splitlines():
+        found = shlex.split(text, comments=True)
+        if found and found[0].startswith(":"):
+            drops[found[0][1:]] = found[1] == "DROP"
+        elif len(found) > 2 and found[0] == "-A":
+            line = line_of(family, found[2:])
+            # What is no chain is a target that lets the packet go on (LOG).
+            if line is not None and (not line.chain or line.chain in drops):
+                rules.setdefault(found[1], []).append(line)
+    lines = {name: tuple(found) for name, found in rules.items()}
+    for chain, hook in GATES.items():
+        gate = Gate(hook, family, "filter", chain, legacy=True, drops=drops.get(chain, False), lines=lines)
+        if matters(gate):
+            yield gate
 
 
-def _accepts(rules: Iterable[Sequence[str]], table: Rules) -> Iterable[Accept]:
-    effective = True
-    for rule in rules:
-        if len(rule) == 8 and rule[0] in OPTIONS and rule[2:] == ["-m", "comment", "--comment", TABLE, "-j", "ACCEPT"]:
-            yield Accept(OPTIONS[rule[0]], rule[1], 0, effective)
-        elif _may_drop(rule, table) or _goes_to(rule) == "RETURN":
-            effective = False
-
-
-def _goes_to(rule: Sequence[str]) -> str:
-    """The target, or the chain, of a rule."""
-    for option, value in itertools.pairwise(rule):
+def line_of(family: str, rule: Sequence[str]) -> Line | None:
+    """One rule; None, where it concerns no new packet or sends it nowhere."""
+    asked = {"family": family}
+    certain, comment = True, ""
+    for option, value, negated in _options(rule):
         if option in ("-j", "-g"):
-            return value
-    return ""
+            verdict = VERDICTS.get(value, "goto" if option == "-g" else "jump")
+            own = verdict == "accept" and certain and comment == TABLE
+            chain = value if verdict in ("jump", "goto") else ""
+            return Line(Match(**asked), verdict, chain, certain, own)
+        if option in OPTIONS and not negated and _ask(asked, *OPTIONS[option], value):
+            continue
+        if option in ("--ctstate", "--state") and not negated:
+            if certain and "NEW" not in value.split(","):
+                return None
+        elif option == "--comment":
+            comment = value
+        elif option != "-m" or value not in PLAIN:
+            certain = False
+    return None
 
 
-def _may_drop(rule: Sequence[str], table: Rules, seen: frozenset[str] = frozenset()) -> bool:
-    target = _goes_to(rule)
-    if target in DROPS:
-        return True
-    if target in seen:
+def _options(rule: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
+    """Each option with its (last) value, and whether it is negated."""
+    left, negated = list(rule), False
+    while left:
+        option, value = left.pop(0), ""
+        while left and not left[0].startswith("-") and left[0] != "!":
+            value = left.pop(0)
+        if option == "!":
+            negated = True
+            continue
+        yield option, value, negated
+        negated = False
+
+
+def _ask(asked: dict[str, str], name: str, reading: Callable[[str], str], value: str) -> bool:
+    """Whether the value is understood."""
+    try:
+        found = reading(value)
+    except ValueError:
         return False
-    return any(_may_drop(below, table, seen | {target}) for below in table.get(target, ()))
+    if value.endswith("+"):
+        return False
+    asked[name] = found
+    return True
 
 
 def _has_filter(names: str) -> bool:

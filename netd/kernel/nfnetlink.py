@@ -22,7 +22,7 @@ from .netns import OWN, enter
 
 NETLINK_NETFILTER = 12
 NFNL_SUBSYS_NFTABLES = 10
-GETTABLE, GETCHAIN, GETRULE = 1, 4, 7
+GETTABLE, GETCHAIN, GETRULE, GETSETELEM = 1, 4, 7, 13
 NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x1, 0x300, 0x10
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 #: NFPROTO_*, as nft(8) names them.
@@ -34,11 +34,12 @@ TRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``dormant``: the table is there, its chains are off."""
+    """``dormant``: the table is there, its chains are off. ``owner``: only the process that made it may change it."""
 
     family: str
     name: str
     dormant: bool = False
+    owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,14 @@ class Chain:
     hook: int | None = None
     priority: int = 0
     policy: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Of a set: one key, or the first of an interval that reaches to the next that ``ends`` one (and is not in it)."""
+
+    key: bytes
+    ends: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class Reader:
         found = []
         for family, attributes in self._dump(GETTABLE, 0, b""):
             flags = _number(attributes.get(2, b""))
-            found.append(Table(family, _text(attributes.get(1, b"")), bool(flags & 1)))
+            found.append(Table(family, _text(attributes.get(1, b"")), bool(flags & 1), bool(flags & 2)))
         return found
 
     def chains(self) -> list[Chain]:
@@ -111,6 +120,17 @@ class Reader:
         """The rules of one table, chain after chain, each in its order."""
         wanted = _attribute(1, table.encode() + b"\0")
         return [_rule(of, attributes) for of, attributes in self._dump(GETRULE, NUMBERS[family], wanted)]
+
+    def elements(self, family: str, table: str, name: str) -> list[Element]:
+        """What is in a set, in the kernel's order."""
+        wanted = _attribute(1, table.encode() + b"\0") + _attribute(2, name.encode() + b"\0")
+        found = []
+        for _, attributes in self._dump(GETSETELEM, NUMBERS[family], wanted):
+            for _, one in _attributes(attributes.get(3, b"")):
+                parts = dict(_attributes(one))
+                ends = bool(_number(parts.get(3, b"")) & 1)
+                found.append(Element(nested(parts.get(1, b"")).get(1, b""), ends))
+        return found
 
     def _dump(self, message: int, family: int, payload: bytes) -> list[tuple[str, dict[int, bytes]]]:
         for _ in range(TRIES):

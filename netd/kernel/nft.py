@@ -18,11 +18,13 @@ import re
 import socket
 
 from netd.errors import KernelError, Refused, kernel_error
-from netd.model.firewall import Firewall
+from netd.model.firewall import Firewall, Gate
 
-from . import legacy, nfnetlink, ruleset
+from . import gates, legacy, nfnetlink, ruleset
 
 LIBRARY = "libnftables.so.1"
+#: Why nftables refuses who has CAP_NET_ADMIN: a table with "flags owner".
+OWNED = "the table is kept by a process that lets no one else change it (firewalld: NftablesTableOwner=no lets us)"
 #: socket(7); Python's socket module does not have it.
 SO_PROTOCOL = 38
 #: What the kernel answers where nf_tables is not in it (net/netfilter/nfnetlink.c).
@@ -34,20 +36,19 @@ def read() -> Firewall:
     tables: list[nfnetlink.Table] = []
     chains: list[nfnetlink.Chain] = []
     own: list[nfnetlink.Rule] = []
-    foreign: list[nfnetlink.Rule] = []
+    found: list[Gate] = []
     try:
         with nfnetlink.Reader() as reader:
             chains = reader.chains()
             tables = reader.tables()
             if any(ruleset.is_own(table.family, table.name) for table in tables):
                 own = reader.rules(*ruleset.OWN)
-            for family, table in ruleset.forwarding(chains):
-                foreign += reader.rules(family, table)
+            foreign = [rule for gated in gates.gated(chains) for rule in reader.rules(*gated)]
+            found += gates.gates(tables, chains, foreign, reader.elements)
     except KernelError as error:
         if error.code not in ABSENT:
             raise
-    forward = (*ruleset.forward_chains(chains, foreign), *legacy.read())
-    return ruleset.firewall(tables, chains, own, forward)
+    return ruleset.firewall(tables, chains, own, (*found, *legacy.read()))
 
 
 def run(text: str) -> None:
@@ -112,6 +113,8 @@ def _error(words: str) -> KernelError:
         code, line = _CODES[reason], line.removesuffix(reason).rstrip(": ")
     else:
         code = errno.EINVAL
+    if code == errno.EPERM:
+        line = f"{line}: {OWNED}"
     return kernel_error(code, f"nft: {line}")
 
 

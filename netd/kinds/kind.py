@@ -61,6 +61,8 @@ class Kind:
     has_mark: ClassVar[bool] = False
     #: Kinds whose loss takes it away too: made again with them, it is a consequence and no repair of its own.
     follows: ClassVar[frozenset[str]] = frozenset()
+    #: True: its objects are rules among those of other tools: also of legacy iptables, which tells of no change.
+    foreign_rules: ClassVar[bool] = False
     #: Fields that nobody writes and that are always the same on a sound object: told only when they are wrong.
     guards: ClassVar[frozenset[str]] = frozenset()
     #: True: a value of something else: it is written and put back, never made or deleted.

@@ -1,4 +1,4 @@
-"""What nftables and legacy iptables say of one namespace: netd's own table, and the forward chains of others."""
+"""What nftables and legacy iptables say of one namespace: netd's own table, and the gates of others."""
 
 from __future__ import annotations
 
@@ -6,38 +6,58 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-Direction = Literal["in", "out"]
-#: Both ways across a link: ``iifname`` and ``oifname``.
-DIRECTIONS: tuple[Direction, ...] = ("in", "out")
+Hook = Literal["forward", "input"]
+#: Where a rule sends a packet; "": nowhere, the next rule looks at it.
+Verdict = Literal["accept", "drop", "jump", "goto", "return", ""]
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """One of netd's accept rules in a foreign chain.
+class Match(NamedTuple):
+    """What a rule asks of a packet, or what is known of one; "": anything.
 
-    ``handle`` is nftables' (0: legacy). ``effective``: no rule before it in its chain could drop the packet.
+    ``family`` is ip or ip6; ``iif`` and ``oif`` are names of links; ``source`` and ``destination`` canonical CIDRs;
+    ``protocol`` is "udp" or a number, ``port`` the one that the packet is for, or a range ("5000-6000").
     """
 
-    direction: Direction
-    dev: str
+    family: str = ""
+    iif: str = ""
+    oif: str = ""
+    source: str = ""
+    destination: str = ""
+    protocol: str = ""
+    port: str = ""
+
+
+class Line(NamedTuple):
+    """One rule, as far as it matters: packets of ``match`` go to ``verdict`` (a jump or goto: to ``chain``).
+
+    ``certain``: the rule asks nothing else; else only some of these packets do. ``own``: it is one of netd's, by its
+    comment. ``handle`` is nftables' (0: legacy).
+    """
+
+    match: Match = Match()
+    verdict: Verdict = ""
+    chain: str = ""
+    certain: bool = True
+    own: bool = False
     handle: int = 0
-    effective: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class ForwardChain:
-    """A chain of another tool that forwarded packets pass: one that can drop them, or one that holds rules of netd.
+class Gate:
+    """A base chain of another tool that packets pass, and what it leads to: ``lines`` of each chain by its name.
 
-    ``family`` is ip, ip6 or inet; ``table`` and ``chain`` name it; ``legacy``: it is iptables-legacy's. ``needed``: an
-    accept is needed here (else the rules that are there are left over, and do no harm).
+    ``family`` is ip, ip6 or inet; ``table`` and ``chain`` name it; ``legacy``: it is iptables-legacy's; ``drops`` is
+    its policy. ``owner``: only the process that made the table may change it.
     """
 
+    hook: Hook
     family: str
     table: str
     chain: str
     legacy: bool = False
-    needed: bool = True
-    accepted: tuple[Accept, ...] = ()
+    drops: bool = False
+    owner: bool = False
+    lines: Mapping[str, tuple[Line, ...]] = field(default_factory=dict)
 
 
 class OwnRules(NamedTuple):
@@ -58,4 +78,4 @@ class Firewall:
     exists: bool = False
     disorder: str = ""
     own: Mapping[str, OwnRules] = field(default_factory=dict)
-    chains: tuple[ForwardChain, ...] = ()
+    gates: tuple[Gate, ...] = ()

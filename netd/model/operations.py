@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .firewall import Match
 from .state import Route, Rule
 
 
@@ -248,14 +249,13 @@ class RunNft(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class LegacyForward(Operation):
-    """One ``iptables-legacy`` / ``ip6tables-legacy`` accept rule at the top of FORWARD (or its removal).
+class LegacyAccept(Operation):
+    """One ``iptables-legacy`` / ``ip6tables-legacy`` accept rule at the top of a chain of "filter" (or its removal).
 
-    ``family`` "ip" or "ip6"; ``direction`` "in" (``-i dev``) or "out" (``-o dev``); commented "netd".
+    ``family`` "ip" or "ip6"; commented "netd".
     """
 
     family: str
-    dev: str
-    direction: str
-    chain: str = "FORWARD"
+    chain: str
+    match: Match
     delete: bool = False

@@ -29,7 +29,7 @@ from netd.kinds.nat import NatKind, NatTable
 from netd.model.change import Step
 from netd.model.desired import Desired, Origin, View
 from netd.model.firewall import Firewall
-from netd.model.operations import LegacyForward, RunNft
+from netd.model.operations import LegacyAccept, RunNft
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
@@ -82,7 +82,7 @@ class Lab:
         for step in steps:
             if isinstance(step.operation, RunNft):
                 nft.run(step.operation.text)
-            elif isinstance(step.operation, LegacyForward):
+            elif isinstance(step.operation, LegacyAccept):
                 legacy.execute(step.operation)
 
     def build(self) -> None:

@@ -167,7 +167,7 @@ def test_a_bad_rule_leaves_everything_as_it_was(lab: Lab, desired: list[Desired]
 def test_reading_an_empty_machine_makes_nothing(lab: Lab) -> None:
     before = lab.run("nft monitor & sleep 0; kill $!; nft list ruleset; cat /proc/net/ip_tables_names")
     firewall = nft.read()
-    assert not firewall.exists and firewall.chains == ()
+    assert not firewall.exists and firewall.gates == ()
     assert lab.run("nft list ruleset; cat /proc/net/ip_tables_names") == before
 
 

@@ -9,7 +9,7 @@ import pytest
 from netd.kernel import legacy, nft
 from netd.kinds.forward import ForwardKind, forward_object
 from netd.model.desired import Observed, Origin
-from netd.model.firewall import Accept, ForwardChain
+from netd.model.firewall import Gate, Line, Match
 from netd.model.key import LinkName
 from tests.contract.nft_lab import Lab, sandbox
 
@@ -68,8 +68,17 @@ def open_up(lab: Lab) -> None:
 
 
 def rules() -> list[set[tuple[str, str]]]:
-    """The (direction, link) of netd's rules, chain by chain."""
-    return [{(rule.direction, rule.dev) for rule in chain.accepted} for chain in nft.read().chains]
+    """The (direction, link) of netd's rules, in each forward chain of others that drops, or that has some."""
+    return [
+        {("in", line.match.iif) if line.match.iif else ("out", line.match.oif) for line in own(gate)}
+        for gate in nft.read().gates
+        if gate.hook == "forward"
+    ]
+
+
+def own(gate: Gate) -> list[Line]:
+    """netd's rules for links there."""
+    return [line for lines in gate.lines.values() for line in lines if line.own and not line.match.protocol]
 
 
 @pytest.mark.parametrize("how", DROPS)
@@ -92,7 +101,7 @@ def test_bridged_and_routed_traffic_gets_through(lab: Lab, how: str) -> None:
 @pytest.mark.parametrize("how", ["iptables-nft", "docker", "iptables-legacy", "docker legacy"])
 def test_a_save_and_restore_of_iptables_doubles_nothing(bare: Lab, how: str) -> None:
     bare.run(DROPS[how])
-    bare.run("for i in iptables ip6tables; do $i -A FORWARD -i br0 -m comment --comment mine -j ACCEPT; done")
+    bare.run("for i in iptables ip6tables; do $i -A FORWARD -i br0 -p tcp -m comment --comment mine -j ACCEPT; done")
     open_up(bare)
     before = rules()
     tools = "iptables-legacy ip6tables-legacy" if "legacy" in how else "iptables ip6tables"
@@ -110,7 +119,7 @@ def test_where_nothing_drops_nothing_is_put_in(bare: Lab) -> None:
     bare.run("iptables -P FORWARD ACCEPT; nft add table inet fw; " + CHAIN % "accept")
     now = seen(bare)
     assert now is not None and now.fields == BR0.fields and not now.marked
-    assert KIND.create(BR0, bare.view, {}) == [] and nft.read().chains == ()
+    assert KIND.create(BR0, bare.view, {}) == [] and nft.read().gates == ()
 
 
 def test_a_policy_that_turns_is_noticed_and_the_rules_stay_when_it_turns_back(bare: Lab) -> None:
@@ -136,8 +145,34 @@ def test_a_lost_rule_and_one_behind_a_drop_are_put_right(bare: Lab) -> None:
     now = seen(bare)
     assert now is not None and now.fields == {"accepted": False}
     bare.execute(KIND.change(BR0.key, {}, now, {"accepted": True}, bare.view))
-    (chain,) = nft.read().chains
-    assert len(chain.accepted) == 2 and all(rule.effective for rule in chain.accepted)
+    (gate,) = nft.read().gates
+    assert len(own(gate)) == 2 and all(line.own for line in gate.lines["FORWARD"][:2])
+
+
+LATE = "nft add chain inet fw late '{ type filter hook forward priority 10; policy drop; }'; "
+SHARED = (
+    "nft add chain inet fw DOCKER-USER; nft add rule inet fw forward %s; nft add rule inet fw late jump DOCKER-USER"
+)
+
+
+@pytest.mark.parametrize("lead", ["ct state new", "jump DOCKER-USER", "meta l4proto tcp drop; $j"])
+def test_chains_of_one_table_do_not_take_each_others_rules(bare: Lab, lead: str) -> None:
+    more = SHARED % lead.replace("$j", "nft add rule inet fw forward jump DOCKER-USER")
+    bare.run("nft add table inet fw; " + CHAIN % "drop" + LATE + more)
+    open_up(bare)
+    for name in ("forward", "late", "DOCKER-USER"):
+        bare.run(f"nft flush chain inet fw {name}")
+        if name != "DOCKER-USER":
+            bare.run(f"nft add rule inet fw {name} jump DOCKER-USER")
+        now = seen(bare)
+        bare.execute(KIND.change(BR0.key, {}, now or Observed({}), {"accepted": True}, bare.view))
+        now = seen(bare)
+        assert now is not None and now.fields == BR0.fields
+        assert KIND.change(BR0.key, {}, now, {}, bare.view) == [], "and no chain has more to ask"
+    now = seen(bare)
+    assert now is not None
+    bare.execute(KIND.delete(BR0.key, {}, now, bare.view))
+    assert "netd" not in bare.run("nft list ruleset")
 
 
 def test_links_do_not_take_each_others_rules(bare: Lab) -> None:
@@ -187,5 +222,15 @@ def test_the_rules_of_iptables_legacy_are_understood() -> None:
         -A deny -j REJECT --reject-with icmp-port-unreachable
         COMMIT
         """
-    accepted = (Accept("in", "br0", 0, True), Accept("out", "br0", 0, False))
-    assert legacy.chains("ip", saved) == [ForwardChain("ip", "filter", "DOCKER-USER", True, True, accepted)]
+    some = Match("ip")
+    lines = {
+        "FORWARD": (Line(some, "jump", "DOCKER-USER"), Line(some, "jump", "deny")),
+        "DOCKER-USER": (
+            Line(some._replace(iif="br0"), "accept", own=True),
+            Line(some._replace(source="10.0.0.1/32"), "return"),
+            Line(some._replace(oif="br0"), "accept", own=True),
+        ),
+        "deny": (Line(some, "drop"),),
+    }
+    gates = list(legacy.gates("ip", saved))
+    assert gates[0] == Gate("forward", "ip", "filter", "FORWARD", legacy=True, lines=lines)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netd.kernel import nfnetlink, nft, ruleset
+from netd.kernel import gates, nfnetlink, nft, ruleset
 from netd.kernel.nfnetlink import GETCHAIN, GETRULE, GETTABLE, Reader
 from netd.kinds import translation
 from tests.contract.kernel_sandbox import lonely_kernel, sh
@@ -70,7 +70,7 @@ def test_mutated_answers_of_nftables_raise_nothing(data: st.DataObject) -> None:
     reader = Told(given)
     tables, chains, rules = reader.tables(), reader.chains(), reader.rules("ip", "filter")
     assert all(len(rule.comment) < 1000 for rule in rules)
-    forward = tuple(ruleset.forward_chains(chains, rules))
+    forward = tuple(gates.gates(tables, chains, rules, lambda *_: ()))
     firewall = ruleset.firewall(tables, chains, [rule for rule in rules if rule.table == "netd"], forward)
     repr(firewall)
     for rule in rules:

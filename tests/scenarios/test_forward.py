@@ -116,3 +116,15 @@ def test_where_nothing_drops_nothing_is_put_into_foreign_chains(host: Host) -> N
     host.apply()
     host.ping("10.2.0.1", "fd02::1", ns="a")
     assert [each for each in host.nft() if "rule" in each] == []
+
+
+def test_a_table_that_its_process_keeps_for_itself_is_told_of_and_hinders_no_other(host: Host) -> None:
+    table = "table inet kept { flags owner; chain forward { type filter hook forward priority 10; policy drop; }; }"
+    host.start("sh", "-c", f"(echo '{table}'; exec sleep 9999) | nft -i")
+    host.until(lambda: "kept" in host.run("nft", "list", "tables"), "the table is there")
+    drop(host, "iptables-nft")
+    host.write("lab.toml", LABS["routed"][1])
+    host.daemon()
+    (row,) = (each for each in host.status()["objects"] if each["object"] == "forward/to-a")
+    assert row["state"] == "failed" and "NftablesTableOwner=no" in row["reason"], row
+    assert host.run("iptables-nft", "-S", "FORWARD").count("--comment netd") == 2

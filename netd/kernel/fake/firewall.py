@@ -1,4 +1,4 @@
-"""nftables, as far as netd speaks to it: its own table, and single rules in the forward chains of others."""
+"""nftables, as far as netd speaks to it: its own table, and single rules in the chains of others."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from netd.errors import kernel_error
 from netd.kernel.ruleset import COMMENT
 from netd.model import firewall as model
 from netd.model.dirty import Dirty
-from netd.model.firewall import Accept, ForwardChain, OwnRules
+from netd.model.firewall import Gate, Line, Match, OwnRules
 
 from .machine import Chain, Firewall, Machine, Space
 
 RULE = re.compile(r'add rule inet netd (\S+) (.*) comment "([^"]*)"')
-INSERT = re.compile(r'insert rule (\S+) (\S+) (\S+) (iifname|oifname) "([^"]*)" counter accept comment "netd"')
+INSERT = re.compile(r'insert rule (\S+) (\S+) (\S+) (.*) counter accept comment "netd"')
+ASKED = re.compile(r'(iif|oif)name "([^"]*)"|ip6? saddr (\S+)|udp dport (\d+)')
 DELETE = re.compile(r"delete rule (\S+) (\S+) (\S+) handle (\d+)")
 
 
@@ -42,8 +43,8 @@ def _line(draft: Firewall, line: str) -> None:
         draft.own.append((found[1], found[2], found[3]))
     elif found := INSERT.fullmatch(line):
         draft.handle += 1
-        direction: model.Direction = "in" if found[4] == "iifname" else "out"
-        _chain(draft, *found.group(1, 2, 3)).accepted.insert(0, Accept(direction, found[5], draft.handle))
+        accept = Line(_match(found[1], found[4]), "accept", own=True, handle=draft.handle)
+        _chain(draft, *found.group(1, 2, 3)).accepted.insert(0, accept)
     elif found := DELETE.fullmatch(line):
         chain = _chain(draft, *found.group(1, 2, 3))
         left = [rule for rule in chain.accepted if rule.handle != int(found[4])]
@@ -52,6 +53,16 @@ def _line(draft: Firewall, line: str) -> None:
         chain.accepted = left
     elif not line.startswith(("add set inet netd ", "add chain inet netd ")):
         raise kernel_error(errno.EINVAL, f"nft: syntax error: {line}")
+
+
+def _match(family: str, text: str) -> Match:
+    asked = Match(family)
+    for link, name, source, port in ASKED.findall(text):
+        asked = asked._replace(**{link: name} if link else {"source": source} if source else {})
+        asked = asked._replace(protocol="udp", port=port) if port else asked
+    if ASKED.sub("", text).strip():
+        raise kernel_error(errno.EINVAL, f"nft: syntax error: {text}")
+    return asked
 
 
 def _chain(draft: Firewall, family: str, table: str, chain: str) -> Chain:
@@ -63,11 +74,12 @@ def _chain(draft: Firewall, family: str, table: str, chain: str) -> Chain:
 
 def read(space: Space) -> model.Firewall:
     """As ``netd.kernel.nft.read`` tells it."""
-    chains = tuple(
-        ForwardChain(one.family, one.table, one.chain, accepted=tuple(one.accepted)) for one in space.firewall.chains
+    gates = tuple(
+        Gate(one.hook, one.family, one.table, one.chain, drops=True, lines={one.chain: tuple(one.accepted)})
+        for one in space.firewall.chains
     )
     if space.firewall.own is None:
-        return model.Firewall(chains=chains)
+        return model.Firewall(gates=gates)
     seen: dict[str, list[tuple[str, int]]] = {}
     disorder = ""
     for _, _, comment in space.firewall.own:
@@ -81,4 +93,4 @@ def read(space: Space) -> model.Firewall:
         digest, count = rules[0]
         missing = f"{count - len(rules)} of {count} rules are missing"
         own[name] = OwnRules(digest if len(rules) >= count else missing, place)
-    return model.Firewall(True, disorder, own, chains)
+    return model.Firewall(True, disorder, own, gates)

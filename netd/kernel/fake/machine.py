@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from netd.errors import kernel_error
 from netd.model.dirty import Dirty
-from netd.model.firewall import Accept
+from netd.model.firewall import Hook, Line
 from netd.model.key import HOST
 from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
 
@@ -21,12 +21,13 @@ LOOPBACK = 1
 
 @dataclass
 class Chain:
-    """A forward chain of another tool that drops; ``accepted`` are netd's rules in it."""
+    """A chain of another tool that drops; ``accepted`` are netd's rules in it."""
 
     family: str
     table: str
     chain: str
-    accepted: list[Accept] = field(default_factory=list)
+    accepted: list[Line] = field(default_factory=list)
+    hook: Hook = "forward"
 
 
 @dataclass

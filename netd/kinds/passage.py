@@ -1,0 +1,243 @@
+"""The way of packets through the gates of other tools, and the plain rules that keep it open.
+
+An accept in a table of netd's own cannot undo another table's drop, so single plain rules stand in the foreign chain
+itself: what survives ``iptables-save | iptables-restore``, and what ``iptables -S`` can print. Where nothing can drop
+nothing is put in; what was put in stays until the key goes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
+
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, Observed, View
+from netd.model.dirty import Topic
+from netd.model.firewall import Gate, Hook, Line, Match
+from netd.model.key import Key
+from netd.model.marks import TABLE
+from netd.model.operations import LegacyAccept, RunNft
+
+from .kind import Kind
+
+#: What Docker leaves to its users, and never touches.
+USER_CHAIN = "DOCKER-USER"
+#: What comes from elsewhere does not come by it.
+LOOPBACK = "lo"
+#: Field of a Match: its words in nft(8), in the order in which they are written.
+WORDS: Mapping[str, str] = {
+    "iif": 'iifname "{}"', "oif": 'oifname "{}"', "source": "{family} saddr {}", "port": "{protocol} dport {}",
+}  # fmt: skip
+FAMILIES = {"ip": "ipv4", "ip6": "ipv6"}
+
+
+class Placed(NamedTuple):
+    """A line, and the chain of the gate where it stands."""
+
+    gate: Gate
+    chain: str
+    line: Line
+
+
+class Passage(Kind):
+    """Packets that get through the gates of one hook, by a rule of netd's in each that might drop them."""
+
+    hook: ClassVar[Hook]
+    always_own = True
+    foreign_rules = True
+
+    def declare(self, table: Any, place: Any) -> Iterable[Desired]:
+        return ()
+
+    def packets(self, key: Key, data: Mapping[str, Any]) -> Sequence[Match]:
+        """All that is known of them."""
+        raise NotImplementedError
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        if not view.exists(key.netns):
+            return None
+        found = list(self._at_gates(key, data, view))
+        closed = any(needs_rule(gate, packet) for gate, packet in found)
+        rules = any(mine(gate, packet) for gate, packet in found)
+        if closed and not rules:
+            return None
+        return Observed({"accepted": not closed}, {"cookie": view.cookie(key.netns)}, marked=rules)
+
+    def _at_gates(self, key: Key, data: Mapping[str, Any], view: View) -> Iterator[tuple[Gate, Match]]:
+        for gate in view.firewall(key.netns).gates:
+            if gate.hook == self.hook:
+                yield from ((gate, packet) for packet in self.packets(key, data) if comes_by(gate, packet))
+
+    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+        return (Topic("nft", key.netns),)
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        return self._open(desired.key, desired.data, view)
+
+    def change(
+        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+    ) -> Sequence[Step]:
+        return self._open(key, data, view)
+
+    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return _steps(key, [rule for found in self._at_gates(key, data, view) for rule in mine(*found)], [])
+
+    def _open(self, key: Key, data: Mapping[str, Any], view: View) -> Sequence[Step]:
+        """Puts in what is missing, and takes away what stands elsewhere, or too low in a chain to be reached."""
+        closed = [found for found in self._at_gates(key, data, view) if needs_rule(*found)]
+        fresh = [Placed(gate, target(gate, packet), Line(rule_of(gate, packet))) for gate, packet in closed]
+        return _steps(key, [rule for found in closed for rule in stale(*found)], fresh)
+
+
+def comes_by(gate: Gate, packet: Match) -> bool:
+    """Whether the gate sees packets of that family."""
+    return gate.family == "inet" or packet.family in ("", gate.family)
+
+
+def rule_of(gate: Gate, packet: Match) -> Match:
+    """What the rule for a packet asks, as it reads in this gate."""
+    return packet if gate.family == "inet" else packet._replace(family=gate.family)
+
+
+def mine(gate: Gate, packet: Match) -> list[Placed]:
+    """netd's rules for it, wherever they stand."""
+    wanted = rule_of(gate, packet)
+    return [
+        Placed(gate, chain, line)
+        for chain, lines in gate.lines.items()
+        for line in lines
+        if line.own and line.match == wanted
+    ]
+
+
+def needs_rule(gate: Gate, packet: Match) -> bool:
+    """Whether such packets can end here, or a rule of netd stands in a chain that its owner writes anew."""
+    return may_drop(gate, packet) or any(
+        found.chain == gate.chain != target(gate, packet) for found in mine(gate, packet)
+    )
+
+
+def stale(gate: Gate, packet: Match) -> list[Placed]:
+    """netd's rules that a new one takes the place of: another gate may lead to the other chains, too."""
+    return [found for found in mine(gate, packet) if found.chain in (gate.chain, target(gate, packet))]
+
+
+def may_drop(gate: Gate, packet: Match) -> bool:
+    """Whether such a packet, or one of them, can end here."""
+    return "drop" in fate(gate, packet)
+
+
+def surely_dropped(gate: Gate, packet: Match) -> bool:
+    """Whether no such packet gets through."""
+    return fate(gate, packet) == {"drop"}
+
+
+def fate(gate: Gate, packet: Match) -> Set[str]:
+    """What can become of a packet: "accept", "drop", or, as far as is known, one of the two."""
+    found = _Walk(gate, rule_of(gate, packet)).through(gate.chain)
+    last = "drop" if gate.drops else "accept"
+    return {last if each == "return" else each for each in found}
+
+
+def target(gate: Gate, packet: Match) -> str:
+    """The chain to put an accept into: Docker's for users, where the packet gets there at all."""
+    walk = _Walk(gate, rule_of(gate, packet))
+    found: set[str] = set()
+    for line in gate.lines.get(gate.chain, ()):
+        if (line.verdict, line.chain, line.certain) == ("jump", USER_CHAIN, True):
+            return USER_CHAIN
+        if not line.own and (walk.ends(line, found) or "drop" in found):
+            break
+    return gate.chain
+
+
+class _Walk:
+    """One packet through the chains of a gate; each chain is looked at once."""
+
+    def __init__(self, gate: Gate, packet: Match) -> None:
+        self._gate = gate
+        self._packet = packet
+        self._known: dict[str, Set[str]] = {}
+
+    def through(self, chain: str) -> Set[str]:
+        """What can become of it there: "return" is the end of the chain."""
+        if chain not in self._known:
+            self._known[chain] = {"return"}
+            found: set[str] = set()
+            if not any(self.ends(line, found) for line in self._gate.lines.get(chain, ())):
+                found.add("return")
+            self._known[chain] = found
+        return self._known[chain]
+
+    def ends(self, line: Line, found: set[str]) -> bool:
+        """Adds what can become of it by one line; whether no later line of the chain sees it."""
+        fits = concerns(line.match, self._packet)
+        if fits is False or not line.verdict:
+            return False
+        certain = line.certain and fits is True
+        if line.verdict not in ("jump", "goto"):
+            found.add(line.verdict)
+            return certain
+        below = self.through(line.chain)
+        found |= below if line.verdict == "goto" else below - {"return"}
+        return certain and (line.verdict == "goto" or "return" not in below)
+
+
+def concerns(asked: Match, packet: Match) -> bool | None:
+    """Whether a rule that asks this is about such packets; None: about some of them."""
+    every = True
+    if asked.iif == LOOPBACK != packet.iif:
+        return False
+    for name, want, have in zip(Match._fields, asked, packet, strict=True):
+        if not want or want == have:
+            continue
+        if have and not (name in WITHIN and WITHIN[name](have, want)):
+            return False
+        every = every and bool(have)
+    return True if every else None
+
+
+def _in_network(inner: str, outer: str) -> bool:
+    one, other = ipaddress.ip_network(inner), ipaddress.ip_network(outer)
+    return one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type]
+
+
+def _in_range(port: str, ports: str) -> bool:
+    first, dash, last = ports.partition("-")
+    return bool(dash) and int(first) <= int(port) <= int(last)
+
+
+#: Fields of which a rule can ask for many values at once.
+WITHIN = {"source": _in_network, "destination": _in_network, "port": _in_range}
+
+
+def _steps(key: Key, gone: Iterable[Placed], fresh: Iterable[Placed]) -> list[Step]:
+    # A table of its own process refuses us: the others are changed all the same, in a transaction of their own.
+    lines: dict[bool, dict[str, None]] = {False: {}, True: {}}
+    steps: list[Step] = []
+    for found, delete in ((gone, True), (fresh, False)):
+        for gate, chain, line in found:
+            if gate.legacy:
+                rule = LegacyAccept(key.netns, gate.family, chain, line.match, delete)
+                steps.append(Step(Phase.FIREWALL, rule))
+                continue
+            where = f"{gate.family} {gate.table} {chain}"
+            put = f'insert rule {where} {nft_words(gate, line.match)} counter accept comment "{TABLE}"'
+            lines[gate.owner][f"delete rule {where} handle {line.handle}" if delete else put] = None
+    for text in lines.values():
+        if text:
+            steps.append(Step(Phase.FIREWALL, RunNft(key.netns, "".join(f"{line}\n" for line in text))))
+    return steps
+
+
+def nft_words(gate: Gate, match: Match) -> str:
+    """What nft(8) calls it."""
+    asked = match._asdict()
+    found = [text.format(asked[name], **asked) for name, text in WORDS.items() if asked[name]]
+    if gate.family == "inet" and match.family and not match.source:
+        found.insert(0, f"meta nfproto {FAMILIES[match.family]}")
+    return " ".join(found)
