@@ -20,6 +20,7 @@ from netd.config import Config, Folder
 from netd.containers import Containers
 from netd.engine.engine import Done, Engine
 from netd.engine.ledger import Ledger
+from netd.engine.remarks import remarked
 from netd.engine.scope import Scope
 from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
@@ -348,7 +349,7 @@ class Daemon:
         return {"error": "unknown verb"}
 
     def _status(self) -> dict[str, Any]:
-        rows = self._engine.statuses()
+        rows = remarked(self._engine.statuses(), self._engine.index.desired, self._engine.mirror)
         return {
             "state": "converging" if self._busy() else overall(rows),
             "summary": summary(rows),

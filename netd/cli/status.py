@@ -34,7 +34,7 @@ def lines(reply: dict[str, Any], everything: bool) -> list[str]:
         found.append(f"  {one['state']:8} {one['path']}")
         found += [f"           {line}" for text in one["errors"] for line in text.splitlines()]
     for one in reply["objects"]:
-        if everything or one["state"] != "ok" or one["repairs"]:
+        if everything or one["state"] != "ok" or one["repairs"] or one["reason"]:
             repaired = ""
             if one["repairs"]:
                 last = time.strftime("%F %T", time.localtime(one["last_repair"]))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import tomli
 from pydantic import BaseModel, ValidationError
 
+from netd.kinds import registry
 from netd.kinds.kind import Kind, Place
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, LinkName
@@ -243,7 +244,7 @@ class Parser:
             object.__setattr__(each, "order", len(self.objects))
             self.objects.append(each)
             self.links.update(each.makes)
-            if each.hosts and not each.makes:
+            if each.hosts and not each.makes and not registry()[each.key.kind].shared:
                 self.asked += [(name, each.origins[0]) for name in each.hosts]
             self._not_reserved(each, found)
 

@@ -128,7 +128,7 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
         other = kept.get(each.key)
         if other is None:
             kept[each.key] = each
-        elif each.key.kind != NAMESPACE and any(origin.file == each.file for origin in other.origins):
+        elif not _shared(each.key.kind) and any(origin.file == each.file for origin in other.origins):
             clashes.append(Clash(each, other, f"{each.key} is declared at {{place}} already"))
         else:
             merged = _merge_namespaces(other, each) if each.key.kind == NAMESPACE else other
@@ -137,6 +137,11 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
             else:
                 kept[each.key] = replace(merged, origins=other.origins + each.origins)
     return kept
+
+
+def _shared(kind: str) -> bool:
+    """Whether several tables of one file may declare it alike."""
+    return kind == NAMESPACE or registry()[kind].shared
 
 
 def _alike(one: Desired, other: Desired) -> bool:

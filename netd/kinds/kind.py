@@ -63,6 +63,8 @@ class Kind:
     follows: ClassVar[frozenset[str]] = frozenset()
     #: True: its objects are rules among those of other tools: also of legacy iptables, which tells of no change.
     foreign_rules: ClassVar[bool] = False
+    #: True: what several tables of one file declare alike is one object, as it is of several files.
+    shared: ClassVar[bool] = False
     #: Fields that nobody writes and that are always the same on a sound object: told only when they are wrong.
     guards: ClassVar[frozenset[str]] = frozenset()
     #: True: a value of something else: it is written and put back, never made or deleted.
@@ -106,6 +108,10 @@ class Kind:
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         """What it is read from, so what events concern it."""
         raise NotImplementedError
+
+    def remark(self, desired: Desired, view: View) -> str:
+        """Why what it ``hears`` may not come in although it is right itself, in words; "" for nothing."""
+        return ""
 
     def own(self, desired: Desired) -> Mapping[str, Any]:
         """Fields that are kept on an object that netd made, although nobody writes them (its mark, its name)."""

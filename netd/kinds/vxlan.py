@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from netd.model.change import FieldDiff, Phase, Step
 from netd.model.desired import Desired, Observed, View
+from netd.model.firewall import Match
 from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink, LinkSettings
 from netd.model.segment import Tunnel
@@ -20,6 +21,7 @@ from netd.model.state import Link, attributes
 from .fdb import FLOOD, fdb_object
 from .kind import Place, Table
 from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_of, end_wants, link_claims, unpack
+from .open import closed_text, found_at, from_host, open_object
 from .single import SingleKind
 from .values import Mac, MulticastAddress, Name, Port, RemoteAddress, UnicastAddress, family_of, hosts_in
 
@@ -80,6 +82,7 @@ class VxlanTable(EndTable):
     ageing: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(None, description="seconds")
     limit: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(None, description="most FDB entries, 0: no limit")
     udp_csum: bool | None = Field(None, description="UDP checksums over IPv4")
+    open_firewall: bool = Field(False, description="what comes for its port passes the firewalls of other tools")
     fdb: list[FdbTable] = Field(default=[], description="static entries")
     fdb_owner: Literal["netd", "external"] = Field(
         "netd", description="external: a control plane (BGP EVPN) fills it, netd touches its own entries only"
@@ -116,6 +119,16 @@ class VxlanTable(EndTable):
             if mac != FLOOD and not int(mac[:2], 16) & 1:
                 single.add(mac)
         return self
+
+
+def inlets_of(table: VxlanTable) -> list[Match]:
+    """What it must hear: its remotes; all on its link, where others can be meant (a group, BGP) or none is written."""
+    some = Match(protocol="udp", port=str(table.port))
+    remotes = dict.fromkeys([*table.remotes(), *(entry.dst for entry in table.fdb)])
+    if table.group or table.fdb_owner == "external" or not remotes:
+        family = family_of(next((each for each in (table.local, table.group, *remotes) if each), "0.0.0.0"))
+        return [some._replace(family="ip" if family == 4 else "ip6", iif=table.dev or "")]
+    return [from_host(some, remote) for remote in remotes]
 
 
 def payload(fields: Mapping[str, Any]) -> dict[int, bytes]:
@@ -182,6 +195,7 @@ class VxlanKind(SingleKind):
         hosts = hosts_in(table.remotes())
         if isinstance(table.remote, str) and not hosts:
             fields["remote"] = table.remote
+        inlets = inlets_of(table)
         yield Desired(
             key=Key(place.netns, "vxlan", place.name),
             fields=fields,
@@ -192,7 +206,10 @@ class VxlanKind(SingleKind):
             claims=(*link_claims(link), f"vni:{place.netns}:{table.vni}:{table.port}"),
             ends=(end_of(table, link, tunnel=tunnel_of(table)),),
             hosts=hosts,
+            hears=() if table.open_firewall else tuple(packets._replace(iif=table.dev or "") for packets in inlets),
         )
+        for packets in inlets if table.open_firewall else ():
+            yield open_object(place.netns, packets, place.at("open_firewall"))
         yield from end_objects(table, place, link)
         if "remote" in fields:
             # The very entry that the kernel makes of this option: another one beside it would send everything twice.
@@ -228,7 +245,8 @@ class VxlanKind(SingleKind):
         local = end.tunnel.local or own
         fields = {**desired.fields, "local": local} if local else desired.fields
         tunnel = Tunnel(end.tunnel.dev, local, OVERHEAD[family])
-        return replace(desired, fields=fields, ends=(end._replace(tunnel=tunnel),), hosts=())
+        hears = tuple(packets for each in desired.hears if (packets := found_at(each, addresses)) is not None)
+        return replace(desired, fields=fields, ends=(end._replace(tunnel=tunnel),), hosts=(), hears=hears)
 
     def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
         raw = attributes(info)
@@ -254,6 +272,9 @@ class VxlanKind(SingleKind):
             if fields.get(name) == ""
         }
         return super().change(key, data, observed, {**fields, **zero}, view)
+
+    def remark(self, desired: Desired, view: View) -> str:
+        return closed_text(desired.hears, view.firewall(desired.key.netns)) if desired.hears else ""
 
     def fixed(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
         """The kernel changes addresses in place, but not their family, and does not leave a group for a remote."""

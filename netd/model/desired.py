@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from .firewall import Firewall
+from .firewall import Firewall, Match
 from .key import Key, LinkName
 from .segment import End
 from .state import Address, FdbEntry, Link, Neighbor, Route, Rule
@@ -29,6 +29,7 @@ class Desired:
     (it is built without, and pending). ``namespaces`` are those that must exist besides its own. ``order`` counts the
     declarations: address translation matches in it. ``mentions`` are links that are only named (NAT's ``out``): they
     are checked for typing mistakes and wait for nothing. ``source`` is where a namespace of someone else's is found.
+    ``hears`` are packets that must come in for it to work, and that nothing declared lets through firewalls.
     ``claims`` name what only one object can have at a time (a VNI, an address): who no longer declares it makes room at
     once. ``ends`` are its links, as what shares a layer-2 segment with them needs to know them. ``hosts``
     are other machines of which it holds the names instead of the addresses, until all files are read.
@@ -48,6 +49,7 @@ class Desired:
     claims: tuple[str, ...] = ()
     ends: tuple[End, ...] = ()
     hosts: tuple[str, ...] = ()
+    hears: tuple[Match, ...] = ()
 
     @property
     def file(self) -> str:
@@ -133,4 +135,4 @@ class View(Protocol):
         """The value of a key below /proc/sys, words joined by one space; None where there is no such key."""
 
     def firewall(self, netns: str) -> Firewall:
-        """netd's nft table, and the forward chains of others."""
+        """netd's nft table, and the gates of others."""

@@ -18,7 +18,7 @@ LOUD = {State.FAILED: "error", State.CONFLICT: "error", State.CONTENDED: "warnin
 MESSAGE = {"create": "made", "update": "changed", "recreate": "changed", "delete": "deleted"}
 PAST = {"create": "made", "update": "changed", "recreate": "made again", "delete": "deleted"}
 #: What nftables says who changed it.
-KNOWN_CULPRITS = frozenset({"nat", "forward"})
+KNOWN_CULPRITS = frozenset({"nat", "forward", "open"})
 
 
 class Teller:

@@ -159,6 +159,37 @@ done
 """
 LEGACY = DROP.replace("tables-nft", "tables-legacy")
 
+OPEN = """
+[vxlan.vx]
+vni = 1
+local = "10.9.0.1"
+remote = "10.9.0.2"
+open_firewall = true
+"""
+PORT = "open/ip/udp/4789,10.9.0.2,*"
+INPUT = """
+iptables-nft -P INPUT DROP
+"""
+#: In the manner of firewalld: all of its table at once, its chains after everyone else's.
+FIREWALLD = """nft -f - <<END
+table inet firewalld
+delete table inet firewalld
+table inet firewalld {
+    chain filter_IN_public { tcp dport 22 accept; reject; }
+    chain filter_INPUT_ZONES { iifname "eth9" goto filter_IN_public; goto filter_IN_public; }
+    chain filter_INPUT {
+        type filter hook input priority filter + 10; policy accept;
+        ct state { established, related } accept
+        ct status dnat accept
+        iifname "lo" accept
+        jump filter_INPUT_ZONES
+        reject with icmpx admin-prohibited
+    }
+}
+END
+"""
+let_in = prints("iptables-nft -S INPUT", "udp -m udp --dport 4789 -m comment --comment netd -j ACCEPT")
+
 #: Legacy iptables tells nobody of its changes: netd looks each minute, and whenever nftables changes.
 POKE = "nft add table ip poke; nft delete table ip poke"
 
@@ -282,6 +313,20 @@ CASES = [
     Drift("forward-legacy-behind-a-drop", FORWARD, f"iptables-legacy -I FORWARD -j DROP; {POKE}",
           lambda host: host.run("iptables-legacy", "-S", "FORWARD").splitlines()[1].endswith("ACCEPT"),
           "forward/br0 update accepted", before=LEGACY),
+    # INPUT
+    Drift("open-flushed", OPEN, "iptables-nft -F INPUT", let_in, f"{PORT} create", before=INPUT),
+    Drift("open-rule-behind-a-drop", OPEN, "iptables-nft -I INPUT -j DROP",
+          lambda host: host.run("iptables-nft", "-S", "INPUT").splitlines()[1].endswith("ACCEPT"),
+          f"{PORT} update accepted", before=INPUT),
+    Drift("open-table-deleted-and-made-by-its-owner", OPEN, f"nft delete table ip filter{INPUT}", let_in,
+          f"{PORT} create", before=INPUT, spoilt=OTHERS),
+    Drift("open-restored-by-its-owner", OPEN, """
+          iptables-nft-save | grep -v netd > /run/saved; iptables-nft-restore < /run/saved""", let_in,
+          f"{PORT} create", before=INPUT, spoilt=OTHERS),
+    Drift("open-legacy-flushed", OPEN, f"iptables-legacy -F INPUT; {POKE}",
+          prints("iptables-legacy -S INPUT", "ACCEPT"), f"{PORT} create", before=INPUT.replace("-nft", "-legacy")),
+    Drift("open-firewalld-writes-its-table-anew", OPEN, FIREWALLD, prints("nft list table inet firewalld", "netd"),
+          f"{PORT} create", before=FIREWALLD, spoilt=":nft/inet/firewalld.*"),
 ]  # fmt: skip
 
 

@@ -213,3 +213,17 @@ def test_a_machine_that_is_renamed_takes_another_part(machines: Machines) -> Non
     assert "bridge/br0" in machines.keys("red")
     assert "bridge/br0" not in machines.keys("green")
     assert "bridge/br0" in machines.keys("red")
+
+
+@pytest.mark.parametrize("family", ["192.0.2.", "2001:db8::"])
+def test_a_firewall_lets_in_the_hosts_by_their_addresses(machines: Machines, family: str) -> None:
+    lab = LAB.replace("192.0.2.", family)
+    machines.write(lab)
+    (tunnel,) = (one for key, one in machines.read("red").desired.items() if key.kind == "vxlan")
+    assert [each.source.partition("/")[0] for each in tunnel.hears] == [f"{family}{n}" for n in (2, 3, 9)]
+    machines.write(lab.replace("vni = 7", "vni = 7\nopen_firewall = true"))
+    kind = "ip6" if ":" in family else "ip"
+    let_in = {f"open/{kind}/udp/4789,{family}{n},*" for n in (1, 3, 9)}
+    assert {key for key in machines.keys("green") if key.startswith("open/")} == let_in
+    machines.write(lab.replace("vni = 7", "vni = 7\nopen_firewall = true").replace("host:blue", "host:nobody"))
+    assert len(machines.said("red")) == 1, "one mistake is told once"

@@ -1,0 +1,73 @@
+"""A UDP port that the firewalls of other tools let in: ``open_firewall = true`` of a vxlan.
+
+Several tunnels to one remote need the same rule: it is one object, and goes with the last that declares it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from netd.model.desired import Desired, Origin
+from netd.model.firewall import Firewall, Match
+from netd.model.key import Key
+
+from .passage import Passage, comes_by, surely_dropped
+from .values import family_of, hosts_in
+
+
+def open_object(netns: str, packets: Match, origin: Origin) -> Desired:
+    """What is let in. It matches by name and waits for nothing; its source can be "host:NAME" as yet."""
+    hosts = hosts_in([packets.source])
+    source = packets.source.partition("/")[0] or "*"
+    name = f"{packets.family}/{packets.protocol}/{packets.port},{source},{packets.iif or '*'}"
+    data = {"match": packets._asdict()}
+    return Desired(Key(netns, "open", name), {"accepted": True}, (origin,), data=data, hosts=hosts)
+
+
+def from_host(packets: Match, remote: str) -> Match:
+    """Those of one remote: its address, or "host:NAME"."""
+    if hosts_in([remote]):
+        return packets._replace(source=remote)
+    family, length = ("ip", 32) if family_of(remote) == 4 else ("ip6", 128)
+    return packets._replace(family=family, source=f"{remote}/{length}")
+
+
+def found_at(packets: Match, addresses: Mapping[str, str]) -> Match | None:
+    """With the address of the host that it names; None: of none of these."""
+    for name in hosts_in([packets.source]):
+        return from_host(packets, addresses[name]) if name in addresses else None
+    return packets
+
+
+class OpenKind(Passage):
+    """open/FAMILY/PROTOCOL/PORT,SOURCE,IN."""
+
+    name = "open"
+    hook = "input"
+    shared = True
+
+    def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
+        packets = found_at(Match(**desired.data["match"]), addresses)
+        if packets is None:
+            return None
+        there = open_object(desired.key.netns, packets, desired.origins[0])
+        return replace(desired, key=there.key, data=there.data, hosts=())
+
+    def packets(self, key: Key, data: Mapping[str, Any]) -> Sequence[Match]:
+        return (Match(**data["match"]),)
+
+
+def closed_text(packets: Iterable[Match], firewall: Firewall) -> str:
+    """Which of these a firewall drops, and where; "" for none."""
+    for one in packets:
+        for gate in firewall.gates:
+            if gate.hook == OpenKind.hook and comes_by(gate, one) and surely_dropped(gate, one):
+                host = f" from {one.source.partition('/')[0]}" if one.source else f" on {one.iif}" if one.iif else ""
+                where = f"chain {gate.chain} of {gate.family} {gate.table}" + (" (iptables-legacy)" * gate.legacy)
+                return (
+                    f"a firewall drops what comes{host} to its port, {one.protocol} {one.port} ({where}): "
+                    "'open_firewall = true' lets it in"
+                )
+    return ""
