@@ -19,6 +19,7 @@ from netd.model.marks import FIRST_NSID
 from netd.model.state import IFF_UP, NTF_SELF, NUD_PERMANENT, attributes
 
 from . import decode, wire
+from .receive import MANY, Receiver
 from .rtnl import Rtnl
 from .session import read_nsid
 from .wire import Request
@@ -29,7 +30,6 @@ NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7
 NFT_NEWGEN = 10 << 8 | 15
 NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME = 2, 3
 BUFFER = 64 << 20
-LARGEST = 1 << 18
 #: The listener's own namespace: its messages come without a number.
 HERE = -1
 STATIC = NUD_PERMANENT | wire.NUD_NOARP
@@ -61,7 +61,7 @@ class Events:
         self._next = self._first_free()
         # A namespace can have a number for itself, and its messages carry it then.
         self._here = read_nsid(self._requests, home)
-        self._memory = bytearray(LARGEST)
+        self._receiver = Receiver()
         #: The process behind the last change of nftables, by namespace; netd's own do not count.
         self.last_nft_culprit: dict[str, str] = {}
 
@@ -124,9 +124,11 @@ class Events:
         for one, read in ((self._rtnl, self._from_rtnl), (self._nft, self._from_nft)):
             if one is None or one.fileno() not in ready:
                 continue
-            while True:
+            said: set[tuple[int, bytes]] = set()
+            count = MANY
+            while count == MANY:
                 try:
-                    size, ancillary, _, _ = one.recvmsg_into([self._memory], 64)
+                    count = self._receiver.receive(one.fileno())
                 except BlockingIOError:
                     break
                 except OSError as error:
@@ -134,12 +136,10 @@ class Events:
                         yield EVERYTHING
                         continue
                     raise kernel_error(error.errno or errno.EIO, "listening to the kernel") from None
-                number = nsid_of(ancillary)
-                if number == self._here:
-                    number = HERE
-                names = self._names.get(number)
-                if names is not None:
-                    yield from read(memoryview(self._memory)[:size], names)
+                for number, data in self._receiver.messages(count, HERE, said):
+                    names = self._names.get(HERE if number == self._here else number)
+                    if names is not None:
+                        yield from read(data, names)
 
     def _from_rtnl(self, data: memoryview, names: tuple[str, ...]) -> Iterator[Dirty]:
         at, end = 0, len(data)
@@ -229,14 +229,6 @@ def link_changed(kind: int, body: memoryview, netns: str) -> Iterator[Dirty]:
         yield Dirty("routes", netns)
     elif not flags & IFF_UP:
         yield Dirty("routes", netns)
-
-
-def nsid_of(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """The namespace's number in the control messages (level SOL_NETLINK, type 8)."""
-    for level, kind, payload in ancillary:
-        if level == wire.SOL_NETLINK and kind == wire.NETLINK_LISTEN_ALL_NSID and len(payload) >= 4:
-            return int(struct.unpack_from("=i", payload)[0])
-    return HERE
 
 
 def listening(protocol: int, groups: tuple[int, ...], buffer: int) -> socket.socket | None:
