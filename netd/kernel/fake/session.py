@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netd.errors import KernelError, kernel_error
@@ -41,6 +41,10 @@ class FakeSession:
         """The link of that index."""
         found = self.space.links.get(index)
         return links.shown(self._machine, self.space, found) if found is not None else None
+
+    def links_at(self, indexes: Collection[int]) -> dict[int, Link]:
+        """Those of these links that are there."""
+        return {index: link for index in indexes if (link := self.link(index)) is not None}
 
     def link_named(self, name: str) -> Link | None:
         """The link of that name."""
