@@ -184,6 +184,33 @@ port = 8084
 to = "10.1.0.1:80"
 """
 
+#: A namespace that a container engine made, and a chain of legacy iptables that drops.
+BOX = """
+mkdir -p /run/engine
+touch /run/engine/box
+unshare --net=/run/engine/box true
+"""
+LEGACY = "iptables-legacy -P FORWARD DROP\n"
+
+ATTACHED = """
+[bridge.br0]
+forward = true
+
+[namespace.box]
+attach = "/run/engine/box"
+
+[namespace.box.veth.eth0]
+addresses = ["10.1.0.1/24"]
+peer = { name = "to-box", master = "br0" }
+
+[namespace.box.sysctl]
+net.ipv4.ip_default_ttl = 77
+
+[[namespace.box.route]]
+to = "10.6.0.0/24"
+via = "10.1.0.254"
+"""
+
 #: What harms FIRST behind netd's back.
 DRIFT = """
 ip link del br0

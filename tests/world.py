@@ -14,13 +14,17 @@ from netd.engine.scope import Scope
 from netd.errors import KernelError
 from netd.kernel.fake import FakeKernel, Machine
 from netd.kernel.fake.machine import Chain
+from netd.kernel.fake.session import FakeSession
 from netd.model import operations as do
 from netd.model.key import Key
 from netd.model.operations import CreateLink, LinkSettings, Operation, PutAddress, SetLink
 from netd.model.state import Rule
 from tests.labs import declared
-from tests.snapshot import snapshot
+from tests.snapshot import inside, snapshot
 from tests.troubled import Hand, TroubledKernel, TroubledLedger
+
+#: Where a container engine shows its namespace.
+BOX = "/run/engine/box"
 
 
 class Killed(BaseException):
@@ -74,7 +78,8 @@ class World:
             index: {cidr: _unmarked(one) for cidr, one in found.items()} for index, found in space.addresses.items()
         }
         space.rules = [_unmarked(one, 3) if one.priority == 500 else one for one in space.rules]
-        space.firewall.chains.append(Chain("ip", "filter", "FORWARD"))
+        space.firewall.chains += [Chain("ip", "filter", "FORWARD", legacy=legacy) for legacy in (False, True)]
+        self.kernel.someone_opens(BOX)
         self.kernel.someone_adds("theirs")
         assert self.someone_does(CreateLink("theirs", "br0", "bridge", LinkSettings())) == 0
 
@@ -155,7 +160,10 @@ class World:
     # What there is
 
     def look(self) -> dict[str, Any]:
-        return snapshot(self.kernel)  # type: ignore[arg-type]
+        """Also into the engine's namespace, under whichever name."""
+        found = snapshot(self.kernel)  # type: ignore[arg-type]
+        engines = self.machine.spaces[self.machine.places[BOX]]
+        return found | {BOX: inside(FakeSession(self.kernel, BOX, engines))}  # type: ignore[arg-type]
 
     def states(self) -> dict[str, str]:
         """All objects that are not ok."""

@@ -5,22 +5,27 @@ Where they differ the fake is wrong.
 
 from __future__ import annotations
 
+import errno
 import inspect
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from netd.engine.engine import Engine
+from netd.engine.execute import NAMESPACE_OPERATIONS
 from netd.engine.ledger import Ledger
 from netd.errors import KernelError
 from netd.kernel.fake import FakeKernel, Machine
+from netd.kernel.fake.machine import Chain
 from netd.kernel.fake.session import FakeSession
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.model import operations as do
+from netd.model.firewall import Match
 from netd.model.operations import (
     CreateLink,
     CreateRoute,
@@ -35,8 +40,8 @@ from netd.model.operations import (
     WriteSysctl,
 )
 from netd.model.state import Rule
-from tests.contract.kernel_sandbox import eventually, lonely_kernel
-from tests.labs import FIRST, SECOND, declared
+from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh
+from tests.labs import BOX, FIRST, LEGACY, SECOND, declared
 from tests.snapshot import differences, snapshot
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
@@ -58,7 +63,7 @@ class On:
     def do(self, step: Any) -> int:
         """Carries out a step; 0, or the errno."""
         operation = step(self) if callable(step) else step
-        if isinstance(operation, do.CreateNamespace | do.DeleteNamespace):
+        if isinstance(operation, NAMESPACE_OPERATIONS):
             answer = self.kernel.execute_namespace(operation)
         else:
             with self.kernel.open(operation.netns) as session:
@@ -226,6 +231,58 @@ def test_the_fake_kernel_answers_and_ends_as_the_real_one(what: str) -> None:
             if wrong:
                 break
     assert not wrong, "\n".join(wrong)
+
+
+def attach(source: str = "/run/engine/box", replaces: int = 0) -> Callable[[On], do.Operation]:
+    def found_there(on: On) -> do.Operation:
+        on.kernel.attach("box", source)
+        return do.AttachNamespace("box", replaces)
+
+    return found_there
+
+
+def detach(on: On) -> do.Operation:
+    return do.DetachNamespace("box", on.kernel.entry("box") or 0)
+
+
+def foreign_entry(on: On) -> do.Operation:
+    on.kernel.attach("box", None)
+    return do.CreateNamespace("box")
+
+
+def test_the_fake_kernel_attaches_and_detaches_as_the_real_one() -> None:
+    steps = (
+        do.DetachNamespace("box", 7), attach(), attach(), bridge("br0", "box"), do.DetachNamespace("box", 7),
+        attach(""), attach(replaces=3), detach, detach, bridge("br1", "box"), foreign_entry, attach(""), attach(),
+        bridge("br2", "box"),
+    )  # fmt: skip
+    with lonely_kernel() as kernel:
+        pair = real, fake = On(kernel), On(FakeKernel(Machine()))
+        assert [on.do(attach()) for on in pair] == [errno.ENOENT] * 2
+        sh(BOX)
+        fake.kernel.someone_opens("/run/engine/box")
+        for number, step in enumerate(steps):
+            answers = [on.do(step) for on in pair]
+            assert answers[0] == answers[1], f"{number}. {step}"
+            for ask in ("attached", "names", "entry", "cookie"):
+                told = [getattr(on.kernel, ask)(*() if ask == "names" else ["box"]) for on in pair]
+                assert told[0] == told[1] or (all(told) and ask in ("entry", "cookie")), f"{number}. {step}: {ask}"
+            assert differences(snapshot(fake.kernel), snapshot(real.kernel)) == []
+
+
+def test_the_fake_kernel_has_the_same_legacy_rules_as_the_real_one() -> None:
+    put = do.LegacyAccept("", "ip", "FORWARD", Match("ip", iif="br0"))
+    steps = (put, replace(put, match=Match("ip", oif="br0")), put, replace(put, delete=True), replace(put, delete=True),
+             replace(put, delete=True), replace(put, chain="NOWHERE"))  # fmt: skip
+    with lonely_kernel() as kernel:
+        pair = real, fake = On(kernel), On(FakeKernel(Machine()))
+        sh(LEGACY)
+        fake.kernel.machine.space("").firewall.chains.append(Chain("ip", "filter", "FORWARD", legacy=True))
+        for number, step in enumerate(steps):
+            answers = [on.do(step) for on in pair]
+            assert answers[0] == answers[1], f"{number}. {step}"
+            assert [on.kernel.has_legacy("") for on in pair] == [True, True]
+            assert differences(snapshot(fake.kernel), snapshot(real.kernel)) == []
 
 
 @pytest.mark.parametrize("texts", [[FIRST], [SECOND], [FIRST, SECOND, FIRST, ""], [SECOND, FIRST, ""]])

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from netd.engine.execute import NAMESPACE_OPERATIONS
 from netd.errors import KernelError, kernel_error
 from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
@@ -25,7 +26,7 @@ from netd.model.operations import Operation
 from tests import labs
 from tests.property.drift import HARM, Harm, assert_few, fight
 from tests.snapshot import differences
-from tests.world import Killed, World, world
+from tests.world import BOX, Killed, World, world
 
 EXAMPLES = int(os.environ.get("NETD_EXAMPLES", "40"))
 #: A link keeps its MAC, and its cost as a port (the default is not known).
@@ -34,18 +35,33 @@ KEPT = re.compile('mac = "02:00:00:00:00:0a"\n|, cost = 50')
 INBORN, DEFAULTS = "net/ipv4/conf/br0/rp_filter", (None, "0", "1")
 FIRST, SECOND = (KEPT.sub("", lab) for lab in (labs.FIRST, labs.SECOND))
 #: Texts of the file: two labs, and what is left of them without some of their tables.
-TEXTS = (
-    FIRST, SECOND, "", FIRST.partition("[vxlan.vx0]")[0], SECOND.partition("[[route]]")[0],
-    FIRST.replace("mtu = 1400", 'mtu = "auto"'),
-    FIRST.replace("mtu = 1400", "mtu = 1380").replace("isolated = true", "hairpin = true"),
-    FIRST.replace("vni = 24", "vni = 77").replace('"fd01::1/64"', '"fd01::7/64"'),
-    SECOND.replace("10.2.0.0/24", "10.12.0.0/24"),
-    "[sysctl]\nnet.ipv4.ip_default_ttl = 77\n", "[namespace.a]\n[namespace.b.bridge.br0]\n",
-)  # fmt: skip
+TEXTS = {
+    "first": FIRST,
+    "second": SECOND,
+    "nothing": "",
+    "half of the first": FIRST.partition("[vxlan.vx0]")[0],
+    "half of the second": SECOND.partition("[[route]]")[0],
+    "fitting mtu": FIRST.replace("mtu = 1400", 'mtu = "auto"'),
+    "other values": FIRST.replace("mtu = 1400", "mtu = 1380").replace("isolated = true", "hairpin = true"),
+    "other tunnel": FIRST.replace("vni = 24", "vni = 77").replace('"fd01::1/64"', '"fd01::7/64"'),
+    "other route": SECOND.replace("10.2.0.0/24", "10.12.0.0/24"),
+    "sysctl": "[sysctl]\nnet.ipv4.ip_default_ttl = 77\n",
+    "container": labs.ATTACHED,
+    "namespaces": "[namespace.a]\n[namespace.b.bridge.br0]\n",
+}
 ERRORS = (errno.EPERM, errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ENODEV, errno.ENOBUFS, errno.EINVAL, errno.ENOMEM)
 #: Over which files a text is spread (``labs.spread``).
 FILES = st.integers(0, 9)
-LINKS = (("", "br0"), ("", "br1"), ("", "port-a"), ("", "port-b"), ("", "vx0"), ("a", "eth0"), ("b", "eth0"))
+LINKS = (
+    ("", "br0"),
+    ("", "br1"),
+    ("", "to-box"),
+    ("", "port-a"),
+    ("", "port-b"),
+    ("", "vx0"),
+    ("a", "eth0"),
+    ("b", "eth0"),
+)
 
 
 class Story(RuleBasedStateMachine):
@@ -78,9 +94,9 @@ class Story(RuleBasedStateMachine):
 
     # What an operator does
 
-    @rule(text=st.sampled_from(TEXTS), files=FILES)
+    @rule(text=st.sampled_from(list(TEXTS)), files=FILES)
     def edit(self, text: str, files: int) -> None:
-        self.guarded(lambda: self.world.take(text, files))
+        self.guarded(lambda: self.world.take(TEXTS[text], files))
 
     @rule(files=FILES)
     def rename_files(self, files: int) -> None:
@@ -132,6 +148,11 @@ class Story(RuleBasedStateMachine):
             if not self.world.index("", "port9"):
                 self.world.plug_in_again()
 
+    @rule()
+    def start_a_container_anew(self) -> None:
+        self.world.kernel.someone_closes(BOX)
+        self.world.kernel.someone_opens(BOX)
+
     @rule(route=st.integers(0, 30), netns=st.sampled_from(["", "a"]))
     def delete_a_route_of_netds(self, route: int, netns: str) -> None:
         if netns in self.world.machine.names:
@@ -149,7 +170,9 @@ class Story(RuleBasedStateMachine):
     def overrun(self) -> None:
         self.world.kernel.overrun()
 
-    @rule(kind=st.sampled_from(list(HANDLERS)), code=st.sampled_from(ERRORS), times=st.integers(1, 20))
+    @rule(
+        kind=st.sampled_from([*HANDLERS, *NAMESPACE_OPERATIONS]), code=st.sampled_from(ERRORS), times=st.integers(1, 20)
+    )
     def refuse(self, kind: type, code: int, times: int) -> None:
         left = times
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from netd.engine.execute import UNFIT
+from netd.engine.execute import NAMESPACE_OPERATIONS, UNFIT
 from netd.errors import KernelError, kernel_error
 from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
 from netd.model.operations import Operation
-from tests.labs import FIRST, SECOND
+from tests.labs import ATTACHED, FIRST, SECOND
 from tests.snapshot import differences
 from tests.world import World, world
 
@@ -30,6 +30,8 @@ PLANS = {
     "change": [FIRST, SECOND],
     "change back": [SECOND, FIRST],
     "prune": [FIRST, ""],
+    "attach": ["", ATTACHED],
+    "detach": [ATTACHED, ""],
     "trim": [FIRST, FIRST.replace(', "10.230.4.3"]', "]").replace("10.1.0.7", "10.1.0.8")],
 }
 
@@ -83,7 +85,7 @@ def test_an_operation_that_is_refused_once_changes_nothing_in_the_end(plan: str,
 
 
 #: No rule of others ever gives way, so none is put back.
-ALL = {*HANDLERS, do.CreateNamespace, do.DeleteNamespace} - {do.RestoreRule}
+ALL = {*HANDLERS, *NAMESPACE_OPERATIONS} - {do.RestoreRule}
 
 
 def refusing(kind: type, code: int, tried: list[Operation]) -> Callable[[Operation], KernelError | None]:

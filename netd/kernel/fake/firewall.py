@@ -11,6 +11,7 @@ from netd.kernel.ruleset import COMMENT
 from netd.model import firewall as model
 from netd.model.dirty import Dirty
 from netd.model.firewall import Gate, Line, Match, OwnRules
+from netd.model.operations import LegacyAccept
 
 from .machine import Chain, Firewall, Machine, Space
 
@@ -67,15 +68,29 @@ def _match(family: str, text: str) -> Match:
 
 def _chain(draft: Firewall, family: str, table: str, chain: str) -> Chain:
     for one in draft.chains:
-        if (one.family, one.table, one.chain) == (family, table, chain):
+        if (one.family, one.table, one.chain) == (family, table, chain) and not one.legacy:
             return one
     raise kernel_error(errno.ENOENT, "nft: Could not process rule")
+
+
+def run_legacy(space: Space, rule: LegacyAccept) -> None:
+    """iptables-legacy, which tells no one; KernelError EINVAL."""
+    accept = Line(rule.match, "accept", own=True)
+    for one in space.firewall.chains:
+        if one.legacy and (one.family, one.chain) == (rule.family, rule.chain):
+            if not rule.delete:
+                one.accepted.insert(0, accept)
+                return
+            if accept in one.accepted:
+                one.accepted.remove(accept)
+                return
+    raise kernel_error(errno.EINVAL, "iptables: Bad rule (does a matching rule exist in that chain?).")
 
 
 def read(space: Space) -> model.Firewall:
     """As ``netd.kernel.nft.read`` tells it."""
     gates = tuple(
-        Gate(one.hook, one.family, one.table, one.chain, drops=True, lines={one.chain: tuple(one.accepted)})
+        Gate(one.hook, one.family, one.table, one.chain, one.legacy, True, lines={one.chain: tuple(one.accepted)})
         for one in space.firewall.chains
     )
     if space.firewall.own is None:

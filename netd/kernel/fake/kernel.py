@@ -32,11 +32,19 @@ class FakeKernel:
         self._quiet = False
 
     def attach(self, netns: str, source: str | None) -> None:
-        """Not pretended."""
+        """The name means the namespace at that path ("" nowhere) from now on; None: the one of that name again."""
+        if source is not None:
+            self.machine.sources[netns] = source
+        else:
+            self.machine.sources.pop(netns, None)
 
     def attached(self, netns: str) -> bool | None:
-        """None of them is another's."""
-        return False
+        """Whether the name stands for what is at its source: True, False (not, or no longer), None (another's)."""
+        if not self.machine.sources.get(netns) or netns not in self.machine.names:
+            return False
+        if self.machine.names[netns] == self.machine.cookie(netns):
+            return True
+        return False if netns in self.machine.borrowed else None
 
     def entry(self, netns: str) -> int | None:
         """The cookie of what has this name."""
@@ -44,15 +52,16 @@ class FakeKernel:
 
     def cookie(self, netns: str) -> int | None:
         """The identity of a namespace; None where it is not there."""
-        return self.machine.names.get(netns)
+        return self.machine.cookie(netns)
 
     def names(self) -> list[str]:
         """All namespaces with a name."""
-        return sorted(name for name in self.machine.names if name != HOST)
+        return sorted(name for name in self.machine.names if name != HOST and self.machine.cookie(name) is not None)
 
     def has_legacy(self, netns: str) -> bool:
-        """There is no legacy iptables."""
-        return False
+        """Whether legacy iptables has a filter table there."""
+        cookie = self.machine.cookie(netns)
+        return cookie is not None and any(chain.legacy for chain in self.machine.spaces[cookie].firewall.chains)
 
     @contextmanager
     def open(self, netns: str) -> Iterator[FakeSession]:
@@ -68,12 +77,16 @@ class FakeKernel:
         return firewall.read(self.machine.space(netns))
 
     def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
-        """Creates or deletes; an error is a value."""
+        """Creates, deletes, attaches or detaches; an error is a value."""
         try:
             if isinstance(operation, do.CreateNamespace):
                 self._create(operation, naming)
             elif isinstance(operation, do.DeleteNamespace):
                 self._delete(operation)
+            elif isinstance(operation, do.AttachNamespace):
+                self._attach(operation)
+            elif isinstance(operation, do.DetachNamespace):
+                self._detach(operation.netns, operation.cookie)
             else:
                 raise kernel_error(errno.EOPNOTSUPP, type(operation).__name__)
         except KernelError as error:
@@ -104,6 +117,25 @@ class FakeKernel:
         self.machine.drop_name(operation.netns)
         self.forget(operation.netns)
 
+    def _attach(self, operation: do.AttachNamespace) -> None:
+        netns = operation.netns
+        if operation.replaces:
+            self._detach(netns, operation.replaces)
+        if not self.machine.sources.get(netns):
+            raise kernel_error(errno.ENOENT, f"namespace {netns}")
+        state = self.attached(netns)
+        if state is None:
+            raise kernel_error(errno.EEXIST, f"{netns} belongs to someone else")
+        if not state:
+            self.machine.names[netns] = self.machine.space(netns).cookie
+            self.machine.borrowed.add(netns)
+            self.named(netns)
+
+    def _detach(self, netns: str, cookie: int) -> None:
+        if netns in self.machine.borrowed and self.machine.names.get(netns) == cookie:
+            self.machine.drop_name(netns)
+            self.named(netns)
+
     def named(self, netns: str) -> None:
         """A name came or went: the others are told."""
         for listener in self.machine.listeners:
@@ -120,6 +152,21 @@ class FakeKernel:
         self.machine.drop_name(netns)
         self._hear(0, Dirty("namespace", netns))
 
+    def someone_opens(self, path: str) -> None:
+        """A container engine makes a namespace, and shows it there."""
+        self.machine.places[path] = self.machine.new_space().cookie
+        self._tell_of(path)
+
+    def someone_closes(self, path: str) -> None:
+        """It ends it."""
+        self.machine.end(self.machine.spaces[self.machine.places.pop(path)])
+        self._tell_of(path)
+
+    def _tell_of(self, path: str) -> None:
+        for netns, source in self.machine.sources.items():
+            if source == path:
+                self._hear(0, Dirty("namespace", netns))
+
     # Events
 
     def start_watching(self) -> list[int]:
@@ -131,8 +178,9 @@ class FakeKernel:
 
     def watch(self, netns: str, known: int | None = None) -> None:
         """Changes there are heard."""
-        if self._listening and netns in self.machine.names:
-            self._watched[netns] = self.machine.names[netns]
+        cookie = self.machine.cookie(netns)
+        if self._listening and cookie is not None:
+            self._watched[netns] = cookie
 
     def watch_sysctl(self, session: FakeSession, path: str) -> None:
         """All are heard."""
@@ -173,3 +221,4 @@ class FakeKernel:
         if self._hear in self.machine.listeners:
             self.machine.listeners.remove(self._hear)
         self._listening = False
+        self.machine.sources.clear()

@@ -28,6 +28,7 @@ class Chain:
     chain: str
     accepted: list[Line] = field(default_factory=list)
     hook: Hook = "forward"
+    legacy: bool = False
 
 
 @dataclass
@@ -83,6 +84,11 @@ class Machine:
         self._cookies = itertools.count(1)
         self.spaces: dict[int, Space] = {}
         self.names: dict[str, int] = {}
+        #: Namespaces of others by their paths, and those names that only stand for one of them.
+        self.places: dict[str, int] = {}
+        self.borrowed: set[str] = set()
+        #: Where who works here now looks for the namespace of a name, if not by the name.
+        self.sources: dict[str, str] = {}
         self.cables: dict[Place, Place] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         self.listeners: list[Callable[[int, Dirty], None]] = []
@@ -98,11 +104,17 @@ class Machine:
             equip(space)
         return space
 
+    def cookie(self, netns: str) -> int | None:
+        """The identity of the namespace that is meant by this name; None where it is not there."""
+        found = self.places.get(self.sources[netns]) if netns in self.sources else self.names.get(netns)
+        return found if found in self.spaces else None
+
     def space(self, netns: str) -> Space:
         """The namespace of that name; KernelError ENOENT."""
-        if netns not in self.names:
+        cookie = self.cookie(netns)
+        if cookie is None:
             raise kernel_error(errno.ENOENT, f"namespace {netns}")
-        return self.spaces[self.names[netns]]
+        return self.spaces[cookie]
 
     def tell(self, space: Space, what: Dirty) -> None:
         """An event, to all who listen."""
@@ -116,11 +128,19 @@ class Machine:
         self.names[netns] = space.cookie
 
     def drop_name(self, netns: str) -> None:
-        """``ip netns del``: nothing is left inside, so all in it dies at once."""
+        """``ip netns del``: nothing is left inside, so all in it dies at once, unless it is another's."""
+        if netns not in self.names:
+            raise kernel_error(errno.ENOENT, f"namespace {netns}")
+        cookie = self.names.pop(netns)
+        if netns in self.borrowed:
+            self.borrowed.remove(netns)
+        else:
+            self.end(self.spaces[cookie])
+
+    def end(self, space: Space) -> None:
+        """Nothing holds it any more."""
         from . import links
 
-        space = self.space(netns)
-        del self.names[netns]
         for index in list(space.links):
             if index != LOOPBACK and index in space.links:
                 links.remove(self, space, index)

@@ -86,7 +86,7 @@ class FakeSession:
 
     def nsid(self, other: str) -> int | None:
         """The number that this namespace knows another by."""
-        cookie = self._machine.names.get(other)
+        cookie = self._machine.cookie(other)
         return None if cookie is None else self._machine.number(self.space.cookie, cookie)
 
     def execute(self, operations: Sequence[do.Operation], index_of: IndexOf) -> list[Answer]:
@@ -189,6 +189,9 @@ class Execution:
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
 
+    def _legacy_accept(self, op: do.LegacyAccept) -> None:
+        firewall.run_legacy(self._space, op)
+
 
 HANDLERS: Mapping[type[do.Operation], Callable[[Execution, Any], Answer]] = {
     do.CreateLink: Execution._create_link,
@@ -208,4 +211,5 @@ HANDLERS: Mapping[type[do.Operation], Callable[[Execution, Any], Answer]] = {
     do.DeleteFdb: Execution._delete_fdb,
     do.WriteSysctl: Execution._write_sysctl,
     do.RunNft: Execution._run_nft,
+    do.LegacyAccept: Execution._legacy_accept,
 }
