@@ -116,7 +116,9 @@ class Comparison:
         missing = self._missing(desired)
         if observed is not None and observed.leftover:
             change = Change(key, "update", left_over(observed), desired.file, desired, observed)
-            return Verdict(State.PENDING, missing or f"waits for {self._foreign_thing(desired)}", change, observed)
+            if desired.source and not missing:
+                missing = f"waits for {self._foreign_thing(desired)}"
+            return Verdict(State.PENDING if missing else State.OK, missing, change, observed)
         absent = {link for link in desired.wants if not self.available(link)}
         wanted = kind.without(desired, absent)
         unplugged = ", ".join(f"{link}{self._why(link)}" for link in desired.wants if link in absent)

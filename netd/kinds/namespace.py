@@ -83,7 +83,11 @@ class NamespaceKind(Kind):
     ) -> Observed | None:
         cookie = view.cookie(key.name)
         mine = int(identity.get("cookie") or 0)
-        entry = view.entry(key.name) if data["attach"] and cookie != mine else None
+        source = {"attach": data["attach"]} if data["attach"] else {}
+        if identity.get("attach") and not source and view.entry(key.name) == mine:
+            # netd is to make one of its own: the entry for another's has to go, and that one is not to be built into.
+            return Observed(fields={}, identity=identity, leftover="its name")
+        entry = view.entry(key.name) if source and cookie != mine else None
         stale = bool(mine and entry == mine)
         if cookie is None:
             # Its owner ended it. netd's own entry would keep it alive, or mean whoever has the process's number next.
@@ -99,7 +103,8 @@ class NamespaceKind(Kind):
                 fields["attached"] = False
             elif fields["attached"] is None:
                 conflict = "another namespace of this name"
-        return Observed(fields=fields, identity={"cookie": cookie}, conflict=conflict, extra=mine if stale else None)
+        found = {"cookie": cookie} | source
+        return Observed(fields=fields, identity=found, conflict=conflict, extra=mine if stale else None)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         return (

@@ -158,3 +158,16 @@ def test_a_namespace_with_two_names_has_no_orphans(host: Host) -> None:
     host.daemon()
     host.ping("10.1.0.1")
     assert {each["state"] for each in host.status()["objects"]} == {"ok"}
+
+
+def test_a_name_that_is_to_be_netds_own_lets_go_of_anothers_namespace(host: Host) -> None:
+    container(host)
+    host.write("lab.toml", BY_PATH)
+    host.apply()
+    host.write("lab.toml", "[namespace.box.bridge.br0]\n")
+    host.apply()
+    assert host.names("box") == {"br0"}
+    inside = host.run("nsenter", "--net=/run/docker/netns/0123456789ab", "ip", "-br", "link").splitlines()
+    assert [line.split()[:2] for line in inside] == [["lo", "DOWN"]]
+    host.netd("down")
+    assert "box" not in host.namespaces()
