@@ -45,6 +45,8 @@ class Execution:
         self._topics: set[Topic] = set()
         # Namespaces with something in it that had to leave and could not: it would die with them.
         self._held: set[str] = set()
+        # Namespaces in which something was refused: a name that leads there is still needed.
+        self._refused: set[str] = set()
 
     def run(self, stages: Sequence[Stage]) -> Iterator[None]:
         """Sends everything; yields between portions."""
@@ -65,6 +67,8 @@ class Execution:
         key = task.keys[0]
         if isinstance(task.operation, ops.DeleteNamespace) and task.operation.netns in self._held:
             self.failed[key] = kernel_error(errno.EBUSY, "a port in it could not be moved back to the host")
+        if isinstance(task.operation, ops.DetachNamespace) and task.operation.netns in self._refused:
+            self.failed[key] = kernel_error(errno.EBUSY, "something of netd in it could not be taken away")
         if key in self.failed or key in self.skipped:
             return False
         culprit = self._hangs_on(key, set(self.failed)) if self.failed else None
@@ -111,6 +115,7 @@ class Execution:
                 return
             if isinstance(operation, ops.SetLink) and operation.settings.netns is not None:
                 self._held.add(operation.netns)
+            self._refused.update(key.netns for key in task.keys)
             for key in task.keys:
                 self.failed.setdefault(key, answer)
             if isinstance(operation, ops.CreateLink):

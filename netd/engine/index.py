@@ -32,11 +32,12 @@ class Index:
         for one in desired.values():
             self._add(one)
         self.undeclared = frozenset(key for key in ledger if key not in desired)
+        self._let_go = self._namespaces_let_go(ledger)
         for key in self.undeclared:
             record = ledger.get(key)
             if record is not None and key.kind in registry():
                 self._add_topics(key, record.data)
-                if registry()[key.kind].leaves(record.data):
+                if registry()[key.kind].leaves(record.data) or key.netns in self._let_go:
                     self._leaving.setdefault(key.netns, set()).add(key)
         self.levels = self._levels()
         #: Undeclared objects that have what a declared one needs: they make room at once.
@@ -66,6 +67,15 @@ class Index:
             elif topic.name:
                 # An event that does not say which: all of that sort in the namespace.
                 self._by_topic.setdefault(Topic(topic.what, topic.netns), set()).add(key)
+
+    def _namespaces_let_go(self, ledger: Ledger) -> frozenset[str]:
+        """Names that stood for another's namespace, and are to be netd's own: nothing of netd is left behind there."""
+        records = ((key, ledger.get(key)) for key in self.desired if key.kind == "namespace")
+        return frozenset(
+            key.name
+            for key, record in records
+            if record is not None and record.data.get("attach") and not self.desired[key].source
+        )
 
     def _rivals(self, ledger: Ledger) -> frozenset[Key]:
         claimed = {claim for one in self.desired.values() for claim in one.claims}
@@ -120,8 +130,9 @@ class Index:
         return found
 
     def leaving(self, keys: Iterable[Key]) -> set[Key]:
-        """What has to be out of those of these namespaces that nothing declares any more."""
-        gone = [key.name for key in keys if key.kind == "namespace" and key in self.undeclared]
+        """What has to be out of those of these namespaces that nothing declares any more, or that are let go of."""
+        names = [key for key in keys if key.kind == "namespace"]
+        gone = [key.name for key in names if key in self.undeclared or key.name in self._let_go]
         return {key for netns in gone for key in self._leaving.get(netns, ())}
 
     def together(self, netns: str, kind: str) -> list[Desired]:
