@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
+from unittest import mock
 
 from netd.engine.ledger import Ledger
 from netd.errors import KernelError
@@ -86,11 +88,27 @@ class TroubledSession:
 
 
 class TroubledLedger(Ledger):
-    """Each writing of the file is a step, too."""
+    """Each writing of the file is a step, too. ``compacts``: it is written anew each time."""
 
-    def __init__(self, path: str, hand: Hand) -> None:
+    def __init__(self, path: str, hand: Hand, *, compacts: bool = False) -> None:
         super().__init__(path)
         self._hand = hand
+        self._compacts = compacts
+
+    def _append(self, lines: Iterable[str]) -> None:
+        if self._compacts:
+            self._compact()
+        else:
+            super()._append(lines)
+
+    def _compact(self) -> None:
+        def stepping(fresh: str, path: str) -> None:
+            self._hand.step("a new ledger beside")
+            rename(fresh, path)
+
+        rename = os.replace
+        with mock.patch("os.replace", stepping):
+            super()._compact()
 
     def flush(self) -> None:
         lines = len(self._lines)

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,30 +16,46 @@ from netd.kernel.kernel import Kernel
 from netd.model.status import overall
 from tests.contract.kernel_sandbox import sandbox, sh
 from tests.forks import Killed, in_a_process, kill_yourself
-from tests.labs import DRIFT, FIREWALL, FIRST, FOREIGN, SECOND, declared
-from tests.snapshot import differences, snapshot
+from tests.labs import ATTACHED, BOX, DRIFT, FIREWALL, FIRST, FOREIGN, LEGACY, SECOND, declared
+from tests.snapshot import differences, inside, snapshot
 from tests.troubled import Hand, TroubledKernel, TroubledLedger
 
 #: Every how many-th step is tried here: ``make kills`` tries them all.
 STRIDE = int(os.environ.get("NETD_KILL_STRIDE", "8"))
 LEDGER = "/run/ledger.jsonl"
 
-#: {name: (what stood before, what was done behind netd's back, what is wanted)}; None: ``netd down``.
-PLANS: dict[str, tuple[str, str, str | None]] = {
-    "create": ("", "", FIRST),
-    "change": (FIRST, "", SECOND),
-    "change back": (SECOND, "", FIRST),
-    "repair": (FIRST, DRIFT, FIRST),
-    "prune": (SECOND, "", ""),
-    "down": (FIRST, "", None),
+
+class Plan(NamedTuple):
+    """What stood before, what was done behind netd's back, what is wanted (None: ``netd down``).
+
+    ``compacts``: each writing of the ledger writes it anew.
+    """
+
+    before: str
+    harm: str
+    wanted: str | None
+    compacts: bool = False
+
+
+PLANS = {
+    "create": Plan("", "", FIRST),
+    "change": Plan(FIRST, "", SECOND),
+    "change back": Plan(SECOND, "", FIRST),
+    "repair": Plan(FIRST, DRIFT, FIRST),
+    "prune": Plan(SECOND, "", ""),
+    "down": Plan(FIRST, "", None),
+    "attach": Plan("", "", ATTACHED),
+    "detach": Plan(ATTACHED, "", "[namespace.box.bridge.br0]\n"),
+    "compact": Plan(FIRST, DRIFT, SECOND, compacts=True),
 }
 
 
-def converge(text: str | None, hand: Hand | None = None) -> str:
+def converge(text: str | None, hand: Hand | None = None, *, compacts: bool = False) -> str:
     """One netd: makes the machine so, and says how things stand."""
     hand = hand or Hand()
     kernel = Kernel()
-    engine = Engine(TroubledKernel(kernel, hand), TroubledLedger(LEDGER, hand))  # type: ignore[arg-type]
+    ledger = TroubledLedger(LEDGER, hand, compacts=compacts)
+    engine = Engine(TroubledKernel(kernel, hand), ledger)  # type: ignore[arg-type]
     if text is None:
         for _ in engine.take_down(None):
             pass
@@ -54,7 +70,12 @@ def converge(text: str | None, hand: Hand | None = None) -> str:
 
 
 def look() -> dict[str, Any]:
-    return snapshot(Kernel())
+    """Also into the container's namespace, under whichever name."""
+    kernel = Kernel()
+    found = snapshot(kernel)
+    kernel.attach("container", "/run/engine/box")
+    with kernel.open("container") as session:
+        return found | {"container": inside(session)}
 
 
 @contextlib.contextmanager
@@ -63,6 +84,8 @@ def machine() -> Iterator[None]:
     with sandbox():
         sh(FOREIGN)
         sh(FIREWALL)
+        sh(LEGACY)
+        sh(BOX)
         yield
 
 
@@ -93,29 +116,30 @@ def dies_after(step: int) -> Hand:
     return Hand(step=counted)
 
 
-def undisturbed(before: str, harm: str, wanted: str | None) -> tuple[list[str], Any, str]:
+def undisturbed(plan: Plan) -> tuple[list[str], Any, str]:
     """The steps of the plan, its end, and what netd says of it."""
     seen: list[str] = []
-    prepare(before, harm)
-    seen, said = in_a_process(lambda: (seen, converge(wanted, Hand(step=seen.append))))
+    prepare(plan.before, plan.harm)
+    hand = Hand(step=seen.append)
+    seen, said = in_a_process(lambda: (seen, converge(plan.wanted, hand, compacts=plan.compacts)))
     return seen, in_a_process(look), said
 
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_a_kill_after_any_step_and_a_start_end_as_if_nothing_had_happened(plan: str) -> None:
-    before, harm, wanted = PLANS[plan]
+    before, harm, wanted, compacts = PLANS[plan]
     wrong: list[str] = []
     late = 0
     with machine():
         foreign = in_a_process(look)
-        steps, end, said = undisturbed(before, harm, wanted)
+        steps, end, said = undisturbed(PLANS[plan])
         assert said.startswith("converged, 0 differ, [] orphans"), said
         assert differences(undo(), foreign) == []
         assert len(steps) > 10
         for step in range(1, len(steps) + 1, STRIDE):
             prepare(before, harm)
             with contextlib.suppress(Killed):
-                in_a_process(lambda at=step: converge(wanted, dies_after(at)))
+                in_a_process(lambda at=step: converge(wanted, dies_after(at), compacts=compacts))
                 late += 1
             again = in_a_process(lambda: converge(wanted))
             found = [] if again == said else [again]
