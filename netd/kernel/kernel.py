@@ -171,8 +171,6 @@ class Kernel:
                 self._names.delete(netns, operation.cookie, self._cookie_at)
             self.forget(netns)
         elif isinstance(operation, do.AttachNamespace):
-            if operation.replaces:
-                self._names.detach(netns, operation.replaces, self._cookie_at)
             self._names.attach(netns, self._sources.get(netns, ""))
             self._follow_process(netns)
         elif isinstance(operation, do.DetachNamespace):

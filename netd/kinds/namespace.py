@@ -84,27 +84,21 @@ class NamespaceKind(Kind):
         cookie = view.cookie(key.name)
         mine = int(identity.get("cookie") or 0)
         source = {"attach": data["attach"]} if data["attach"] else {}
-        if identity.get("attach") and not source and view.entry(key.name) == mine:
-            # netd is to make one of its own: the entry for another's has to go, and that one is not to be built into.
-            return Observed(fields={}, identity=identity, leftover="its name")
-        entry = view.entry(key.name) if source and cookie != mine else None
-        stale = bool(mine and entry == mine)
+        entry = view.entry(key.name) if source or identity.get("attach") else None
+        # netd's own entry, for a namespace that is not meant any more: where its owner ended it that would keep it
+        # alive, and where netd is to make one of its own that one is not to be built into.
+        if entry is not None and entry in (mine, 0) and view.attached(key.name) is False:
+            return Observed(fields={}, identity={"cookie": mine} | source, leftover="its name")
         if cookie is None:
-            # Its owner ended it. netd's own entry would keep it alive, or mean whoever has the process's number next.
-            left = "its name" if stale or entry == 0 else ""
-            return Observed(fields={}, identity={"cookie": mine}, leftover=left) if left else None
+            return None
         fields: dict[str, Any] = {"ipv6": view.sysctl(key.name, DISABLE_IPV6) == "0"}
         loopback = view.link(key.name, LOOPBACK)
         fields["loopback"] = loopback is not None and loopback.up
         conflict = ""
-        if data["attach"]:
+        if source:
             fields["attached"] = view.attached(key.name)
-            if fields["attached"] is None and stale:
-                fields["attached"] = False
-            elif fields["attached"] is None:
-                conflict = "another namespace of this name"
-        found = {"cookie": cookie} | source
-        return Observed(fields=fields, identity=found, conflict=conflict, extra=mine if stale else None)
+            conflict = "another namespace of this name" if fields["attached"] is None else ""
+        return Observed(fields=fields, identity={"cookie": cookie} | source, conflict=conflict)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         return (
@@ -129,7 +123,7 @@ class NamespaceKind(Kind):
         if "loopback" in fields:
             steps.append(Step(Phase.UP, SetLink(key.name, LOOPBACK, LinkSettings(up=fields["loopback"]))))
         if fields.get("attached") is True:
-            steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name, observed.extra or 0)))
+            steps.append(Step(Phase.NAMESPACE, AttachNamespace(key.name)))
         elif fields.get("attached") is False:
             steps.append(Step(Phase.NAMESPACE, DetachNamespace(key.name, int(observed.identity["cookie"]))))
         return steps

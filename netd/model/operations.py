@@ -39,12 +39,7 @@ class DeleteNamespace(Operation):
 
 @dataclass(frozen=True, slots=True)
 class AttachNamespace(Operation):
-    """Makes the namespace, wherever it is found now, known to ``ip netns`` under the name ``netns``.
-
-    ``replaces``: the cookie of netd's own entry for an earlier one, 0 for none.
-    """
-
-    replaces: int = 0
+    """Makes the namespace, wherever it is found now, known to ``ip netns`` under the name ``netns``."""
 
 
 @dataclass(frozen=True, slots=True)

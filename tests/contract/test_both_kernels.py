@@ -233,10 +233,10 @@ def test_the_fake_kernel_answers_and_ends_as_the_real_one(what: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def attach(source: str = "/run/engine/box", replaces: int = 0) -> Callable[[On], do.Operation]:
+def attach(source: str = "/run/engine/box") -> Callable[[On], do.Operation]:
     def found_there(on: On) -> do.Operation:
         on.kernel.attach("box", source)
-        return do.AttachNamespace("box", replaces)
+        return do.AttachNamespace("box")
 
     return found_there
 
@@ -253,7 +253,7 @@ def foreign_entry(on: On) -> do.Operation:
 def test_the_fake_kernel_attaches_and_detaches_as_the_real_one() -> None:
     steps = (
         do.DetachNamespace("box", 7), attach(), attach(), bridge("br0", "box"), do.DetachNamespace("box", 7),
-        attach(""), attach(replaces=3), detach, detach, bridge("br1", "box"), foreign_entry, attach(""), attach(),
+        attach(""), attach(), detach, detach, bridge("br1", "box"), foreign_entry, attach(""), attach(),
         bridge("br2", "box"),
     )  # fmt: skip
     with lonely_kernel() as kernel:

@@ -308,3 +308,14 @@ def test_in_a_fight_netd_writes_no_more_often_than_its_budget_says(pause: float)
                     assert_few(fight(each, harm.operation, 60.0, pause), 60.0)
                     each.settle(2000)
                     assert not each.states() and not differences(plain(each.look(), text), fresh(text))
+
+
+def test_a_name_for_a_container_that_was_started_anew_is_taken_away_with_its_table() -> None:
+    with world() as each:
+        each.take(labs.ATTACHED)
+        each.settle()
+        each.kernel.someone_closes(BOX)
+        each.kernel.someone_opens(BOX)
+        each.take("")
+        each.settle()
+        assert not differences(each.look(), each.foreign)

@@ -84,7 +84,7 @@ class FakeKernel:
             elif isinstance(operation, do.DeleteNamespace):
                 self._delete(operation)
             elif isinstance(operation, do.AttachNamespace):
-                self._attach(operation)
+                self._attach(operation.netns)
             elif isinstance(operation, do.DetachNamespace):
                 self._detach(operation.netns, operation.cookie)
             else:
@@ -117,10 +117,7 @@ class FakeKernel:
         self.machine.drop_name(operation.netns)
         self.forget(operation.netns)
 
-    def _attach(self, operation: do.AttachNamespace) -> None:
-        netns = operation.netns
-        if operation.replaces:
-            self._detach(netns, operation.replaces)
+    def _attach(self, netns: str) -> None:
         if not self.machine.sources.get(netns):
             raise kernel_error(errno.ENOENT, f"namespace {netns}")
         state = self.attached(netns)
