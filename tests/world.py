@@ -162,8 +162,10 @@ class World:
     def look(self) -> dict[str, Any]:
         """Also into the engine's namespace, under whichever name."""
         found = snapshot(self.kernel)  # type: ignore[arg-type]
-        engines = self.machine.spaces[self.machine.places[BOX]]
-        return found | {BOX: inside(FakeSession(self.kernel, BOX, engines))}  # type: ignore[arg-type]
+        if BOX in self.machine.places:
+            engines = self.machine.spaces[self.machine.places[BOX]]
+            found[BOX] = inside(FakeSession(self.kernel, BOX, engines))  # type: ignore[arg-type]
+        return found
 
     def states(self) -> dict[str, str]:
         """All objects that are not ok."""

@@ -148,9 +148,12 @@ class Story(RuleBasedStateMachine):
             if not self.world.index("", "port9"):
                 self.world.plug_in_again()
 
-    @rule()
-    def start_a_container_anew(self) -> None:
+    @rule(seen=st.booleans())
+    def start_a_container_anew(self, seen: bool) -> None:
+        """``seen``: netd gets to know that it is not there for a while."""
         self.world.kernel.someone_closes(BOX)
+        if seen:
+            self.guarded(lambda: self.world.settle(5))
         self.world.kernel.someone_opens(BOX)
 
     @rule(route=st.integers(0, 30), netns=st.sampled_from(["", "a"]))
