@@ -171,3 +171,15 @@ def test_a_name_that_is_to_be_netds_own_lets_go_of_anothers_namespace(host: Host
     assert [line.split()[:2] for line in inside] == [["lo", "DOWN"]]
     host.netd("down")
     assert "box" not in host.namespaces()
+
+
+def test_the_name_for_a_container_that_has_ended_goes_with_its_table(host: Host) -> None:
+    container(host)
+    host.write("lab.toml", BY_PATH)
+    host.apply()
+    assert host.file("/run/netns/box").is_symlink()
+    host.processes[0].kill()
+    host.processes[0].wait()
+    host.sh("umount -l /run/docker/netns/0123456789ab; rm /run/docker/netns/0123456789ab")
+    host.netd("down")
+    assert not host.file("/run/netns/box").is_symlink()
