@@ -62,52 +62,67 @@ class Bookkeeping:
             if one is None or (change.observed is not None and change.observed.leftover):
                 continue
             kind = registry()[change.key.kind]
-            record = self.ledger.get(change.key)
             making = change.action in ("create", "recreate")
-            base = record or Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
-            if making and kind.setting:
-                if not self._of_netds_own(one, index):
-                    self._unread.add(change.key)
-                fields = {name: [value, None] for name, value in one.fields.items()}
-                base = replace(base, state="adopted", fields=fields, identity={})
-            elif making:
-                memory = {**base.memory, **kind.remember(one, base.memory)}
-                wrote = change.desired.fields if change.desired is not None else one.fields
-                fields = {name: [value, None] for name, value in wrote.items()}
-                # One that is made again where it was has the identity that is written down: nothing is in doubt.
-                again = base.state == "made" and base.identity == kind.place(change.key, one.data, self._view)
-                # Else, of the one before this tells nothing, unless that one is still to go.
-                identity = base.identity if again or change.action == "recreate" else {}
-                state: Literal["made", "intent"] = "made" if again else "intent"
-                if base.state == "made" and kind.makes_links:
-                    self._before[change.key] = base
-                base = replace(base, state=state, memory=memory, fields=fields, identity=identity)
+            base = self.ledger.get(change.key)
+            if base is None:
+                base = Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
+            if not making:
+                base = self._changing(one, change, base, index)
+            elif kind.setting:
+                base = self._setting(one, base, index)
             else:
-                self._unread.discard(change.key)
-                mine = change.observed is not None and ours(record, change.observed, kind)
-                if kind.setting and change.observed is not None:
-                    mine = self._of_netds_own(one, index)
-                    if base.identity and not same_identity(base, change.observed):
-                        # A value of another link or namespace than before: to this one nothing was written yet.
-                        base = replace(base, fields={}, identity=dict(change.observed.identity))
-                fields = dict(base.fields)
-                for name, diff in change.fields.items():
-                    if name in fields and name not in one.fields:
-                        # It goes back to what it was: until it has, what netd wrote is what tells that it may.
-                        continue
-                    wrote, found, *before = fields.get(name, [None, None if mine else diff.have])
-                    if found is None and kind.setting and not mine:
-                        # It was to be read before the first write, and netd was killed before.
-                        found = diff.have
-                    # Until the kernel takes the new value, the one that netd wrote before still is netd's.
-                    still = [diff.have] if diff.have in map(as_compared, (wrote, *before)) else []
-                    fields[name] = [diff.want, found, *still]
-                base = replace(base, fields=fields)
+                base = self._making(one, change, base)
             if change.observed is not None and change.observed.foreign:
                 base = replace(base, foreign=tuple(dict.fromkeys((*base.foreign, *change.observed.foreign))))
             files = tuple(dict.fromkeys(origin.file for origin in one.origins))
             self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
         self.ledger.flush()
+
+    def _setting(self, one: Desired, base: Record, index: Index) -> Record:
+        """Before the first write of a value that nobody can read yet."""
+        if not self._of_netds_own(one, index):
+            self._unread.add(one.key)
+        fields = {name: [value, None] for name, value in one.fields.items()}
+        return replace(base, state="adopted", fields=fields, identity={})
+
+    def _making(self, one: Desired, change: Change, base: Record) -> Record:
+        """Before an object is made."""
+        kind = registry()[one.key.kind]
+        memory = {**base.memory, **kind.remember(one, base.memory)}
+        wrote = change.desired.fields if change.desired is not None else one.fields
+        fields = {name: [value, None] for name, value in wrote.items()}
+        # One that is made again where it was has the identity that is written down: nothing is in doubt.
+        again = base.state == "made" and base.identity == kind.place(one.key, one.data, self._view)
+        # Else, of the one before this tells nothing, unless that one is still to go.
+        identity = base.identity if again or change.action == "recreate" else {}
+        state: Literal["made", "intent"] = "made" if again else "intent"
+        if base.state == "made" and kind.makes_links:
+            self._before[one.key] = base
+        return replace(base, state=state, memory=memory, fields=fields, identity=identity)
+
+    def _changing(self, one: Desired, change: Change, base: Record, index: Index) -> Record:
+        """Before fields of an object are written: what they were before netd wrote them for the first time."""
+        kind = registry()[one.key.kind]
+        self._unread.discard(one.key)
+        mine = change.observed is not None and ours(self.ledger.get(one.key), change.observed, kind)
+        if kind.setting and change.observed is not None:
+            mine = self._of_netds_own(one, index)
+            if base.identity and not same_identity(base, change.observed):
+                # A value of another link or namespace than before: to this one nothing was written yet.
+                base = replace(base, fields={}, identity=dict(change.observed.identity))
+        fields = dict(base.fields)
+        for name, diff in change.fields.items():
+            if name in fields and name not in one.fields:
+                # It goes back to what it was: until it has, what netd wrote is what tells that it may.
+                continue
+            wrote, found, *before = fields.get(name, [None, None if mine else diff.have])
+            if found is None and kind.setting and not mine:
+                # It was to be read before the first write, and netd was killed before.
+                found = diff.have
+            # Until the kernel takes the new value, the one that netd wrote before still is netd's.
+            still = [diff.have] if diff.have in map(as_compared, (wrote, *before)) else []
+            fields[name] = [diff.want, found, *still]
+        return replace(base, fields=fields)
 
     def not_made(self, key: Key) -> None:
         """The kernel refused to make it: what the ledger held before still is true of it.
