@@ -96,6 +96,8 @@ class Folder:
         self._copies = Copies(cache_dir, trusted=trusted)
         self._versions: dict[str, Version] = {}
         self._copied: dict[str, Parsed] = {}
+        #: By file: from which number on its objects count, and they so numbered.
+        self._numbered: dict[str, tuple[Parsed, int, Sequence[Desired]]] = {}
         self._machine = this_machine()
         self._held: list[str] = []
         #: Last versions of files that are away: many an editor moves the old one away before it writes the new one.
@@ -227,7 +229,7 @@ class Folder:
         copied = list(self._in_force(version.path for version in versions.values() if not version.good))
         sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
         files = {parsed.source.file: parsed.source for parsed in good}
-        objects, hosts = in_order(good, copied), Hosts([*good, *copied], self._machine, files)
+        objects, hosts = self._in_order(good, copied), Hosts([*good, *copied], self._machine, files)
         settled = settle(hosts.resolved(objects), {parsed.source.file for parsed in copied})
         # Where a last good copy gives way, there is nothing to say: its file is reported anyway.
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
@@ -242,6 +244,23 @@ class Folder:
         mistakes.sort(key=lambda mistake: (mistake.file, mistake.line, mistake.column))
         return Config(desired, states, tuple(mistakes))
 
+    def _in_order(self, good: Sequence[Parsed], copied: Sequence[Parsed]) -> Iterator[Desired]:
+        """All objects, last good copies last; ``order`` counts through all files in the order of their names."""
+        known, self._numbered = self._numbered, {}
+        start = 0
+        for parsed in sorted([*good, *copied], key=lambda each: each.source.file):
+            file = parsed.source.file
+            before = known.get(file)
+            if before is not None and before[0] is parsed and before[1] == start:
+                self._numbered[file] = before
+            else:
+                objects = parsed.objects
+                numbered = [replace(each, order=start + each.order) for each in objects] if start else objects
+                self._numbered[file] = (parsed, start, numbered)
+            start += len(parsed.objects)
+        for parsed in [*good, *copied]:
+            yield from self._numbered[parsed.source.file][2]
+
     def _in_force(self, paths: Iterable[str]) -> Iterator[Parsed]:
         """The last good versions of files that are not good now, as far as they are still valid for this netd."""
         copies = [copy for copy in map(self._copies.get, paths) if copy is not None]
@@ -253,19 +272,6 @@ class Folder:
             self._copied[copy.path] = parsed
             if not parsed.mistakes:
                 yield parsed
-
-
-def in_order(good: Sequence[Parsed], copied: Sequence[Parsed]) -> Iterator[Desired]:
-    """All objects, last good copies last; ``order`` counts through all files in the order of their names."""
-    first: dict[str, int] = {}
-    count = 0
-    for parsed in sorted([*good, *copied], key=lambda each: each.source.file):
-        first[parsed.source.file] = count
-        count += len(parsed.objects)
-    for parsed in [*good, *copied]:
-        start = first[parsed.source.file]
-        for each in parsed.objects:
-            yield replace(each, order=start + each.order) if start else each
 
 
 def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:

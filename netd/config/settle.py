@@ -88,6 +88,8 @@ def _link_clashes(objects: list[Desired]) -> Iterator[Clash]:
     """The name of a link is unique in its namespace, across all kinds and both ends of pairs."""
     taken: dict[LinkName, Desired] = {}
     for each in objects:
+        if not each.makes:
+            continue
         own: set[LinkName] = set()
         for link in each.makes:
             other = each if link in own else taken.get(link)
@@ -167,10 +169,11 @@ def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
 def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
     """What a kind finds wrong with two of its objects in one namespace (overlapping port ranges)."""
     groups: dict[tuple[str, str], list[Desired]] = {}
-    rank = {each.key: number for number, each in enumerate(objects)}
+    rank: dict[Key, int] = {}
     kinds = {name: kind for name, kind in registry().items() if type(kind).cross_check is not Kind.cross_check}
-    for each in objects:
+    for number, each in enumerate(objects):
         if each.key.kind in kinds:
+            rank[each.key] = number
             groups.setdefault((each.key.netns, each.key.kind), []).append(each)
     for (_, name), group in groups.items():
         for later, earlier, text in kinds[name].cross_check(group):
@@ -182,15 +185,14 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
 
 def _cycles(objects: list[Desired]) -> Iterator[Clash]:
     """Cycles of links that share none: what is built on another, or lies in another, may not come back to itself."""
-    makers = {link: each for each in objects for link in each.makes}
-    rank = {each.key: number for number, each in enumerate(objects)}
-    by_key = {each.key: each for each in objects}
+    links = [each for each in objects if each.makes]
+    makers = {link: each for each in links for link in each.makes}
+    rank = {each.key: number for number, each in enumerate(links)}
+    by_key = {each.key: each for each in links}
     lost: set[Key] = set()
     after: dict[Key, list[Key]] = {}
     above: dict[Key, list[Key]] = {}
-    for each in objects:
-        if not each.makes:
-            continue
+    for each in links:
         for link in each.needs:
             if link in makers:
                 after.setdefault(each.key, []).append(makers[link].key)

@@ -86,27 +86,24 @@ class Engine:
         self.on_done = on_done
         self.on_state = on_state
         self.sources = Sources(kernel, locate)
-        self.index = Index({}, ledger, self.mirror)
+        self.index = Index(ledger, self.mirror)
         self._forced: set[Key] = set()
 
     # configuration ---------------------------------------------------------------------------------------------
 
     def take(self, desired: Mapping[Key, Desired]) -> set[Key]:
         """A new configuration; returns the objects that are new, changed, or no longer declared."""
-        before, followed = self.index.desired, self.index.followers
-        changed = {key for key, one in desired.items() if before.get(key) != one}
-        changed |= {key for key in before if key not in desired}
+        changed = self.index.take(desired)
         for name in self.sources.take(desired, self.ledger):
             # What was found, or not, where it was looked for before.
             self.mirror.forget(Dirty("namespace", name))
-        self.index = Index(desired, self.ledger, self.mirror)
         with self.mirror.looking():
-            changed |= self.index.followers.differing(followed)
+            changed |= self.index.follow()
         for key in changed:
             self.pacing.forget(key)
             self.rows.look_anew(key)
         self.rows.keep(desired.keys())
-        for netns in {key.netns for key in changed} & self.index.firewalled:
+        for netns in {key.netns for key in changed} & self.index.firewalled.keys():
             self.mirror.forget(Dirty("nft", netns))
         return changed | set(self.index.undeclared)
 
@@ -122,9 +119,9 @@ class Engine:
 
     def _ordered(self, keys: Iterable[Key]) -> list[Key]:
         """Namespaces, then links from the ground up, then what hangs on them; undeclared objects first of all."""
-        levels = self.index.levels
+        levels = {key: self.index.level(key) for key in keys}
         return sorted(
-            keys, key=lambda key: (key.kind != "namespace", key not in levels, levels.get(key, 0), key.netns, key)
+            levels, key=lambda key: (key.kind != "namespace", levels[key] is None, levels[key] or 0, key.netns, key)
         )
 
     def _in_scope(self, key: Key, scope: Scope) -> bool:

@@ -1,9 +1,8 @@
-"""Who is concerned when something changes: built once per configuration, asked in every round."""
+"""Who is concerned when something changes: kept for each configuration, asked in every round."""
 
 from __future__ import annotations
 
-import graphlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from netd.kinds import registry
@@ -14,91 +13,129 @@ from netd.model.key import Key, LinkName
 from .followers import Followers
 from .ledger import Ledger
 
+#: Keys by what they are found by.
+Table = dict[Any, set[Key]]
+
 
 class Index:
-    """The objects of a configuration, and those the ledger still knows, by what concerns them."""
+    """The objects of a configuration, and those the ledger still knows, by what concerns them.
 
-    def __init__(self, desired: Mapping[Key, Desired], ledger: Ledger, view: View) -> None:
-        self.desired = desired
-        self.followers = Followers(desired.values(), view)
+    A new configuration costs what it changes, and one look at the names of what stays.
+    """
+
+    def __init__(self, ledger: Ledger, view: View) -> None:
+        self.desired: Mapping[Key, Desired] = {}
+        self.undeclared: Set[Key] = frozenset()
         self.providers: dict[LinkName, Key] = {}
-        self._by_topic: dict[Topic, set[Key]] = {}
-        self._by_namespace: dict[str, set[Key]] = {}
-        self._dependents: dict[LinkName, set[Key]] = {}
-        self._leaving: dict[str, set[Key]] = {}
-        self._together: dict[tuple[str, str], list[Desired]] = {}
         #: Namespaces with rules among those of other tools: legacy iptables tells of no change.
-        self.firewalled: set[str] = set()
-        for one in desired.values():
-            self._add(one)
-        self.undeclared = frozenset(key for key in ledger if key not in desired)
-        self._let_go = self._namespaces_let_go(ledger)
-        for key in self.undeclared:
-            record = ledger.get(key)
-            if record is not None and key.kind in registry():
-                self._add_topics(key, record.data)
-                if registry()[key.kind].leaves(record.data) or key.netns in self._let_go:
-                    self._leaving.setdefault(key.netns, set()).add(key)
-        self.levels = self._levels()
+        self.firewalled: Table = {}
         #: Undeclared objects that have what a declared one needs: they make room at once.
-        self.rivals = self._rivals(ledger)
+        self.rivals: Set[Key] = frozenset()
+        self._ledger = ledger
+        self._view = view
+        #: Undeclared objects, with what finds them.
+        self._left: dict[Key, Mapping[str, Any]] = {}
+        self._by_topic: Table = {}
+        self._by_namespace: Table = {}
+        self._dependents: Table = {}
+        self._together: Table = {}
+        self._claimed: Table = {}
+        self._levels: dict[Key, int] = {}
+        self._let_go: Set[str] = frozenset()
+        self.followers = Followers((), view)
+        self.take({})
+
+    def take(self, desired: Mapping[Key, Desired]) -> set[Key]:
+        """A new configuration; returns the objects that are new, changed, or no longer declared."""
+        before = self.desired
+        # What a file had before is the same object.
+        changed = {key for key, one in desired.items() if (old := before.get(key)) is not one and old != one}
+        changed |= {key for key in before if key not in desired}
+        for key in changed & before.keys():
+            self._drop(before[key])
+        for key, data in self._left.items():
+            _put_out(key, self._topics(key, data))
+        self.desired = desired
+        self._left = {key: record.data for key, record in self._ledger.items() if key not in desired}
+        self.undeclared = self._left.keys()
+        for key in changed & desired.keys():
+            self._add(desired[key])
+        for key, data in self._left.items():
+            _put_in(key, self._topics(key, data))
+        attached = (key for key in self._ledger.attached() if key in desired)
+        self._let_go = frozenset(key.name for key in attached if not desired[key].source)
+        self.rivals = frozenset(key for key in self._left if self._has_rival(key))
+        return changed
+
+    def follow(self) -> set[Key]:
+        """Looks anew at what links follow; returns those that have to follow something else than before."""
+        before, self.followers = self.followers, Followers(self.desired.values(), self._view)
+        return self.followers.differing(before)
 
     def _add(self, one: Desired) -> None:
-        for link in one.makes:
-            self.providers.setdefault(link, one.key)
-        for link in (*one.needs, *one.wants):
-            self._dependents.setdefault(link, set()).add(one.key)
-            self._by_topic.setdefault(Topic("link", *link), set()).add(one.key)
-        for netns in one.namespaces:
-            self._by_namespace.setdefault(netns, set()).add(one.key)
-        self._add_topics(one.key, one.data)
-        kind = registry()[one.key.kind]
-        if kind.together:
-            self._together.setdefault((one.key.netns, one.key.kind), []).append(one)
-        if kind.foreign_rules:
-            self.firewalled.add(one.key.netns)
+        self.providers.update(dict.fromkeys(one.makes, one.key))
+        _put_in(one.key, self._places(one))
+        if one.makes:
+            self._levels.clear()
 
-    def _add_topics(self, key: Key, data: Mapping[str, Any]) -> None:
-        self._by_namespace.setdefault(key.netns, set()).add(key)
-        for topic in registry()[key.kind].topics(key, data):
-            self._by_topic.setdefault(topic, set()).add(key)
+    def _drop(self, one: Desired) -> None:
+        for link in one.makes:
+            del self.providers[link]
+        _put_out(one.key, self._places(one))
+        if one.makes:
+            self._levels.clear()
+
+    def _places(self, one: Desired) -> Iterator[tuple[Table, Any]]:
+        """Where a declared object is to be found."""
+        key, kind = one.key, registry()[one.key.kind]
+        for link in (*one.needs, *one.wants):
+            yield self._dependents, link
+            yield self._by_topic, Topic("link", *link)
+        for netns in one.namespaces:
+            yield self._by_namespace, netns
+        for claim in one.claims:
+            yield self._claimed, claim
+        if kind.together:
+            yield self._together, (key.netns, key.kind)
+        if kind.foreign_rules:
+            yield self.firewalled, key.netns
+        yield from self._topics(key, one.data)
+
+    def _topics(self, key: Key, data: Mapping[str, Any]) -> Iterator[tuple[Table, Any]]:
+        """Where an object is to be found by what the kernel tells."""
+        kind = registry().get(key.kind)
+        if kind is None:
+            return
+        yield self._by_namespace, key.netns
+        for topic in kind.topics(key, data):
+            yield self._by_topic, topic
             if topic.what == "namespace":
-                self._by_namespace.setdefault(topic.netns, set()).add(key)
+                yield self._by_namespace, topic.netns
             elif topic.name:
                 # An event that does not say which: all of that sort in the namespace.
-                self._by_topic.setdefault(Topic(topic.what, topic.netns), set()).add(key)
+                yield self._by_topic, Topic(topic.what, topic.netns)
 
-    def _namespaces_let_go(self, ledger: Ledger) -> frozenset[str]:
-        """Names that stood for another's namespace, and are to be netd's own: nothing of netd is left behind there."""
-        records = ((key, ledger.get(key)) for key in self.desired if key.kind == "namespace")
-        return frozenset(
-            key.name
-            for key, record in records
-            if record is not None and record.data.get("attach") and not self.desired[key].source
-        )
+    def _has_rival(self, key: Key) -> bool:
+        record = self._ledger.get(key)
+        return record is not None and any(claim in self._claimed for claim in record.claims)
 
-    def _rivals(self, ledger: Ledger) -> frozenset[Key]:
-        claimed = {claim for one in self.desired.values() for claim in one.claims}
-        records = ((key, ledger.get(key)) for key in self.undeclared)
-        return frozenset(key for key, record in records if record is not None and claimed & set(record.claims))
+    def level(self, key: Key) -> int | None:
+        """How deep a declared link stands on others: a bridge 0, its port 1; None: it is none.
 
-    def _levels(self) -> Mapping[Key, int]:
-        """How deep a link stands on others: a bridge 0, its port 1. Cycles were refused before."""
-        graph = graphlib.TopologicalSorter[Key]()
-        for one in self.desired.values():
-            if one.makes:
-                below = {self.providers[link] for link in (*one.needs, *one.wants) if link in self.providers}
-                graph.add(one.key, *(below - {one.key}))
-        levels: dict[Key, int] = {}
-        graph.prepare()
-        depth = 0
-        while graph.is_active():
-            ready = graph.get_ready()
-            for key in ready:
-                levels[key] = depth
-            graph.done(*ready)
-            depth += 1
-        return levels
+        Cycles were refused before.
+        """
+        left = [] if key in self._levels else [key]
+        while left:
+            one = self.desired.get(left[-1])
+            if one is None or not one.makes:
+                return None
+            below = {self.providers[link] for link in (*one.needs, *one.wants) if link in self.providers} - {one.key}
+            unknown = below - self._levels.keys()
+            if unknown:
+                left.extend(unknown)
+            else:
+                self._levels[left.pop()] = max((self._levels[each] + 1 for each in below), default=0)
+        return self._levels[key]
 
     def concerned(self, topics: Iterable[Topic]) -> set[Key]:
         """The objects to compare again."""
@@ -133,8 +170,25 @@ class Index:
         """What has to be out of those of these namespaces that nothing declares any more, or that are let go of."""
         names = [key for key in keys if key.kind == "namespace"]
         gone = [key.name for key in names if key in self.undeclared or key.name in self._let_go]
-        return {key for netns in gone for key in self._leaving.get(netns, ())}
+        inside = (key for netns in gone for key in self._by_namespace.get(netns, ()) if key.netns == netns)
+        return {key for key in inside if key in self.undeclared and self._leaves(key)}
+
+    def _leaves(self, key: Key) -> bool:
+        return key.netns in self._let_go or registry()[key.kind].leaves(self._left[key])
 
     def together(self, netns: str, kind: str) -> list[Desired]:
         """All objects of a kind that is written at once, in their order."""
-        return sorted(self._together.get((netns, kind), ()), key=lambda one: one.order)
+        return sorted((self.desired[key] for key in self._together.get((netns, kind), ())), key=lambda one: one.order)
+
+
+def _put_in(key: Key, places: Iterable[tuple[Table, Any]]) -> None:
+    for table, place in places:
+        table.setdefault(place, set()).add(key)
+
+
+def _put_out(key: Key, places: Iterable[tuple[Table, Any]]) -> None:
+    for table, place in places:
+        keys = table.get(place, set())
+        keys.discard(key)
+        if not keys:
+            table.pop(place, None)

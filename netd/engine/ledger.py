@@ -118,6 +118,15 @@ class Ledger:
         """The record of an object."""
         return self._records.get(key)
 
+    def items(self) -> Iterable[tuple[Key, Record]]:
+        """All of them."""
+        return self._records.items()
+
+    def attached(self) -> Mapping[Key, str]:
+        """Namespaces of others that netd gave a name, with where they are found."""
+        found = ((key, record.data.get("attach")) for key, record in self._records.items() if key.kind == "namespace")
+        return {key: source for key, source in found if source}
+
     def __iter__(self) -> Iterator[Key]:
         return iter(tuple(self._records))
 

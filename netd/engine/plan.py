@@ -109,7 +109,7 @@ class Planner:
 
     def _plan_one(self, change: Change) -> None:
         key, kind, record = change.key, registry()[change.key.kind], self._records(change.key)
-        level = self._index.levels.get(key, 0)
+        level = self._index.level(key) or 0
         desired, observed = change.desired, change.observed
         if observed is not None and (change.action in ("delete", "recreate")):
             data = desired.data if desired else record.data if record else {}

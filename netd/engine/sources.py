@@ -27,10 +27,9 @@ class Sources:
     def take(self, desired: Mapping[Key, Desired], ledger: Ledger) -> Set[str]:
         """A new configuration; returns the namespaces that are looked for elsewhere now."""
         written = {one.key.name: one.source for one in desired.values() if one.source}
-        for key in ledger:
-            record = ledger.get(key)
-            if key not in desired and record is not None and record.data.get("attach"):
-                written.setdefault(key.name, record.data["attach"])
+        for key, source in ledger.attached().items():
+            if key not in desired:
+                written.setdefault(key.name, source)
         before, self._written = self._written, written
         for name in before.keys() - written.keys():
             self._kernel.attach(name, None)

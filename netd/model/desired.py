@@ -44,7 +44,7 @@ class Desired:
     wants: tuple[LinkName, ...] = ()
     namespaces: tuple[str, ...] = ()
     mentions: tuple[tuple[LinkName, Origin], ...] = ()
-    order: int = 0
+    order: int = field(default=0, compare=False)
     source: str = ""
     claims: tuple[str, ...] = ()
     ends: tuple[End, ...] = ()
