@@ -35,7 +35,7 @@ class Bookkeeping:
         if record is None:
             fresh = Record("made" if mine else "adopted")
         elif mine:
-            fresh = replace(record, state="made")
+            fresh = record if record.state == "made" else replace(record, state="made")
         elif record.made:
             # Somebody made it again, and right: it is theirs.
             fresh = Record("adopted", memory=record.memory)

@@ -47,14 +47,16 @@ class Record:
 
 
 PARTS = tuple(part.name for part in fields(Record))
+# Not ``dumps``: it makes an encoder for each call.
+ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def line(key: Key, record: Record | None) -> str:
     """One line of the file; what is empty is left out. (``asdict`` copies deeply, and costs ten times as much.)"""
     if record is None:
-        return json.dumps({"key": str(key), "record": None})
+        return ENCODE({"key": str(key), "record": None})
     parts = {name: value for name in PARTS if (value := getattr(record, name))}
-    return json.dumps({"key": str(key), "record": parts}, separators=(",", ":"))
+    return ENCODE({"key": str(key), "record": parts})
 
 
 def read_record(raw: Any) -> Record | None:

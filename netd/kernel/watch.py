@@ -22,7 +22,8 @@ class SysctlWatch:
     def __init__(self) -> None:
         self._inotify = Inotify()
         self.descriptor = self._inotify.descriptor
-        self._watches: dict[tuple[str, str], int] = {}
+        #: By namespace, then by path.
+        self._watches: dict[str, dict[str, int]] = {}
         # Two keys can be one file (a namespace that is known by two names).
         self._keys: dict[int, set[tuple[str, str]]] = {}
 
@@ -42,15 +43,16 @@ class SysctlWatch:
         finally:
             os.close(descriptor)
         key = (netns, path)
-        if self._watches.get(key) == watch:
+        if self._watches.get(netns, {}).get(path) == watch:
             return
         self._drop(key)
         if watch is not None:
-            self._watches[key] = watch
+            self._watches.setdefault(netns, {})[path] = watch
             self._keys.setdefault(watch, set()).add(key)
 
     def _drop(self, key: tuple[str, str]) -> None:
-        watch = self._watches.pop(key, None)
+        netns, path = key
+        watch = self._watches.get(netns, {}).pop(path, None)
         if watch is None:
             return
         left = self._keys.get(watch, set())
@@ -61,8 +63,9 @@ class SysctlWatch:
 
     def forget(self, netns: str) -> None:
         """Ends those of one namespace."""
-        for key in [key for key in self._watches if key[0] == netns]:
-            self._drop(key)
+        for path in list(self._watches.get(netns, ())):
+            self._drop((netns, path))
+        self._watches.pop(netns, None)
 
     def drain(self, ready: Container[int]) -> Iterator[Dirty]:
         """Which keys were written to."""
@@ -72,9 +75,10 @@ class SysctlWatch:
             if event.mask & inotify.IN_Q_OVERFLOW:
                 yield EVERYTHING
             elif event.mask & inotify.IN_IGNORED:
-                for key in self._keys.pop(event.watch, set()):
-                    if self._watches.get(key) == event.watch:
-                        del self._watches[key]
+                for netns, path in self._keys.pop(event.watch, set()):
+                    watches = self._watches.get(netns, {})
+                    if watches.get(path) == event.watch:
+                        del watches[path]
             else:
                 for netns, path in sorted(self._keys.get(event.watch, ())):
                     yield Dirty("sysctl", netns, path=path)
