@@ -108,6 +108,8 @@ def machine(neighbour: Callable[[str], Machine]) -> Machine:
     machine = neighbour("beside")
     for path, text in GREEDY.items():
         machine.write(path, text)
+    # By itself it looks for new files every three seconds at most.
+    machine.run("udevadm", "control", "--reload")
     machine.write("/etc/netd/lab.toml", LAB)
     machine.netd("reload")
     machine.netd("wait")
