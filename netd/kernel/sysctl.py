@@ -18,6 +18,8 @@ from netd.errors import kernel_error
 ROOT = "/proc/sys/net"
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 LARGEST = 1 << 16
+#: What makes the keys of a folder, where it is a module.
+MODULES = {"bridge": "br_netfilter", "netfilter": "nf_conntrack", "mpls": "mpls_router"}
 #: FD_SETSIZE.
 LOW = 1024
 Inside = Callable[[Callable[[], int]], int]
@@ -110,6 +112,8 @@ class Sysctls:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise kernel_error(error.errno or errno.EIO, f"sysctl {path} = {value}") from None
+            module = MODULES.get(path.split("/")[1]) if error.errno == errno.ENOENT else None
+            hint = f" (is the module {module} loaded?)" if module else ""
+            raise kernel_error(error.errno or errno.EIO, f"sysctl {path} = {value}{hint}") from None
         except ValueError:
             raise kernel_error(errno.EINVAL, f"sysctl {path} = {value!r}") from None

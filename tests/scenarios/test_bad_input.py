@@ -129,3 +129,13 @@ def test_the_port_that_is_one_too_many_fails_alone_with_the_kernels_words(host: 
     assert failed["object"] == "veth/last" and "the kernel refused: Exchange full" in failed["reason"]
     host.run("ip", "link", "del", "q0")
     host.converged()
+
+
+def test_a_parameter_of_a_module_that_is_not_loaded_fails_alone_and_names_the_module(host: Host) -> None:
+    host.write("a.toml", "[bridge.br0]\n[sysctl]\nnet.mpls.platform_labels = 100\nnet.ipv4.no_such_thing = 1\n")
+    host.daemon()
+    reasons = {each["object"]: each["reason"] for each in host.status()["objects"] if each["state"] == "failed"}
+    assert list(reasons) == ["sysctl/net.mpls.platform_labels", "sysctl/net.ipv4.no_such_thing"]
+    assert "is the module mpls_router loaded?" in reasons["sysctl/net.mpls.platform_labels"]
+    assert "No such file" in reasons["sysctl/net.ipv4.no_such_thing"]
+    assert host.state("bridge/br0") == "ok"
