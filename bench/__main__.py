@@ -27,6 +27,7 @@ RATIOS = (
     (("netd run", "build"), ("raw netlink", "build")),
     (("netd apply", "build"), ("ip -batch", "build")),
     (("netd run", "take down"), ("ip -batch", "take down")),
+    (("netd run", "take down"), ("ip -batch", "take down, last port gone")),
     (("netd apply", "nothing to do: diff"), ("ip -batch", "nothing to do: ip -j of all")),
     (("netd run", "one change, a file of its own"), ("ip -batch", "one change, one ip command")),
 )
