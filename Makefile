@@ -22,6 +22,8 @@ NEW := $(DESTDIR)$(PRIVATE).new
 UNITS := $(PREFIX)/lib/systemd/system
 DOC := $(PREFIX)/share/doc/netd
 DIST ?= dist
+# As it is where it is installed, also for a Python that is told to write none.
+COMPILE = $(BIN)/python -m compileall -q netd
 SERVICES := netd.service netd-wait.service netd-wait@.service
 # They keep udev, systemd-networkd and NetworkManager off netd's links.
 NETWORK := 00-netd.link 00-netd.network
@@ -91,6 +93,7 @@ $(VENV)/.rig/root: tests/rig/mkroot.sh | rig-packages
 
 test: root test-packages $(VENV)/test.stamp
 	@echo "==> tests, lint, types and import contracts"
+	@$(COMPILE)
 	$(BIN)/python -m pytest $(T)
 
 # How long `make chaos` rages, in seconds, and from which seed (an earlier one: the same choices again).
@@ -127,14 +130,17 @@ types: $(VENV)/test.stamp
 	$(BIN)/mypy netd
 
 bench: root demo-packages $(VENV)/run.stamp
+	@$(COMPILE)
 	@BENCH_RUNS=$(RUNS) $(BIN)/python -m bench $(N)
 
 # How long repairs take, among 10, 100 and 1,000 namespaces.
 bench-heal: root demo-packages $(VENV)/run.stamp
+	@$(COMPILE)
 	@$(BIN)/python -m bench.heal
 
 # What a daemon with 1,000 namespaces costs that has nothing to do: takes two minutes.
 bench-idle: root demo-packages $(VENV)/run.stamp
+	@$(COMPILE)
 	@$(BIN)/python -m bench.idle
 
 root:
