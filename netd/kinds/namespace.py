@@ -87,7 +87,8 @@ class NamespaceKind(Kind):
         entry = view.entry(key.name) if source or identity.get("attach") else None
         # netd's own entry, for a namespace that is not meant any more: where its owner ended it that would keep it
         # alive, and where netd is to make one of its own that one is not to be built into.
-        if entry is not None and entry in (mine, 0) and view.attached(key.name) is False:
+        attached = view.attached(key.name) if entry is not None and entry in (mine, 0) else True
+        if attached is False or (attached is None and cookie != mine):
             return Observed(fields={}, identity={"cookie": mine} | source, leftover="its name")
         if cookie is None:
             return None
