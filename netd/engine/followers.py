@@ -27,8 +27,9 @@ class Followers:
                 self._fields.setdefault(key, {})[end.field] = end.link
         self._graph = Segments((end for _, end in ends) if self._keys else (), view)
         self._of: dict[LinkName, Segment] = {}
-        #: By the links, and by the namespaces, that they were read from.
+        #: By the links that they were read from, the namespaces of these, and those whose addresses were searched.
         self._by_link: dict[LinkName, set[Segment]] = {}
+        self._inside: dict[str, set[Segment]] = {}
         self._searching: dict[str, set[Segment]] = {}
 
     def resolved(self, one: Desired) -> Desired:
@@ -42,6 +43,7 @@ class Followers:
         """Nothing is known any more."""
         self._of.clear()
         self._by_link.clear()
+        self._inside.clear()
         self._searching.clear()
 
     def concerned(self, topics: Iterable[Topic]) -> set[Key]:
@@ -65,6 +67,7 @@ class Followers:
             self._of.update((member, segment) for member in segment.members if member in self._keys)
             for read in segment.facts.keys() | segment.carriers.keys():
                 self._by_link.setdefault(read, set()).add(segment)
+                self._inside.setdefault(read.netns, set()).add(segment)
             for netns in segment.searched:
                 self._searching.setdefault(netns, set()).add(segment)
         return self._of[link].size
@@ -73,6 +76,7 @@ class Followers:
         """Forgets a segment; returns its followers, with what they had."""
         for read in segment.facts.keys() | segment.carriers.keys():
             self._by_link[read].discard(segment)
+            self._inside[read.netns].discard(segment)
         for netns in segment.searched:
             self._searching[netns].discard(segment)
         followers = {link: segment.size for link in segment.members if link in self._keys}
@@ -85,8 +89,7 @@ class Followers:
         if topic.what == "addresses":
             return self._searching.get(topic.netns, ())
         if topic.what == "namespace" or (topic.what == "link" and not topic.name):
-            inside = (found for link, found in self._by_link.items() if link.netns == topic.netns)
-            return {segment for found in inside for segment in found}
+            return self._inside.get(topic.netns, ())
         return self._reached(LinkName(topic.netns, topic.name)) if topic.what == "link" else ()
 
     def _reached(self, link: LinkName) -> Iterator[Segment]:
