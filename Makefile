@@ -59,8 +59,8 @@ define venv
 	@touch $@
 endef
 
-.PHONY: demo test test-rig test-neighbours test-hardened chaos large kills stories fuzz lint types bench bench-heal bench-idle install uninstall deb clean \
-    root demo-packages test-packages rig-packages install-packages deb-packages
+.PHONY: demo test test-rig test-neighbours test-hardened chaos large kills stories fuzz lint types bench bench-heal \
+    bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages
 
 demo: root demo-packages $(VENV)/run.stamp
 	@$(BIN)/python -m demo
