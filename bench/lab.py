@@ -98,32 +98,17 @@ def script(count: int) -> Iterator[str]:
 
 def ifstate(count: int) -> str:
     """The lab for ifstate 2, which reads YAML and so JSON; without sysctls."""
-    host = [
-        {"name": f"br{n}", "addresses": [f"10.{20 + n}.0.1/16"], "link": {"kind": "bridge", "state": "up"}}
+    host: dict[str, object] = {
+        f"br{n}": {"addresses": [f"10.{20 + n}.0.1/16"], "link": {"kind": "bridge", "state": "up"}}
         for n in bridges(count)
-    ]
-    numbers = range(1, count + 1)
-    host += [
-        {
-            "name": f"v{n}",
-            "addresses": [],
-            "link": {
-                "kind": "veth", "state": "up", "master": f"br{bridge(n)}", "peer": "eth0", "peer_netns": f"n{n}",
-            },
-        }
-        for n in numbers
-    ]  # fmt: skip
-    inside = {
-        f"n{n}": {
-            "interfaces": [
-                {
-                    "name": "eth0",
-                    "addresses": [f"{address(n)}/16"],
-                    "link": {"kind": "veth", "state": "up", "peer": f"v{n}", "peer_netns": None},
-                }
-            ],
+    }
+    inside = {}
+    for n in range(1, count + 1):
+        port = {"state": "up", "master": f"br{bridge(n)}", "peer": "eth0", "peer_netns": f"n{n}"}
+        host[f"v{n}"] = {"addresses": [], "link": {"kind": "veth"} | port}
+        eth0 = {"kind": "veth", "state": "up", "peer": f"v{n}", "peer_netns": None}
+        inside[f"n{n}"] = {
+            "interfaces": {"eth0": {"addresses": [f"{address(n)}/16"], "link": eth0}},
             "routing": {"routes": [{"to": "0.0.0.0/0", "via": gateway(n)}]},
         }
-        for n in numbers
-    }
     return json.dumps({"interfaces": host, "namespaces": inside})
