@@ -38,7 +38,10 @@ def timed(action: Callable[[], object]) -> float:
 
 
 def run(*argv: str | Path) -> None:
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    """Silently; SystemExit with the last words of what fails."""
+    done = subprocess.run(argv, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"bench: {' '.join(map(str, argv))}: {done.stderr[-500:]}")
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
