@@ -110,7 +110,9 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
     if family == 6 and metric == 0:
         metric = IPV6_METRIC
     to = DEFAULT[family] if table.to == "default" else table.to
-    hops = [[hop.via or "", hop.dev or "", hop.weight] for hop in table.nexthops or ()]
+    # One hop alone has the whole traffic: the kernel keeps no weight of it.
+    several = len(table.nexthops or ()) > 1
+    hops = [[hop.via or "", hop.dev or "", hop.weight if several else 1] for hop in table.nexthops or ()]
     if table.type == "unicast" and not hops:
         hops = [[table.via or "", table.dev or "", 1]]
     fields: dict[str, Any] = {"type": table.type, "hops": tuple(map(tuple, hops)), "duplicates": 0}

@@ -120,9 +120,12 @@ class Story(RuleBasedStateMachine):
             self.guarded(lambda: self.world.settle(400))
         else:
             self.world.someone_does(harm.operation)
-            # If the key goes from the file now, this is what it is left at.
-            if harm.place:
-                self.theirs.append(harm)
+            self.may_stay(harm)
+
+    def may_stay(self, harm: Harm) -> None:
+        """If the key goes from the file before netd's next turn, this is what it is left at."""
+        if harm.place:
+            self.theirs.append(harm)
 
     @rule(harm=st.sampled_from(HARM), pause=st.sampled_from([0.5, 3.0]))
     def fight(self, harm: Harm, pause: float) -> None:
@@ -133,6 +136,7 @@ class Story(RuleBasedStateMachine):
         self.world.hand.before = lambda operation: None
         self.world.settle(400)
         assert_few(fight(self.world, harm.operation, 60.0, pause), 60.0)
+        self.may_stay(harm)
 
     @rule(link=st.sampled_from(LINKS))
     def delete_a_link(self, link: tuple[str, str]) -> None:

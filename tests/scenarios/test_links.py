@@ -269,3 +269,10 @@ def test_routes_of_every_kind_carry_or_refuse(host: Host) -> None:
     assert (rule["dst"], rule["dstlen"], rule["fwmark"], rule["table"]) == ("fd09::", 64, "0x5", "101")
     (neighbor,) = host.json("ip", "-j", "-n", "a", "neigh", "show", "172.16.0.1")
     assert (neighbor["lladdr"], neighbor["state"]) == ("02:00:00:00:00:01", ["PERMANENT"])
+
+
+def test_a_single_next_hop_has_no_weight(host: Host) -> None:
+    route = '[[route]]\nto = "10.9.0.0/16"\nnexthops = [{ via = "10.1.0.9", weight = 3 }]\n'
+    host.write("a.toml", f'[bridge.br0]\naddresses = ["10.1.0.1/24"]\n{route}')
+    host.apply()
+    assert host.netd("diff", "--json").json["changes"] == []
