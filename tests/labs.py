@@ -184,6 +184,25 @@ port = 8084
 to = "10.1.0.1:80"
 """
 
+#: Two namespaces that the host routes between.
+ROUTED = """
+[sysctl]
+net.ipv4.ip_forward = 1
+net.ipv6.conf.all.forwarding = 1
+
+[namespace.a.veth.eth0]
+addresses = ["10.1.0.1/24", "fd01::1/64"]
+gateway = ["10.1.0.254", "fd01::254"]
+nodad = true
+peer = { name = "to-a", addresses = ["10.1.0.254/24", "fd01::254/64"], nodad = true #FORWARD }
+
+[namespace.b.veth.eth0]
+addresses = ["10.2.0.1/24", "fd02::1/64"]
+gateway = ["10.2.0.254", "fd02::254"]
+nodad = true
+peer = { name = "to-b", addresses = ["10.2.0.254/24", "fd02::254/64"], nodad = true }
+"""
+
 #: A namespace that a container engine made, and a chain of legacy iptables that drops.
 BOX = """
 mkdir -p /run/engine

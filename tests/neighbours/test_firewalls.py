@@ -8,27 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.labs import ROUTED
 from tests.process import until
 from tests.rig.machine import Machine
 
 #: Two namespaces that the machine routes between, and a tunnel from the machine to one of them.
-LAB = """
-[sysctl]
-net.ipv4.ip_forward = 1
-net.ipv6.conf.all.forwarding = 1
-
-[namespace.a.veth.eth0]
-addresses = ["10.1.0.1/24", "fd01::1/64"]
-gateway = ["10.1.0.254", "fd01::254"]
-nodad = true
-peer = { name = "to-a", addresses = ["10.1.0.254/24", "fd01::254/64"], nodad = true #FORWARD }
-
-[namespace.b.veth.eth0]
-addresses = ["10.2.0.1/24", "fd02::1/64"]
-gateway = ["10.2.0.254", "fd02::254"]
-nodad = true
-peer = { name = "to-b", addresses = ["10.2.0.254/24", "fd02::254/64"], nodad = true }
-
+LAB = f"""{ROUTED}
 [vxlan.vx]
 vni = 3
 local = "10.1.0.254"

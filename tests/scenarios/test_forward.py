@@ -5,24 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.host import Host
-
-ROUTED = """
-[sysctl]
-net.ipv4.ip_forward = 1
-net.ipv6.conf.all.forwarding = 1
-
-[namespace.a.veth.eth0]
-addresses = ["10.1.0.1/24", "fd01::1/64"]
-gateway = ["10.1.0.254", "fd01::254"]
-nodad = true
-peer = { name = "to-a", addresses = ["10.1.0.254/24", "fd01::254/64"], nodad = true #FORWARD }
-
-[namespace.b.veth.eth0]
-addresses = ["10.2.0.1/24", "fd02::1/64"]
-gateway = ["10.2.0.254", "fd02::254"]
-nodad = true
-peer = { name = "to-b", addresses = ["10.2.0.254/24", "fd02::254/64"], nodad = true }
-"""
+from tests.labs import ROUTED
 
 BRIDGED = """
 [bridge.br0]
