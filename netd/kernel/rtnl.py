@@ -23,7 +23,7 @@ HEADER = struct.Struct("=IHHII")
 PORTION = 64
 RECEIVE_BUFFER = 4 << 20
 LARGEST = 1 << 18
-DUMP_TRIES = 8
+DUMP_TRIES = 50
 
 
 class Message(NamedTuple):
