@@ -118,12 +118,12 @@ class Reader:
 
     def rules(self, family: str, table: str) -> list[Rule]:
         """The rules of one table, chain after chain, each in its order."""
-        wanted = _attribute(1, table.encode() + b"\0")
+        wanted = _name(1, table)
         return [_rule(of, attributes) for of, attributes in self._dump(GETRULE, NUMBERS[family], wanted)]
 
     def elements(self, family: str, table: str, name: str) -> list[Element]:
         """What is in a set, in the kernel's order."""
-        wanted = _attribute(1, table.encode() + b"\0") + _attribute(2, name.encode() + b"\0")
+        wanted = _name(1, table) + _name(2, name)
         found = []
         for _, attributes in self._dump(GETSETELEM, NUMBERS[family], wanted):
             for _, one in _attributes(attributes.get(3, b"")):
@@ -210,6 +210,11 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield kind & 0x3FFF, data[offset + 4 : offset + length]
         offset += length + 3 & ~3
+
+
+def _name(kind: int, text: str) -> bytes:
+    """As it was read: the kernel takes any bytes."""
+    return _attribute(kind, text.encode(errors="surrogateescape") + b"\0")
 
 
 def _attribute(kind: int, payload: bytes) -> bytes:

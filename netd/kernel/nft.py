@@ -74,7 +74,7 @@ def _transact(text: str) -> None:
     try:
         library.nft_ctx_buffer_output(context)
         library.nft_ctx_buffer_error(context)
-        if library.nft_run_cmd_from_buffer(context, text.encode()) != 0:
+        if library.nft_run_cmd_from_buffer(context, text.encode(errors="surrogateescape")) != 0:
             raise _error(library.nft_ctx_get_error_buffer(context).decode(errors="replace"))
     finally:
         library.nft_ctx_free(context)

@@ -75,7 +75,7 @@ def _sealed(rules: Sequence[Rule]) -> str:
     """ "COUNT DIGEST" """
     digest = hashlib.sha256()
     for rule in rules:
-        digest.update(f"{rule.chain} {rule.handle} {rule.comment}\n".encode() + rule.raw)
+        digest.update(f"{rule.chain} {rule.handle} {rule.comment}\n".encode(errors="surrogateescape") + rule.raw)
     return f"{len(rules)} {digest.hexdigest()[:32]}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -75,6 +76,11 @@ def test_mutated_answers_of_nftables_raise_nothing(data: st.DataObject) -> None:
     repr(firewall)
     for rule in rules:
         assert len(rule.expressions) < 1000
+
+
+def test_a_name_that_is_no_text_can_be_sealed() -> None:
+    rule = nfnetlink.Rule("inet", "netd", "\udc80rerouting", 7, "", b"")
+    assert ruleset.seal([rule]) != ruleset.seal([replace(rule, chain="\udc81rerouting")])
 
 
 @tried(200)
