@@ -4,8 +4,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
 PYTHON ?= python3
+# Tests wait more than they work: three for two cores.
+WORKERS := $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 # Options for pytest, as in: make test T="-k vxlan"
-T ?= -n auto
+T ?= -n $(WORKERS)
 RIG_T ?= -n 2
 # How many namespaces `make bench` builds, one table for each number.
 N ?= 10 50 200 1000
