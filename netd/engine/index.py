@@ -11,7 +11,7 @@ from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 
 from .followers import Followers
-from .ledger import Ledger
+from .ledger import Ledger, Record
 
 #: Keys by what they are found by.
 Table = dict[Any, set[Key]]
@@ -25,7 +25,6 @@ class Index:
 
     def __init__(self, ledger: Ledger, view: View) -> None:
         self.desired: Mapping[Key, Desired] = {}
-        self.undeclared: Set[Key] = frozenset()
         self.providers: dict[LinkName, Key] = {}
         #: Namespaces with rules among those of other tools: legacy iptables tells of no change.
         self.firewalled: Table = {}
@@ -33,8 +32,8 @@ class Index:
         self.rivals: Set[Key] = frozenset()
         self._ledger = ledger
         self._view = view
-        #: Undeclared objects, with what finds them.
-        self._left: dict[Key, Mapping[str, Any]] = {}
+        #: What the ledger knows of undeclared objects.
+        self._left: dict[Key, Record] = {}
         self._by_topic: Table = {}
         self._by_namespace: Table = {}
         self._dependents: Table = {}
@@ -43,7 +42,11 @@ class Index:
         self._levels: dict[Key, int] = {}
         self._let_go: Set[str] = frozenset()
         self.followers = Followers((), view)
-        self.take({})
+
+    @property
+    def undeclared(self) -> Set[Key]:
+        """Objects that only the ledger knows."""
+        return self._left.keys()
 
     def take(self, desired: Mapping[Key, Desired]) -> set[Key]:
         """A new configuration; returns the objects that are new, changed, or no longer declared."""
@@ -53,18 +56,19 @@ class Index:
         changed |= {key for key in before if key not in desired}
         for key in changed & before.keys():
             self._drop(before[key])
-        for key, data in self._left.items():
-            _put_out(key, self._topics(key, data))
+        for key, record in self._left.items():
+            _put_out(key, self._topics(key, record.data))
+        self._levels.clear()
         self.desired = desired
-        self._left = {key: record.data for key, record in self._ledger.items() if key not in desired}
-        self.undeclared = self._left.keys()
+        self._left = {key: record for key, record in self._ledger.items() if key not in desired}
         for key in changed & desired.keys():
             self._add(desired[key])
-        for key, data in self._left.items():
-            _put_in(key, self._topics(key, data))
+        for key, record in self._left.items():
+            _put_in(key, self._topics(key, record.data))
         attached = (key for key in self._ledger.attached() if key in desired)
         self._let_go = frozenset(key.name for key in attached if not desired[key].source)
-        self.rivals = frozenset(key for key in self._left if self._has_rival(key))
+        claimed = self._claimed.keys()
+        self.rivals = frozenset(key for key, record in self._left.items() if not claimed.isdisjoint(record.claims))
         return changed
 
     def follow(self) -> set[Key]:
@@ -75,15 +79,11 @@ class Index:
     def _add(self, one: Desired) -> None:
         self.providers.update(dict.fromkeys(one.makes, one.key))
         _put_in(one.key, self._places(one))
-        if one.makes:
-            self._levels.clear()
 
     def _drop(self, one: Desired) -> None:
         for link in one.makes:
             del self.providers[link]
         _put_out(one.key, self._places(one))
-        if one.makes:
-            self._levels.clear()
 
     def _places(self, one: Desired) -> Iterator[tuple[Table, Any]]:
         """Where a declared object is to be found."""
@@ -114,10 +114,6 @@ class Index:
             elif topic.name:
                 # An event that does not say which: all of that sort in the namespace.
                 yield self._by_topic, Topic(topic.what, topic.netns)
-
-    def _has_rival(self, key: Key) -> bool:
-        record = self._ledger.get(key)
-        return record is not None and any(claim in self._claimed for claim in record.claims)
 
     def level(self, key: Key) -> int | None:
         """How deep a declared link stands on others: a bridge 0, its port 1; None: it is none.
@@ -174,7 +170,7 @@ class Index:
         return {key for key in inside if key in self.undeclared and self._leaves(key)}
 
     def _leaves(self, key: Key) -> bool:
-        return key.netns in self._let_go or registry()[key.kind].leaves(self._left[key])
+        return key.netns in self._let_go or registry()[key.kind].leaves(self._left[key].data)
 
     def together(self, netns: str, kind: str) -> list[Desired]:
         """All objects of a kind that is written at once, in their order."""
