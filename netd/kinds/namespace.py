@@ -84,11 +84,13 @@ class NamespaceKind(Kind):
         cookie = view.cookie(key.name)
         mine = int(identity.get("cookie") or 0)
         source = {"attach": data["attach"]} if data["attach"] else {}
-        entry = view.entry(key.name) if source or identity.get("attach") else None
+        borrowed = source or identity.get("attach")
+        entry = view.entry(key.name) if borrowed else None
+        attached = view.attached(key.name) if borrowed else False
         # netd's own entry, for a namespace that is not meant any more: where its owner ended it that would keep it
         # alive, and where netd is to make one of its own that one is not to be built into.
-        attached = view.attached(key.name) if entry is not None and entry in (mine, 0) else True
-        if attached is False or (attached is None and cookie != mine):
+        astray = attached is False or (attached is None and cookie != mine)
+        if entry is not None and entry in (mine, 0) and astray:
             return Observed(fields={}, identity={"cookie": mine} | source, leftover="its name")
         if cookie is None:
             return None
@@ -97,8 +99,8 @@ class NamespaceKind(Kind):
         fields["loopback"] = loopback is not None and loopback.up
         conflict = ""
         if source:
-            fields["attached"] = view.attached(key.name)
-            conflict = "another namespace of this name" if fields["attached"] is None else ""
+            fields["attached"] = attached
+            conflict = "another namespace of this name" if attached is None else ""
         return Observed(fields=fields, identity={"cookie": cookie} | source, conflict=conflict)
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
