@@ -203,24 +203,25 @@ nodad = true
 peer = { name = "to-b", addresses = ["10.2.0.254/24", "fd02::254/64"], nodad = true }
 """
 
-#: A namespace that a container engine made, and a chain of legacy iptables that drops.
-BOX = """
+#: Where a container engine shows a namespace of its own, how it makes it, and a chain of legacy iptables that drops.
+BOX = "/run/engine/box"
+ENGINE = f"""
 mkdir -p /run/engine
-touch /run/engine/box
-unshare --net=/run/engine/box true
+touch {BOX}
+unshare --net={BOX} true
 """
 LEGACY = "iptables-legacy -P FORWARD DROP\n"
 
-ATTACHED = """
+ATTACHED = f"""
 [bridge.br0]
 forward = true
 
 [namespace.box]
-attach = "/run/engine/box"
+attach = "{BOX}"
 
 [namespace.box.veth.eth0]
 addresses = ["10.1.0.1/24"]
-peer = { name = "to-box", master = "br0" }
+peer = {{ name = "to-box", master = "br0" }}
 
 [namespace.box.sysctl]
 net.ipv4.ip_default_ttl = 77

@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from netd.kernel.fake import FakeKernel
+from netd.kernel.fake.session import FakeSession
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.kinds.bridge import BridgeKind
@@ -22,7 +24,7 @@ TABLES = (254, 100, 101, 50)
 VXLAN = (1, 2, 4, 5, 6, 7, 8, 9, 15, 16, 17, 18)
 
 
-def snapshot(kernel: Kernel) -> dict[str, Any]:
+def snapshot(kernel: Kernel | FakeKernel) -> dict[str, Any]:
     """{namespace: what is in it}."""
     found: dict[str, Any] = {}
     for netns in ("", *kernel.names()):
@@ -32,7 +34,7 @@ def snapshot(kernel: Kernel) -> dict[str, Any]:
     return found
 
 
-def inside(session: Session) -> dict[str, Any]:
+def inside(session: Session | FakeSession) -> dict[str, Any]:
     """One namespace."""
     links = {link.index: link for link in session.links()}
     names = {index: link.name for index, link in links.items()}
@@ -98,7 +100,7 @@ def plain_routes(routes: Iterable[Route], names: Mapping[int, str]) -> Iterable[
         yield (one.table, one.to, one.metric, one.type, one.protocol, one.src, one.mtu, hops)
 
 
-def firewall(kernel: Kernel, netns: str) -> dict[str, Any]:
+def firewall(kernel: Kernel | FakeKernel, netns: str) -> dict[str, Any]:
     """netd's table, and what it has in the chains of others."""
     found = kernel.firewall(netns)
     return {

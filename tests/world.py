@@ -19,12 +19,9 @@ from netd.model import operations as do
 from netd.model.key import Key
 from netd.model.operations import CreateLink, LinkSettings, Operation, PutAddress, SetLink
 from netd.model.state import Rule
-from tests.labs import declared
+from tests.labs import BOX, declared
 from tests.snapshot import inside, snapshot
 from tests.troubled import Hand, TroubledKernel, TroubledLedger
-
-#: Where a container engine shows its namespace.
-BOX = "/run/engine/box"
 
 
 class Killed(BaseException):
@@ -161,10 +158,10 @@ class World:
 
     def look(self) -> dict[str, Any]:
         """Also into the engine's namespace, under whichever name."""
-        found = snapshot(self.kernel)  # type: ignore[arg-type]
+        found = snapshot(self.kernel)
         if BOX in self.machine.places:
             engines = self.machine.spaces[self.machine.places[BOX]]
-            found[BOX] = inside(FakeSession(self.kernel, BOX, engines))  # type: ignore[arg-type]
+            found[BOX] = inside(FakeSession(self.kernel, BOX, engines))
         return found
 
     def states(self) -> dict[str, str]:

@@ -41,7 +41,7 @@ from netd.model.operations import (
 )
 from netd.model.state import Rule
 from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh
-from tests.labs import BOX, FIRST, LEGACY, SECOND, declared
+from tests.labs import BOX, ENGINE, FIRST, LEGACY, SECOND, declared
 from tests.snapshot import differences, snapshot
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
@@ -233,7 +233,7 @@ def test_the_fake_kernel_answers_and_ends_as_the_real_one(what: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def attach(source: str = "/run/engine/box") -> Callable[[On], do.Operation]:
+def attach(source: str = BOX) -> Callable[[On], do.Operation]:
     def found_there(on: On) -> do.Operation:
         on.kernel.attach("box", source)
         return do.AttachNamespace("box")
@@ -259,8 +259,8 @@ def test_the_fake_kernel_attaches_and_detaches_as_the_real_one() -> None:
     with lonely_kernel() as kernel:
         pair = real, fake = On(kernel), On(FakeKernel(Machine()))
         assert [on.do(attach()) for on in pair] == [errno.ENOENT] * 2
-        sh(BOX)
-        fake.kernel.someone_opens("/run/engine/box")
+        sh(ENGINE)
+        fake.kernel.someone_opens(BOX)
         for number, step in enumerate(steps):
             answers = [on.do(step) for on in pair]
             assert answers[0] == answers[1], f"{number}. {step}"

@@ -16,7 +16,7 @@ from netd.kernel.kernel import Kernel
 from netd.model.status import overall
 from tests.contract.kernel_sandbox import sandbox, sh
 from tests.forks import Killed, in_a_process, kill_yourself
-from tests.labs import ATTACHED, BOX, DRIFT, FIREWALL, FIRST, FOREIGN, LEGACY, SECOND, declared
+from tests.labs import ATTACHED, BOX, DRIFT, ENGINE, FIREWALL, FIRST, FOREIGN, LEGACY, SECOND, declared
 from tests.snapshot import differences, inside, snapshot
 from tests.troubled import Hand, TroubledKernel, TroubledLedger
 
@@ -73,7 +73,7 @@ def look() -> dict[str, Any]:
     """Also into the container's namespace, under whichever name."""
     kernel = Kernel()
     found = snapshot(kernel)
-    kernel.attach("container", "/run/engine/box")
+    kernel.attach("container", BOX)
     with kernel.open("container") as session:
         return found | {"container": inside(session)}
 
@@ -85,7 +85,7 @@ def machine() -> Iterator[None]:
         sh(FOREIGN)
         sh(FIREWALL)
         sh(LEGACY)
-        sh(BOX)
+        sh(ENGINE)
         yield
 
 

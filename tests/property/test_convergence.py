@@ -26,7 +26,7 @@ from netd.model.operations import Operation
 from tests import labs
 from tests.property.drift import HARM, Harm, assert_few, fight
 from tests.snapshot import differences
-from tests.world import BOX, Killed, World, world
+from tests.world import Killed, World, world
 
 EXAMPLES = int(os.environ.get("NETD_EXAMPLES", "40"))
 #: A link keeps its MAC, and its cost as a port (the default is not known).
@@ -155,10 +155,10 @@ class Story(RuleBasedStateMachine):
     @rule(seen=st.booleans())
     def start_a_container_anew(self, seen: bool) -> None:
         """``seen``: netd gets to know that it is not there for a while."""
-        self.world.kernel.someone_closes(BOX)
+        self.world.kernel.someone_closes(labs.BOX)
         if seen:
             self.guarded(lambda: self.world.settle(5))
-        self.world.kernel.someone_opens(BOX)
+        self.world.kernel.someone_opens(labs.BOX)
 
     @rule(route=st.integers(0, 30), netns=st.sampled_from(["", "a"]))
     def delete_a_route_of_netds(self, route: int, netns: str) -> None:
@@ -321,8 +321,8 @@ def test_a_name_for_a_container_that_was_started_anew_is_taken_away_with_its_tab
     with world() as each:
         each.take(labs.ATTACHED)
         each.settle()
-        each.kernel.someone_closes(BOX)
-        each.kernel.someone_opens(BOX)
+        each.kernel.someone_closes(labs.BOX)
+        each.kernel.someone_opens(labs.BOX)
         each.take("")
         each.settle()
         assert not differences(each.look(), each.foreign)
