@@ -37,6 +37,7 @@ def in_a_process(action: Callable[[], Any]) -> Any:
     _, ended = os.waitpid(pid, 0)
     if os.WIFSIGNALED(ended) and os.WTERMSIG(ended) == signal.SIGKILL:
         raise Killed
+    assert content, f"the process ended without a word, with status {ended:#x}"
     worked, value = pickle.loads(content)
     assert worked, value
     return value
