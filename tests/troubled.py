@@ -13,13 +13,19 @@ from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Answer, Session
 from netd.model.dirty import Dirty
+from netd.model.firewall import Firewall
 from netd.model.operations import Operation
+
+#: What a session reads from rtnetlink.
+READINGS = frozenset({
+    "links", "link", "link_named", "addresses", "connected", "routes", "rules", "neighbors", "fdb", "nsid",
+})  # fmt: skip
 
 
 class Hand:
     """What is done to each operation. ``before``: an error instead of it; ``step``: called after each thing done.
 
-    ``after`` is told what the kernel said to it.
+    ``after`` is told what the kernel said to it. ``reading``: an error instead of what is read ("links", "routes").
     """
 
     def __init__(
@@ -29,13 +35,21 @@ class Hand:
     ) -> None:
         self.before = before
         self.step = step
+        self.reading: Callable[[str], KernelError | None] = lambda what: None
         self.after: Callable[[Operation, Answer], None] = lambda operation, answer: None
         #: In which order events come.
         self.order: Callable[[list[Dirty]], list[Dirty]] = list
 
 
+    def read(self, what: str) -> None:
+        """KernelError, if it may not be read now."""
+        error = self.reading(what)
+        if error is not None:
+            raise error
+
+
 class TroubledKernel:
-    """Passes everything on but operations: those go one by one, through the hand."""
+    """Passes everything on but operations and what is read: operations go one by one, through the hand."""
 
     def __init__(self, kernel: Kernel, hand: Hand) -> None:
         self._kernel = kernel
@@ -43,6 +57,10 @@ class TroubledKernel:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._kernel, name)
+
+    def firewall(self, netns: str) -> Firewall:
+        self._hand.read("firewall")
+        return self._kernel.firewall(netns)
 
     @contextlib.contextmanager
     def open(self, netns: str) -> Iterator[TroubledSession]:
@@ -69,6 +87,8 @@ class TroubledSession:
         self._hand = hand
 
     def __getattr__(self, name: str) -> Any:
+        if name in READINGS:
+            self._hand.read(name)
         return getattr(self._session, name)
 
     def execute(self, operations: Sequence[Operation], index_of: Callable[[str, str], int]) -> list[Answer]:

@@ -94,9 +94,14 @@ class World:
         self.engine = Engine(troubled, TroubledLedger(self.ledger, self.hand), watch=True)
         self.pruned = True
 
-    def restart(self) -> None:
-        """The one before ended, however; the next one begins with all files and all that the kernel has."""
+    def stop(self) -> None:
+        """The process ended, however."""
         self.kernel.close()
+        self.engine.ledger.close()
+
+    def restart(self) -> None:
+        """The one before ended; the next one begins with all files and all that the kernel has."""
+        self.stop()
         self.start()
         self.engine.take(declared(self.text, self.spread))
         self._run(None)
@@ -134,7 +139,7 @@ class World:
 
     def down(self) -> None:
         """``netd down``."""
-        self.kernel.close()
+        self.stop()
         self.start()
         for _ in self.engine.take_down(None):
             pass
@@ -189,6 +194,10 @@ def world() -> Iterator[World]:
     engine_module.time = clock  # type: ignore[assignment]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            yield World(folder, clock)
+            each = World(folder, clock)
+            try:
+                yield each
+            finally:
+                each.stop()
     finally:
         engine_module.time = before

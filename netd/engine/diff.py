@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+from netd.errors import KernelError
 from netd.kinds import registry
 from netd.kinds.kind import Kind
 from netd.model.change import Change, FieldDiff
@@ -18,12 +19,16 @@ from .ledger import Record
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a comparison: a state, and the change that is called for, if any."""
+    """What came of a comparison: a state, and the change that is called for, if any.
+
+    ``error``: nothing came of it, because something could not be read.
+    """
 
     state: State
     reason: str = ""
     change: Change | None = None
     observed: Observed | None = None
+    error: KernelError | None = None
 
 
 def same_identity(record: Record, observed: Observed) -> bool:

@@ -22,7 +22,7 @@ from netd.model.place import Place
 from netd.model.status import State, Status
 
 from .bookkeeping import Bookkeeping
-from .diff import Comparison, Verdict, diverged_text
+from .diff import Comparison, Verdict, diverged_text, first
 from .execute import Execution
 from .index import Index
 from .ledger import Ledger, Record
@@ -146,16 +146,19 @@ class Engine:
         comparison = Comparison(self.mirror, index.desired, records, blocked, why, index.resolved, withdraw=scope.prune)
         with self.mirror.looking():
             for key in self._ordered(keys):
-                one = self.index.desired.get(key)
-                if one is None:
-                    record = self.ledger.get(key)
-                    change = None
-                    if record is not None:
-                        change = comparison.judge_undeclared(key, record, force=key in self._forced)
-                    verdicts[key] = Verdict(State.OK, change=change)
-                    continue
-                verdicts[key] = comparison.judge(one)
+                try:
+                    verdicts[key] = self._judge_one(key, comparison)
+                except KernelError as error:
+                    verdicts[key] = Verdict(State.FAILED, f"cannot be read: {error}", error=error)
         return verdicts
+
+    def _judge_one(self, key: Key, comparison: Comparison) -> Verdict:
+        one, record = self.index.desired.get(key), self.ledger.get(key)
+        if one is not None:
+            return comparison.judge(one)
+        forced = key in self._forced
+        change = comparison.judge_undeclared(key, record, force=forced) if record is not None else None
+        return Verdict(State.OK, change=change)
 
     def compare(self, scope: Scope) -> tuple[list[Change], list[Status]]:
         """What differs, and what is pending; writes nothing anywhere."""
@@ -186,17 +189,22 @@ class Engine:
             with self.mirror.looking():
                 verdicts = self._judge(todo, scope)
                 changes = [one for key, verdict in verdicts.items() if (one := self._called_for(key, verdict, memo))]
-                self._settle(verdicts, {change.key for change in changes}, withdrawn=scope.prune)
+                freed = self._settle(verdicts, {change.key for change in changes}, withdrawn=scope.prune)
                 if not changes:
-                    break
+                    todo = freed
+                    continue
                 self.plans += 1
                 self._books.remember(changes, self.index)
                 execution = Execution(self.mirror, self._hangs_on, self._books)
                 planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
-                yield from execution.run(planner.plan(changes))
+                stages = planner.plan(changes)
+                unread = {key: verdict.error for key, verdict in verdicts.items() if verdict.error is not None}
+                unread |= planner.failed
+                execution.refuse(unread, self.index.in_need(unread))
+                yield from execution.run(stages)
                 topics = execution.read_again()
             todo = self._account(changes, execution, memo, started, drift)
-            todo |= self.index.concerned(topics) | self._heard()
+            todo |= freed | self.index.concerned(topics) | self._heard()
         self.ledger.flush()
 
     def _heard(self) -> set[Key]:
@@ -254,12 +262,22 @@ class Engine:
             return None
         return change
 
-    def _settle(self, verdicts: Mapping[Key, Verdict], changing: set[Key], *, withdrawn: bool) -> None:
-        """Keeps the states of what needs no change now. ``withdrawn``: what is no longer written was put back."""
+    def _settle(self, verdicts: Mapping[Key, Verdict], changing: set[Key], *, withdrawn: bool) -> set[Key]:
+        """Keeps the states of what needs no change now; returns what waited for some of it.
+
+        ``withdrawn``: what is no longer written was put back.
+        """
+        freed: set[Key] = set()
         for key, verdict in verdicts.items():
             if key in changing:
                 continue
-            one = self.index.desired.get(key)
+            one, before = self.index.desired.get(key), self.rows.get(key)
+            if verdict.error is not None:
+                self._unread(key, verdict, verdict.error)
+                continue
+            if before is not None and before.state in BLOCKING and verdict.state not in BLOCKING:
+                self.pacing.worked(key)
+                freed |= self.index.hanging_on(key)
             if one is None:
                 if verdict.change is None:
                     self.ledger.forget(key)
@@ -276,6 +294,17 @@ class Engine:
             self.rows.set(key, state, verdict.reason if state is not State.CONTENDED else self._contended_text(key))
             if verdict.observed is not None and not verdict.observed.conflict:
                 self._books.own(one, verdict.observed, self.index, withdrawn=withdrawn)
+        return freed
+
+    def _unread(self, key: Key, verdict: Verdict, error: KernelError) -> None:
+        """Nobody knows how it is: it is left as it is, and looked at again."""
+        self.pacing.failed(key, time.monotonic())
+        one, record = self.index.desired.get(key), self.ledger.get(key)
+        if one is not None:
+            self.rows.set(key, verdict.state, verdict.reason)
+        elif record is not None:
+            change = Change(key, "delete", {}, first(record.files), None, None)
+            self.on_done(Done(change, self.rounds, 0.0, False, str(error)))
 
     def _contended_text(self, key: Key) -> str:
         return "someone keeps changing it" + self._last(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import groupby
 
@@ -48,6 +48,17 @@ class Execution:
         # Namespaces in which something was refused: a name that leads there is still needed.
         self._refused: set[str] = set()
 
+    def refuse(self, failed: Mapping[Key, KernelError], leaving: Set[Key]) -> None:
+        """Objects of which something could not be read: nothing is sent for them, nor for what hangs on them.
+
+        ``leaving``: those of them that would die with their namespace.
+        """
+        self.failed |= failed
+        self._held.update(key.netns for key in leaving)
+        self._refused.update(key.netns for key in failed)
+        for key in failed:
+            self._books.not_made(key)
+
     def run(self, stages: Sequence[Stage]) -> Iterator[None]:
         """Sends everything; yields between portions."""
         values = sysctls(stages)
@@ -66,7 +77,7 @@ class Execution:
     def _may(self, task: Task) -> bool:
         key = task.keys[0]
         if isinstance(task.operation, ops.DeleteNamespace) and task.operation.netns in self._held:
-            self.failed[key] = kernel_error(errno.EBUSY, "a port in it could not be moved back to the host")
+            self.failed[key] = kernel_error(errno.EBUSY, "a port in it is not known to be back on the host")
         if isinstance(task.operation, ops.DetachNamespace) and task.operation.netns in self._refused:
             self.failed[key] = kernel_error(errno.EBUSY, "something of netd in it could not be taken away")
         if key in self.failed or key in self.skipped:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from netd.errors import KernelError
 from netd.kinds.segment import Segment, Segments
 from netd.model.desired import Desired, View
 from netd.model.dirty import Topic
@@ -59,7 +60,14 @@ class Followers:
         return self._changed({link: segment.size for link, segment in before._of.items() if link in self._keys})
 
     def _changed(self, before: Mapping[LinkName, int]) -> set[Key]:
-        return {self._keys[link] for link, size in before.items() if self._size(link) != size}
+        return {self._keys[link] for link, size in before.items() if self._is_other(link, size)}
+
+    def _is_other(self, link: LinkName, size: int) -> bool:
+        """Whether a follower is to have something else now; also where that cannot be read, so that it is told."""
+        try:
+            return self._size(link) != size
+        except KernelError:
+            return True
 
     def _size(self, link: LinkName) -> int:
         if link not in self._of:
@@ -90,7 +98,12 @@ class Followers:
             return self._searching.get(topic.netns, ())
         if topic.what == "namespace" or (topic.what == "link" and not topic.name):
             return self._inside.get(topic.netns, ())
-        return self._reached(LinkName(topic.netns, topic.name)) if topic.what == "link" else ()
+        if topic.what != "link":
+            return ()
+        try:
+            return set(self._reached(LinkName(topic.netns, topic.name)))
+        except KernelError:
+            return set(self._of.values())
 
     def _reached(self, link: LinkName) -> Iterator[Segment]:
         """Those that a link was in, and those it is in now."""

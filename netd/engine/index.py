@@ -167,7 +167,11 @@ class Index:
         names = [key for key in keys if key.kind == "namespace"]
         gone = [key.name for key in names if key in self.undeclared or key.name in self._let_go]
         inside = (key for netns in gone for key in self._by_namespace.get(netns, ()) if key.netns == netns)
-        return {key for key in inside if key in self.undeclared and self._leaves(key)}
+        return self.in_need(inside)
+
+    def in_need(self, keys: Iterable[Key]) -> set[Key]:
+        """Those of these objects that have to be out of their namespace before it goes."""
+        return {key for key in keys if key in self.undeclared and self._leaves(key)}
 
     def _leaves(self, key: Key) -> bool:
         return key.netns in self._let_go or registry()[key.kind].leaves(self._left[key].data)

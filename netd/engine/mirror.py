@@ -3,6 +3,9 @@
 Everything is read when a kind first asks for it and kept until it is forgotten (``forget``). Within ``looking`` the
 sockets stay open, so that all reads and writes in one namespace share one; none is kept longer (an open socket keeps a
 dying namespace alive).
+
+What cannot be read is unknown, not absent: reading raises KernelError then. Only what the kernel says is not there
+(``Changed``: the namespace, the link, the table went meanwhile) reads as nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from netd.errors import KernelError
+from netd.errors import Changed, KernelError
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.kernel.wire import family_of
@@ -79,7 +82,10 @@ class Mirror:
         if netns not in self._known:
             cookie = self.kernel.cookie(netns)
             if cookie is not None and self._watch:
-                self.kernel.watch(netns, cookie)
+                try:
+                    self.kernel.watch(netns, cookie)
+                except Changed:
+                    cookie = None
             self._known[netns] = None if cookie is None else Netns(cookie)
         return self._known[netns]
 
@@ -89,7 +95,7 @@ class Mirror:
             try:
                 for link in self.session(netns).links():
                     known.put_link(link)
-            except KernelError:
+            except Changed:
                 return None
             known.links_known = True
         return known
@@ -121,11 +127,14 @@ class Mirror:
         return tuple(known.links.values()) if known else ()
 
     def index(self, netns: str, name: str) -> int:
-        """The index of a link by name, 0 where there is none: what operations ask when they are sent."""
+        """The index of a link by name, 0 where none is known: what operations ask when they are sent."""
         known = self._known.get(netns)
         if known is not None and name in known.names:
             return known.names[name]
-        link = self.link(netns, name)
+        try:
+            link = self.link(netns, name)
+        except KernelError:
+            return 0
         return link.index if link else 0
 
     def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
@@ -138,7 +147,7 @@ class Mirror:
         if cookie not in known.peers:
             try:
                 found = self.session(netns).nsid(other)
-            except KernelError:
+            except Changed:
                 return False
             if found is None:
                 return False
@@ -154,7 +163,7 @@ class Mirror:
             everything = not known.addresses
             try:
                 found = self.session(netns).addresses(0 if everything else index)
-            except KernelError:
+            except Changed:
                 return {}
             if everything:
                 for link in known.links:
@@ -173,7 +182,7 @@ class Mirror:
             everything = family not in known.connected_known
             try:
                 found = self.session(netns).connected(0 if everything else index, family)
-            except KernelError:
+            except Changed:
                 return set()
             for link in known.links if everything else (index,):
                 known.connected[link, family] = set()
@@ -194,7 +203,7 @@ class Mirror:
             try:
                 for route in self.session(netns).routes(table, family):
                     found.setdefault((route.to, route.metric), []).append(route)
-            except KernelError:
+            except Changed:
                 return ()
             known.routes[family, table] = found
         return known.routes[family, table].get((to, metric), ())
@@ -222,7 +231,7 @@ class Mirror:
             try:
                 for rule in self.session(netns).rules():
                     found.setdefault((rule.family, rule.priority), []).append(rule)
-            except KernelError:
+            except Changed:
                 return {}
             known.rules = found
         return known.rules
@@ -234,7 +243,7 @@ class Mirror:
         if index not in known.neighbors:
             try:
                 found = self.session(netns).neighbors(index)
-            except KernelError:
+            except Changed:
                 return None
             known.neighbors[index] = {neighbor.address: neighbor for neighbor in found}
         return known.neighbors[index].get(address)
@@ -246,7 +255,7 @@ class Mirror:
         if index not in known.fdb:
             try:
                 known.fdb[index] = list(self.session(netns).fdb(index))
-            except KernelError:
+            except Changed:
                 return ()
         return known.fdb[index]
 
@@ -257,7 +266,7 @@ class Mirror:
         if path not in known.sysctls:
             try:
                 session = self.session(netns)
-            except KernelError:
+            except Changed:
                 return None
             if self._watch:
                 session.watch_sysctl(path)
@@ -271,7 +280,7 @@ class Mirror:
         if known.firewall is None:
             try:
                 known.firewall = self.kernel.firewall(netns)
-            except KernelError:
+            except Changed:
                 return Firewall()
         return known.firewall
 
@@ -303,8 +312,10 @@ class Mirror:
         old = known.links.get(index)
         try:
             new = self.session(netns).link(index)
-        except KernelError:
+        except Changed:
             new = None
+        except KernelError:
+            return self.forget(Dirty("namespace", netns))
         topics = {Topic("link", netns, link.name) for link in (old, new) if link is not None}
         if new is None:
             known.drop_link(index)
@@ -327,15 +338,17 @@ class Mirror:
 
     def learn(self, netns: str, link: Link) -> None:
         """A link that the kernel just answered with, before the next reading."""
-        known = self._netns(netns)
-        if known is not None:
-            known.put_link(link)
+        with contextlib.suppress(KernelError):
+            known = self._netns(netns)
+            if known is not None:
+                known.put_link(link)
 
     def learn_peer(self, netns: str, nsid: int | None, other: str) -> None:
         """The number by which the kernel just called another namespace."""
-        known, cookie = self._netns(netns), self.cookie(other)
-        if known is not None and cookie is not None and nsid is not None:
-            known.peers[cookie] = nsid
+        with contextlib.suppress(KernelError):
+            known, cookie = self._netns(netns), self.cookie(other)
+            if known is not None and cookie is not None and nsid is not None:
+                known.peers[cookie] = nsid
 
     def read_named(self, netns: str, name: str) -> set[Topic]:
         """Reads the link of that name again, whatever its index is now."""
@@ -345,8 +358,10 @@ class Mirror:
         old = known.names.get(name, 0)
         try:
             link = self.session(netns).link_named(name)
-        except KernelError:
+        except Changed:
             link = None
+        except KernelError:
+            return self.forget(Dirty("namespace", netns))
         topics = self._read_link(known, netns, old) if old else set()
         if link is not None and link.index != old:
             known.put_link(link)

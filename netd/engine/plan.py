@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
+from netd.errors import KernelError
 from netd.kinds import registry
 from netd.model.change import Change, Phase, Step
 from netd.model.desired import Desired, View
@@ -51,7 +52,7 @@ def coming(step: Step, level: int) -> Place:
 
 
 class Planner:
-    """Turns changes into stages."""
+    """Turns changes into stages. ``failed``: what a kind could not read that it needed, by the objects it was for."""
 
     def __init__(
         self, index: Index, view: View, records: Callable[[Key], Record | None], in_scope: Callable[[Key], bool]
@@ -61,6 +62,7 @@ class Planner:
         self._records = records
         self._in_scope = in_scope
         self._places: dict[Place, list[Task]] = {}
+        self.failed: dict[Key, KernelError] = {}
 
     def plan(self, changes: Sequence[Change]) -> list[Stage]:
         """The stages in the order in which they are to be sent."""
@@ -68,15 +70,24 @@ class Planner:
         for change in changes:
             if registry()[change.key.kind].together:
                 together.setdefault((change.key.netns, change.key.kind), []).append(change.key)
-            else:
+                continue
+            try:
                 self._plan_one(change)
+            except KernelError as error:
+                self.failed[change.key] = error
         for (netns, kind), keys in together.items():
-            desired = [one for one in self._index.together(netns, kind) if self._stands(one.key)]
-            desired += self._left_standing(netns, kind, set(keys))
-            for step in registry()[kind].write_all(netns, desired, self._view):
-                self._put((1, step.phase, 0), Task(tuple(keys), step.operation))
+            try:
+                self._plan_together(netns, kind, keys)
+            except KernelError as error:
+                self.failed.update(dict.fromkeys(keys, error))
         self._drop_what_goes_anyway(changes)
         return [Stage(place, tasks) for place, tasks in self._merged() if tasks]
+
+    def _plan_together(self, netns: str, kind: str, keys: Sequence[Key]) -> None:
+        desired = [one for one in self._index.together(netns, kind) if self._stands(one.key)]
+        desired += self._left_standing(netns, kind, set(keys))
+        for step in registry()[kind].write_all(netns, desired, self._view):
+            self._put((1, step.phase, 0), Task(tuple(keys), step.operation))
 
     def _merged(self) -> Iterable[tuple[Place, list[Task]]]:
         """In order. From LINK_SYSCTL on nothing depends on another namespace: that is one stage, sent by namespace."""

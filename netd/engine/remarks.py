@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
+from netd.errors import KernelError
 from netd.kinds import registry
 from netd.model.desired import Desired
 from netd.model.dirty import Dirty
@@ -25,5 +27,6 @@ def remarked(rows: Iterable[Status], desired: Mapping[Key, Desired], mirror: Mir
             mirror.forget(Dirty("nft", netns))
     with mirror.looking():
         for one in hearing:
-            deaf[one.key] = registry()[one.key.kind].remark(one, mirror)
+            with suppress(KernelError):
+                deaf[one.key] = registry()[one.key.kind].remark(one, mirror)
     return [replace(row, reason=deaf[row.key]) if row.key in deaf else row for row in rows]

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
-from netd.errors import KernelError, kernel_error
+from netd.errors import Changed, KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.dirty import Dirty
 from netd.model.firewall import Firewall
@@ -82,7 +82,7 @@ class Kernel:
     def _cookie_at(self, path: str) -> int | None:
         try:
             descriptor = open_descriptor(path, path, self.home.device)
-        except KernelError:
+        except Changed:
             return None
         try:
             return self._cookie_of(descriptor)
@@ -90,8 +90,8 @@ class Kernel:
             os.close(descriptor)
 
     def _cookie_of(self, descriptor: int | None) -> int:
-        """By a socket that lives for this moment only."""
-        with nullable(self.home, descriptor):
+        """By a socket that lives for this moment only; KernelError."""
+        with as_kernel_error("a socket in a namespace"), nullable(self.home, descriptor):
             one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         try:
             return cookie_of(one)
@@ -99,7 +99,7 @@ class Kernel:
             one.close()
 
     def names(self) -> list[str]:
-        """All namespaces that ``ip netns`` knows, netd's and others'."""
+        """All namespaces that ``ip netns`` knows, netd's and others'; KernelError."""
         with suppress(OSError):
             return sorted(name for name in os.listdir(self._folder) if self.cookie(name) is not None)
         return []
@@ -123,7 +123,8 @@ class Kernel:
     @contextmanager
     def open(self, netns: str) -> Iterator[Session]:
         """A namespace for the length of a ``with``; KernelError ENOENT (Changed) where it is not there."""
-        session = Session(self, netns, self.descriptor(netns) if netns else None)
+        with as_kernel_error(f"namespace {netns}" if netns else "the host"):
+            session = Session(self, netns, self.descriptor(netns) if netns else None)
         try:
             yield session
         finally:
@@ -139,14 +140,15 @@ class Kernel:
         """What nftables and legacy iptables say there; only reads."""
         from . import nft
 
-        if not netns:
-            return nft.read()
-        descriptor = self.descriptor(netns)
-        try:
-            with self.home.inside(descriptor):
+        with as_kernel_error("reading nftables"):
+            if not netns:
                 return nft.read()
-        finally:
-            os.close(descriptor)
+            descriptor = self.descriptor(netns)
+            try:
+                with self.home.inside(descriptor):
+                    return nft.read()
+            finally:
+                os.close(descriptor)
 
     def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
         """Creates, deletes, attaches or detaches; an error is a value.
@@ -298,6 +300,15 @@ class Kernel:
         self.folders.close()
         self._mounts.close()
         self.home.close()
+
+
+@contextmanager
+def as_kernel_error(what: str) -> Iterator[None]:
+    """An OSError of the kernel's as the exception that a caller expects."""
+    try:
+        yield
+    except OSError as error:
+        raise kernel_error(error.errno or errno.EIO, what) from None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from netd.errors import KernelError, Refused, kernel_error
 from netd.model.firewall import Firewall, Gate
 
 from . import gates, legacy, nfnetlink, ruleset
+from .sysctl import LOW
 
 LIBRARY = "libnftables.so.1"
 #: Why nftables refuses who has CAP_NET_ADMIN: a table with "flags owner".
@@ -67,8 +68,13 @@ def run(text: str) -> None:
 def _transact(text: str) -> None:
     library = _library()
     # The lowest free descriptor is the one that libnftables' socket will get.
-    lowest = os.open("/", os.O_PATH)
+    try:
+        lowest = os.open("/", os.O_PATH)
+    except OSError as error:
+        raise kernel_error(error.errno or errno.EIO, "nft: a descriptor for its socket") from None
     os.close(lowest)
+    if lowest >= LOW:
+        raise kernel_error(errno.EMFILE, f"nft: its socket must be below {LOW}, and all of these are open")
     context = library.nft_ctx_new(0)
     copy = _second(lowest)
     try:

@@ -45,7 +45,12 @@ class Session:
         self.kernel = kernel
         self.netns = netns
         self.descriptor = descriptor if descriptor is None or descriptor < CROWDED else high(descriptor)
-        self.rtnl = self.inside(Rtnl)
+        try:
+            self.rtnl = self.inside(Rtnl)
+        except OSError:
+            if self.descriptor is not None:
+                os.close(self.descriptor)
+            raise
         if self.descriptor is not None and self.descriptor >= CROWDED:
             self.rtnl.socket = socket.socket(fileno=high(self.rtnl.socket.detach()))
         self._sysctls: Sysctls | None = None

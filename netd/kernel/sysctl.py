@@ -20,6 +20,8 @@ FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 LARGEST = 1 << 16
 #: What makes the keys of a folder, where it is a module.
 MODULES = {"bridge": "br_netfilter", "netfilter": "nf_conntrack", "mpls": "mpls_router"}
+#: The process, or the machine, has no room: this tells nothing of the key.
+SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 #: FD_SETSIZE.
 LOW = 1024
 Inside = Callable[[Callable[[], int]], int]
@@ -91,10 +93,16 @@ class Sysctls:
         return self._inside(lambda: os.open(rest, flags, dir_fd=folder))
 
     def read(self, path: str) -> str | None:
-        """The value, words joined by one space; None where there is no such key (or it cannot be read)."""
+        """The value, words joined by one space; None where there is no such key (or it has no value to read).
+
+        KernelError where the process has no room to read it.
+        """
         try:
             descriptor = self.open(path, os.O_RDONLY)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            code = getattr(error, "errno", None)
+            if code in SHORT:
+                raise kernel_error(code, f"sysctl {path}") from None
             return None
         try:
             return " ".join(os.read(descriptor, LARGEST).decode(errors="replace").split())

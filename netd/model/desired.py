@@ -78,7 +78,10 @@ class Observed:
 
 
 class View(Protocol):
-    """The mirror, as kinds may read it: the kernel's state as it was last read."""
+    """The mirror, as kinds may read it: the kernel's state as it was last read.
+
+    KernelError where it cannot be read: that is unknown, not absent.
+    """
 
     def cookie(self, netns: str) -> int | None:
         """The identity of a namespace, None where it is not there."""

@@ -26,6 +26,7 @@ from netd.model.operations import Operation
 from tests import labs
 from tests.property.drift import HARM, Harm, assert_few, fight
 from tests.snapshot import differences
+from tests.troubled import READINGS
 from tests.world import Killed, World, world
 
 EXAMPLES = int(os.environ.get("NETD_EXAMPLES", "40"))
@@ -49,6 +50,9 @@ TEXTS = {
     "container": labs.ATTACHED,
     "namespaces": "[namespace.a]\n[namespace.b.bridge.br0]\n",
 }
+#: What is read, and what it may be refused with.
+READ = st.sampled_from(sorted(READINGS | {"firewall"}))
+UNREADABLE = (errno.EBUSY, errno.ENOBUFS, errno.ENOMEM, errno.EMFILE, errno.EAGAIN)
 ERRORS = (errno.EPERM, errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ENODEV, errno.ENOBUFS, errno.EINVAL, errno.ENOMEM)
 #: Over which files a text is spread (``labs.spread``).
 FILES = st.integers(0, 9)
@@ -194,6 +198,19 @@ class Story(RuleBasedStateMachine):
         if kind is not do.RestoreRoute:
             self.world.hand.before = before
 
+    @rule(what=READ, code=st.sampled_from(UNREADABLE), times=st.integers(1, 20))
+    def refuse_reading(self, what: str, code: int, times: int) -> None:
+        left = times
+
+        def reading(now: str) -> KernelError | None:
+            nonlocal left
+            if now != what or not left:
+                return None
+            left -= 1
+            return kernel_error(code, what)
+
+        self.world.hand.reading = reading
+
     @rule(steps=st.integers(1, 60))
     def kill_after(self, steps: int) -> None:
         left = steps
@@ -236,6 +253,7 @@ class Story(RuleBasedStateMachine):
         """Quiet means as declared; a start changes nothing; what was taken down leaves no trace."""
         each = self.world
         each.hand.before, each.hand.step = (lambda operation: None), (lambda what: None)
+        each.hand.reading = lambda what: None
         each.kernel.overrun()
         each.settle(2000)
         assert not each.states() and not each.differing()

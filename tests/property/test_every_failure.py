@@ -85,6 +85,41 @@ def test_an_operation_that_is_refused_once_changes_nothing_in_the_end(plan: str,
     assert not wrong, "\n".join(wrong)
 
 
+#: What tells nothing of what was to be read.
+UNREADABLE = (errno.EBUSY, errno.ENOBUFS, errno.EMFILE)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_what_cannot_be_read_once_is_unknown_and_not_absent(plan: str) -> None:
+    end, _ = undisturbed(plan)
+    wrong: list[str] = []
+    place, count = 0, 1
+    while place < count:
+        with world() as each:
+            begun(each, plan)
+            count = 0
+            code = UNREADABLE[place % len(UNREADABLE)]
+
+            def reading(what: str, at: int = place, code: int = code) -> KernelError | None:
+                nonlocal count
+                count += 1
+                return kernel_error(code, what) if count == at + 1 else None
+
+            each.hand.reading = reading
+            each.take(PLANS[plan][-1])
+            each.settle()
+            found = [str(each.states())] if each.states() else []
+            found += each.differing() + differences(each.look(), end)
+            each.down()
+            # What could not be read then was told of, and is left to the next time.
+            each.down()
+            found += differences(each.look(), each.foreign)
+            wrong += [f"{place}. reading: {line}" for line in found]
+        place += STRIDE
+    assert count > 5
+    assert not wrong, "\n".join(wrong)
+
+
 #: No rule of others ever gives way, so none is put back.
 ALL = {*HANDLERS, *NAMESPACE_OPERATIONS} - {do.RestoreRule}
 
