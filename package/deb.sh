@@ -15,7 +15,7 @@ sed -e "s/@VERSION@/${VERSION:-$version}/;s/@ARCHITECTURE@/$architecture/;s/@PYT
     "$here/control" >"$tree/DEBIAN/control"
 echo "Installed-Size: $(du -k -s "$tree" | cut -f1)" >>"$tree/DEBIAN/control"
 install -m 644 "$here/conffiles" "$tree/DEBIAN/conffiles"
-for script in postinst prerm postrm; do install -m 755 "$here/$script" "$tree/DEBIAN/$script"; done
+for script in preinst postinst prerm postrm; do install -m 755 "$here/$script" "$tree/DEBIAN/$script"; done
 mkdir -p "$output"
 dpkg-deb --root-owner-group -Zxz -z1 --build "$tree" "$output" >/dev/null
 echo "$output/netd_${VERSION:-$version}_$architecture.deb"
