@@ -40,7 +40,6 @@ class Hand:
         #: In which order events come.
         self.order: Callable[[list[Dirty]], list[Dirty]] = list
 
-
     def read(self, what: str) -> None:
         """KernelError, if it may not be read now."""
         error = self.reading(what)
