@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import socket
+import stat
 import struct
 import time
 from collections.abc import Callable
@@ -135,7 +136,7 @@ class Names:
             return True
         if not os.path.lexists(path) or (here is not None and self._bound.get(name) == here):
             return False
-        return None
+        return False if self._is_bare(path) else None
 
     def _is_source(self, path: str, source: str) -> bool:
         """Whether ``source`` is that entry itself, so that there is nothing to do."""
@@ -166,7 +167,7 @@ class Names:
 
     def _bind_source(self, name: str, source: str, identity: tuple[int, int]) -> None:
         path = self.path(name)
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+        self._claim(path, name)
         try:
             self.mounts.bind(source, path)
         except OSError:
@@ -191,11 +192,22 @@ class Names:
     def _remove(self, name: str) -> None:
         path = self.path(name)
         try:
+            if self._is_bare(path):
+                self._wait_for_unlink(path, name)
+                return
             if not os.path.islink(path) and self.home.is_namespace(path):
                 self.mounts.unmount(path)
             os.unlink(path)
         except FileNotFoundError:
             return
+
+    def _is_bare(self, path: str) -> bool:
+        """Whether it is an empty file with nothing mounted on it: someone is about to, or ended before."""
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and not found.st_size and found.st_dev != self.home.device
 
     def process(self, name: str) -> int | None:
         """The process that the entry's link names; None where it is no such link."""

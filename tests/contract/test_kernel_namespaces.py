@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from netd.errors import Changed, KernelError
+from netd.errors import Changed, KernelError, Refused
 from netd.kernel import netns
 from netd.kernel.kernel import Kernel
+from netd.kernel.names import STALE_AGE
 from netd.model.operations import AttachNamespace, CreateNamespace, DeleteNamespace, DetachNamespace, Operation
 from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh, shown, watch_sysctl
 
@@ -239,7 +240,7 @@ def test_anothers_entry_of_that_name_is_a_conflict(kernel: Kernel) -> None:
     for make, clean in (
         ("ip netns add c", "ip netns del c"),
         ("ln -s /run/elsewhere /run/netns/c", "rm /run/netns/c"),
-        ("touch /run/netns/c", "rm /run/netns/c"),
+        ("echo their > /run/netns/c", "rm /run/netns/c"),
         ("mkdir /run/netns/c", "rmdir /run/netns/c"),
     ):
         sh(f"mkdir -p /run/netns; {make}")
@@ -249,6 +250,17 @@ def test_anothers_entry_of_that_name_is_a_conflict(kernel: Kernel) -> None:
         succeed(kernel, DetachNamespace("c", 4711))
         assert os.path.lexists("/run/netns/c")
         sh(clean)
+    attach(kernel, "c", "/run/docker/x")
+
+
+def test_what_someone_left_who_ended_before_the_mount_is_in_nobodys_way_after_a_second(kernel: Kernel) -> None:
+    foreign_namespace("/run/docker/x")
+    kernel.attach("c", "/run/docker/x")
+    sh("mkdir -p /run/netns; touch /run/netns/c")
+    assert kernel.attached("c") is False
+    answer = kernel.execute_namespace(AttachNamespace("c"))
+    assert isinstance(answer, Refused) and answer.code == errno.EBUSY
+    time.sleep(STALE_AGE)
     attach(kernel, "c", "/run/docker/x")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import pytest
 from netd.engine.engine import Engine
 from netd.engine.scope import Scope
 from netd.kernel.kernel import Kernel
+from netd.kernel.names import STALE_AGE
 from netd.model.status import overall
 from tests.contract.kernel_sandbox import sandbox, sh
 from tests.forks import Killed, in_a_process, kill_yourself
@@ -54,6 +56,7 @@ def converge(text: str | None, hand: Hand | None = None, *, compacts: bool = Fal
     """One netd: makes the machine so, and says how things stand."""
     hand = hand or Hand()
     kernel = Kernel()
+    step_inside(kernel, hand)
     ledger = TroubledLedger(LEDGER, hand, compacts=compacts)
     engine = Engine(TroubledKernel(kernel, hand), ledger)  # type: ignore[arg-type]
     if text is None:
@@ -67,6 +70,23 @@ def converge(text: str | None, hand: Hand | None = None, *, compacts: bool = Fal
     orphans = engine.find_orphans()
     told = [f"{row.key} {row.state} {row.reason}" for row in rows if row.state != "ok"]
     return f"{overall(rows)}, {len(changes)} differ, {sorted(orphans)} orphans, {told}"
+
+
+def step_inside(kernel: Kernel, hand: Hand) -> None:
+    """Naming a namespace takes several calls: each is a step of its own."""
+
+    def stepping(owner: Any, call: str) -> None:
+        real = getattr(owner, call)
+
+        def called(*args: Any) -> None:
+            real(*args)
+            hand.step(call)
+
+        setattr(owner, call, called)
+
+    names = kernel._names
+    for owner, call in ((names, "_claim"), (names.mounts, "bind"), (names.mounts, "unmount")):
+        stepping(owner, call)
 
 
 def look() -> dict[str, Any]:
@@ -141,6 +161,9 @@ def test_a_kill_after_any_step_and_a_start_end_as_if_nothing_had_happened(plan: 
             with contextlib.suppress(Killed):
                 in_a_process(lambda at=step: converge(wanted, dies_after(at), compacts=compacts))
                 late += 1
+            if steps[step - 1] in ("_claim", "unmount"):
+                # What is left of a name might be another's, who is about to mount there.
+                time.sleep(STALE_AGE + 0.1)
             again = in_a_process(lambda: converge(wanted))
             found = [] if again == said else [again]
             found += differences(in_a_process(look), end) + differences(undo(), foreign, "left")
