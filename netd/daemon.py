@@ -239,12 +239,13 @@ class Daemon:
             return
         self._save_copies()
         self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
-        same = self._known and not prune and config.desired == self._config.desired
+        before = (self._config.desired, self._config.unknown)
+        same = self._known and not prune and (config.desired, config.unknown) == before
         self._config, self._known = config, True
         if same:
             self._look(set(), drift=True)
             return
-        changed = self._engine.take(config.desired)
+        changed = self._engine.take(config.desired, config.unknown)
         self._containers.follow(self._engine.sources.written())
         self._arm_slow_look()
         self._unpruned |= changed

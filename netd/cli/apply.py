@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         done: list[Change] = []
         refused: list[Done] = []
         engine.on_done = lambda one: refused.append(one) if one.error else done.append(one.change)
-        engine.take(config.desired)
+        engine.take(config.desired, config.unknown)
         for _ in engine.converge(scope=scope):
             if sys.stderr.isatty():
                 print(f"\r{len(done)} changes done", end="", file=sys.stderr, flush=True)

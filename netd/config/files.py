@@ -146,6 +146,8 @@ def _link_leads_astray(path: str, folder: str) -> str:
     real, root = os.path.realpath(path), os.path.realpath(folder)
     if os.path.commonpath([real, root]) != root:
         return f"it is a link that leaves the folder, to {real}"
+    if real == root:
+        return "it is a link to the folder itself"
     reason = _writable(real, "what it links to ", os.stat(real))
     between = os.path.dirname(real)
     while between != root:

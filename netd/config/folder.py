@@ -37,11 +37,15 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What all files together want. ``mistakes`` are errors and warnings, in the order of files and lines."""
+    """What all files together want. ``mistakes`` are errors and warnings, in the order of files and lines.
+
+    ``unknown``: files of which nobody can say what they declare: broken, and without a last good version.
+    """
 
     desired: Mapping[Key, Desired]
     files: tuple[FileState, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    unknown: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> tuple[Mistake, ...]:
@@ -242,7 +246,7 @@ class Folder:
             mistakes += [_distrusted(version) for version in versions.values() if version.distrust and version.stamp]
         states = tuple(_state(version, lost) for version in versions.values())
         mistakes.sort(key=lambda mistake: (mistake.file, mistake.line, mistake.column))
-        return Config(desired, states, tuple(mistakes))
+        return Config(desired, states, tuple(mistakes), frozenset(versions.keys() - sources.keys()))
 
     def _in_order(self, good: Sequence[Parsed], copied: Sequence[Parsed]) -> Iterator[Desired]:
         """All objects, last good copies last; ``order`` counts through all files in the order of their names."""

@@ -49,6 +49,9 @@ class Bookkeeping:
         if kind.setting and any(found is None for _, found in fields.values()) and not self._of_netds_own(one, index):
             # It was to be read before the first write, netd was killed before, and it already is as it should be.
             fields = {name: [wrote, observed.fields.get(name)] for name, (wrote, _) in fields.items()}
+        if fresh.identity and fresh.identity != observed.identity:
+            # What gave way in a namespace that is gone went with it.
+            fresh = replace(fresh, foreign=())
         fresh = replace(
             fresh, identity=dict(observed.identity), data=dict(one.data), files=files, claims=one.claims, fields=fields
         )
@@ -73,10 +76,22 @@ class Bookkeeping:
             else:
                 base = self._making(one, change, base)
             if change.observed is not None and change.observed.foreign:
-                base = replace(base, foreign=tuple(dict.fromkeys((*base.foreign, *change.observed.foreign))))
+                base = self._giving_way(base, change.observed)
             files = tuple(dict.fromkeys(origin.file for origin in one.origins))
             self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
         self.ledger.flush()
+
+    def _giving_way(self, base: Record, observed: Observed) -> Record:
+        """Before others' make room: netd's own stands there then, until it is read by its mark alone."""
+        foreign = tuple(dict.fromkeys((*base.foreign, *observed.foreign)))
+        if base.identity and base.identity != observed.identity:
+            # What gave way in a namespace that is gone went with it.
+            foreign = observed.foreign
+        elif not observed.marked and not set(observed.foreign) <= set(base.foreign):
+            # Somebody put another in the place of netd's: what was there before is not what they want now.
+            foreign = observed.foreign
+        state = "intent" if base.state == "adopted" else base.state
+        return replace(base, state=state, foreign=foreign)
 
     def _setting(self, one: Desired, base: Record, index: Index) -> Record:
         """Before the first write of a value that nobody can read yet."""
@@ -92,13 +107,16 @@ class Bookkeeping:
         wrote = change.desired.fields if change.desired is not None else one.fields
         fields = {name: [value, None] for name, value in wrote.items()}
         # One that is made again where it was has the identity that is written down: nothing is in doubt.
-        again = base.state == "made" and base.identity == kind.place(one.key, one.data, self._view)
+        place = kind.place(one.key, one.data, self._view)
+        again = base.state == "made" and base.identity == place
         # Else, of the one before this tells nothing, unless that one is still to go.
         identity = base.identity if again or change.action == "recreate" else {}
         state: Literal["made", "intent"] = "made" if again else "intent"
         if base.state == "made" and kind.makes_links:
             self._before[one.key] = base
-        return replace(base, state=state, memory=memory, fields=fields, identity=identity)
+        # What gave way in a namespace that is gone went with it.
+        foreign = base.foreign if base.identity in ({}, place) else ()
+        return replace(base, state=state, memory=memory, fields=fields, identity=identity, foreign=foreign)
 
     def _changing(self, one: Desired, change: Change, base: Record, index: Index) -> Record:
         """Before fields of an object are written: what they were before netd wrote them for the first time."""

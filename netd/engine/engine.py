@@ -7,7 +7,7 @@ is the round that stops before it executes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,11 +88,16 @@ class Engine:
         self.sources = Sources(kernel, locate)
         self.index = Index(ledger, self.mirror)
         self._forced: set[Key] = set()
+        self._unknown: Set[str] = frozenset()
 
     # configuration ---------------------------------------------------------------------------------------------
 
-    def take(self, desired: Mapping[Key, Desired]) -> set[Key]:
-        """A new configuration; returns the objects that are new, changed, or no longer declared."""
+    def take(self, desired: Mapping[Key, Desired], unknown: Set[str] = frozenset()) -> set[Key]:
+        """A new configuration; returns the objects that are new, changed, or no longer declared.
+
+        ``unknown``: files that declare nobody knows what: what they declared before stays as it is.
+        """
+        self._unknown = unknown
         changed = self.index.take(desired)
         for name in self.sources.take(desired, self.ledger):
             # What was found, or not, where it was looked for before.
@@ -130,7 +135,10 @@ class Engine:
         one = self.index.desired.get(key)
         if one is None:
             record = self.ledger.get(key)
-            if record is None or not (scope.prune or key in self.index.rivals):
+            if record is None:
+                return False
+            stays = not scope.prune or not self._unknown.isdisjoint(record.files)
+            if stays and key not in self.index.rivals:
                 return False
             return scope.covers(record.files)
         return scope.covers(origin.file for origin in one.origins)

@@ -45,6 +45,8 @@ class Execution:
         self._topics: set[Topic] = set()
         # Namespaces with something in it that had to leave and could not: it would die with them.
         self._held: set[str] = set()
+        # What was to be put back and does not fit, as far as is known.
+        self._unfit: list[Task] = []
         # Namespaces in which something was refused: a name that leads there is still needed.
         self._refused: set[str] = set()
 
@@ -73,6 +75,15 @@ class Execution:
                     self._send(netns, portion)
                     if self.sent - before >= PORTION // 2:
                         yield
+        self._try_again()
+
+    def _try_again(self) -> None:
+        """What was put back may be what another stands on, whichever came first."""
+        left: Sequence[Task] = ()
+        while self._unfit and len(self._unfit) != len(left):
+            left, self._unfit = self._unfit, []
+            for netns, group in groupby(left, _netns):
+                self._send(netns, list(group))
 
     def _may(self, task: Task) -> bool:
         key = task.keys[0]
@@ -123,6 +134,7 @@ class Execution:
             if isinstance(operation, DELETIONS) and answer.code in GONE:
                 return
             if isinstance(operation, ops.RestoreRoute | ops.RestoreRule) and answer.code in UNFIT:
+                self._unfit.append(task)
                 return
             if isinstance(operation, ops.SetLink) and operation.settings.netns is not None:
                 self._held.add(operation.netns)

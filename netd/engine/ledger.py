@@ -59,6 +59,11 @@ def line(key: Key, record: Record | None) -> str:
     return ENCODE({"key": str(key), "record": parts})
 
 
+def stamp(found: os.stat_result) -> tuple[int, int, int]:
+    """Tells a file, and how much is in it."""
+    return found.st_dev, found.st_ino, found.st_size
+
+
 def read_record(raw: Any) -> Record | None:
     """A record from its JSON, None where it is not one."""
     if not isinstance(raw, dict) or raw.get("state") not in ("intent", "made", "adopted"):
@@ -86,6 +91,8 @@ class Ledger:
         self._lines: list[str] = []
         self._count = 0
         self._file: int | None = None
+        #: (device, inode, length) of the file, as long as nobody else writes to it; None: there is none yet.
+        self._stamp: tuple[int, int, int] | None = None
         #: Whether the file's last line was cut short.
         self._cut = False
         #: Why the file is behind, "" while it is not.
@@ -98,6 +105,7 @@ class Ledger:
                 for text in file:
                     self._count += 1
                     self._take(text)
+                self._stamp = stamp(os.fstat(file.fileno()))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -156,10 +164,11 @@ class Ledger:
     def flush(self) -> None:
         """Writes what changed; one write call. A full disk stops nothing: ``trouble`` says so until all is written."""
         lines, self._lines = self._lines, []
-        if not self._write or not (lines or self.trouble):
+        hurt = self._write and self._is_hurt()
+        if not self._write or not (lines or self.trouble or hurt):
             return
         try:
-            if self.trouble or self._count + len(lines) > 2 * len(self._records) + SLACK:
+            if self.trouble or hurt or self._count + len(lines) > 2 * len(self._records) + SLACK:
                 self._compact()
             else:
                 self._append(lines)
@@ -169,7 +178,7 @@ class Ledger:
 
     def _append(self, lines: Iterable[str]) -> None:
         text = "".join(one + "\n" for one in lines)
-        if self._file is None or os.fstat(self._file).st_nlink == 0:
+        if self._file is None:
             self._open()
         assert self._file is not None
         if self._cut:
@@ -180,7 +189,15 @@ class Ledger:
         if os.write(self._file, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._cut = False
+        self._stamp = stamp(os.fstat(self._file))
         self._count += text.count("\n")
+
+    def _is_hurt(self) -> bool:
+        """Whether somebody deleted, replaced or cut the file meanwhile: what is known here is written anew then."""
+        try:
+            return self._stamp is not None and stamp(os.stat(self.path)) != self._stamp
+        except OSError:
+            return True
 
     def _open(self) -> None:
         """For appending; kept open, because it is written to before and after every repair."""
@@ -201,5 +218,7 @@ class Ledger:
         with open(fresh, "w", encoding="utf-8") as file:
             for key, record in self._records.items():
                 file.write(line(key, record) + "\n")
+            file.flush()
+            self._stamp = stamp(os.fstat(file.fileno()))
         os.replace(fresh, self.path)
         self._count = len(self._records)

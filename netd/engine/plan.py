@@ -35,7 +35,7 @@ class Stage(NamedTuple):
 
 def going(step: Step, level: int) -> Place:
     """Deletions run through the phases backwards."""
-    return (0, -step.phase, -level)
+    return coming(step, level) if step.phase is Phase.RENUMBERED else (0, -step.phase, -level)
 
 
 def put_back(step: Step) -> Place:
@@ -167,6 +167,5 @@ class Planner:
             hangs_on = (change.key.netns, change.observed.identity.get("index", 0))
             return hangs_on in links and not registry()[change.key.kind].makes_links
 
-        for place, tasks in self._places.items():
-            if place[0] == 0:
-                tasks[:] = [task for task in tasks if not spare(task)]
+        for tasks in self._places.values():
+            tasks[:] = [task for task in tasks if not spare(task)]

@@ -68,9 +68,9 @@ class Rows:
             row.diverged = None
 
     def was_sound(self, key: Key) -> bool:
-        """Whether it stood before: only then is a change of it a repair, and not what it waited for."""
+        """Whether it stood before: only then is a change of it a repair, and not what it waited for, or tries again."""
         row = self._rows.get(key)
-        return row is not None and row.state in (State.OK, State.CONTENDED, State.DIVERGED)
+        return row is not None and row.state in (State.OK, State.CONTENDED)
 
     def status(self, key: Key) -> Status:
         """The row of one object, as it is told."""

@@ -37,11 +37,12 @@ def put_address(operation: do.PutAddress, look: Look) -> list[Request]:
 
 
 def delete_address(operation: do.DeleteAddress, look: Look) -> list[Request]:
-    """By its local address and prefix length."""
+    """By its local address and prefix length: of IPv4 that counts only beside IFA_ADDRESS (net/ipv4/devinet.c)."""
     packed, length = wire.split_cidr(operation.address)
     index = look.index(operation.netns, operation.dev)
     body = struct.pack("=BBBBI", wire.family_of(operation.address), length, 0, 0, index)
-    return [Request(wire.RTM_DELADDR, 0, body + wire.attribute(wire.IFA_LOCAL, packed))]
+    body += wire.attribute(wire.IFA_LOCAL, packed) + wire.attribute(wire.IFA_ADDRESS, packed)
+    return [Request(wire.RTM_DELADDR, 0, body)]
 
 
 def create_route(operation: do.CreateRoute, look: Look) -> list[Request]:

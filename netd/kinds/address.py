@@ -131,7 +131,9 @@ class AddressKind(Kind):
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, _, cidr = key.name.partition("/")
-        return [Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr))]
+        # Of IPv6 two links of one network must not have it at once, not even for a moment.
+        phase = Phase.ADDRESS if ":" in cidr else Phase.RENUMBERED
+        return [Step(phase, DeleteAddress(key.netns, dev, cidr))]
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         # A lifetime that ran meanwhile cannot be had again.

@@ -20,6 +20,7 @@ from .link import (
     end_changes,
     end_default,
     end_fields,
+    end_lapsed,
     end_objects,
     end_of,
     end_put_back,
@@ -102,6 +103,9 @@ class InterfaceKind(Kind):
 
     def leaves(self, data: Mapping[str, Any]) -> bool:
         return bool(data.get("from_host"))
+
+    def lapsed(self, key: Key, data: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View) -> bool:
+        return end_lapsed(key.netns, field, wrote, have, view)
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         return end_put_back(key.netns, field, found, view)

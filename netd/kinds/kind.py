@@ -162,6 +162,10 @@ class Kind:
         """Whether it has to be out of its namespace before that one is deleted: it would die with it."""
         return False
 
+    def lapsed(self, key: Key, data: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View) -> bool:
+        """Whether a value is another than netd wrote only because what it named is gone."""
+        return False
+
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         """What was found before netd wrote it, as it can be had now; None: leave it."""
         return found

@@ -208,6 +208,11 @@ def end_put_back(netns: str, field: str, found: Any, view: View) -> Any:
     return "" if field == "master" and found and view.link(netns, found) is None else found
 
 
+def end_lapsed(netns: str, field: str, wrote: Any, have: Any, view: View) -> bool:
+    """Whether it left its bridge because that is gone."""
+    return field == "master" and bool(wrote) and have == "" and view.link(netns, wrote) is None
+
+
 def end_default(field: str, prefix: str = "") -> Any:
     """The kernel's default of one end's field on a link that netd made; None: it stays."""
     plain = field.removeprefix(prefix)

@@ -33,6 +33,7 @@ class NeighborKind(Kind):
     name = "neighbor"
     table = NeighborTable
     toml = "neighbor"
+    has_mark = True
     form = "array"
 
     def declare(self, table: NeighborTable, place: Place) -> Iterable[Desired]:

@@ -37,6 +37,11 @@ def canonical_fwmark(value: int | str) -> tuple[int, int]:
     return numbers
 
 
+def unless_all(network: str | None) -> str:
+    """A network as the kernel keeps it: that of all addresses is none."""
+    return "" if network is None or network.endswith("/0") else network
+
+
 class RuleTable(Table):
     """One policy rule."""
 
@@ -83,8 +88,8 @@ class RuleKind(Kind):
     def declare(self, table: RuleTable, place: Place) -> Iterable[Desired]:
         mark, mask = canonical_fwmark(table.fwmark) if table.fwmark is not None else (0, 0)
         fields = {
-            "from": table.source or "",
-            "to": table.to or "",
+            "from": unless_all(table.source),
+            "to": unless_all(table.to),
             "iif": table.iif or "",
             "oif": table.oif or "",
             "fwmark": mark,

@@ -15,7 +15,7 @@ from netd.model.operations import DeleteLink, LinkSettings, SetLink
 from netd.model.state import Link
 
 from .kind import Kind
-from .link import end_changes, end_put_back, reachable_fields, read_end
+from .link import end_changes, end_lapsed, end_put_back, reachable_fields, read_end
 from .macs import remembered_mac
 
 
@@ -82,6 +82,9 @@ class SingleKind(Kind):
             settings = SetLink(key.netns, key.name, LinkSettings(info=info), self.name)
             steps.append(Step(Phase.SETTINGS, settings))
         return steps
+
+    def lapsed(self, key: Key, data: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View) -> bool:
+        return end_lapsed(key.netns, field, wrote, have, view)
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         return end_put_back(key.netns, field, found, view)

@@ -23,6 +23,7 @@ from .link import (
     end_changes,
     end_default,
     end_fields,
+    end_lapsed,
     end_objects,
     end_of,
     end_put_back,
@@ -174,6 +175,10 @@ class VethKind(Kind):
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return [Step(Phase.LINK, DeleteLink(netns, index)) for netns, index in observed.extra]
+
+    def lapsed(self, key: Key, data: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View) -> bool:
+        netns = peer_of(data).netns if field.startswith(PEER) else key.netns
+        return end_lapsed(netns, field.removeprefix(PEER), wrote, have, view)
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         netns = peer_of(data).netns if field.startswith(PEER) else key.netns

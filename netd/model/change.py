@@ -25,10 +25,12 @@ class Phase(IntEnum):
     LINK_SYSCTL = 5
     UP = 6
     ADDRESS = 7
-    NEIGHBOR = 8
-    ROUTE = 9
-    RULE = 10
-    FIREWALL = 11
+    #: Deletions too go here after what comes: with the last address of a link the kernel deletes its routes.
+    RENUMBERED = 8
+    NEIGHBOR = 9
+    ROUTE = 10
+    RULE = 11
+    FIREWALL = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,3 +139,21 @@ def test_a_parameter_of_a_module_that_is_not_loaded_fails_alone_and_names_the_mo
     assert "is the module mpls_router loaded?" in reasons["sysctl/net.mpls.platform_labels"]
     assert "No such file" in reasons["sysctl/net.ipv4.no_such_thing"]
     assert host.state("bridge/br0") == "ok"
+
+
+def test_what_does_not_read_back_stays_diverged_when_it_is_tried_again(host: Host) -> None:
+    host.write("lab.toml", '[sysctl]\n"net.ipv4.conf.lo.rp_filter" = "0x2"\n')
+    host.daemon()
+    host.sh("sleep 3")
+    (row,) = host.status()["objects"]
+    assert (row["state"], row["repairs"]) == ("diverged", 0), row
+
+
+def test_a_rule_for_all_addresses_is_as_the_kernel_has_it(host: Host) -> None:
+    host.write(
+        "lab.toml",
+        '[[rule]]\npriority = 112\nfrom = "0.0.0.0/0"\ntable = 5\n\n[[rule]]\npriority = 113\nto = "::/0"\ntable = 5\n',
+    )
+    host.apply()
+    host.apply()
+    host.netd("diff")

@@ -131,3 +131,15 @@ def test_a_last_good_copy_makes_room_for_a_valid_file_that_needs_its_vni_or_addr
     host.until(lambda: host.names() == {"old", "br0"}, "the last good version is whole again")
     host.until(lambda: host.addresses("br0") == {"10.9.0.1/24"}, "the address is back")
     assert host.link("br0")["ifindex"] == index
+
+
+def test_a_broken_file_whose_last_good_version_is_lost_takes_nothing_away(host: Host) -> None:
+    host.write("lab.toml", '[bridge.br0]\naddresses = ["10.1.0.1/24"]\n')
+    host.apply()
+    host.sh("rm -rf /var/lib/netd")
+    host.write("lab.toml", "[bridge.br0]\nvid = 3\n")
+    host.netd("apply", check=1)
+    assert host.addresses("br0") == {"10.1.0.1/24"}
+    host.remove("lab.toml")
+    host.netd("apply")
+    assert not host.result("ip", "link", "show", "br0").stdout

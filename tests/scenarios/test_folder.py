@@ -131,3 +131,14 @@ def test_a_daemon_that_is_stopped_while_it_builds_leaves_what_is_built_to_the_ne
     host.daemon()
     after = {each["ifname"]: each["ifindex"] for each in host.links()}
     assert len(after) == 301 and before.items() <= after.items()
+
+
+def test_a_link_to_the_folder_itself_is_refused_and_stops_nothing(host: Host) -> None:
+    host.write("lab.toml", "[bridge.br0]\n")
+    host.daemon()
+    for target in (".", "../netd", "/etc/netd"):
+        host.sh(f"ln -sfn {target} /etc/netd/x.toml")
+        assert "x.toml" in host.netd("check", check=1).text
+        assert "x.toml" in host.netd("reload", check=1).text
+    host.sh("rm /etc/netd/x.toml; ip link del br0")
+    host.until(lambda: host.result("ip", "link", "show", "br0").stdout, "the bridge is back")

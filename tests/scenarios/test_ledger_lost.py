@@ -76,3 +76,15 @@ def test_a_ledger_that_is_lost_endangers_nothing(host: Host, harm: str) -> None:
     host.netd("down", "--orphans")
     assert kept(host) == before
     assert host.link("br0") is None and host.link("port-a") is None and not host.routes("10.5.0.0/24")
+
+
+@pytest.mark.parametrize("harm", ["rm -f", "truncate -s 0", "cp /etc/passwd"])
+def test_a_daemon_writes_anew_what_was_done_to_its_ledger(host: Host, harm: str) -> None:
+    host.write("lab.toml", "[namespace.a]\n[sysctl]\nnet.ipv4.ip_default_ttl = 77\n")
+    daemon = host.daemon()
+    host.sh(f"{harm} /run/netd/ledger.jsonl")
+    host.netd("reload")
+    host.sh("sysctl -qw net.ipv4.ip_default_ttl=33; sleep 0.3")
+    assert daemon.stop() == 0
+    host.netd("down")
+    assert host.namespaces() == set() and host.sysctl("net.ipv4.ip_default_ttl") == "64"

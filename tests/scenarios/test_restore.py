@@ -177,3 +177,79 @@ def test_a_sysctl_of_a_namespace_that_came_with_it_goes_back_when_its_key_goes(h
     assert host.sh(keys, ns="a").split() == ["1", "17"]
     host.write("lab.toml", "[namespace.a]\n")
     host.until(lambda: host.sh(keys, ns="a").split() == ["0", "60"], "both are what they were")
+
+
+def test_routes_that_stand_on_each_other_come_back_together(host: Host) -> None:
+    host.sh(
+        """
+        ip link add eth0 up type veth peer name cable; ip link set cable up; ip addr add 10.40.0.1/32 dev eth0
+        ip route add 172.31.1.1 dev eth0; ip route add default via 172.31.1.1 dev eth0
+        """
+    )
+    before = host.routes()
+    host.write(
+        "lab.toml",
+        """
+        [[route]]
+        to = "172.31.1.1/32"
+        dev = "eth0"
+        mtu = 1400
+
+        [[route]]
+        to = "default"
+        via = "172.31.1.1"
+        dev = "eth0"
+        mtu = 1400
+        """,
+    )
+    host.apply()
+    assert host.routes() != before
+    host.netd("down")
+    assert host.routes() == before
+
+
+def test_only_the_last_of_several_that_took_the_place_of_netds_route_comes_back(host: Host) -> None:
+    host.sh("ip link add up0 up type veth peer name up1; ip link set up1 up; ip addr add 10.40.0.1/24 dev up0")
+    host.sh("ip route add default via 10.40.0.7")
+    host.write("lab.toml", '[[route]]\nto = "default"\nvia = "10.40.0.9"\n')
+    host.apply()
+    for gateway in ("10.40.0.8", "10.40.0.10"):
+        host.sh(f"ip route replace default via {gateway}")
+        host.apply()
+        assert [each["gateway"] for each in host.routes("default")] == ["10.40.0.9"]
+    host.netd("down")
+    assert [each["gateway"] for each in host.routes("default")] == ["10.40.0.10"]
+
+
+def test_a_namespace_does_not_inherit_what_gave_way_in_the_one_before_it(host: Host) -> None:
+    make = """
+    ip netns add theirs; ip -n theirs link add d0 up type veth peer name d1; ip -n theirs link set d1 up
+    ip -n theirs addr add 10.44.0.2/24 dev d0
+    """
+    host.sh(make + "ip -n theirs route add default via 10.44.0.1")
+    host.write("lab.toml", '[namespace.theirs]\n[[namespace.theirs.route]]\nto = "default"\nvia = "10.44.0.9"\n')
+    host.apply()
+    host.sh("ip netns del theirs" + make)
+    host.apply()
+    host.remove("lab.toml")
+    host.apply()
+    assert host.routes("default", ns="theirs") == []
+
+
+def test_an_address_of_another_prefix_length_stays(host: Host) -> None:
+    host.sh("ip link add up0 up type veth peer name up1; ip addr add 10.77.0.1/32 dev up0")
+    host.write("lab.toml", '[interface.up0]\naddresses = ["10.77.0.1/24"]\n')
+    host.apply()
+    host.remove("lab.toml")
+    host.apply()
+    assert host.addresses("up0") == {"10.77.0.1/32"}
+
+
+def test_routes_of_others_outlast_a_new_address_of_their_link(host: Host) -> None:
+    host.write("lab.toml", '[bridge.br0]\naddresses = ["10.71.0.1/24"]\n')
+    host.apply()
+    host.sh("ip route add 10.72.0.0/16 via 10.71.0.99; ip route add 10.73.0.0/16 dev br0")
+    host.write("lab.toml", '[bridge.br0]\naddresses = ["10.71.0.1/23"]\n')
+    host.apply()
+    assert host.addresses("br0") == {"10.71.0.1/23"}
+    assert host.routes("10.72.0.0/16") and host.routes("10.73.0.0/16")
