@@ -167,5 +167,6 @@ class Planner:
             hangs_on = (change.key.netns, change.observed.identity.get("index", 0))
             return hangs_on in links and not registry()[change.key.kind].makes_links
 
-        for tasks in self._places.values():
-            tasks[:] = [task for task in tasks if not spare(task)]
+        for place, tasks in self._places.items():
+            if place[0] == 0 or place[1] == Phase.RENUMBERED:
+                tasks[:] = [task for task in tasks if not spare(task)]
