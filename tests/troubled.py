@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -20,6 +21,9 @@ from netd.model.operations import Operation
 READINGS = frozenset({
     "links", "link", "link_named", "addresses", "connected", "routes", "rules", "neighbors", "fdb", "nsid",
 })  # fmt: skip
+
+#: What tells nothing of what was to be read.
+UNREADABLE = (errno.EBUSY, errno.ENOBUFS, errno.ENOMEM, errno.EMFILE, errno.EAGAIN)
 
 
 class Hand:

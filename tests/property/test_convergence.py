@@ -26,7 +26,7 @@ from netd.model.operations import Operation
 from tests import labs
 from tests.property.drift import HARM, Harm, assert_few, fight
 from tests.snapshot import differences
-from tests.troubled import READINGS
+from tests.troubled import READINGS, UNREADABLE
 from tests.world import Killed, World, world
 
 EXAMPLES = int(os.environ.get("NETD_EXAMPLES", "40"))
@@ -50,9 +50,7 @@ TEXTS = {
     "container": labs.ATTACHED,
     "namespaces": "[namespace.a]\n[namespace.b.bridge.br0]\n",
 }
-#: What is read, and what it may be refused with.
 READ = st.sampled_from(sorted(READINGS | {"firewall"}))
-UNREADABLE = (errno.EBUSY, errno.ENOBUFS, errno.ENOMEM, errno.EMFILE, errno.EAGAIN)
 ERRORS = (errno.EPERM, errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ENODEV, errno.ENOBUFS, errno.EINVAL, errno.ENOMEM)
 #: Over which files a text is spread (``labs.spread``).
 FILES = st.integers(0, 9)
@@ -185,31 +183,13 @@ class Story(RuleBasedStateMachine):
         kind=st.sampled_from([*HANDLERS, *NAMESPACE_OPERATIONS]), code=st.sampled_from(ERRORS), times=st.integers(1, 20)
     )
     def refuse(self, kind: type, code: int, times: int) -> None:
-        left = times
-
-        def before(operation: Operation) -> KernelError | None:
-            nonlocal left
-            if type(operation) is not kind or not left:
-                return None
-            left -= 1
-            return kernel_error(code, "refused")
-
         # A route of others that does not fit is let go on purpose.
         if kind is not do.RestoreRoute:
-            self.world.hand.before = before
+            self.world.hand.before = refusing(lambda operation: type(operation) is kind, code, times)
 
     @rule(what=READ, code=st.sampled_from(UNREADABLE), times=st.integers(1, 20))
     def refuse_reading(self, what: str, code: int, times: int) -> None:
-        left = times
-
-        def reading(now: str) -> KernelError | None:
-            nonlocal left
-            if now != what or not left:
-                return None
-            left -= 1
-            return kernel_error(code, what)
-
-        self.world.hand.reading = reading
+        self.world.hand.reading = refusing(lambda now: now == what, code, times)
 
     @rule(steps=st.integers(1, 60))
     def kill_after(self, steps: int) -> None:
@@ -280,6 +260,20 @@ class Story(RuleBasedStateMachine):
             if not harm.is_declared(text):
                 harm.forgive(look)
         return plain(look, text)
+
+
+def refusing(meant: Callable[[Any], bool], code: int, times: int) -> Callable[[Any], KernelError | None]:
+    """Refuses what is meant, so many times."""
+    left = times
+
+    def refuse(one: Any) -> KernelError | None:
+        nonlocal left
+        if not left or not meant(one):
+            return None
+        left -= 1
+        return kernel_error(code, "refused")
+
+    return refuse
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from netd.model import operations as do
 from netd.model.operations import Operation
 from tests.labs import ATTACHED, FIRST, SECOND
 from tests.snapshot import differences
+from tests.troubled import UNREADABLE
 from tests.world import World, world
 
 ERRORS = (
@@ -83,10 +84,6 @@ def test_an_operation_that_is_refused_once_changes_nothing_in_the_end(plan: str,
             if not excused(type(sent[place]), code):
                 wrong += [f"{place}. {sent[place]}: {line}" for line in found]
     assert not wrong, "\n".join(wrong)
-
-
-#: What tells nothing of what was to be read.
-UNREADABLE = (errno.EBUSY, errno.ENOBUFS, errno.EMFILE)
 
 
 @pytest.mark.parametrize("plan", PLANS)
