@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class NetdError(Exception):
@@ -60,3 +62,12 @@ CHANGED = frozenset({errno.ENODEV, errno.EEXIST, errno.ENOENT, errno.ESRCH, errn
 def kernel_error(code: int, text: str = "") -> KernelError:
     """The exception for a positive errno."""
     return Changed(code, text) if code in CHANGED else Refused(code, text)
+
+
+@contextmanager
+def as_kernel_error(what: str) -> Iterator[None]:
+    """An OSError of the kernel's as the exception that a caller expects; ``what`` was being done."""
+    try:
+        yield
+    except OSError as error:
+        raise kernel_error(error.errno or errno.EIO, what) from None

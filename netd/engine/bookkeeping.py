@@ -49,11 +49,15 @@ class Bookkeeping:
         if kind.setting and any(found is None for _, found in fields.values()) and not self._of_netds_own(one, index):
             # It was to be read before the first write, netd was killed before, and it already is as it should be.
             fields = {name: [wrote, observed.fields.get(name)] for name, (wrote, _) in fields.items()}
-        if fresh.identity and fresh.identity != observed.identity:
-            # What gave way in a namespace that is gone went with it.
-            fresh = replace(fresh, foreign=())
+        identity, foreign = dict(observed.identity), fresh.foreign_at(observed.identity)
         fresh = replace(
-            fresh, identity=dict(observed.identity), data=dict(one.data), files=files, claims=one.claims, fields=fields
+            fresh,
+            identity=identity,
+            foreign=foreign,
+            data=dict(one.data),
+            files=files,
+            claims=one.claims,
+            fields=fields,
         )
         self.ledger.put(one.key, fresh)
 
@@ -83,15 +87,12 @@ class Bookkeeping:
 
     def _giving_way(self, base: Record, observed: Observed) -> Record:
         """Before others' make room: netd's own stands there then, until it is read by its mark alone."""
-        foreign = tuple(dict.fromkeys((*base.foreign, *observed.foreign)))
-        if base.identity and base.identity != observed.identity:
-            # What gave way in a namespace that is gone went with it.
-            foreign = observed.foreign
-        elif not observed.marked and not set(observed.foreign) <= set(base.foreign):
+        before = base.foreign_at(observed.identity)
+        if not observed.marked and not set(observed.foreign) <= set(before):
             # Somebody put another in the place of netd's: what was there before is not what they want now.
-            foreign = observed.foreign
-        state = "intent" if base.state == "adopted" else base.state
-        return replace(base, state=state, foreign=foreign)
+            before = ()
+        foreign = tuple(dict.fromkeys((*before, *observed.foreign)))
+        return replace(base, state="intent" if base.state == "adopted" else base.state, foreign=foreign)
 
     def _setting(self, one: Desired, base: Record, index: Index) -> Record:
         """Before the first write of a value that nobody can read yet."""
@@ -114,8 +115,7 @@ class Bookkeeping:
         state: Literal["made", "intent"] = "made" if again else "intent"
         if base.state == "made" and kind.makes_links:
             self._before[one.key] = base
-        # What gave way in a namespace that is gone went with it.
-        foreign = base.foreign if base.identity in ({}, place) else ()
+        foreign = base.foreign_at(place)
         return replace(base, state=state, memory=memory, fields=fields, identity=identity, foreign=foreign)
 
     def _changing(self, one: Desired, change: Change, base: Record, index: Index) -> Record:

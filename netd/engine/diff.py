@@ -207,7 +207,7 @@ class Comparison:
         if kind is None:
             return None
         observed = kind.observe(key, record.data, self._view, record.identity)
-        if lacks_foreign(record, observed) and record.identity in ({}, kind.place(key, record.data, self._view)):
+        if lacks_foreign(record, observed) and record.foreign_at(kind.place(key, record.data, self._view)):
             return Change(key, "delete", {}, first(record.files), None, None)
         if observed is None:
             return None
@@ -231,9 +231,11 @@ class Comparison:
         kind = registry()[key.kind]
         back: dict[str, FieldDiff] = {}
         for name, (wrote, found, *before) in (record.fields if record else {}).items():
+            if name in kept:
+                continue
             have = observed.fields.get(name)
             as_written = have in map(as_compared, (wrote, *before))
-            if name in kept or not (as_written or kind.lapsed(key, data, name, wrote, have, self._view)):
+            if not as_written and not kind.lapsed(key, data, name, wrote, have, self._view):
                 continue
             if found is not None:
                 value = kind.put_back(key, data, name, as_compared(found), self._view)

@@ -17,15 +17,16 @@ from netd.kinds import registry
 from netd.model.change import Change
 from netd.model.desired import Desired
 from netd.model.dirty import EVERYTHING, Dirty
-from netd.model.key import Key, LinkName
+from netd.model.key import Key
 from netd.model.place import Place
 from netd.model.status import State, Status
 
 from .bookkeeping import Bookkeeping
-from .diff import Comparison, Verdict, diverged_text, first
+from .diff import Verdict, diverged_text, first
 from .execute import Execution
 from .index import Index
 from .ledger import Ledger, Record
+from .look import BLOCKING, Look
 from .mirror import Mirror
 from .orphans import find_orphans
 from .pacing import Pacing
@@ -36,7 +37,6 @@ from .sources import Sources
 
 #: Looks at one object in one round before it counts as diverged or failed.
 ATTEMPTS = 4
-BLOCKING = frozenset({State.FAILED, State.CONFLICT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Engine:
         self.on_state = on_state
         self.sources = Sources(kernel, locate)
         self.index = Index(ledger, self.mirror)
-        self._forced: set[Key] = set()
+        self._look = Look(self.index, self.rows, ledger, self.mirror, self.sources)
         self._unknown: Set[str] = frozenset()
 
     # configuration ---------------------------------------------------------------------------------------------
@@ -114,21 +114,6 @@ class Engine:
 
     # looking ---------------------------------------------------------------------------------------------------
 
-    def _blocked(self, what: LinkName | str, verdicts: Mapping[Key, Verdict]) -> str:
-        """Why a declared link or namespace cannot be relied on, "" where it can. ``verdicts``: of this look."""
-        provider = self.index.providers.get(what) if isinstance(what, LinkName) else Key("", "namespace", what)
-        if provider is None:
-            return ""
-        known = verdicts.get(provider) or self.rows.get(provider)
-        return f"{provider}: {known.state.value}" if known is not None and known.state in BLOCKING else ""
-
-    def _ordered(self, keys: Iterable[Key]) -> list[Key]:
-        """Namespaces, then links from the ground up, then what hangs on them; undeclared objects first of all."""
-        levels = {key: self.index.level(key) for key in keys}
-        return sorted(
-            levels, key=lambda key: (key.kind != "namespace", levels[key] is None, levels[key] or 0, key.netns, key)
-        )
-
     def _in_scope(self, key: Key, scope: Scope) -> bool:
         if scope.keys is not None and key not in scope.keys:
             return False
@@ -143,35 +128,10 @@ class Engine:
             return scope.covers(record.files)
         return scope.covers(origin.file for origin in one.origins)
 
-    def _judge(self, keys: Iterable[Key], scope: Scope) -> dict[Key, Verdict]:
-        """Compares these objects; the state of a provider is known before that of what hangs on it."""
-        verdicts: dict[Key, Verdict] = {}
-
-        def blocked(what: LinkName | str) -> str:
-            return self._blocked(what, verdicts)
-
-        index, records, why = self.index, self.ledger.get, self.sources.why
-        comparison = Comparison(self.mirror, index.desired, records, blocked, why, index.resolved, withdraw=scope.prune)
-        with self.mirror.looking():
-            for key in self._ordered(keys):
-                try:
-                    verdicts[key] = self._judge_one(key, comparison)
-                except KernelError as error:
-                    verdicts[key] = Verdict(State.FAILED, f"cannot be read: {error}", error=error)
-        return verdicts
-
-    def _judge_one(self, key: Key, comparison: Comparison) -> Verdict:
-        one, record = self.index.desired.get(key), self.ledger.get(key)
-        if one is not None:
-            return comparison.judge(one)
-        forced = key in self._forced
-        change = comparison.judge_undeclared(key, record, force=forced) if record is not None else None
-        return Verdict(State.OK, change=change)
-
     def compare(self, scope: Scope) -> tuple[list[Change], list[Status]]:
         """What differs, and what is pending; writes nothing anywhere."""
         keys = {key for key in (*self.index.desired, *self.index.undeclared) if self._in_scope(key, scope)}
-        verdicts = self._judge(keys, scope)
+        verdicts = self._look.judge(keys, withdraw=scope.prune)
         for key, verdict in verdicts.items():
             if key in self.index.desired:
                 self.rows.set(key, verdict.state, verdict.reason)
@@ -195,7 +155,7 @@ class Engine:
             # However long it is to wait after a refusal: where it cannot leave, the namespace stays.
             todo |= self.index.leaving(todo)
             with self.mirror.looking():
-                verdicts = self._judge(todo, scope)
+                verdicts = self._look.judge(todo, withdraw=scope.prune)
                 changes = [one for key, verdict in verdicts.items() if (one := self._called_for(key, verdict, memo))]
                 freed = self._settle(verdicts, {change.key for change in changes}, withdrawn=scope.prune)
                 if not changes:
@@ -306,11 +266,9 @@ class Engine:
 
     def _unread(self, key: Key, verdict: Verdict, error: KernelError) -> None:
         """Nobody knows how it is: it is left as it is, and looked at again."""
-        self.pacing.failed(key, time.monotonic())
-        one, record = self.index.desired.get(key), self.ledger.get(key)
-        if one is not None:
-            self.rows.set(key, verdict.state, verdict.reason)
-        elif record is not None:
+        self._failed(key, verdict.reason, time.monotonic())
+        record = self.ledger.get(key)
+        if key not in self.index.desired and record is not None:
             change = Change(key, "delete", {}, first(record.files), None, None)
             self.on_done(Done(change, self.rounds, 0.0, False, str(error)))
 
@@ -359,7 +317,7 @@ class Engine:
                 again.discard(key)
                 if repair and self.pacing.quiet(key, now):
                     continue
-                self._failed(key, error, now)
+                self._failed(key, f"the kernel refused: {error}", now)
                 self.on_done(Done(change, self.rounds, now - started, repair, str(error)))
                 continue
             self._books.made(change)
@@ -370,10 +328,10 @@ class Engine:
                 self.on_done(Done(change, self.rounds, now - started, repair))
         return again
 
-    def _failed(self, key: Key, error: KernelError, now: float) -> None:
+    def _failed(self, key: Key, reason: str, now: float) -> None:
         self.pacing.failed(key, now)
         if key in self.index.desired:
-            self.rows.set(key, State.FAILED, f"the kernel refused: {error}")
+            self.rows.set(key, State.FAILED, reason)
 
     def _count(self, key: Key, memo: _Round, drift: bool, now: float) -> None:
         """A repair counts once a round, and not when what the object hangs on was repaired in the same round."""
@@ -404,7 +362,7 @@ class Engine:
             if record is not None and (files is None or declared_by_none_but(record.files, files)):
                 keys.add(key)
                 if adopted and not record.made and (registry()[key.kind].makes_links or key.kind == "namespace"):
-                    self._forced.add(key)
+                    self._look.forced.add(key)
         if orphans:
             for key, data in self.find_orphans().items():
                 self.ledger.put(key, Record("intent", data=data))

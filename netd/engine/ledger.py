@@ -45,6 +45,10 @@ class Record:
         """Whether netd made it, or was about to."""
         return self.state != "adopted"
 
+    def foreign_at(self, place: Mapping[str, Any] | None) -> tuple[str, ...]:
+        """What gave way at this place: what did in a namespace that is gone went with it."""
+        return self.foreign if self.identity in ({}, place) else ()
+
 
 PARTS = tuple(part.name for part in fields(Record))
 # Not ``dumps``: it makes an encoder for each call.

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
-from netd.errors import Changed, KernelError, kernel_error
+from netd.errors import Changed, KernelError, as_kernel_error, kernel_error
 from netd.model import operations as do
 from netd.model.dirty import Dirty
 from netd.model.firewall import Firewall
@@ -300,15 +300,6 @@ class Kernel:
         self.folders.close()
         self._mounts.close()
         self.home.close()
-
-
-@contextmanager
-def as_kernel_error(what: str) -> Iterator[None]:
-    """An OSError of the kernel's as the exception that a caller expects."""
-    try:
-        yield
-    except OSError as error:
-        raise kernel_error(error.errno or errno.EIO, what) from None
 
 
 @contextmanager

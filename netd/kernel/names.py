@@ -15,7 +15,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from netd.errors import KernelError, kernel_error
+from netd.errors import KernelError, as_kernel_error, kernel_error
 from netd.model.state import IFF_UP
 
 from . import netns
@@ -48,11 +48,9 @@ class Names:
     def create(self, name: str, ipv6: bool, naming: Callable[[int], None]) -> None:
         """A new namespace: complete (sysctl, lo up) and told of before anyone can see it. KernelError EEXIST."""
         path = self.path(name)
-        try:
+        with as_kernel_error(f"creating namespace {name}"):
             self.mounts.share(self.folder)
             self._make(path, name, ipv6, naming)
-        except OSError as error:
-            raise kernel_error(error.errno or errno.EIO, f"creating namespace {name}") from None
 
     def _claim(self, path: str, name: str) -> None:
         """The empty file that the namespace is mounted on."""
@@ -154,7 +152,7 @@ class Names:
         if identity is None:
             raise kernel_error(errno.ENOENT, f"namespace {name}: nothing at {source}")
         pid = int(source[4:]) if source.startswith("pid:") else netns.process_inside(identity)
-        try:
+        with as_kernel_error(f"attaching namespace {name}"):
             self.mounts.share(self.folder)
             self._remove(name)
             self._bound.pop(name, None)
@@ -162,8 +160,6 @@ class Names:
                 os.symlink(f"/proc/{pid}/ns/net", self.path(name))
             else:
                 self._bind_source(name, source, identity)
-        except OSError as error:
-            raise kernel_error(error.errno or errno.EIO, f"attaching namespace {name}") from None
 
     def _bind_source(self, name: str, source: str, identity: tuple[int, int]) -> None:
         path = self.path(name)
@@ -183,10 +179,8 @@ class Names:
             return
         if not link and (not os.path.lexists(path) or cookie_at(path) != cookie):
             return
-        try:
+        with as_kernel_error(f"detaching namespace {name}"):
             self._remove(name)
-        except OSError as error:
-            raise kernel_error(error.errno or errno.EIO, f"detaching namespace {name}") from None
         self._bound.pop(name, None)
 
     def _remove(self, name: str) -> None:

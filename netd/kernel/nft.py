@@ -17,11 +17,11 @@ import os
 import re
 import socket
 
-from netd.errors import KernelError, Refused, kernel_error
+from netd.errors import KernelError, Refused, as_kernel_error, kernel_error
 from netd.model.firewall import Firewall, Gate
 
 from . import gates, legacy, nfnetlink, ruleset
-from .sysctl import LOW
+from .descriptors import LOW
 
 LIBRARY = "libnftables.so.1"
 #: Why nftables refuses who has CAP_NET_ADMIN: a table with "flags owner".
@@ -68,10 +68,8 @@ def run(text: str) -> None:
 def _transact(text: str) -> None:
     library = _library()
     # The lowest free descriptor is the one that libnftables' socket will get.
-    try:
+    with as_kernel_error("nft: a descriptor for its socket"):
         lowest = os.open("/", os.O_PATH)
-    except OSError as error:
-        raise kernel_error(error.errno or errno.EIO, "nft: a descriptor for its socket") from None
     os.close(lowest)
     if lowest >= LOW:
         raise kernel_error(errno.EMFILE, f"nft: its socket must be below {LOW}, and all of these are open")

@@ -6,23 +6,23 @@ namespace alive. Everything is synchronous, on one thread: no await may come bet
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import struct
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from netd.errors import KernelError, kernel_error
+from netd.errors import KernelError, as_kernel_error
 from netd.model.operations import Operation
 from netd.model.state import NTF_SELF, NUD_PERMANENT, Address, FdbEntry, Link, Neighbor, Route, Rule, attributes
 
 from . import decode, wire
+from .descriptors import high
 from .encode import ndmsg
 from .encode_link import ifinfomsg
 from .netns import open_path
 from .rtnl import Rtnl
-from .sysctl import Sysctls, high
+from .sysctl import Sysctls
 from .wire import Request
 
 if TYPE_CHECKING:
@@ -198,7 +198,5 @@ def read_nsid(rtnl: Rtnl, descriptor: int) -> int | None:
 
 def open_descriptor(path: str, name: str, device: int) -> int:
     """A descriptor of a namespace, to be closed soon; KernelError ENOENT."""
-    try:
+    with as_kernel_error(f"namespace {name}"):
         return open_path(path, name, device)
-    except OSError as error:
-        raise kernel_error(error.errno or errno.EIO, f"namespace {name}") from None

@@ -8,12 +8,13 @@ alive; of a dead one every key reads as not there.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections import OrderedDict
 from collections.abc import Callable
 
 from netd.errors import kernel_error
+
+from .descriptors import high
 
 ROOT = "/proc/sys/net"
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -22,19 +23,7 @@ LARGEST = 1 << 16
 MODULES = {"bridge": "br_netfilter", "netfilter": "nf_conntrack", "mpls": "mpls_router"}
 #: The process, or the machine, has no room: this tells nothing of the key.
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-#: FD_SETSIZE.
-LOW = 1024
 Inside = Callable[[Callable[[], int]], int]
-
-
-def high(descriptor: int) -> int:
-    """The same with a number that leaves the low ones free: libmnl's select(2) ends a process with more than 1,023."""
-    try:
-        copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOW)
-    except OSError:
-        return descriptor
-    os.close(descriptor)
-    return copy
 
 
 class Folders:

@@ -12,8 +12,8 @@ import pytest
 
 from netd.errors import KernelError
 from netd.kernel import nft
+from netd.kernel.descriptors import LOW
 from netd.kernel.kernel import Kernel
-from netd.kernel.sysctl import LOW
 from tests.contract.kernel_sandbox import lonely_kernel, sh
 from tests.forks import in_a_process
 
