@@ -108,9 +108,7 @@ def _mistake(
         return source.mistake(base + path, titled(base + path[:-1], text), name=True)
     if first["type"] == "value_error":
         text = str(first.get("ctx", {}).get("error", first["msg"]))
-        key, colon, _ = text.partition(": ")
-        inside = resolve(_at(raw, path), key) if colon and " " not in key else None
-        return source.mistake(base + path + (inside or ()), titled(base + path, text))
+        return source.mistake(base + path + key_in(_at(raw, path), text), titled(base + path, text))
     return source.mistake(base + path, titled(base + path, _plain(errors, value)))
 
 
@@ -137,6 +135,12 @@ def _at(raw: Any, path: TomlPath) -> Any:
     for part in path:
         raw = raw[part]
     return raw
+
+
+def key_in(raw: Any, text: str) -> TomlPath:
+    """The path of the key that a message begins with ("peer.mtu: ..."), () where it begins with none."""
+    key, colon, _ = text.partition(": ")
+    return (resolve(raw, key) if colon and " " not in key else None) or ()
 
 
 def resolve(raw: Any, text: str) -> TomlPath | None:

@@ -17,7 +17,7 @@ from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, LinkName
 from netd.model.names import host_name, link_name, namespace_name
 
-from .explain import explain, meant, type_name
+from .explain import explain, key_in, meant, type_name
 from .locate import Position, TomlPath
 from .machine import Machine, this_machine
 from .mistake import Mistake, Source
@@ -235,9 +235,7 @@ class Parser:
         try:
             declared = list(found.kind.declare(table, place))
         except ValueError as error:
-            key, colon, _ = str(error).partition(": ")
-            inside = (key,) if colon and key in found.raw else ()
-            self._wrong((*found.path, *inside), str(error), about=found.path)
+            self._wrong((*found.path, *key_in(found.raw, str(error))), str(error), about=found.path)
             return
         for each in self._as_written(declared, found):
             # Made a moment ago, known to nobody yet: copies would take a tenth of the time that a large file takes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from netd.kinds.kind import LOOPBACK
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
@@ -12,13 +13,12 @@ from .explain import meant
 from .locate import TomlPath
 from .mistake import Mistake, Source
 from .parse import Parsed
+from .refused import refused
 from .schema import NAMESPACE, titled
 from .settle import find, table_at
 from .sizes import lost_frames
 
 FORWARDING = {"ip": "net.ipv4.ip_forward", "ip6": "net.ipv6.conf.all.forwarding"}
-#: The kernel makes it in every namespace.
-LOOPBACK = "lo"
 
 
 def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterator[Mistake]:
@@ -27,6 +27,7 @@ def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterat
     if all(each.readable for each in parsed):
         yield from _Names(desired, parsed, sources).unknown()
     yield from _forwarding(desired, parsed, sources)
+    yield from refused(desired, sources)
     yield from lost_frames(desired.values(), sources)
 
 

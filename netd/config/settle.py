@@ -14,7 +14,7 @@ from netd.kinds.kind import Kind
 from netd.model.desired import Desired, Origin
 from netd.model.key import Key, LinkName
 
-from .explain import member
+from .explain import key_in, member
 from .locate import TomlPath
 from .mistake import Mistake, Source
 from .schema import NAMESPACE, titled
@@ -51,7 +51,8 @@ def settle(objects: Iterable[Desired], copied: Collection[str] = ()) -> Settled:
     if copied:
         left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)
-    checked = _drop_all(list(kept.values()), clashes, _cross_clashes)
+    joined = _drop_all(list(kept.values()), clashes, lambda all: _master_clashes(all, copied))
+    checked = _drop_all(joined, clashes, _cross_clashes)
     found = _drop_all(checked, clashes, _cycles)
     return Settled({each.key: each for each in found}, tuple(clashes))
 
@@ -183,6 +184,21 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
             yield Clash(later, earlier, f"{text} (the other is at {{place}})")
 
 
+def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
+    """Ports of a link that is declared, and no bridge. Who names it is wrong, also where that one stands first."""
+    makers = {link: each for each in objects for link in each.makes}
+    wrong = {end.link for each in objects for end in each.ends if not (end.bridge or end.foreign)}
+    for each in objects:
+        end = next((end for end in each.ends if end.master in wrong and end.master not in each.makes), None)
+        if end is None or end.master is None:
+            continue
+        maker = makers[end.master]
+        key = end.field.removesuffix("mtu") + "master"
+        text = f"{key}: '{end.master.name}' is {maker.key} at {{place}}, and only a bridge has ports"
+        gives_way = maker.file in copied and each.file not in copied
+        yield Clash(maker, each, text) if gives_way else Clash(each, maker, text)
+
+
 def _cycles(objects: list[Desired]) -> Iterator[Clash]:
     """Cycles of links that share none: what is built on another, or lies in another, may not come back to itself."""
     links = [each for each in objects if each.makes]
@@ -245,8 +261,8 @@ def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Mistake:
     source = sources[origin.file]
     place = shown_place(other, origin, sources)
     path = origin.path
-    if clash.name and path[-1] != clash.name:
-        path = path + find(table_at(source.data, path), clash.name)
+    table = table_at(source.data, path)
+    path = path + (find(table, clash.name) if clash.name and path[-1] != clash.name else key_in(table, clash.text))
     keeps = "" if other.file == origin.file else f"; {other.file.rpartition('/')[2]} keeps it"
     about = origin.path
     text = clash.text.replace("{place}", place) + keeps

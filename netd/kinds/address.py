@@ -55,6 +55,16 @@ class AddressKind(Kind):
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()
 
+    def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
+        """IPv6 has an address once per link, IPv4 once for each prefix length."""
+        known: dict[str, Desired] = {}
+        for one in desired:
+            address = one.key.name.rpartition("/")[0]
+            other = known.setdefault(address, one)
+            if ":" in address and other is not one:
+                written = other.key.name.partition("/")[2]
+                yield one, other, f"the link has it as '{written}' already, and an IPv6 address only once"
+
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:

@@ -32,6 +32,9 @@ FIELDS: Mapping[str, tuple[int, str, int, Any]] = {
 }
 FLAGS = frozenset({"stp", "vlan_filtering", "mcast_snooping"})
 
+#: BR_GROUPFWD_RESTRICTED, net/bridge/br_private.h: 01:80:C2:00:00:00, -01 and -02.
+RESTRICTED = 0b111
+
 Seconds = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
@@ -56,6 +59,8 @@ class BridgeTable(EndTable):
             raise ValueError("master: a bridge cannot be a port of a bridge")
         if self.stp and self.forward_delay is not None and self.forward_delay < 2:
             raise ValueError("forward_delay: with stp it is 2 to 30 seconds")
+        if (self.group_fwd_mask or 0) & RESTRICTED:
+            raise ValueError("group_fwd_mask: bits 0 to 2 cannot be set: STP, pause frames and LACP stay here")
         return self
 
 

@@ -17,6 +17,9 @@ from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 
+#: The kernel makes it in every namespace.
+LOOPBACK = "lo"
+
 
 class Table(BaseModel):
     """A TOML table: frozen, unknown keys are mistakes, "1" is not 1."""

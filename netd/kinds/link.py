@@ -17,10 +17,12 @@ from netd.model.state import Link, attributes
 
 from .address import address_object
 from .forward import forward_object
-from .kind import Place, Table
+from .kind import LOOPBACK, Place, Table
 from .route import gateway_object
-from .values import Cidr, LinkMac, LinkMtu, Metric, Name, UnicastAddress, family_of
+from .values import Cidr, GatewayAddress, LinkMac, LinkMtu, Metric, Name, family_of, is_loopback
 
+#: IPV6_MIN_MTU, include/uapi/linux/ipv6.h: a link of less has no IPv6, ``lo`` aside.
+LEAST_IPV6 = 1280
 #: bridge_port key: (IFLA_BRPORT_*, struct format), include/uapi/linux/if_link.h.
 PORT_FIELDS: Mapping[str, tuple[int, str]] = {
     "isolated": (33, "=B"),
@@ -73,7 +75,7 @@ class EndTable(Table):
     made: ClassVar[bool] = True
 
     addresses: list[Cidr] = Field(default=[], description="addresses with their prefix lengths")
-    gateway: Annotated[UnicastAddress | list[UnicastAddress], AfterValidator(one_per_family)] | None = Field(
+    gateway: Annotated[GatewayAddress | list[GatewayAddress], AfterValidator(one_per_family)] | None = Field(
         None, description="default route through this link, one of each family"
     )
     gateway_metric: Metric | None = Field(None, description="metric of the default route")
@@ -111,8 +113,28 @@ def end_fields(table: EndTable, made: bool, prefix: str = "") -> dict[str, Any]:
     return fields
 
 
+def check_end(table: EndTable, link: LinkName, *path: str) -> None:
+    """What the kernel refuses of one end whatever else there is: ValueError, which names the key."""
+    where = "".join(f"{part}." for part in path)
+    own = {address.partition("/")[0] for address in table.addresses}
+    gateways = [str(gateway) for gateway in table.gateway or []]
+    if link.name != LOOPBACK:
+        if "::1" in own:
+            raise ValueError(f"{where}addresses: '::1' can only be on {LOOPBACK}")
+        six = next((address for address in (*table.addresses, *gateways) if ":" in address), None)
+        if six and isinstance(table.mtu, int) and table.mtu < LEAST_IPV6:
+            raise ValueError(f"{where}mtu: IPv6 needs at least {LEAST_IPV6}, and '{six}' is IPv6")
+        astray = next(filter(is_loopback, gateways), None)
+        if astray and table.made and not any(map(is_loopback, own)):
+            raise ValueError(f"{where}gateway: '{astray}' is this machine, not another")
+    for gateway in gateways:
+        if gateway in own and ":" in gateway:
+            raise ValueError(f"{where}gateway: '{gateway}' is an address of this link itself")
+
+
 def end_objects(table: EndTable, place: Place, link: LinkName, *path: str) -> Iterable[Desired]:
     """The objects that hang on one end: its addresses, its default routes, its way through FORWARD."""
+    check_end(table, link, *path)
     for number, address in enumerate(table.addresses):
         yield address_object(link, address, table.nodad, place.at(*path, "addresses", number))
     gateways = table.gateway or []

@@ -24,9 +24,8 @@ from netd.model.operations import (
 )
 from netd.model.place import CONTAINER, ENGINES
 
-from .kind import Kind, Place, Table
+from .kind import LOOPBACK, Kind, Place, Table
 
-LOOPBACK = "lo"
 DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
 
 

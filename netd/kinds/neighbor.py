@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
@@ -15,8 +15,8 @@ from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import DeleteNeighbor, PutNeighbor
 
-from .kind import Kind, Place, Table, on_link
-from .values import Mac, Name, UnicastAddress
+from .kind import LOOPBACK, Kind, Place, Table, on_link
+from .values import Mac, Name, UnicastAddress, family_of
 
 
 class NeighborTable(Table):
@@ -25,6 +25,13 @@ class NeighborTable(Table):
     address: UnicastAddress = Field(description="IPv4 or IPv6 address")
     mac: Mac = Field(description="its MAC address")
     dev: Name = Field(description="link")
+
+    @model_validator(mode="after")
+    def _has_neighbors(self) -> NeighborTable:
+        if self.dev == LOOPBACK and family_of(self.address) == 4:
+            # arp_constructor(), net/ipv4/arp.c: on such a link every address is 0.0.0.0.
+            raise ValueError(f"dev: {LOOPBACK} has no IPv4 neighbours")
+        return self
 
 
 class NeighborKind(Kind):

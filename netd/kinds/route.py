@@ -18,7 +18,18 @@ from netd.model.operations import CreateRoute, DeleteRoute, Hop, RestoreRoute
 from netd.model.state import Nexthop, Route
 
 from .kind import Kind, Place, Table
-from .values import TABLE_NAMES, TABLES, Destination, Metric, Name, RoutingTable, UnicastAddress, family_of
+from .values import (
+    TABLE_NAMES,
+    TABLES,
+    Destination,
+    GatewayAddress,
+    Metric,
+    Name,
+    RoutingTable,
+    SpecifiedAddress,
+    family_of,
+    is_link_local,
+)
 
 PROTOCOL_KERNEL = 2
 PROTOCOL_RA = 9
@@ -30,7 +41,7 @@ DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 class NexthopTable(Table):
     """One hop of a multipath route."""
 
-    via: UnicastAddress | None = Field(None, description="gateway of this hop")
+    via: GatewayAddress | None = Field(None, description="gateway of this hop")
     dev: Name | None = Field(None, description="link of this hop")
     weight: Annotated[int, Field(ge=1, le=256)] = Field(1, description="share of the traffic")
 
@@ -39,9 +50,9 @@ class RouteTable(Table):
     """One route, ip-route(8)."""
 
     to: Destination = Field(description='network, or "default"')
-    via: UnicastAddress | None = Field(None, description="gateway")
+    via: GatewayAddress | None = Field(None, description="gateway")
     dev: Name | None = Field(None, description="link")
-    src: UnicastAddress | None = Field(None, description="preferred source address")
+    src: SpecifiedAddress | None = Field(None, description="preferred source address")
     metric: Metric | None = Field(None, description="the lowest wins")
     table: RoutingTable = Field(254, description="number, or main, default, local")
     type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = Field("unicast", description="what it does")
@@ -66,7 +77,22 @@ class RouteTable(Table):
         for name, address in self._addresses():
             if family_of(address) != family:
                 raise ValueError(f"{name}: '{address}' is IPv{family_of(address)}, the route is IPv{family}")
+        self._hops_fit(family)
         return self
+
+    def _hops_fit(self, family: int) -> None:
+        """What the kernel refuses of IPv6's hops wherever they lead."""
+        if self.via and not self.dev and is_link_local(self.via):
+            raise ValueError(f"via: '{self.via}' is link-local: write dev, the link that it is on")
+        hops, known = self.nexthops or (), set[tuple[str | None, str | None]]()
+        for hop in hops:
+            if hop.via and not hop.dev and is_link_local(hop.via):
+                raise ValueError(f"nexthops: '{hop.via}' is link-local: write dev, the link that it is on")
+            if family == 6 and len(hops) > 1 and not hop.via:
+                raise ValueError("nexthops: of several hops of IPv6 each needs via")
+            if family == 6 and (hop.via, hop.dev) in known:
+                raise ValueError(f"nexthops: '{hop.via}' stands twice: IPv6 has each hop once, its weight is its share")
+            known.add((hop.via, hop.dev))
 
     @property
     def family(self) -> int:

@@ -92,6 +92,35 @@ def unicast_address(text: str) -> str:
     return address
 
 
+def specified_address(text: str) -> str:
+    """A unicast address that is not 0.0.0.0 or ::, which the kernel takes for none."""
+    address = unicast_address(text)
+    if ipaddress.ip_address(address).is_unspecified:
+        raise ValueError(f"'{text}' stands for any address: leave it out, or write the one that is meant")
+    return address
+
+
+def gateway_address(text: str) -> str:
+    """An address that another machine can have."""
+    address = specified_address(text)
+    if address in ("::1", "255.255.255.255"):
+        raise ValueError(f"'{text}' cannot be a gateway: no other machine has it")
+    return address
+
+
+def is_loopback(text: str) -> bool:
+    """127.0.0.0/8, which the kernel looks for on ``lo`` unless another link has such an address too."""
+    return text.startswith("127.")
+
+
+def is_link_local(text: str) -> bool:
+    """An IPv6 address, or group, that says nothing without a link."""
+    if ":" not in text:
+        return False
+    known = ipaddress.ip_address(text)
+    return known.is_link_local or (known.is_multicast and known.packed[1] & 0xF == 2)
+
+
 def multicast_address(text: str) -> str:
     """A multicast group."""
     address = canonical_address(text)
@@ -113,7 +142,7 @@ def table_number(value: int | str) -> int:
 
 def remote_address(text: str) -> str:
     """A unicast address, or "host:NAME" for that of another machine."""
-    return PREFIX + host_name(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else unicast_address(text)
+    return PREFIX + host_name(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else specified_address(text)
 
 
 def hosts_in(remotes: Iterable[str]) -> tuple[str, ...]:
@@ -123,6 +152,8 @@ def hosts_in(remotes: Iterable[str]) -> tuple[str, ...]:
 
 RemoteAddress = Annotated[str, AfterValidator(remote_address)]
 UnicastAddress = Annotated[str, AfterValidator(unicast_address)]
+SpecifiedAddress = Annotated[str, AfterValidator(specified_address)]
+GatewayAddress = Annotated[str, AfterValidator(gateway_address)]
 MulticastAddress = Annotated[str, AfterValidator(multicast_address)]
 Cidr = Annotated[str, AfterValidator(canonical_interface)]
 Network = Annotated[str, AfterValidator(canonical_network)]

@@ -23,7 +23,18 @@ from .kind import Place, Table
 from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_of, end_wants, link_claims, unpack
 from .open import closed_text, found_at, from_host, open_object
 from .single import SingleKind
-from .values import Mac, MulticastAddress, Name, Port, RemoteAddress, UnicastAddress, family_of, hosts_in
+from .values import (
+    Mac,
+    MulticastAddress,
+    Name,
+    Port,
+    RemoteAddress,
+    SpecifiedAddress,
+    UnicastAddress,
+    family_of,
+    hosts_in,
+    is_link_local,
+)
 
 VNI, GROUP, LINK, LOCAL, TTL, TOS, LEARNING, AGEING, LIMIT, PORT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
 GROUP6, LOCAL6, UDP_CSUM = 16, 17, 18
@@ -71,7 +82,7 @@ class VxlanTable(EndTable):
     vni: Vni = Field(description="VXLAN network identifier")
     port: Port = Field(4789, description="UDP port")
     dev: Name | None = Field(None, description="link that carries the tunnel")
-    local: UnicastAddress | None = Field(None, description="source address")
+    local: SpecifiedAddress | None = Field(None, description="source address")
     remote: Annotated[RemoteAddress | list[RemoteAddress], AfterValidator(distinct)] | None = Field(
         None, description='the other side, or a list: flooding goes to each; an address, or "host:NAME"'
     )
@@ -79,7 +90,7 @@ class VxlanTable(EndTable):
     ttl: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="0: inherit")
     tos: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="1: inherit")
     learning: bool | None = Field(None, description="learn where addresses are from what arrives")
-    ageing: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(None, description="seconds")
+    ageing: Annotated[int, Field(ge=1, le=2**32 - 1)] | None = Field(None, description="seconds")
     limit: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(None, description="most FDB entries, 0: no limit")
     udp_csum: bool | None = Field(None, description="UDP checksums over IPv4")
     open_firewall: bool = Field(False, description="what comes for its port passes the firewalls of other tools")
@@ -108,6 +119,7 @@ class VxlanTable(EndTable):
         for name, address in named:
             if address and family_of(address) != family:
                 raise ValueError(f"{name}: '{address}' is IPv{family_of(address)}, the tunnel is IPv{family}")
+        self._scopes_fit()
         entries = [(entry.mac, entry.dst) for entry in self.fdb]
         entries += [(FLOOD, remote) for remote in remotes]
         if len(set(entries)) != len(entries):
@@ -119,6 +131,20 @@ class VxlanTable(EndTable):
             if mac != FLOOD and not int(mac[:2], 16) & 1:
                 single.add(mac)
         return self
+
+
+    def _scopes_fit(self) -> None:
+        """vxlan_config_validate(), drivers/net/vxlan/vxlan_core.c."""
+        name = "remote" if isinstance(self.remote, str) and not hosts_in([self.remote]) else "group"
+        other = getattr(self, name)
+        if self.local is None or not is_link_local(self.local):
+            if name == "remote" and is_link_local(other):
+                raise ValueError(f"remote: '{other}' is link-local: write a link-local address as local, too")
+            return
+        if self.dev is None:
+            raise ValueError(f"local: '{self.local}' is link-local: write dev, the link that it is on")
+        if other is not None and not is_link_local(other):
+            raise ValueError(f"local: '{self.local}' is link-local, and '{other}' is not")
 
 
 def inlets_of(table: VxlanTable) -> list[Match]:
@@ -230,6 +256,18 @@ class VxlanKind(SingleKind):
                 shared=table.fdb_owner == "external",
             )
 
+    def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
+        """vxlan_config_validate(): one of each number, port and family; what is link-local, one on each link."""
+        known: dict[tuple[Any, ...], Desired] = {}
+        for one in desired:
+            tunnel, fields = one.ends[0].tunnel, one.fields
+            if tunnel is None or not tunnel.overhead:
+                continue  # of what family it is, its hosts' addresses will tell
+            link = fields.get("dev") if is_link_local(tunnel.local) else None
+            other = known.setdefault((fields["vni"], fields["port"], tunnel.overhead, link), one)
+            if other is not one:
+                yield one, other, f"vni: {fields['vni']} on port {fields['port']} is that of {other.key} already"
+
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
         """Flooding has entries of its own; here it is the source address: this machine's, where none is written."""
         (end,) = desired.ends
@@ -293,8 +331,12 @@ class VxlanKind(SingleKind):
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         key, fields = desired.key, desired.fields
+        info, tunnel = payload(fields), desired.ends[0].tunnel
+        if tunnel is not None and tunnel.overhead == OVERHEAD[6] and not info.keys() & {GROUP6, LOCAL6}:
+            # As no address says so: it would be of IPv4, and take no entry of IPv6.
+            info[GROUP6] = bytes(16)
         settings = LinkSettings(
-            mtu=fields.get("mtu"), mac=fields.get("mac") or memory.get("mac"), group=self.mark, info=payload(fields)
+            mtu=fields.get("mtu"), mac=fields.get("mac") or memory.get("mac"), group=self.mark, info=info
         )
         made = CreateLink(key.netns, key.name, "vxlan", settings, dev=fields.get("dev", ""))
         late = {name: value for name, value in fields.items() if name in ("up", "master") or "bridge_port." in name}

@@ -166,6 +166,67 @@ def test_what_can_be_meant_is_valid(host: Host, text: str) -> None:
     host.netd("check")
 
 
+#: Each of them is next to something that the kernel refuses, and `check` with it.
+NEAR = """
+[bridge.b]
+addresses = ["10.1.0.1/24", "10.1.0.1/25", "fd01::1/64", "127.5.5.1/24"]
+gateway = ["127.5.5.2", "fe80::9"]
+group_fwd_mask = 0xfff8
+nodad = true
+[bridge.c]
+addresses = ["fd01::1/64"]
+nodad = true
+[bridge.small]
+mtu = 1279
+addresses = ["10.2.0.1/24"]
+[vxlan.four]
+vni = 5
+remote = "10.1.0.9"
+ageing = 1
+[vxlan.six]
+vni = 5
+remote = ["fd01::8", "fd01::9"]
+[vxlan.on-b]
+vni = 6
+dev = "b"
+local = "fe80::1"
+group = "ff02::1"
+[vxlan.on-c]
+vni = 6
+dev = "c"
+local = "fe80::1"
+remote = "fe80::2"
+[[route]]
+to = "10.9.0.0/16"
+nexthops = [{ via = "10.1.0.2" }, { via = "10.1.0.2" }, { dev = "b" }]
+[[route]]
+to = "fd09::/64"
+nexthops = [{ via = "fe80::1", dev = "b" }, { via = "fe80::1", dev = "c" }]
+[[route]]
+to = "fd0a::/64"
+nexthops = [{ dev = "b" }]
+[[neighbor]]
+address = "fd01::9"
+mac = "02:00:00:00:00:01"
+dev = "lo"
+[namespace.n]
+ipv6 = false
+[namespace.n.interface.lo]
+mtu = 1000
+[namespace.n.bridge.b]
+addresses = ["fd01::1/64"]
+[namespace.n.sysctl]
+net.ipv6.conf.b.disable_ipv6 = 0
+"""
+
+
+def test_what_is_valid_although_it_looks_wrong_is_made(host: Host) -> None:
+    host.write("lab.toml", NEAR)
+    host.netd("check", "--strict")
+    host.apply()
+    assert {each["dst"] for each in host.json("bridge", "-j", "fdb", "show", "dev", "six")} == {"fd01::8", "fd01::9"}
+
+
 def test_a_name_that_nothing_declares_is_a_warning_that_fails_only_strict(host: Host) -> None:
     host.write("lab.toml", '[bridge.bridge0]\n[veth.x]\nmaster = "brigde0"\npeer = { name = "y" }\n')
     said = host.netd("check")
