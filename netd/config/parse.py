@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ from .settle import Clash, clash_mistake, find, settle
 TWICE = re.compile(r"(Cannot declare .* twice)|Cannot overwrite a value")
 #: sysctl_dev_name_is_allowed(), include/linux/inetdevice.h: /proc/sys/net/ipv4/conf has these already.
 RESERVED = frozenset({"all", "default"})
+#: Stands for a name that is wrong. It could be one, but nobody writes it.
+NO_NAME = "?"
 #: So many wrong keys of one table are looked for one after the other.
 MOST_WRONG_KEYS = 50
 #: So many mistakes of one file are told: more are not a typo, and looking for what each may have meant takes long.
@@ -87,21 +89,44 @@ class Parser:
 
     def read(self) -> None:
         """Declares every table, and checks what they are together."""
-        self._declare_all(self.source.data, outer(), ())
+        self._declare_all(self._tables(self.source.data, outer(), HOST, ()))
         clashes = () if self._full else settle(self.objects).clashes
         for path, other in self._elsewhere if not self._full else ():
             clashes += self._clashes_elsewhere(path, other)
-        sources = {self.source.file: self.source}
-        self.mistakes += [clash_mistake(clash, sources) for clash in clashes[: MOST_MISTAKES - len(self.mistakes)]]
+        self._tell_clashes(clashes)
         self.mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
         if self._full:
             self.mistakes.append(Mistake(self.source.file, (), f"has more mistakes than these {len(self.mistakes)}"))
 
-    def _declare_all(self, level: Mapping[str, Any], known: Mapping[str, Kind | None], base: TomlPath) -> None:
-        for found in self._tables(level, known, HOST, base):
+    def _declare_all(self, tables: Iterable[Found]) -> None:
+        for found in tables:
             self._declare(found)
             if self._full:
                 break
+
+    def _look_at(self, tables: Callable[[Parser], Iterable[Found]]) -> Parser:
+        """Tables that declare nothing here: what is wrong with them is told, and which machines they ask for."""
+        other = Parser(self.source)
+        other._declare_all(tables(other))
+        self._tell(other.mistakes)
+        self.asked += other.asked
+        return other
+
+    def _unnamed_table(self, found: Found) -> None:
+        """A table whose name is wrong may have other mistakes, too."""
+        other = self._look_at(lambda other: other._named_table(found))
+        self.links |= other.links
+        self._tell_clashes(settle(other.objects).clashes)
+
+    def _tell(self, mistakes: Iterable[Mistake]) -> list[Mistake]:
+        """As many of them as there is room for."""
+        told = list(islice(mistakes, max(0, MOST_MISTAKES - len(self.mistakes))))
+        self.mistakes += told
+        return told
+
+    def _tell_clashes(self, clashes: Iterable[Clash]) -> None:
+        sources = {self.source.file: self.source}
+        self._tell(clash_mistake(clash, sources) for clash in clashes)
 
     def _clashes_elsewhere(self, path: TomlPath, other: Parser) -> tuple[Clash, ...]:
         """What of a host's tables contradicts each other, or what all hosts have: said on every machine."""
@@ -146,7 +171,8 @@ class Parser:
         for name, raw in value.items():
             if not isinstance(raw, dict):
                 self._wrong((*path, name), f"must be a table, [{HOSTS}.NAME], not {type_name(raw)}")
-            elif self._named(host_name, name, (*path, name)):
+            else:
+                self._named(host_name, name, (*path, name))
                 yield from self._host_table(name, raw, (*path, name))
 
     def _host_table(self, name: str, raw: dict[str, Any], path: TomlPath) -> Iterator[Found]:
@@ -165,10 +191,7 @@ class Parser:
         if self._machine.is_called(name):
             yield from self._tables(contents, layout(), HOST, path)
             return
-        other = Parser(self.source)
-        other._declare_all(contents, layout(), path)
-        self.mistakes += other.mistakes[: MOST_MISTAKES - len(self.mistakes)]
-        self.asked += other.asked
+        other = self._look_at(lambda other: other._tables(contents, layout(), HOST, path))
         self._elsewhere.append((path, other))
 
     def _validated(
@@ -178,10 +201,7 @@ class Parser:
         try:
             return model.model_validate(raw)
         except ValidationError as error:
-            told = explain(error, raw, known, path, self.source)
-            wrong = list(islice(told, MOST_MISTAKES - len(self.mistakes)))
-        self.mistakes += wrong
-        return wrong
+            return self._tell(explain(error, raw, known, path, self.source))
 
     def _kind_tables(self, kind: Kind, value: Any, netns: str, path: TomlPath) -> Iterator[Found]:
         if kind.form == "array":
@@ -200,6 +220,9 @@ class Parser:
                     self._wrong((*path, name), f"must be a table, [{path[-1]}.NAME], not {type_name(raw)}")
                 elif self._named(namespace_name if kind.toml == NAMESPACE else link_name, name, (*path, name)):
                     yield from self._named_table(Found(kind, netns, name, (*path, name), raw))
+                else:
+                    unnamed = Found(kind, netns, NO_NAME, (*path, name), raw)
+                    self._unnamed_table(unnamed)
 
     def _named(self, check: Callable[[str], str], name: str, path: TomlPath) -> bool:
         try:

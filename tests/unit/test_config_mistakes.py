@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from netd.config.parse import Parsed, parse
+from netd.config.parse import NO_NAME, Parsed, parse
 
 
 def parsed(text: str) -> Parsed:
@@ -195,6 +195,37 @@ def test_a_name_that_no_link_can_have_is_told_at_the_name(name: str) -> None:
     (head,) = said(f'[bridge."{name}"]\n')
     assert head.startswith("1:9: bridge.")
     assert len(said(f'[veth.v]\npeer = {{ name = "{name}" }}\n')) == 1
+
+
+def test_a_wrong_name_hides_nothing_of_what_its_table_says() -> None:
+    text = """\
+        [bridge."a/b"]
+        mtu = 1
+        addresses = ["fd00::1/64", "fd00::1/48"]
+
+        [bridge."a:b"]
+        addresses = ["fd00::1/64", "fd00::1/48"]
+
+        [namespace."c/d"]
+        ipv7 = true
+        [namespace."c/d".veth.x]
+        peer = { name = "y", mtu = 2 }
+        [namespace."c/d".interface."e/f"]
+        mtu = 3
+        from_host = true
+        [namespace."c/d".vxlan.y]
+        vni = 4
+
+        [host."g h"]
+        bridge.br0.mtu = 5
+
+        [[neighbor]]
+        address = "10.0.0.1"
+        dev = "i/j"
+        """
+    heads = said(text)
+    assert [int(head.split(":")[0]) for head in heads] == [1, 2, 5, 6, 8, 9, 11, 12, 13, 18, 19, 21, 23], heads
+    assert not any(f"'{NO_NAME}'" in head for head in heads)
 
 
 def test_names_at_the_limit_are_fine() -> None:
