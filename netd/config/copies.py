@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .files import distrust
 
@@ -27,10 +27,71 @@ class Copy:
     broken: str = ""
     broken_identity: str = ""
 
+    @property
+    def marks(self) -> Set[str]:
+        """What its file is known by."""
+        return {self.identity, self.broken, self.broken_identity} - {""}
+
 
 def digest(content: bytes) -> str:
     """Tells contents apart."""
     return hashlib.sha256(content).hexdigest()
+
+
+class File(Protocol):
+    """A file as it is now."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def good(self) -> bool: ...
+
+
+def assign(copies: Sequence[Copy], files: Sequence[File]) -> Mapping[str, Copy]:
+    """Which copy belongs to which file, by the file's path: each copy to one file, each file has one.
+
+    A copy follows the very same file to whatever name; else it stays with its name, unless the file there is known to
+    be another's; else it follows the content. What is good needs none: it has that of its own name, if at all.
+    """
+    by_identity, by_digest = _grouped(files, "identity"), _grouped(files, "digest")
+    by_path = {file.path: file for file in files}
+    owners: dict[str, set[int]] = {}
+    for number, copy in enumerate(copies):
+        for mark in copy.marks:
+            owners.setdefault(mark, set()).add(number)
+    ways: list[tuple[int, bool, str, str, int]] = []
+    for number, copy in enumerate(copies):
+        same = [file for mark in {copy.identity, copy.broken_identity} for file in by_identity.get(mark, ())]
+        ranks = {} if same else dict.fromkeys((file.path for file in by_digest.get(copy.broken, ())), 2)
+        there = by_path.get(copy.path)
+        if there is not None:
+            known = owners.get(there.identity, set()) | owners.get(there.digest, set())
+            ranks[copy.path] = 1 if not known or number in known else 3
+        ranks |= {file.path: 0 for file in same if not file.good or file.path == copy.path}
+        ways += [(rank, path != copy.path, copy.path, path, number) for path, rank in ranks.items()]
+    found: dict[str, Copy] = {}
+    taken: set[int] = set()
+    for _, _, _, path, number in sorted(ways):
+        if path not in found and number not in taken:
+            found[path] = copies[number]
+            taken.add(number)
+    return found
+
+
+def _grouped(files: Sequence[File], name: str) -> Mapping[str, list[File]]:
+    """By a mark; those that have none are in no group."""
+    groups: dict[str, list[File]] = {}
+    for file in files:
+        if mark := getattr(file, name):
+            groups.setdefault(mark, []).append(file)
+    return groups
 
 
 class Copies:
@@ -41,9 +102,6 @@ class Copies:
         self._trusted = trusted
         self._copies = dict(self._load())
         self._unsaved: set[str] = set()
-
-    def __contains__(self, path: str) -> bool:
-        return path in self._copies
 
     @property
     def place(self) -> str:

@@ -13,7 +13,7 @@ from netd.kinds import registry
 from netd.model.desired import Desired
 from netd.model.key import Key
 
-from .copies import Copies, Copy, digest
+from .copies import Copies, Copy, assign, digest
 from .files import TICK_NS, HeldOpen, Stamp, Unreadable, config_files, distrust, identity, read_file, stamp
 from .hosts import Hosts
 from .machine import this_machine
@@ -106,6 +106,8 @@ class Folder:
         self._held: list[str] = []
         #: Last versions of files that are away: many an editor moves the old one away before it writes the new one.
         self._gone: dict[str, Version] = {}
+        #: Copies of files that may be on their way to another name, while theirs is taken already.
+        self._nameless: list[Copy] = []
 
     @property
     def busy(self) -> tuple[str, ...]:
@@ -149,7 +151,7 @@ class Folder:
         """What is away now is gone for good."""
         for path in self._gone:
             self._copies.drop(path)
-        self._gone = {}
+        self._gone, self._nameless = {}, []
 
     def save(self) -> None:
         """Writes the last good copies that changed; OSError where that fails."""
@@ -188,9 +190,9 @@ class Folder:
             return unread(path, f"cannot be read: {error.strerror}")
         mark = digest(content)
         if previous is None or previous.stamp is None or previous.digest != mark:
-            previous = Version(path, parse(path, content, self._machine), digest=mark, identity=identity(path))
+            previous = Version(path, parse(path, content, self._machine), digest=mark)
         surely = abs(time.time_ns() - found.st_ctime_ns) > TICK_NS
-        return replace(previous, stamp=stamp(found), surely=surely, distrust=reason)
+        return replace(previous, stamp=stamp(found), surely=surely, identity=identity(path), distrust=reason)
 
     def _read_closed(self, path: str, deadline: float) -> tuple[bytes, os.stat_result]:
         while True:
@@ -202,31 +204,24 @@ class Folder:
 
     def _keep_copies(self, versions: Mapping[str, Version]) -> None:
         """Copies of what is good; of what is not, the copy follows the file to its new name, or stays."""
+        copies = [*(copy for path, copy in self._copies.all.items() if self._covers(path)), *self._nameless]
+        found = assign(copies, list(versions.values()))
+        there = {id(copy) for path, copy in found.items() if _has(versions[path], copy)}
+        away = [copy for copy in copies if id(copy) not in there and copy.path not in self._gone]
+        self._nameless = [replace(copy, path="", broken="") for copy in away] if self._gone else []
         for version in versions.values():
-            if not version.good and version.path not in self._copies:
-                moved = next(self._moved(version, versions), None)
-                if moved is not None:
-                    self._copies.put(replace(moved, path=version.path))
-        for version in versions.values():
-            copy = self._copies.get(version.path)
+            copy = found.get(version.path)
             if version.good:
                 self._copies.put(Copy(version.path, version.parsed.source.text, version.identity))
-            elif copy is not None and version.digest:
-                self._copies.put(replace(copy, broken=version.digest, broken_identity=version.identity))
-        for path in [path for path in self._copies.all if self._covers(path)]:
-            if path not in versions and path not in self._gone:
-                self._copies.drop(path)
-
-    def _moved(self, version: Version, versions: Mapping[str, Version]) -> Iterator[Copy]:
-        """The copies of which a broken file may be the renamed original."""
-        for copy in self._copies.all.values():
-            there = versions.get(copy.path)
-            same = bool(version.identity) and version.identity in (copy.identity, copy.broken_identity)
-            gone = there is None and self._covers(copy.path)
-            # A good file may stand under the old name already: then only the very same file is the moved one.
-            replaced = there is not None and there.good and there.identity != version.identity
-            if (gone and (same or version.digest == copy.broken != "")) or (replaced and same):
-                yield copy
+            elif copy is None:
+                self._copies.drop(version.path)
+            elif version.digest:
+                mark = {"broken": version.digest, "broken_identity": version.identity}
+                self._copies.put(replace(copy, path=version.path, **mark))
+            else:
+                self._copies.put(replace(copy, path=version.path))
+        for path in {copy.path for copy in copies} - versions.keys() - self._gone.keys():
+            self._copies.drop(path)
 
     def _settled(self, versions: Mapping[str, Version], mistakes: list[Mistake], warn: bool) -> Config:
         good = [version.parsed for version in versions.values() if version.good]
@@ -288,6 +283,11 @@ def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:
     for (_, kind), group in groups.items():
         desired.update({each.key: each for each in registry()[kind].arrange(group)})
     return desired
+
+
+def _has(version: Version, copy: Copy) -> bool:
+    """Whether a copy is surely where it belongs: a good file may only have the name of that which it is of."""
+    return not version.good or version.identity in copy.marks
 
 
 def _distrusted(version: Version) -> Mistake:

@@ -33,6 +33,33 @@ def test_a_broken_file_keeps_its_last_good_version_in_force(host: Host) -> None:
     host.netd("reload")
 
 
+def test_broken_files_that_change_names_keep_what_each_declared(host: Host) -> None:
+    host.write("a.toml", A)
+    host.write("b.toml", B)
+    daemon = host.daemon()
+    before = indexes(host, "to-a", "to-b")
+    for name, text in (("a.toml", A), ("b.toml", B)):
+        host.write(name, text.replace("[namespace", "[namespace.", 1))
+    host.netd("reload", check=1)
+    swap = "cd /etc/netd; mv a.toml x; {0} mv b.toml a.toml; {0} mv x b.toml"
+    host.sh(swap.format("sleep 0.1;"))
+    time.sleep(0.5)  # what goes, goes after 300 ms: nothing may
+    assert indexes(host, "to-a", "to-b") == before
+    host.write("b.toml", "")  # this one declared a
+    host.until(lambda: host.namespaces() == {"b"}, "only b is left")
+    host.write("b.toml", A)
+    host.ping("10.1.0.1")
+    before = indexes(host, "to-a", "to-b")
+    host.write("b.toml", "[[[")
+    host.netd("reload", check=1)
+    daemon.stop()
+    host.sh(swap.format(""))
+    host.daemon()
+    assert indexes(host, "to-a", "to-b") == before
+    host.write("b.toml", "")
+    host.until(lambda: host.namespaces() == {"a"}, "only a is left")
+
+
 def test_a_broken_file_that_is_removed_takes_its_objects_with_it(host: Host) -> None:
     host.write("a.toml", A)
     host.daemon()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,99 @@ def test_a_repaired_file_is_not_kept_alive_by_a_broken_copy_of_it(machine: Machi
     machine.read()
     machine.write("a.toml", "[bridge.br1]\n")
     assert machine.bridges() == {"br1"}
+
+
+def swap(machine: Machine, *names: str, tell: Callable[[], object] = lambda: None) -> None:
+    """Each file takes the name of the next one, the last one that of the first; ``tell`` after each move."""
+    files = [machine.etc / name for name in names]
+    files[-1].rename(machine.etc / "away")
+    tell()
+    for number in range(len(files) - 1, 0, -1):
+        files[number - 1].rename(files[number])
+        tell()
+    (machine.etc / "away").rename(files[0])
+
+
+def in_force(machine: Machine, config: Config) -> dict[str, set[str]]:
+    """What each file's last good version keeps."""
+    found: dict[str, set[str]] = {state.path.rpartition("/")[2]: set() for state in config.files}
+    for key, each in config.desired.items():
+        found[each.file.rpartition("/")[2]].add(key.name)
+    return found
+
+
+@pytest.mark.parametrize("live", ["never", "each step", "at the end"])
+@pytest.mark.parametrize("names", [("a.toml", "b.toml"), ("a.toml", "b.toml", "c.toml")], ids=["two", "three"])
+@pytest.mark.parametrize("whole", [None, "b.toml"], ids=["all broken", "one good"])
+@pytest.mark.parametrize("seen", [True, False])
+def test_copies_follow_files_that_change_names(
+    machine: Machine, live: str, names: tuple[str, ...], whole: str | None, seen: bool
+) -> None:
+    for name in names:
+        machine.write(name, f"[bridge.of-{name[0]}]\n")
+    machine.read()
+    for name in names:
+        if name != whole:
+            machine.write(name, BROKEN + f"# {name}\n")
+    if seen:
+        machine.read()
+    if live == "never":
+        machine.start()
+    if live == "each step":
+        swap(machine, *names, tell=lambda: machine.reader.read(write=True, forget=False))
+    else:
+        swap(machine, *names)
+    expected = {names[(number + 1) % len(names)]: {f"of-{name[0]}"} for number, name in enumerate(names)}
+    for _ in range(2):
+        assert in_force(machine, machine.reader.read(write=True, forget=False)) == expected
+        machine.reader.forget_gone()
+        assert in_force(machine, machine.read()) == expected
+        machine.start()
+
+
+def test_copies_follow_contents_where_editors_swap_them(machine: Machine) -> None:
+    for name in "ab":
+        machine.write(f"{name}.toml", f"[bridge.of-{name}]\n")
+    machine.read()
+    for name in "ab":
+        machine.write(f"{name}.toml", BROKEN + f"# {name}\n")
+    machine.read()
+    for name, other in ("ab", "ba"):
+        machine.write("new", BROKEN + f"# {other}\n").rename(machine.etc / f"{name}.new")
+    for name in "ab":
+        (machine.etc / f"{name}.new").rename(machine.etc / f"{name}.toml")
+    assert in_force(machine, machine.read()) == {"a.toml": {"of-b"}, "b.toml": {"of-a"}}
+
+
+def test_a_broken_file_that_is_written_anew_keeps_its_copy_beside_a_backup_of_it(machine: Machine) -> None:
+    machine.write("a.toml", GOOD)
+    machine.read()
+    machine.write("a.toml", BROKEN)
+    machine.read()
+    machine.write("z.toml", BROKEN)
+    machine.write("new", BROKEN + "# still wrong\n").rename(machine.etc / "a.toml")
+    assert in_force(machine, machine.read()) == {"a.toml": {"br0"}, "z.toml": set()}
+
+
+def test_a_file_that_is_moved_over_another_takes_its_copy_along_and_the_others_is_gone(machine: Machine) -> None:
+    for name in "ab":
+        machine.write(f"{name}.toml", f"[bridge.of-{name}]\n")
+    machine.read()
+    for name in "ab":
+        machine.write(f"{name}.toml", BROKEN + f"# {name}\n")
+    machine.read()
+    (machine.etc / "a.toml").rename(machine.etc / "b.toml")
+    assert in_force(machine, machine.read()) == {"b.toml": {"of-a"}}
+    assert len(list((machine.cache / "files").iterdir())) == 1
+
+
+def test_the_copy_follows_a_file_that_was_written_anew_with_the_same_content(machine: Machine) -> None:
+    machine.write("a.toml", GOOD)
+    machine.read()
+    machine.write("new", GOOD).rename(machine.etc / "a.toml")
+    machine.read()
+    machine.write("a.toml", BROKEN).rename(machine.etc / "z.toml")
+    assert machine.bridges() == {"br0"}
 
 
 def test_a_valid_declaration_beats_a_copy_whatever_their_names(machine: Machine) -> None:
