@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from netd.config import Config, Mistake, load
+from netd.config import Config, Mistake, load, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     missing = [path for path in options.paths if not os.path.lexists(path)]
     mistakes = [mistake for mistake in config.mistakes if concerns(mistake, narrowed)]
     for path in missing:
-        print(f"{path}: there is no such file or folder", file=sys.stderr)
+        print(f"{printable(path)}: there is no such file or folder", file=sys.stderr)
     for mistake in mistakes:
         print(mistake, file=sys.stderr)
     errors = len(missing) + sum(not mistake.warning for mistake in mistakes)

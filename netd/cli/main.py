@@ -32,12 +32,20 @@ FOLDERS = (
 )
 
 
+def folder(text: str) -> str:
+    """The path of a folder; "" would be the one that netd is started in."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path of a folder cannot be empty")
+    return text
+
+
 def folders(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
     """The options that hold for all verbs, before or behind the verb."""
     group = parser.add_argument_group("folders")
     for option, variable, default, what in FOLDERS:
         value = argparse.SUPPRESS if suppress else os.environ.get(variable) or default
-        group.add_argument(option, metavar="DIR", default=value, help=f"{what} (${variable}, else {default})")
+        words = f"{what} (${variable}, else {default})"
+        group.add_argument(option, metavar="DIR", type=folder, default=value, help=words)
 
 
 class Parser(argparse.ArgumentParser):

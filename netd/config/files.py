@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from netd.errors import ConfigError
 
+from .mistake import printable
+
 ENDING = ".toml"
 #: Bytes. A thousand namespaces need half a million.
 LARGEST = 8 << 20
@@ -56,7 +58,7 @@ def config_files(folder: str) -> list[str]:
     try:
         names = os.listdir(folder)
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{printable(folder)} cannot be read: {error.strerror}") from None
     return [os.path.join(folder, name) for name in sorted(names) if name.endswith(ENDING) and name[0] not in ".#"]
 
 

@@ -10,6 +10,9 @@ from .locate import Position, Positions, TomlPath
 
 #: A longer source line is shown in part.
 WIDEST = 160
+#: So many characters of a message are told, and of a name in it: it may repeat a value of megabytes.
+LONGEST = 600
+LONGEST_NAME = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ def printable(name: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
 
 
+def shortened(text: str, most: int) -> str:
+    """A text without its middle, where it is too long: what it is about stands first, what is wrong last."""
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-(most // 2) :]}"
+
+
 class Source:
     """The text of one file, and the places in it."""
 
@@ -89,4 +97,5 @@ class Source:
             self._rows = self.text.split("\n")
         rows = self._rows
         row = rows[place.line - 1].rstrip("\r") if place.line <= len(rows) else ""
+        message = shortened(message, LONGEST)
         return Mistake(self.file, path, message, warning, place.line, place.column, place.length, row, other)

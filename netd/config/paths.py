@@ -9,6 +9,7 @@ from netd.errors import UsageError
 
 from .files import ENDING
 from .folder import Config, Folder
+from .mistake import printable
 
 
 def load(
@@ -25,7 +26,7 @@ def load(
     if paths and all(known is None for known in inside):
         reader = Folder(folder, cache_dir, trusted=trusted, paths=sorted(narrow))
     elif None in inside:
-        raise UsageError(f"some of these paths are in {folder} and some are not: one or the other")
+        raise UsageError(f"some of these paths are in {printable(folder)} and some are not: one or the other")
     else:
         reader = Folder(folder, cache_dir, trusted=trusted)
     config = reader.read(wait=wait, write=write, warn=warn)
@@ -40,6 +41,8 @@ def named(config_dir: str, paths: Sequence[str]) -> frozenset[str]:
 
 def _inside(path: str, folder: str) -> str | None:
     """The path as the folder's files are named, None where it is not one of them."""
+    if not path:
+        raise UsageError("a path cannot be empty: it would be the folder that netd is started in")
     full = os.path.abspath(path)
     real = os.path.realpath(folder)
     if os.path.realpath(full) == real:
@@ -48,5 +51,6 @@ def _inside(path: str, folder: str) -> str | None:
         return None
     name = os.path.basename(full)
     if not name.endswith(ENDING) or name[0] in ".#":
-        raise UsageError(f"{path} is no configuration file: their names end in {ENDING}, hidden ones do not count")
+        why = f"their names end in {ENDING}, hidden ones do not count"
+        raise UsageError(f"{printable(path)} is no configuration file: {why}")
     return os.path.join(folder, name)

@@ -14,6 +14,7 @@ from netd.kinds.kind import Kind, Table
 from netd.kinds.values import HostName, Name, NamespaceName, UnicastAddress
 
 from .locate import TomlPath
+from .mistake import LONGEST_NAME, shortened
 
 NAMESPACE = "namespace"
 HOSTS = "host"
@@ -61,7 +62,7 @@ def object_length(path: TomlPath) -> int:
 
 def dotted(path: TomlPath) -> str:
     """A path as it is written: quoted where it must be, without indexes."""
-    parts = [part for part in path if isinstance(part, str)]
+    parts = [shortened(part, LONGEST_NAME) for part in path if isinstance(part, str)]
     return ".".join(part if BARE.fullmatch(part) else '"' + part.replace('"', '\\"') + '"' for part in parts)
 
 

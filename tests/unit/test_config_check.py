@@ -56,6 +56,44 @@ def test_a_path_narrows_what_is_told(folder: Path, capsys: pytest.CaptureFixture
     assert check(folder, str(folder / "a.toml")) == 0
 
 
+def test_a_path_that_is_empty_is_not_the_folder_that_one_is_in(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.toml").write_text("[bridge.a]\n")
+    monkeypatch.chdir(folder)
+    assert check(folder.parent, "") == 1
+    assert capsys.readouterr() == ("", "netd: a path cannot be empty: it would be the folder that netd is started in\n")
+    for option in ("--config-dir", "--state-dir", "--cache-dir"):
+        with pytest.raises(SystemExit, match="1"):
+            main(["check", option, ""])
+        assert f"argument {option}: the path of a folder cannot be empty" in capsys.readouterr().err
+    monkeypatch.setenv("NETD_CONFIG_DIR", str(folder))
+    monkeypatch.setenv("NETD_STATE_DIR", "")
+    assert main(["check"]) == 0
+
+
+def test_names_of_files_cannot_forge_lines_or_move_the_cursor(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.toml").write_text("[bridge.br0]\n")
+    (folder / "b\nfake: 1\x1b[2J.toml").write_text("[bridge.br0]\n")
+    assert check(folder) == 1
+    assert check(folder, str(folder / "gone\n\x1b.toml")) == 1
+    assert check(folder, str(folder / "gone\n\x1b")) == 1
+    assert check(folder / "gone\n\x1b") == 1
+    said = capsys.readouterr().err
+    assert "\x1b" not in said and "b\\nfake: 1\\x1b[2J.toml:1:1: bridge.br0: declared at" in said
+    assert all(line.startswith((str(folder), "netd: ", " ")) for line in said.splitlines())
+
+
+def test_a_value_of_megabytes_is_not_told_whole(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * (1 << 20)
+    wrong = "".join(f"k{number} = 1\n" for number in range(500))
+    (folder / "a.toml").write_text(f'[bridge.b]\nmac = "{long}"\nmtu = "{long}"\n{long} = 1\n[bridge.{long}]\n{wrong}')
+    assert check(folder) == 1
+    heads = [line for line in capsys.readouterr().err.splitlines() if line.startswith(str(folder))]
+    assert len(heads) == 504 and max(map(len, heads)) < 1000
+    assert heads[0].endswith("' is not a MAC address, such as 02:00:00:00:00:01")
+
+
 def test_a_path_or_folder_that_is_not_there_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(folder, str(folder / "gone.toml")) == 1
     assert check(folder / "gone") == 1
