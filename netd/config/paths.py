@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from netd.errors import UsageError
 
@@ -29,8 +31,21 @@ def load(
         raise UsageError(f"some of these paths are in {printable(folder)} and some are not: one or the other")
     else:
         reader = Folder(folder, cache_dir, trusted=trusted)
-    config = reader.read(wait=wait, write=write, warn=warn)
+    with without_collector():
+        config = reader.read(wait=wait, write=write, warn=warn)
     return config, narrow if paths else None
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """What is read stays, and refers to itself nowhere: to look for garbage in it takes as long as to read it."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def named(config_dir: str, paths: Sequence[str]) -> frozenset[str]:

@@ -115,6 +115,8 @@ def end_fields(table: EndTable, made: bool, prefix: str = "") -> dict[str, Any]:
 
 def check_end(table: EndTable, link: LinkName, *path: str) -> None:
     """What the kernel refuses of one end whatever else there is: ValueError, which names the key."""
+    if not table.addresses and not table.gateway:
+        return
     where = "".join(f"{part}." for part in path)
     own = {address.partition("/")[0] for address in table.addresses}
     gateways = [str(gateway) for gateway in table.gateway or []]

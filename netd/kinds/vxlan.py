@@ -132,7 +132,6 @@ class VxlanTable(EndTable):
                 single.add(mac)
         return self
 
-
     def _scopes_fit(self) -> None:
         """vxlan_config_validate(), drivers/net/vxlan/vxlan_core.c."""
         name = "remote" if isinstance(self.remote, str) and not hosts_in([self.remote]) else "group"

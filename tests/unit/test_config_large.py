@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
+
 import pytest
 
+from netd.config import Folder, load
 from netd.config.parse import MOST_MISTAKES, parse
 
 N = 8000
@@ -35,6 +39,13 @@ def test_a_large_valid_file_is_taken_whole() -> None:
     text = "".join(f'[namespace.n{n}.veth.eth0]\npeer = {{ name = "p{n}" }}\n' for n in range(N))
     parsed = parse("x.toml", text.encode())
     assert not parsed.mistakes and len(parsed.objects) == 2 * N
+
+
+def test_commands_do_not_look_for_garbage_while_they_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bool] = []
+    monkeypatch.setattr(Folder, "read", lambda *_, **__: looked.append(gc.isenabled()))
+    load(str(tmp_path), None, (), trusted=False, wait=0.0, write=False)
+    assert looked == [False] and gc.isenabled()
 
 
 def test_what_loses_does_not_count_against_what_follows() -> None:
