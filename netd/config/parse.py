@@ -169,6 +169,8 @@ class Parser:
             self._wrong(path, f"must be a table, not {type_name(value)}")
             return
         for name, raw in value.items():
+            if self._full:
+                return
             if not isinstance(raw, dict):
                 self._wrong((*path, name), f"must be a table, [{HOSTS}.NAME], not {type_name(raw)}")
             else:
@@ -216,6 +218,8 @@ class Parser:
             yield Found(kind, netns, "", path, value)
         else:
             for name, raw in value.items():
+                if self._full:
+                    return
                 if not isinstance(raw, dict):
                     self._wrong((*path, name), f"must be a table, [{path[-1]}.NAME], not {type_name(raw)}")
                 elif self._named(namespace_name if kind.toml == NAMESPACE else link_name, name, (*path, name)):

@@ -21,6 +21,13 @@ FILES = {
     "links that hang on themselves": "".join(f'[vxlan.v{n}]\nvni = {n + 1}\ndev = "v{n}"\n' for n in range(N)),
     "links in one large circle": "".join(f'[vxlan.v{n}]\nvni = {n + 1}\ndev = "v{(n + 1) % N}"\n' for n in range(N)),
     "ports that overlap": "".join(f'[[nat.dnat]]\nport = "1-{n + 1}"\nto = "10.0.0.1"\n' for n in range(N)),
+    "wrong names": "".join(f'[namespace."a/{n}".bridge."b/{n}"]\nmtu = 1\n' for n in range(N)),
+    "a VNI many times": "".join(f"[vxlan.v{n}]\nvni = 1\n" for n in range(N)),
+    "an IPv6 address many times": "[bridge.b]\naddresses = [" + ",".join(f'"fd::1/{n % 128}"' for n in range(N)) + "]",
+    "ports of ports": "".join(f'[veth.v{n}]\nmaster = "v{n + 1}"\npeer = {{ name = "p{n}" }}\n' for n in range(N)),
+    "a hop many times": '[[route]]\nto = "fd::/64"\nnexthops = [' + '{ via = "fd::1" },' * N + "]\n",
+    "no tables": "[bridge]\n" + "".join(f"b{n} = 1\n" for n in range(N)),
+    "hosts of wrong names": "".join(f'[host."a {n}"]\n' for n in range(N)),
     "a MAC behind two": "[vxlan.a]\nvni = 1\nfdb = ["
     + "".join(f'{{ mac = "02:00:00:00:{n >> 8:02x}:{n & 255:02x}", dst = "10.0.0.1" }},' for n in range(N))
     + '{ mac = "02:00:00:00:00:00", dst = "10.0.0.2" }]',
