@@ -59,7 +59,11 @@ class Mounts:
     def share(self, folder: str) -> None:
         """Makes the folder of names a shared mount point, as ip-netns(8) does: others see what is mounted in it."""
         with self._outside():
-            os.makedirs(folder, mode=0o755, exist_ok=True)
+            try:
+                os.makedirs(folder)
+                os.chmod(folder, 0o755)  # whatever the umask; one that was there stays as it is
+            except FileExistsError:
+                pass
             try:
                 mount("", folder, MS_SHARED | MS_REC)
             except OSError as error:

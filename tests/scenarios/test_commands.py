@@ -271,6 +271,19 @@ def test_a_folder_may_be_called_like_a_command(host: Host) -> None:
     assert "differ" in result.stdout
 
 
+def test_the_folder_of_names_is_made_as_ip_netns_makes_it_whatever_the_umask(host: Host) -> None:
+    def mode() -> str:
+        return host.run("stat", "-c", "%a", "/run/netns").strip()
+
+    host.write("lab.toml", A)
+    strict = ["sh", "-c", 'umask 077; exec "$@"', "sh"]
+    assert host.netd_as(strict, "apply").returncode == 0
+    assert mode() == "755"
+    host.sh("ip netns del a; umount /run/netns; rmdir /run/netns; mkdir -m 700 /run/netns")
+    assert host.netd_as(strict, "apply").returncode == 0
+    assert mode() == "700", "one that was there stays as it is"
+
+
 def test_exec_runs_a_command_in_a_namespace(host: Host) -> None:
     host.write("lab.toml", A)
     host.apply()
