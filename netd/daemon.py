@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netd.config import Config, Folder
+from netd.config import Config, FileState, Folder
 from netd.containers import Containers
 from netd.engine.engine import Done, Engine
 from netd.engine.ledger import Ledger
@@ -32,7 +32,7 @@ from netd.report.log import start_log
 from netd.report.notify import Notifier
 from netd.report.status import serve
 from netd.report.teller import Teller
-from netd.report.text import state_line, status_json
+from netd.report.text import file_json, state_line, status_json
 from netd.report.waiting import Waiting
 from netd.watch import FolderWatch
 
@@ -66,6 +66,7 @@ class Daemon:
         self._config = Config({}, (), ())
         #: Whether the folder could be read the last time: else nothing is taken away.
         self._known = False
+        self._away: tuple[FileState, ...] = ()
         self._todo: set[Key] = set()
         self._unpruned: set[Key] = set()
         self._round: Iterator[None] | None = None
@@ -234,6 +235,7 @@ class Daemon:
         except ConfigError as error:
             # A folder that is away is not a wish: what was declared stays until it is there again.
             self._known = False
+            self._away = (FileState(self._config_dir, "invalid", (str(error),)),)
             self._teller.mistakes({str(error): self._config_dir})
             self._look(set(), drift=True)  # tells it
             return
@@ -241,7 +243,7 @@ class Daemon:
         self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
         before = (self._config.desired, self._config.unknown)
         same = self._known and not prune and (config.desired, config.unknown) == before
-        self._config, self._known = config, True
+        self._config, self._known, self._away = config, True, ()
         if same:
             self._look(set(), drift=True)
             return
@@ -354,7 +356,7 @@ class Daemon:
         return {
             "state": "converging" if self._busy() else overall(rows),
             "summary": summary(rows),
-            "files": [{"path": one.path, "state": one.state, "errors": list(one.errors)} for one in self._config.files],
+            "files": [file_json(one) for one in (*self._away, *self._config.files)],
             "objects": [status_json(row) for row in rows],
         }
 

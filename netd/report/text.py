@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from netd.config import FileState
 from netd.model.change import Change, FieldDiff
 from netd.model.status import State, Status
 
@@ -82,6 +83,11 @@ def state_lines(rows: Iterable[Status]) -> Iterable[str]:
 def state_line(row: Status) -> str:
     """ "vxlan/vxlan0 is pending: waits for eth1"."""
     return f"{row.key} is {row.state.value}" + (f": {row.reason}" if row.reason else "")
+
+
+def file_json(file: FileState) -> dict[str, Any]:
+    """One file, or the folder that cannot be read, of ``netd status --json``."""
+    return {"path": file.path, "state": file.state, "errors": list(file.errors)}
 
 
 def status_json(row: Status) -> dict[str, Any]:

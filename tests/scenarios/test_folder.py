@@ -31,6 +31,52 @@ def test_a_folder_that_is_away_at_the_start_takes_nothing_away(host: Host) -> No
     assert indexes(host, "to-a") == before
 
 
+def away(host: Host) -> str:
+    """What ``netd status`` says of the folder itself; "" where it can be read."""
+    states = {each["path"]: each for each in host.status()["files"]}
+    return "".join(states["/etc/netd"]["errors"]) if "/etc/netd" in states else ""
+
+
+GONE, FILE = "mv /etc/netd /etc/netd.off", "mv /etc/netd /etc/netd.off; touch /etc/netd"
+
+
+@pytest.mark.parametrize(("harm", "reason"), [(GONE, "No such file or directory"), (FILE, "Not a directory")])
+def test_status_shows_a_folder_that_cannot_be_read(host: Host, harm: str, reason: str) -> None:
+    host.write("a.toml", A)
+    daemon = host.daemon()
+    host.sh(harm)
+    said = f"/etc/netd cannot be read: {reason}"
+    host.until(lambda: away(host) == said, "status tells of the folder")
+    assert host.status()["files"][0]["state"] == "invalid" and host.status()["files"][1]["path"] == "/etc/netd/a.toml"
+    assert f"  invalid  /etc/netd\n           {said}\n" in host.netd("status").stdout
+    host.run("ip", "link", "del", "to-a")
+    host.until(lambda: "to-a" in host.names(), "what was declared is in force")
+
+    daemon.stop()
+    before = indexes(host, "to-a")
+    host.daemon()
+    assert away(host) == said and indexes(host, "to-a") == before
+    assert said in host.netd("status").stdout
+    host.sh("rm -f /etc/netd; mv /etc/netd.off /etc/netd")
+    host.until(lambda: host.state("a:veth/eth0") == "ok", "the folder counts again")
+    assert away(host) == "" and indexes(host, "to-a") == before
+
+
+@pytest.mark.parametrize("harm", ["chmod 777", "chown 1000"])
+def test_a_folder_that_is_not_trusted_at_the_start_counts_once_it_is(host: Host, harm: str) -> None:
+    host.write("a.toml", A)
+    host.daemon().stop()
+    before = indexes(host, "to-a")
+    host.sh(f"{harm} /etc/netd; echo > /etc/netd/b.toml")
+    host.daemon()
+    states = {each["path"]: each["state"] for each in host.status()["files"]}
+    assert states == {"/etc/netd/a.toml": "invalid", "/etc/netd/b.toml": "invalid"}
+    assert "is refused: its folder" in host.netd("status").stdout
+    host.sh("chown 0 /etc/netd; chmod 755 /etc/netd")
+    host.until(lambda: host.status()["files"][0]["state"] == "ok", "the folder counts again")
+    assert indexes(host, "to-a") == before
+
+
 def test_a_folder_that_is_deleted_takes_nothing_away_and_counts_again_when_it_is_back(host: Host) -> None:
     host.write("a.toml", A)
     host.write("b.toml", B)
