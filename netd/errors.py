@@ -6,6 +6,7 @@
     ├── ConfigError          a file cannot be taken: fix the file            (give up until the config changes)
     ├── UsageError           the command line, or the machine, is not ready  (give up; the message says what to do)
     ├── Busy                 another netd holds the state folder             (give up; names the holder)
+    ├── Silent               the daemon is there and does not answer         (give up; says how to look at it)
     └── KernelError          the kernel refused one operation
         ├── Changed          "changed under us": ENODEV, EEXIST, ENOENT      (read again at once)
         └── Refused          any other errno, with the extended ack's text   (retry with backoff)
@@ -33,6 +34,10 @@ class UsageError(NetdError):
 
 class Busy(NetdError):
     """Another netd works on the same state folder."""
+
+
+class Silent(NetdError):
+    """The daemon does not answer in time."""
 
 
 class KernelError(NetdError):

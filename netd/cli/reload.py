@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 
 from netd.report.status import ask
+
+#: Seconds after which it says that it still waits. It does not give up: a large round takes as long as it takes.
+PATIENCE = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``netd reload`` has no arguments."""
 
 
+def say_still() -> None:
+    """In another thread: to whoever wonders."""
+    print("netd: still waiting for the daemon: 'netd status' shows whether it answers", file=sys.stderr)
+
+
 def run(options: argparse.Namespace) -> int:
     """Waits for the round. How the objects stand is for ``netd status`` to say."""
-    reply = ask(options.state_dir, {"verb": "reload"})
+    still = threading.Timer(PATIENCE, say_still)
+    still.start()
+    try:
+        reply = ask(options.state_dir, {"verb": "reload"})
+    finally:
+        still.cancel()
     for text in reply.get("errors", []):
         print(text, file=sys.stderr)
     print(reply.get("summary", ""))

@@ -9,6 +9,9 @@ from typing import Any
 
 from netd.report.status import ask
 
+#: Seconds for the answer: between two portions of a large round the daemon answers, too.
+PATIENCE = 10.0
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd status``."""
@@ -18,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints files, objects that are not ok, repairs."""
-    reply = ask(options.state_dir, {"verb": "status"}, timeout=30)
+    reply = ask(options.state_dir, {"verb": "status"}, timeout=PATIENCE)
     if options.json:
         print(json.dumps(reply, indent=2))
     else:

@@ -6,11 +6,13 @@ import argparse
 import sys
 import time
 
-from netd.errors import UsageError
+from netd.errors import Silent, UsageError
 from netd.report.status import ask
 
 #: Seconds between two attempts to reach a daemon that is not there yet, or is starting again.
 AGAIN = 0.05
+#: The daemon keeps the time: so many seconds more for its answer, in case it hangs.
+LATE = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,15 +42,14 @@ def run(options: argparse.Namespace) -> int:
     while True:
         left = None if end is None else max(0.0, end - time.monotonic())
         try:
-            # The daemon keeps the time; a little more for its answer, in case it hangs.
             reply = ask(
                 options.state_dir,
                 {"verb": "wait", "objects": options.objects, "timeout": left},
-                timeout=None if left is None else left + 1.0,
+                timeout=None if left is None else left + LATE,
             )
             break
-        except UsageError as error:
-            if left is not None and left <= AGAIN:
+        except (UsageError, Silent) as error:
+            if end is not None and end - time.monotonic() <= AGAIN:
                 print(f"netd: {error}", file=sys.stderr)
                 return 1
         time.sleep(AGAIN)

@@ -14,17 +14,21 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from netd.errors import Busy, UsageError
+from netd.errors import Busy, Silent, UsageError
 
 SOCKET = "netd.sock"
 #: Bytes of a request, at most.
 LONGEST = 65536
 #: What only looks.
-LOOKS = frozenset({"status", "wait"})
+LOOKS = ("status", "wait")
 #: struct ucred of SO_PEERCRED, socket(7): pid, uid, gid. The groups beside gid: SO_PEERGROUPS.
 CREDENTIALS = struct.Struct("=iII")
 SO_PEERGROUPS = 59
 MOST_GROUPS = 256
+SILENT = (
+    "the daemon does not answer: it is busy, stopped (SIGSTOP) or hangs: 'journalctl -u netd' tells more, "
+    "'systemctl restart netd' starts it again and disturbs nothing"
+)
 Answerer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -34,22 +38,21 @@ async def serve(state_dir: str, answer: Answerer) -> asyncio.AbstractServer:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def reply(reader: asyncio.StreamReader, peer: socket.socket) -> dict[str, Any]:
         try:
             request = json.loads(await reader.readline())
             if not isinstance(request, dict):
                 raise ValueError("a request is an object")
-            refusal = refused(writer.get_extra_info("socket"), request)
-            reply = {"error": refusal} if refusal else await until_gone(reader, answer(request))
         except (ValueError, RecursionError) as error:
-            reply = {"error": f"not understood: {error}"}
-        except OSError:
-            writer.close()
-            return
-        with contextlib.suppress(OSError):
-            writer.write(json.dumps(reply).encode() + b"\n")
+            return {"error": f"not understood: {error}"}
+        refusal = refused(peer, request)
+        return {"error": refusal} if refusal else await until_gone(reader, answer(request))
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Closed also where answering throws: else the other side waits for ever.
+        with contextlib.suppress(OSError), contextlib.closing(writer):
+            writer.write(json.dumps(await reply(reader, writer.get_extra_info("socket"))).encode() + b"\n")
             await writer.drain()
-        writer.close()
 
     # Mode 0660; who may not connect does not get as far as the credentials.
     before = os.umask(0o117)
@@ -61,7 +64,7 @@ async def serve(state_dir: str, answer: Answerer) -> asyncio.AbstractServer:
 
 async def until_gone(reader: asyncio.StreamReader, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     """The result of ``work``, which is cancelled where the other side hangs up; ConnectionError then."""
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(reader.read())
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(hung_up(reader))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -70,6 +73,12 @@ async def until_gone(reader: asyncio.StreamReader, work: Awaitable[dict[str, Any
     finally:
         working.cancel()
         gone.cancel()
+
+
+async def hung_up(reader: asyncio.StreamReader) -> None:
+    """Returns when the other side is gone; what else it says is not kept."""
+    while await reader.read(LONGEST):
+        pass
 
 
 def refused(peer: socket.socket, request: dict[str, Any]) -> str:
@@ -85,7 +94,7 @@ def refused(peer: socket.socket, request: dict[str, Any]) -> str:
 
 
 def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
-    """Asks the daemon; UsageError where none runs, Busy where it does not want to answer."""
+    """Asks the daemon; UsageError where none runs, Silent where it hangs, Busy where it does not want to answer."""
     path = os.path.join(state_dir, SOCKET)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
@@ -97,6 +106,9 @@ def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -
             reply = dict(json.loads(line))
         except PermissionError:
             raise Busy(f"{path}: only root and the members of its group may ask the daemon") from None
+        except (TimeoutError, BlockingIOError):
+            # The second: so many wait already that no more may connect.
+            raise Silent(f"{path}: {SILENT}") from None
         except (OSError, ValueError) as error:
             raise UsageError(f"no daemon answers at {path} ({error}): start it with 'systemctl start netd'") from None
     if set(reply) == {"error"}:

@@ -8,6 +8,9 @@ from typing import Any
 
 from netd.model.key import Key, parse_key
 
+#: Seconds that may be waited at most, beside for ever.
+LONGEST = 1e9
+
 
 class Waiting:
     """``unmet`` says what is missing still: of these objects, or of all where none is named."""
@@ -26,13 +29,18 @@ class Waiting:
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Returns {"unmet": []} once all stands, or with what does not after ``timeout`` seconds (None: never)."""
+        names, timeout = request.get("objects", []), request.get("timeout")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return {"error": "not understood: 'objects' is a list of names"}
+        # Not a number (NaN) is in no range.
+        if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout <= LONGEST):
+            return {"error": "not understood: 'timeout' is a number of seconds, or null"}
         try:
-            keys = [parse_key(str(name)) for name in request.get("objects", ())]
+            keys = [parse_key(name) for name in names]
         except ValueError as error:
             return {"error": f"{error}: 'netd status --all' lists the names"}
-        timeout = request.get("timeout")
         try:
-            async with asyncio.timeout(float(timeout) if timeout is not None else None):
+            async with asyncio.timeout(timeout):
                 while self._unmet(keys):
                     future = asyncio.get_running_loop().create_future()
                     self._futures.append(future)

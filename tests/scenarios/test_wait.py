@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import time
 
 from tests.host import ROOT, Host
 
@@ -65,3 +67,67 @@ def test_who_hangs_up_leaves_nothing_behind_and_a_reload_is_finished(host: Host)
     host.until(lambda: daemon.told("RELOADING=1") and daemon.notified[-1] != "RELOADING=1", "the reload is over")
     host.netd("wait")
     assert "Traceback" not in daemon.text() and "exception" not in daemon.text()
+
+
+#: Sends a request, which takes no more than a line, and prints the answer; "" where there is none.
+ASK = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(20)
+s.connect("/run/netd/netd.sock")
+try:
+    s.sendall(sys.stdin.buffer.read() + b"\\n")
+    print(s.makefile().readline(), end="")
+except (BrokenPipeError, ConnectionResetError):
+    pass
+"""
+LARGE = "9" * 400
+MALFORMED = {
+    "no JSON": "what?",
+    "nothing": "",
+    "no object": "[]",
+    "a name alone": '"wait"',
+    "no number of objects": '{"verb": "wait", "objects": 5}',
+    "no list of objects": '{"verb": "wait", "objects": {"bridge/br0": 1}}',
+    "null objects": '{"verb": "wait", "objects": null}',
+    "objects that are no names": '{"verb": "wait", "objects": [["bridge/br0"]]}',
+    "no object's name": '{"verb": "wait", "objects": ["\\ud800"]}',
+    "no timeout": '{"verb": "wait", "timeout": "x"}',
+    "a list as timeout": '{"verb": "wait", "timeout": []}',
+    "NaN": '{"verb": "wait", "timeout": NaN}',
+    "for ever, as a number": '{"verb": "wait", "timeout": Infinity}',
+    "the past": '{"verb": "wait", "timeout": -1}',
+    "a large number": f'{{"verb": "wait", "timeout": {LARGE}}}',
+    "a larger number": f'{{"verb": "wait", "timeout": {LARGE * 20}}}',
+    "a verb that is none": '{"verb": ["status"]}',
+    "a verb that is an object": '{"verb": {"status": 1}}',
+    "deep": "[" * 60000,
+    "deep objects": '{"objects": ' + "[" * 900 + "]" * 900 + ', "verb": "wait"}',
+    "long": " " * 10_000_000,
+    "no text": "\0x",
+}
+
+
+def test_who_asks_what_cannot_be_understood_is_told_so_and_harms_nobody(host: Host) -> None:
+    host.write("lab.toml", WAITS)
+    daemon = host.daemon()
+    for what, request in MALFORMED.items():
+        said = host.run("python3", "-c", ASK, stdin=request)
+        assert what == "long" or set(json.loads(said)) == {"error"}, (what, said)
+    host.netd("wait")
+    assert "Traceback" not in daemon.text() and "exception" not in daemon.text()
+
+
+def test_a_daemon_that_hangs_is_told_from_one_that_is_not_there(host: Host) -> None:
+    host.write("lab.toml", WAITS)
+    daemon = host.daemon()
+    daemon.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    said = host.netd("wait", "--timeout", "2", check=1).stderr
+    assert time.monotonic() - began < 3.9, "it asks no second time"
+    assert "the daemon does not answer" in said and "systemctl restart netd" in said and len(said.splitlines()) == 1
+    assert "the daemon does not answer" in host.netd("status", check=1).stderr
+    reload = host.start("sh", "-c", '"$@" && echo taken', "sh", *WAIT[:-1], "reload", env=ENV)
+    host.until(lambda: "still waiting for the daemon" in reload.text(), "reload says that it waits")
+    daemon.signal(signal.SIGCONT)
+    host.until(lambda: "taken" in reload.text(), "and it waits")
