@@ -28,6 +28,8 @@ class FolderWatch(FileSystemEventHandler):
         self._changed = changed
         self._troubled = troubled
         self._watches: list[ObservedWatch] = []
+        #: What may not be read, and so not be watched, until its owner or mode changes; the watch above hears of that.
+        self._shut: set[str] = set()
         #: The folder itself, where it is a link to another; and every path of which a replacement matters.
         self._real = folder
         self._places: frozenset[str] = frozenset()
@@ -51,6 +53,7 @@ class FolderWatch(FileSystemEventHandler):
             above = {nearest(os.path.dirname(path)) for path in (self._folder, self._real)}
             self._places = frozenset({self._folder, self._real, *above})
             watches, self._watches = self._watches, []
+            self._shut.clear()
             for watch in watches:
                 try:
                     self._observer.unschedule(watch)
@@ -63,6 +66,9 @@ class FolderWatch(FileSystemEventHandler):
                 self._watch(self._real, recursive=True)
 
     def _watch(self, path: str, *, recursive: bool) -> None:
+        if not os.access(path, os.R_OK):
+            self._shut.add(path)  # watchdog would say nothing, and hear nothing
+            return
         try:
             self._watches.append(self._observer.schedule(self, path, recursive=recursive))
         except FileNotFoundError:
@@ -79,7 +85,8 @@ class FolderWatch(FileSystemEventHandler):
         if event.event_type in READING:
             return
         paths = {os.fsdecode(path) for path in (event.src_path, event.dest_path) if path}
-        if (event.event_type in REPLACING and paths & self._places) or self._reaches(paths):
+        replaced = event.event_type in REPLACING and paths & self._places
+        if replaced or paths & self._shut or self._reaches(paths):
             threading.Thread(target=self._again, daemon=True).start()
         elif any(path == self._real or path.startswith(self._real + "/") for path in paths):
             self._changed()
