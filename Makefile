@@ -166,6 +166,7 @@ $(VENV)/test.stamp: pyproject.toml | test-packages
 	$(call venv,[test])
 
 # Built beside, and put in place by a rename: a daemon that runs meanwhile loses nothing of what it may import yet.
+# The folder of the files is made only the first time: where it is away, an empty one would take everything away.
 install: install-packages
 	@$(INSTALL_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "make: netd needs Python 3.11: say where with INSTALL_PYTHON=" >&2; exit 1; }
@@ -180,9 +181,10 @@ install: install-packages
 	@find $(NEW)/bin -type f ! -name netd -delete && sed -i '/^command/d' $(NEW)/pyvenv.cfg
 	@sed -i '1s|.*|#!$(PRIVATE)/bin/python -I|' $(NEW)/bin/netd
 	@rm -rf $(DESTDIR)$(PRIVATE).old
+	@[ -e $(DESTDIR)$(PRIVATE) ] || install -d $(DESTDIR)$(SYSCONFDIR)/netd
 	@[ ! -e $(DESTDIR)$(PRIVATE) ] || mv $(DESTDIR)$(PRIVATE) $(DESTDIR)$(PRIVATE).old
 	@mv $(NEW) $(DESTDIR)$(PRIVATE) && rm -rf $(DESTDIR)$(PRIVATE).old
-	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/docs $(DESTDIR)$(DOC)/examples $(DESTDIR)$(SYSCONFDIR)/netd
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/docs $(DESTDIR)$(DOC)/examples
 	@ln -sf $(PRIVATE)/bin/netd $(DESTDIR)$(PREFIX)/bin/netd
 	@for u in $(SERVICES); do install -D -m 644 units/$$u $(DESTDIR)$(UNITS)/$$u && \
 	    sed -i 's|/usr/local|$(PREFIX)|g' $(DESTDIR)$(UNITS)/$$u; done
@@ -211,10 +213,17 @@ install: install-packages
 	        systemctl daemon-reload; systemctl try-restart netd; fi; fi
 	@echo "==> installed. Examples: $(DOC)/examples. Start it: systemctl enable --now netd"
 
+# Whether Debian's package is there too: installed, config-files (removed and not purged), or nothing. What both have, that
+# netd is enabled and the names for ip(8), stays with it, and its daemon takes over.
+PACKAGE = $(if $(DESTDIR),,$(filter-out not-installed,$(shell dpkg-query -W -f='$${db:Status-Status}' netd 2>/dev/null)))
+
 # The network that netd built stays, as it does on every stop; `netd down` first takes it away.
 uninstall:
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	    systemctl disable --now $(SERVICES) 2>/dev/null || :; fi
+	    case "$(PACKAGE)" in \
+	    '') systemctl disable --now $(SERVICES) 2>/dev/null || : ;; \
+	    config-files) systemctl stop netd.service netd-wait.service || : ;; \
+	    esac; fi
 	@rm -rf $(DESTDIR)$(PRIVATE) $(DESTDIR)$(DOC)
 	@rm -f $(DESTDIR)$(PREFIX)/bin/netd $(addprefix $(DESTDIR)$(UNITS)/,$(SERVICES))
 	@rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/netd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/netd.conf \
@@ -223,9 +232,10 @@ uninstall:
 	    $(addprefix $(DESTDIR)$(PREFIX)/lib/udev/rules.d/,$(UDEV))
 	@rm -f $(DESTDIR)$(PREFIX)/share/man/man8/netd.8 $(DESTDIR)$(PREFIX)/share/man/man5/netd.toml.5
 	@rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_netd
-	@rm -f $(DESTDIR)$(SYSCONFDIR)/iproute2/rt_protos.d/netd.conf $(DESTDIR)$(SYSCONFDIR)/iproute2/group.d/netd.conf
+	@[ -n "$(PACKAGE)" ] || rm -f $(addprefix $(DESTDIR)$(SYSCONFDIR)/iproute2/,rt_protos.d/netd.conf group.d/netd.conf)
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	    systemctl daemon-reload; journalctl --update-catalog; fi
+	    systemctl daemon-reload; journalctl --update-catalog; \
+	    [ -z "$(PACKAGE)" ] || systemctl try-restart netd.service 2>/dev/null || :; fi
 	@echo "==> removed; $(SYSCONFDIR)/netd and what netd built stay"
 
 # dist/netd_VERSION_ARCHITECTURE.deb, for the release of Debian or Ubuntu that it is made on.

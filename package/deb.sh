@@ -10,6 +10,8 @@ next=$(value 'import sys; print("%d.%d~" % (sys.version_info[0], sys.version_inf
 architecture=$(dpkg --print-architecture)
 
 find "$tree/usr/share/man" -type f -exec gzip -9n {} +
+# preinst makes it, once.
+rmdir "$tree/etc/netd"
 mkdir -p "$tree/DEBIAN"
 sed -e "s/@VERSION@/${VERSION:-$version}/;s/@ARCHITECTURE@/$architecture/;s/@PYTHON@/$this~/;s/@PYTHON_NEXT@/$next/" \
     "$here/control" >"$tree/DEBIAN/control"

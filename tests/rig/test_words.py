@@ -67,7 +67,7 @@ def typed(machine: Machine, form: str) -> None:
 
 def test_each_command_of_the_documents_works_as_printed(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine("reader")
-    make("install", machine)
+    make("install", machine.disk)
     machine.start()
     first = re.search(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.M | re.S)
     assert first
