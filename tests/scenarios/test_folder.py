@@ -44,6 +44,7 @@ GONE, FILE = "mv /etc/netd /etc/netd.off", "mv /etc/netd /etc/netd.off; touch /e
 def test_status_shows_a_folder_that_cannot_be_read(host: Host, harm: str, reason: str) -> None:
     host.write("a.toml", A)
     daemon = host.daemon()
+    host.netd("reload")  # no look at the files is under way any more
     host.sh(harm)
     said = f"/etc/netd cannot be read: {reason}"
     host.until(lambda: away(host) == said, "status tells of the folder")
