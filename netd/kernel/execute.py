@@ -15,6 +15,7 @@ from . import decode
 from .disposal import Replies, dispose
 from .encode import ENCODERS, encode
 from .encode_link import delete_link, delete_links, set_groups
+from .renumber import delete_alone
 from .rtnl import Rtnl
 from .session import Answer, Session
 from .wire import Request
@@ -66,6 +67,11 @@ class Execution:
                 self._answers[place] = self._apart(operation)
                 return
             requests = encode(operation, self)
+            if isinstance(operation, do.DeleteAddress) and operation.alone:
+                self._send()
+                index = self.index(operation.netns, operation.dev)
+                self._answers[place] = delete_alone(self._session, requests[0], index, operation.dev, operation.address)
+                return
         except KernelError as error:
             self._answers[place] = error
             return

@@ -141,9 +141,10 @@ class AddressKind(Kind):
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, _, cidr = key.name.partition("/")
-        # Of IPv6 two links of one network must not have it at once, not even for a moment.
-        phase = Phase.ADDRESS if ":" in cidr else Phase.RENUMBERED
-        return [Step(phase, DeleteAddress(key.netns, dev, cidr))]
+        if ":" in cidr:
+            # Two links of one network must not have it at once, not even for a moment.
+            return [Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr))]
+        return [Step(Phase.RENUMBERED, DeleteAddress(key.netns, dev, cidr, alone=True))]
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         # A lifetime that ran meanwhile cannot be had again.

@@ -113,10 +113,11 @@ class PutAddress(Operation):
 
 @dataclass(frozen=True, slots=True)
 class DeleteAddress(Operation):
-    """RTM_DELADDR."""
+    """RTM_DELADDR. ``alone`` (IPv4): what the kernel would take along stays, other addresses and routes of the link."""
 
     dev: str
     address: str
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

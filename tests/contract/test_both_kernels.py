@@ -162,6 +162,13 @@ SCRIPTS: dict[str, list[Any]] = {
         DeleteAddress("", "br0", "10.2.0.1/24"), DeleteAddress("", "br0", "fd01::1/64"),
         PutAddress("", "nowhere", "10.1.0.1/24"),
     ],
+    "an address goes alone": [
+        *UP, PutAddress("", "br0", "10.1.0.2/24"), PutAddress("", "br0", "10.1.0.3/24"),
+        route("10.9.0.0/16", hops=[("10.1.0.7",)]), route("10.8.0.0/16", hops=[("", "br0")], src="10.1.0.1"),
+        DeleteAddress("", "br0", "10.1.0.1/24", alone=True), DeleteAddress("", "br0", "10.1.0.3/24", alone=True),
+        route("10.7.0.0/16", hops=[("", "br0")]), route("10.6.0.0/16", 5, hops=[("10.1.0.7",)]),
+        DeleteAddress("", "br0", "10.1.0.2/24", alone=True), DeleteAddress("", "br0", "10.1.0.2/24", alone=True),
+    ],
     "a link that goes down takes routes, and IPv6 addresses": [
         *UP, route("10.9.0.0/16", hops=[("10.1.0.7",)]), PutNeighbor("", "br0", "10.1.0.9", MAC.format(9), 110),
         change("br0", up=False), route("10.9.0.0/16", hops=[("", "br0")]), change("br0", up=True),

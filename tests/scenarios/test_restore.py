@@ -253,3 +253,35 @@ def test_routes_of_others_outlast_a_new_address_of_their_link(host: Host) -> Non
     host.apply()
     assert host.addresses("br0") == {"10.71.0.1/23"}
     assert host.routes("10.72.0.0/16") and host.routes("10.73.0.0/16")
+
+
+@pytest.mark.parametrize("promote", ["0", "1"])
+def test_addresses_of_others_outlast_those_of_netd_in_their_network(host: Host, promote: str) -> None:
+    host.sh(f"sysctl -qw net.ipv4.conf.all.promote_secondaries={promote}")
+    host.write("lab.toml", '[bridge.br0]\naddresses = ["10.71.0.1/24", "10.71.0.2/24"]\n')
+    host.apply()
+    host.sh("ip addr add 10.71.0.50/24 dev br0; ip addr add 10.71.0.51/24 dev br0")
+    host.sh("ip route add 10.72.0.0/16 via 10.71.0.99; ip route add 10.73.0.0/16 dev br0 table 7")
+    host.write("lab.toml", '[bridge.br0]\naddresses = ["10.71.0.3/24"]\n')
+    host.apply()
+    assert host.addresses("br0") == {"10.71.0.3/24", "10.71.0.50/24", "10.71.0.51/24"}
+    assert host.routes("10.72.0.0/16") and host.json("ip", "-j", "route", "show", "table", "7")
+    found = host.run("sysctl", "-n", "net.ipv4.conf.all.promote_secondaries", "net.ipv4.conf.br0.promote_secondaries")
+    assert found.split() == [promote, "0"]
+
+
+def test_an_adopted_bridge_keeps_the_addresses_and_routes_of_its_owner(host: Host) -> None:
+    host.sh("ip link add br0 up type bridge")
+    host.sh("ip route add 10.73.0.0/16 dev br0; ip route add 10.74.0.0/16 via 10.73.0.1")
+    before = host.routes("10.73.0.0/16") + host.routes("10.74.0.0/16")
+    host.write("lab.toml", '[bridge.br0]\naddresses = ["10.71.0.1/24"]\n')
+    host.apply()
+    host.remove("lab.toml")
+    host.apply()
+    assert host.routes("10.73.0.0/16") + host.routes("10.74.0.0/16") == before
+    host.write("lab.toml", '[bridge.br0]\naddresses = ["10.71.0.1/24"]\n')
+    host.apply()
+    host.sh("ip addr add 10.71.0.50/24 dev br0")
+    host.netd("down")
+    assert host.addresses("br0") == {"10.71.0.50/24"}
+    assert host.routes("10.73.0.0/16") + host.routes("10.74.0.0/16") == before

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import socket
 from collections.abc import Iterable
 
-from netd.errors import kernel_error
+from netd.errors import KernelError, kernel_error
 from netd.kernel.wire import RT_SCOPE_LINK, RT_TABLE_MAIN, RTPROT_KERNEL
 from netd.model import operations as do
 from netd.model.dirty import Dirty
@@ -46,14 +47,33 @@ def equip_loopback(space: Space) -> None:
         own.setdefault("::1/128", Address(LOOPBACK, "::1/128", IFA_F_PERMANENT, protocol=1))
 
 
+def delete_alone(machine: Machine, space: Space, index: int, address: str) -> None:
+    """As netd.kernel.renumber does it; KernelError EADDRNOTAVAIL."""
+    _check(space, index, address)
+    secondaries, before = list(_secondaries(space, index, address)), space.routes
+    drop(machine, space, index, address)
+    if secondaries and space.at(index).up:
+        _connect(machine, space, index, secondaries[0])
+    if any(":" not in other for other in space.addresses[index]):
+        return
+    lost = [route for route in before if route.protocol != RTPROT_KERNEL and route not in space.routes]
+    for route in sorted(lost, key=lambda one: -one.scope):
+        with contextlib.suppress(KernelError):
+            routes.restore(machine, space, route.raw)
+
+
 def delete(machine: Machine, space: Space, index: int, address: str) -> None:
     """RTM_DELADDR; KernelError EADDRNOTAVAIL. A first one takes the others of its network with it (IPv4)."""
-    space.at(index)
-    if address not in space.addresses.get(index, {}):
-        raise kernel_error(errno.EADDRNOTAVAIL, "Address not found")
+    _check(space, index, address)
     for secondary in list(_secondaries(space, index, address)):
         drop(machine, space, index, secondary)
     drop(machine, space, index, address)
+
+
+def _check(space: Space, index: int, address: str) -> None:
+    space.at(index)
+    if address not in space.addresses.get(index, {}):
+        raise kernel_error(errno.EADDRNOTAVAIL, "Address not found")
 
 
 def _secondaries(space: Space, index: int, address: str) -> Iterable[str]:

@@ -147,7 +147,8 @@ class Execution:
         addresses.put(self._machine, self._space, self._index(op.dev), op)
 
     def _delete_address(self, op: do.DeleteAddress) -> None:
-        addresses.delete(self._machine, self._space, self._index(op.dev), op.address)
+        delete = addresses.delete_alone if op.alone else addresses.delete
+        delete(self._machine, self._space, self._index(op.dev), op.address)
 
     def _create_route(self, op: do.CreateRoute) -> None:
         hops = tuple(
