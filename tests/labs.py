@@ -25,6 +25,7 @@ ip rule add priority 500 from 10.99.0.0/16 table 50
 ip netns add theirs
 ip -n theirs link add br0 type bridge
 ip link add port9 type veth peer name eth9
+sysctl -qw net.ipv4.conf.all.accept_redirects=0 net.ipv4.conf.eth0.forwarding=1
 """
 
 #: A drop in someone's FORWARD chain, and a table that netd must not touch. (Needs nft.)

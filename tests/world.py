@@ -67,6 +67,8 @@ class World:
             do.CreateRoute("", 2, 254, "10.2.0.0/24", 0, mtu=1234, hops=(do.Hop("10.230.4.77"),), protocol=3),
             do.CreateRoute("", 2, 254, "10.6.0.0/24", 0, hops=(do.Hop("10.230.4.3"),), protocol=3),
             do.CreateRule("", Rule(2, 500, 50, "10.99.0.0/16")),
+            do.WriteSysctl("", "net/ipv4/conf/all/accept_redirects", "0"),
+            do.WriteSysctl("", "net/ipv4/conf/eth0/forwarding", "1"),
         ):
             assert self.someone_does(operation) == 0, operation
         space = self.machine.space("")

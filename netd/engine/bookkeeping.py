@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from netd.kernel.session import Session
 from netd.kinds import registry
 from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key
+from netd.model.marks import GROUP
 
 from .diff import as_compared, ours, same_identity
 from .index import Index
@@ -24,6 +26,8 @@ class Bookkeeping:
         self._view = view
         #: Values that could not be read when they were planned: what they are values of was not there yet.
         self._unread: set[Key] = set()
+        #: Values that are written for the first time, with which the kernel may change others.
+        self._unwritten: set[Key] = set()
         #: What the ledger held of links that are being made again.
         self._before: dict[Key, Record] = {}
 
@@ -98,6 +102,7 @@ class Bookkeeping:
         """Before the first write of a value that nobody can read yet."""
         if not self._of_netds_own(one, index):
             self._unread.add(one.key)
+        self._unwritten.add(one.key)
         fields = {name: [value, None] for name, value in one.fields.items()}
         return replace(base, state="adopted", fields=fields, identity={})
 
@@ -137,6 +142,8 @@ class Bookkeeping:
             if found is None and kind.setting and not mine:
                 # It was to be read before the first write, and netd was killed before.
                 found = diff.have
+            if kind.setting and found == diff.have and not base.foreign:
+                self._unwritten.add(one.key)
             # Until the kernel takes the new value, the one that netd wrote before still is netd's.
             still = [diff.have] if diff.have in map(as_compared, (wrote, *before)) else []
             fields[name] = [diff.want, found, *still]
@@ -167,14 +174,27 @@ class Bookkeeping:
         still = [len(written.get(name, ())) > 2 for name in change.fields]
         return change.action == "update" and bool(still) and all(still)
 
-    def find(self, keys: Iterable[Key], read: Callable[[Key], str | None]) -> None:
-        """Before the first write of these: what the values are that nobody could know before. One write of the file."""
-        for key in self._unread.intersection(keys):
-            value, record = read(key), self.ledger.get(key)
+    def find(self, paths: Mapping[Key, str], session: Session) -> None:
+        """Before the first write of these: what the values are that nobody could know before, and those of others that
+        the kernel changes with them. One write of the file."""
+        for key in self._unread.intersection(paths):
+            value, record = session.sysctl(paths[key]), self.ledger.get(key)
             if value is not None and record is not None:
                 self._unread.discard(key)
                 self.ledger.update(key, fields={name: [wrote, value] for name, (wrote, *_) in record.fields.items()})
+        for key in self._unwritten.intersection(paths):
+            self._unwritten.discard(key)
+            self._find_along(key, session.sysctl(paths[key]), session)
         self.ledger.flush()
+
+    def _find_along(self, key: Key, before: str | None, session: Session) -> None:
+        kind = registry()[key.kind]
+        if before is None or not kind.along(key, before, ()):
+            return
+        others = [link.name for link in session.links() if link.group != GROUP]
+        left = kind.along(key, before, others)
+        found = {path: value for path in left if (value := session.sysctl(path)) not in (None, left[path])}
+        self.ledger.update(key, foreign=tuple(f"{path}={value}" for path, value in found.items()))
 
     def name_namespace(self, key: Key, cookie: int) -> None:
         """A namespace carries no mark: its cookie is written down before it has its name, so before anyone sees it."""

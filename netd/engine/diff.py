@@ -220,7 +220,7 @@ class Comparison:
             return None
         if not record.identity or same_identity(record, observed):
             back = self._withdrawn(key, record.data, record, observed, frozenset())
-            if back:
+            if back or (kind.setting and record.foreign):
                 return Change(key, "update", back, first(record.files), None, observed)
         return None
 

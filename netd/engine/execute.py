@@ -72,6 +72,7 @@ class Execution:
                     before = self.sent
                     if any(isinstance(task.operation, ops.WriteSysctl) for task in portion):
                         self._find(netns, values[netns])
+                        portion = [task for task in portion if self._may(task)]
                     self._send(netns, portion)
                     if self.sent - before >= PORTION // 2:
                         yield
@@ -103,10 +104,10 @@ class Execution:
     def _find(self, netns: str, values: Mapping[Key, str]) -> None:
         """What is in the way of the first write there, before it: one value may change others."""
         try:
-            session = self._mirror.session(netns)
-        except KernelError:
-            return
-        self._books.find(values, lambda key: session.sysctl(values[key]))
+            self._books.find(values, self._mirror.session(netns))
+        except KernelError as error:
+            self.failed.update(dict.fromkeys(values, error))
+            self._refused.add(netns)
 
     def _send(self, netns: str, tasks: Sequence[Task]) -> None:
         if not tasks:

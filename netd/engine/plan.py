@@ -43,7 +43,7 @@ def put_back(step: Step) -> Place:
 
     Parameters first, after what goes and before a namespace does: a port leaves it then.
     """
-    return (0, -step.phase, 0) if step.phase <= Phase.SYSCTL else (1, step.phase, 0)
+    return (0, -Phase.SYSCTL, step.phase) if step.phase <= Phase.SYSCTL else (1, step.phase, 0)
 
 
 def coming(step: Step, level: int) -> Place:

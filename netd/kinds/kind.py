@@ -128,6 +128,13 @@ class Kind:
         """Makes it. ``memory``: what the ledger remembers of an earlier one (``remember``)."""
         raise NotImplementedError
 
+    def along(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
+        """For ``setting``: what the kernel makes of other values below /proc/sys when this one becomes ``value``.
+
+        Those that are otherwise before netd's first write are put back after it (``restore``). ``links``: of others.
+        """
+        return {}
+
     def remember(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is chosen once and kept (MACs), before the object is made for the first time."""
         return {}

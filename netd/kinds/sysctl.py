@@ -24,6 +24,15 @@ PER_LINK = frozenset(
 )
 #: Two names of one thing in the kernel: (alias, name).
 ALIASES = {"net/ipv4/conf/all/forwarding": "net/ipv4/ip_forward"}
+#: A change of these changes the same one of "default" and of each link: inet_forward_change() in net/ipv4/devinet.c,
+#: addrconf_fixup_forwarding() and its likes in net/ipv6/addrconf.c.
+WIDE = {
+    "net/ipv4/ip_forward": "net/ipv4/conf/{}/forwarding",
+    "net/ipv6/conf/all/forwarding": "net/ipv6/conf/{}/forwarding",
+    "net/ipv6/conf/all/disable_ipv6": "net/ipv6/conf/{}/disable_ipv6",
+    "net/ipv6/conf/all/ignore_routes_with_linkdown": "net/ipv6/conf/{}/ignore_routes_with_linkdown",
+}
+REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 
 
 def flatten(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], Any]]:
@@ -148,13 +157,35 @@ class SysctlKind(Kind):
 
     def _write(self, key: Key, value: str) -> Sequence[Step]:
         path = sysctl_path(key.name)
-        phase = Phase.LINK_SYSCTL if link_of(path) else Phase.SYSCTL
+        phase = Phase.LINK_SYSCTL if link_of(path) else Phase.WIDE_SYSCTL if path in WIDE else Phase.SYSCTL
         return [Step(phase, WriteSysctl(key.netns, path, value))]
 
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        return self._write(key, fields["value"])
+        return self._write(key, fields["value"]) if fields else ()
+
+    def along(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
+        path = sysctl_path(key.name)
+        if path not in WIDE:
+            return {}
+        found = {WIDE[path].format(name): str(value) for name in ("default", *links)}
+        if path == "net/ipv4/ip_forward":
+            # A router does not listen to redirects, a host does.
+            found[REDIRECTS] = "1" if value == "0" else "0"
+        return found
+
+    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+        made = self.along(
+            key, view.sysctl(key.netns, sysctl_path(key.name)), [link.name for link in view.links(key.netns)]
+        )
+        found = (one.partition("=")[::2] for one in foreign)
+        # What is not as the kernel made it is as somebody wanted it since.
+        return [
+            Step(Phase.LINK_SYSCTL, WriteSysctl(key.netns, path, value))
+            for path, value in found
+            if path in made and view.sysctl(key.netns, path) == made[path]
+        ]
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return ()

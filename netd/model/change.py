@@ -19,18 +19,20 @@ class Phase(IntEnum):
 
     CLEAR = 0
     NAMESPACE = 1
-    SYSCTL = 2
-    LINK = 3
-    SETTINGS = 4
-    LINK_SYSCTL = 5
-    UP = 6
-    ADDRESS = 7
+    #: Parameters with which the kernel changes others.
+    WIDE_SYSCTL = 2
+    SYSCTL = 3
+    LINK = 4
+    SETTINGS = 5
+    LINK_SYSCTL = 6
+    UP = 7
+    ADDRESS = 8
     #: Deletions too go here after what comes: with the last address of a link the kernel deletes its routes.
-    RENUMBERED = 8
-    NEIGHBOR = 9
-    ROUTE = 10
-    RULE = 11
-    FIREWALL = 12
+    RENUMBERED = 9
+    NEIGHBOR = 10
+    ROUTE = 11
+    RULE = 12
+    FIREWALL = 13
 
 
 @dataclass(frozen=True, slots=True)

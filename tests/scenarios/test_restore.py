@@ -285,3 +285,47 @@ def test_an_adopted_bridge_keeps_the_addresses_and_routes_of_its_owner(host: Hos
     host.netd("down")
     assert host.addresses("br0") == {"10.71.0.50/24"}
     assert host.routes("10.73.0.0/16") + host.routes("10.74.0.0/16") == before
+
+
+WIDE = """
+[sysctl]
+net.ipv4.ip_forward = 1
+net.ipv6.conf.all.forwarding = 1
+net.ipv4.conf.all.send_redirects = 0
+
+[interface.p0]
+addresses = ["10.5.0.1/24"]
+
+[bridge.br5]
+"""
+
+
+@pytest.mark.parametrize("way", ["down", "removed", "killed"])
+def test_what_the_kernel_changes_with_a_parameter_is_put_back_too(host: Host, way: str) -> None:
+    host.sh(f"{FOUND} sysctl -qw net.ipv4.conf.all.accept_redirects=0 net.ipv4.conf.p0.forwarding=1")
+    host.sh("sysctl -qw net.ipv6.conf.p1.forwarding=1 net.ipv4.conf.default.forwarding=1")
+
+    def values() -> list[str]:
+        lines = host.run("sysctl", "-a", "-r", r"^net\.ipv[46]\.(conf|ip_forward)").splitlines()
+        return [line for line in lines if ".br5." not in line and "stable_secret" not in line]
+
+    before = values()
+    host.write("a.toml", WIDE)
+    daemon = host.daemon()
+    assert host.sysctl("net.ipv4.conf.p1.forwarding") == "1"
+    if way == "removed":
+        host.remove("a.toml")
+        host.until(lambda: values() == before, "all parameters are as they were")
+        return
+    daemon.kill() if way == "killed" else daemon.stop()
+    host.netd("down")
+    assert values() == before
+
+
+def test_a_parameter_that_somebody_set_meanwhile_stays(host: Host) -> None:
+    host.sh("sysctl -qw net.ipv4.conf.all.accept_redirects=0")
+    host.write("a.toml", "[sysctl]\nnet.ipv4.ip_forward = 1\n")
+    host.apply()
+    host.sh("sysctl -qw net.ipv4.conf.all.accept_redirects=1")
+    host.netd("down")
+    assert host.sysctl("net.ipv4.conf.all.accept_redirects") == "1"

@@ -11,7 +11,7 @@ from . import addresses
 from .machine import LOOPBACK, Machine, Space
 
 CONF: dict[str, dict[str, str]] = {
-    "net/ipv4/conf": {"forwarding": "0", "rp_filter": "0", "proxy_arp": "0"},
+    "net/ipv4/conf": {"forwarding": "0", "rp_filter": "0", "proxy_arp": "0", "accept_redirects": "1"},
     "net/ipv6/conf": {"disable_ipv6": "0", "accept_ra": "1", "forwarding": "0"},
 }
 PLAIN = {"net/ipv4/ip_forward": "0", "net/ipv4/ip_default_ttl": "64", "net/core/somaxconn": "4096"}
@@ -62,6 +62,14 @@ def write(machine: Machine, space: Space, path: str, value: str) -> None:
         for other in space.sysctls:
             if other == "net/ipv4/ip_forward" or (other.startswith("net/ipv4/conf/") and other.endswith("/forwarding")):
                 space.sysctls[other] = value
+        space.sysctls["net/ipv4/conf/all/accept_redirects"] = "1" if value == "0" else "0"
+        machine.tell(space, Dirty("sysctl"))
+    elif path == "net/ipv6/conf/all/forwarding":
+        # addrconf_fixup_forwarding() in net/ipv6/addrconf.c.
+        for other in [
+            other for other in space.sysctls if other.startswith("net/ipv6/") and other.endswith("forwarding")
+        ]:
+            space.sysctls[other] = value
         machine.tell(space, Dirty("sysctl"))
     elif path == "net/ipv6/conf/all/disable_ipv6":
         for other in [other for other in space.sysctls if other.endswith("/disable_ipv6")]:
