@@ -19,6 +19,7 @@ FOREIGN = """
 ip link add eth0 up type veth peer name cable
 ip link set cable up
 ip address add 10.230.4.1/24 dev eth0
+ip address add fd30::1/64 dev eth0 nodad
 ip route add 10.2.0.0/24 via 10.230.4.77 mtu 1234
 ip route add 10.6.0.0/24 via 10.230.4.3
 ip rule add priority 500 from 10.99.0.0/16 table 50
@@ -73,7 +74,8 @@ fdb = [{ mac = "02:00:00:00:00:21", dst = "10.230.4.2" }]
 
 [interface.eth0]
 mtu = 1480
-addresses = ["10.231.0.1/24"]
+addresses = ["10.231.0.1/24", "fd30::1/48"]
+nodad = true
 
 [namespace.a.interface.eth9]
 from_host = true

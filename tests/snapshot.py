@@ -17,7 +17,8 @@ from netd.model.state import IFA_F_NODAD, Link, Route, attributes
 #: Keys whose values are compared: those that the labs write, and some that follow from them.
 SYSCTLS = (
     "net/ipv4/ip_forward", "net/ipv4/ip_default_ttl", "net/ipv4/conf/default/rp_filter",
-    "net/ipv4/conf/all/accept_redirects", "net/ipv4/conf/eth0/forwarding", "net/ipv4/conf/eth0/proxy_arp", "net/ipv4/conf/br0/rp_filter", "net/ipv6/conf/all/disable_ipv6",
+    "net/ipv4/conf/all/accept_redirects", "net/ipv4/conf/eth0/forwarding",
+    "net/ipv4/conf/eth0/proxy_arp", "net/ipv4/conf/br0/rp_filter", "net/ipv6/conf/all/disable_ipv6",
 )  # fmt: skip
 TABLES = (254, 100, 101, 50)
 #: IFLA_VXLAN_*: id, group, link is left out, local, ttl, tos, learning, ageing, limit, port, group6, local6, checksum.

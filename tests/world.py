@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 import netd.engine.engine as engine_module
@@ -63,7 +64,8 @@ class World:
             CreateLink("", "port9", "veth", LinkSettings(), "", "eth9", "", LinkSettings()),
             SetLink("", "eth0", LinkSettings(up=True)),
             SetLink("", "cable", LinkSettings(up=True)),
-            PutAddress("", "eth0", "10.230.4.1/24"),
+            PutAddress("", "eth0", "10.230.4.1/24", protocol=0),
+            PutAddress("", "eth0", "fd30::1/64", nodad=True, protocol=0),
             do.CreateRoute("", 2, 254, "10.2.0.0/24", 0, mtu=1234, hops=(do.Hop("10.230.4.77"),), protocol=3),
             do.CreateRoute("", 2, 254, "10.6.0.0/24", 0, hops=(do.Hop("10.230.4.3"),), protocol=3),
             do.CreateRule("", Rule(2, 500, 50, "10.99.0.0/16")),
@@ -73,10 +75,7 @@ class World:
             assert self.someone_does(operation) == 0, operation
         space = self.machine.space("")
         # What the fake kernel's operations mark is not marked here.
-        space.addresses = {
-            index: {cidr: _unmarked(one) for cidr, one in found.items()} for index, found in space.addresses.items()
-        }
-        space.rules = [_unmarked(one, 3) if one.priority == 500 else one for one in space.rules]
+        space.rules = [replace(one, protocol=3) if one.priority == 500 else one for one in space.rules]
         space.firewall.chains += [Chain("ip", "filter", "FORWARD", legacy=legacy) for legacy in (False, True)]
         self.kernel.someone_opens(BOX)
         self.kernel.someone_adds("theirs")
@@ -180,12 +179,6 @@ class World:
         before = dict(self.states())
         changes, _ = self.engine.compare(Scope())
         return [f"{change.action} {change.key} {dict(change.fields)}" for change in changes] if not before else []
-
-
-def _unmarked(one: Any, protocol: int = 0) -> Any:
-    from dataclasses import replace
-
-    return replace(one, protocol=protocol) if one.protocol == 110 else one
 
 
 @contextlib.contextmanager

@@ -20,9 +20,10 @@ from .plan import Stage, Task
 
 NAMESPACE_OPERATIONS = (ops.CreateNamespace, ops.DeleteNamespace, ops.AttachNamespace, ops.DetachNamespace)
 DELETIONS = (ops.DeleteLink, ops.DeleteAddress, ops.DeleteRoute, ops.DeleteRule, ops.DeleteNeighbor, ops.DeleteFdb)
+RESTORATIONS = (ops.RestoreAddress, ops.RestoreRoute, ops.RestoreRule)
 #: What a deletion is told when there is nothing left to delete.
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
-#: What putting a route back is told where it does not fit any more, or is there.
+#: What putting back is told where it does not fit any more, or is there.
 UNFIT = frozenset({
     errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EINVAL, errno.EEXIST, errno.ENOENT,
 })  # fmt: skip
@@ -134,7 +135,7 @@ class Execution:
         if isinstance(answer, KernelError):
             if isinstance(operation, DELETIONS) and answer.code in GONE:
                 return
-            if isinstance(operation, ops.RestoreRoute | ops.RestoreRule) and answer.code in UNFIT:
+            if isinstance(operation, RESTORATIONS) and answer.code in UNFIT and not _still_there(operation, answer):
                 self._unfit.append(task)
                 return
             if isinstance(operation, ops.SetLink) and operation.settings.netns is not None:
@@ -156,7 +157,7 @@ class Execution:
         elif isinstance(op, ops.DeleteLink):
             self._dirty.add(Dirty("link", op.netns, op.index))
             self._dirty.add(Dirty("routes", op.netns))
-        elif isinstance(op, ops.PutAddress | ops.DeleteAddress):
+        elif isinstance(op, ops.PutAddress | ops.DeleteAddress | ops.RestoreAddress):
             index = self._mirror.index(op.netns, op.dev)
             self._dirty.add(Dirty("addresses", op.netns, index))
             if isinstance(op, ops.DeleteAddress):
@@ -222,6 +223,11 @@ def sysctls(stages: Sequence[Stage]) -> Mapping[str, Mapping[Key, str]]:
         if isinstance(task.operation, ops.WriteSysctl):
             found.setdefault(task.operation.netns, {})[task.keys[0]] = task.operation.path
     return found
+
+
+def _still_there(operation: ops.Operation, answer: KernelError) -> bool:
+    """Whether what took the place of another's address may not be gone yet."""
+    return isinstance(operation, ops.RestoreAddress) and answer.code == errno.EEXIST
 
 
 def _netns(task: Task) -> str:

@@ -106,6 +106,7 @@ def address(payload: bytes) -> Address | None:
         peer=other if other != local else "",
         broadcast=ip(found.get(wire.IFA_BROADCAST)),
         label=string(found.get(wire.IFA_LABEL)),
+        raw=payload,
     )
 
 

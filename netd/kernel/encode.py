@@ -12,28 +12,62 @@ from collections.abc import Callable, Mapping
 
 from netd.errors import kernel_error
 from netd.model import operations as do
-from netd.model.marks import ADDRESS_PROTOCOL, PROTOCOL
-from netd.model.state import IFA_F_NODAD, NTF_SELF, NUD_PERMANENT, Nexthop, Route, Rule
+from netd.model.marks import PROTOCOL
+from netd.model.state import (
+    IFA_F_HOMEADDRESS,
+    IFA_F_MANAGETEMPADDR,
+    IFA_F_MCAUTOJOIN,
+    IFA_F_NODAD,
+    IFA_F_NOPREFIXROUTE,
+    NTF_SELF,
+    NUD_PERMANENT,
+    Nexthop,
+    Route,
+    Rule,
+    attributes,
+)
 
 from . import wire
 from .encode_link import MAKE, Look, create_link, set_link
 from .wire import Request
 
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
+#: Flags of an address that somebody chose.
+ADDRESS_FLAGS = IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN
 NO_MAC = "00:00:00:00:00:00"
 
 
 def put_address(operation: do.PutAddress, look: Look) -> list[Request]:
-    """The scope is the one that iproute2 chooses: host for loopback addresses."""
+    """IFA_F_NODAD is of IPv6 alone."""
+    return [Request(wire.RTM_NEWADDR, PUT, address_body(operation, look.index(operation.netns, operation.dev)))]
+
+
+def address_body(operation: do.PutAddress, index: int) -> bytes:
+    """ifaddrmsg and IFA_* of an address. The scope is the one that iproute2 chooses: host for loopback addresses."""
     packed, length = wire.split_cidr(operation.address)
     family = wire.family_of(operation.address)
     loopback = family == socket.AF_INET and packed[0] == 127
     scope = wire.RT_SCOPE_HOST if loopback else wire.RT_SCOPE_UNIVERSE
-    body = struct.pack("=BBBBI", family, length, 0, scope, look.index(operation.netns, operation.dev))
+    body = struct.pack("=BBBBI", family, length, 0, scope, index)
     body += wire.attribute(wire.IFA_LOCAL, packed) + wire.attribute(wire.IFA_ADDRESS, packed)
-    if operation.nodad and family == socket.AF_INET6:
-        body += wire.u32(wire.IFA_FLAGS, IFA_F_NODAD)
-    return [Request(wire.RTM_NEWADDR, PUT, body + wire.u8(wire.IFA_PROTO, ADDRESS_PROTOCOL))]
+    flags = IFA_F_NODAD if operation.nodad and family == socket.AF_INET6 else 0
+    if operation.noprefixroute:
+        flags |= IFA_F_NOPREFIXROUTE
+    if flags:
+        body += wire.u32(wire.IFA_FLAGS, flags)
+    if operation.protocol:
+        body += wire.u8(wire.IFA_PROTO, operation.protocol)
+    return body
+
+
+def restore_address(operation: do.RestoreAddress, look: Look) -> list[Request]:
+    """A message as it was read once, without what it only reported."""
+    family, length, _, scope = struct.unpack_from("=BBBB", operation.raw)
+    found = attributes(operation.raw[8:])
+    if wire.IFA_FLAGS in found:
+        found[wire.IFA_FLAGS] = struct.pack("=I", struct.unpack("=I", found[wire.IFA_FLAGS])[0] & ADDRESS_FLAGS)
+    head = struct.pack("=BBBBI", family, length, 0, scope, look.index(operation.netns, operation.dev))
+    return [Request(wire.RTM_NEWADDR, MAKE, head + wire.mapping(found))]
 
 
 def delete_address(operation: do.DeleteAddress, look: Look) -> list[Request]:
@@ -218,6 +252,7 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
     do.SetLink: set_link,
     do.PutAddress: put_address,
     do.DeleteAddress: delete_address,
+    do.RestoreAddress: restore_address,
     do.CreateRoute: create_route,
     do.DeleteRoute: delete_route,
     do.RestoreRoute: restore_route,

@@ -13,7 +13,7 @@ from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 from netd.model.marks import ADDRESS_PROTOCOL
-from netd.model.operations import CreateRoute, DeleteAddress, Hop, PutAddress
+from netd.model.operations import CreateRoute, DeleteAddress, Hop, PutAddress, RestoreAddress
 from netd.model.state import (
     IFA_F_DADFAILED,
     IFA_F_NODAD,
@@ -34,8 +34,10 @@ LIMITED, FOREVER = "limited", "forever"
 def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) -> Desired:
     """One address of a link. An IPv6 one with ``nodad`` is usable at once."""
     fields: dict[str, Any] = {"lifetime": FOREVER, "connected": True, "duplicate": False}
-    if nodad and ":" in address:
-        fields["nodad"] = True
+    if ":" in address:
+        fields["prefixlen"] = _length(address)
+        if nodad:
+            fields["nodad"] = True
     return Desired(
         key=Key(link.netns, "address", f"{link.name}/{address}"),
         fields=fields,
@@ -46,11 +48,15 @@ def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) ->
     )
 
 
+def _length(cidr: str) -> int:
+    return int(cidr.partition("/")[2])
+
+
 class AddressKind(Kind):
     """address/DEV/CIDR."""
 
     name = "address"
-    guards = frozenset({"lifetime", "connected", "duplicate"})
+    guards = frozenset({"lifetime", "connected", "duplicate", "prefixlen"})
 
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()
@@ -74,9 +80,10 @@ class AddressKind(Kind):
             return None
         address = view.addresses(key.netns, link.index).get(cidr)
         if address is None:
-            return None
+            return self._in_its_place(key.netns, link, cidr, view)
         return Observed(
             fields={
+                "prefixlen": _length(cidr),
                 "lifetime": FOREVER if address.flags & IFA_F_PERMANENT else LIMITED,
                 "nodad": bool(address.flags & IFA_F_NODAD),
                 # Another machine had it when it came up (RFC 4862): it is not used until it is added anew.
@@ -85,7 +92,22 @@ class AddressKind(Kind):
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=address.protocol == ADDRESS_PROTOCOL,
+            extra=address,
         )
+
+    def _in_its_place(self, netns: str, link: Link, cidr: str, view: View) -> Observed | None:
+        """IPv6 has an address once per link: somebody's with another prefix length gives way, and comes back."""
+        for other in self._alike(netns, link, cidr, view):
+            if other.protocol != ADDRESS_PROTOCOL and other.flags & IFA_F_PERMANENT:
+                fields = {"prefixlen": _length(other.address), "lifetime": FOREVER, "connected": True}
+                # Its identity is none: it must not be taken for the one that netd made on that link.
+                return Observed(fields | {"duplicate": False}, foreign=(other.raw.hex(),), extra=other)
+        return None
+
+    def _alike(self, netns: str, link: Link, cidr: str, view: View) -> Iterable[Address]:
+        """Those of this link that the kernel would take for the same one: there is one at most."""
+        alike = (one for one in view.addresses(netns, link.index).values() if ":" in one.address)
+        return [one for one in alike if one.address.split("/")[0] == cidr.split("/")[0] and one.address != cidr]
 
     def _connected(self, netns: str, link: Link, address: Address, view: View) -> bool:
         """Whether the kernel's route to the address's own network is there, where there should be one."""
@@ -110,23 +132,25 @@ class AddressKind(Kind):
         key = desired.key
         dev, _, cidr = key.name.partition("/")
         put = PutAddress(key.netns, dev, cidr, bool(desired.data["nodad"]) and ":" in cidr)
-        return [*self._make_room(key, dev, cidr, view), Step(Phase.ADDRESS, put)]
-
-    def _make_room(self, key: Key, dev: str, cidr: str, view: View) -> Iterable[Step]:
-        """IPv6 has an address once per link: the same one with another prefix length contradicts ours."""
         link = view.link(key.netns, dev)
-        if link is None or ":" not in cidr:
-            return
-        for other in view.addresses(key.netns, link.index):
-            if other.split("/")[0] == cidr.split("/")[0] and other != cidr:
-                yield Step(Phase.CLEAR, DeleteAddress(key.netns, dev, other))
+        wrong = self._alike(key.netns, link, cidr, view) if link is not None else ()
+        return [*(self._clear(key, dev, other) for other in wrong), Step(Phase.ADDRESS, put)]
+
+    def _clear(self, key: Key, dev: str, other: Address) -> Step:
+        return Step(Phase.CLEAR, DeleteAddress(key.netns, dev, other.address))
 
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
         dev, _, cidr = key.name.partition("/")
-        nodad = fields.get("nodad", observed.fields["nodad"])
-        steps = [Step(Phase.ADDRESS, PutAddress(key.netns, dev, cidr, bool(nodad)))]
+        found: Address = observed.extra
+        if "prefixlen" in fields:
+            put = PutAddress(key.netns, dev, cidr, bool(data["nodad"]))
+            return [self._clear(key, dev, found), Step(Phase.ADDRESS, put)]
+        nodad = bool(fields.get("nodad", observed.fields["nodad"]))
+        # What nobody declares of it stays, and an adopted one does not get netd's mark.
+        plain = bool(found.flags & IFA_F_NOPREFIXROUTE)
+        steps = [Step(Phase.ADDRESS, PutAddress(key.netns, dev, cidr, nodad, plain, found.protocol))]
         if fields.get("duplicate") is False:
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr)))
         if fields.get("connected") is True and ":" not in cidr:
@@ -145,6 +169,10 @@ class AddressKind(Kind):
             # Two links of one network must not have it at once, not even for a moment.
             return [Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr))]
         return [Step(Phase.RENUMBERED, DeleteAddress(key.netns, dev, cidr, alone=True))]
+
+    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+        dev = key.name.partition("/")[0]
+        return [Step(Phase.ADDRESS, RestoreAddress(key.netns, dev, bytes.fromhex(raw))) for raw in foreign]
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         # A lifetime that ran meanwhile cannot be had again.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .firewall import Match
+from .marks import ADDRESS_PROTOCOL
 from .state import Route, Rule
 
 
@@ -104,11 +105,13 @@ class DeleteLink(Operation):
 
 @dataclass(frozen=True, slots=True)
 class PutAddress(Operation):
-    """RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, with IFA_PROTO."""
+    """RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, with IFA_PROTO (``protocol``)."""
 
     dev: str
     address: str
     nodad: bool = False
+    noprefixroute: bool = False
+    protocol: int = ADDRESS_PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,14 @@ class DeleteAddress(Operation):
     dev: str
     address: str
     alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreAddress(Operation):
+    """RTM_NEWADDR of a message as it was read once (``raw``: ifaddrmsg and attributes), on this link."""
+
+    dev: str
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)

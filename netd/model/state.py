@@ -13,10 +13,13 @@ IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
 IFA_F_NODAD = 0x02
 IFA_F_DADFAILED = 0x08
+IFA_F_HOMEADDRESS = 0x10
 IFA_F_DEPRECATED = 0x20
 IFA_F_TENTATIVE = 0x40
 IFA_F_PERMANENT = 0x80
+IFA_F_MANAGETEMPADDR = 0x100
 IFA_F_NOPREFIXROUTE = 0x200
+IFA_F_MCAUTOJOIN = 0x400
 NUD_PERMANENT = 0x80
 NTF_SELF = 0x02
 #: An entry that a control plane put in (bridge: "extern_learn").
@@ -64,7 +67,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """RTM_NEWADDR. ``address`` is the local address as a CIDR ("10.0.0.1/24")."""
+    """RTM_NEWADDR. ``address`` is the local address as a CIDR ("10.0.0.1/24"), ``raw`` the message without header."""
 
     index: int
     address: str
@@ -74,6 +77,7 @@ class Address:
     peer: str = ""
     broadcast: str = ""
     label: str = ""
+    raw: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,7 @@ ANY: dict[type[do.Operation], st.SearchStrategy[do.Operation]] = {
     do.SetLink: st.builds(do.SetLink, WORD, WORD, SETTINGS, WORD),
     do.PutAddress: st.builds(do.PutAddress, WORD, WORD, WORD, st.booleans()),
     do.DeleteAddress: st.builds(do.DeleteAddress, WORD, WORD, WORD),
+    do.RestoreAddress: st.builds(do.RestoreAddress, WORD, WORD, st.binary(max_size=40)),
     do.CreateRoute: st.builds(do.CreateRoute, WORD, NUMBER, NUMBER, WORD, NUMBER, WORD, WORD, NUMBER, HOPS),
     do.DeleteRoute: st.builds(do.DeleteRoute, WORD, ROUTE),
     do.RestoreRoute: st.builds(do.RestoreRoute, WORD, st.binary(max_size=40)),

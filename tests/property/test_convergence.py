@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from netd.engine.execute import NAMESPACE_OPERATIONS
+from netd.engine.execute import NAMESPACE_OPERATIONS, RESTORATIONS
 from netd.errors import KernelError, kernel_error
 from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
@@ -183,8 +183,8 @@ class Story(RuleBasedStateMachine):
         kind=st.sampled_from([*HANDLERS, *NAMESPACE_OPERATIONS]), code=st.sampled_from(ERRORS), times=st.integers(1, 20)
     )
     def refuse(self, kind: type, code: int, times: int) -> None:
-        # A route of others that does not fit is let go on purpose.
-        if kind is not do.RestoreRoute:
+        # What is others' and does not fit is let go on purpose.
+        if kind not in RESTORATIONS:
             self.world.hand.before = refusing(lambda operation: type(operation) is kind, code, times)
 
     @rule(what=READ, code=st.sampled_from(UNREADABLE), times=st.integers(1, 20))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from netd.engine.execute import DELETIONS, GONE, NAMESPACE_OPERATIONS, UNFIT
+from netd.engine.execute import DELETIONS, GONE, NAMESPACE_OPERATIONS, RESTORATIONS, UNFIT
 from netd.errors import KernelError, kernel_error
 from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
@@ -46,7 +46,7 @@ def begun(each: World, plan: str) -> None:
 
 def excused(kind: type, code: int) -> bool:
     """A route of others that the kernel says does not fit any more is not tried again."""
-    return kind in (do.RestoreRoute, do.RestoreRule) and code in UNFIT
+    return kind in RESTORATIONS and code in UNFIT
 
 
 def undisturbed(plan: str) -> tuple[object, list[Operation]]:

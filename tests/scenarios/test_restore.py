@@ -329,3 +329,35 @@ def test_a_parameter_that_somebody_set_meanwhile_stays(host: Host) -> None:
     host.sh("sysctl -qw net.ipv4.conf.all.accept_redirects=1")
     host.netd("down")
     assert host.sysctl("net.ipv4.conf.all.accept_redirects") == "1"
+
+
+@pytest.mark.parametrize("way", ["down", "removed", "killed"])
+def test_an_ipv6_address_of_another_prefix_length_gives_way_and_comes_back(host: Host, way: str) -> None:
+    host.sh("ip link add up0 up type veth peer name up1; ip link set up1 up")
+    host.sh("ip addr add fd77::1/64 dev up0 nodad noprefixroute; ip addr add fd78::1/64 dev up0 nodad")
+
+    def addresses() -> list[str]:
+        # The kernel shows the newest first.
+        return sorted(host.run("ip", "-o", "-6", "addr", "show", "dev", "up0", "scope", "global").splitlines())
+
+    before = addresses()
+    host.write("lab.toml", '[interface.up0]\naddresses = ["fd77::1/48"]\n')
+    daemon = host.daemon()
+    assert host.addresses("up0") == {"fd77::1/48", "fd78::1/64"}
+    if way == "removed":
+        host.remove("lab.toml")
+        host.until(lambda: addresses() == before, "it is back")
+        return
+    daemon.kill() if way == "killed" else daemon.stop()
+    host.netd("down")
+    assert addresses() == before
+
+
+def test_an_adopted_ipv6_address_keeps_what_nobody_declares(host: Host) -> None:
+    host.sh("ip link add up0 up type veth peer name up1; ip link set up1 up")
+    host.sh("ip addr add fd77::1/64 dev up0 noprefixroute")
+    host.write("lab.toml", '[interface.up0]\naddresses = ["fd77::1/64"]\nnodad = true\n')
+    host.apply()
+    found = host.run("ip", "-6", "addr", "show", "dev", "up0", "scope", "global")
+    assert "nodad" in found and "noprefixroute" in found and "proto" not in found
+    assert not host.routes("fd77::/64")

@@ -9,11 +9,20 @@ import socket
 from collections.abc import Iterable
 
 from netd.errors import KernelError, kernel_error
+from netd.kernel import decode
+from netd.kernel.encode import address_body
 from netd.kernel.wire import RT_SCOPE_LINK, RT_TABLE_MAIN, RTPROT_KERNEL
 from netd.model import operations as do
 from netd.model.dirty import Dirty
-from netd.model.marks import ADDRESS_PROTOCOL
-from netd.model.state import IFA_F_NODAD, IFA_F_PERMANENT, IFF_LOOPBACK, Address, Nexthop, Route
+from netd.model.state import (
+    IFA_F_NODAD,
+    IFA_F_NOPREFIXROUTE,
+    IFA_F_PERMANENT,
+    IFF_LOOPBACK,
+    Address,
+    Nexthop,
+    Route,
+)
 
 from . import routes
 from .machine import LOOPBACK, Machine, Space
@@ -22,7 +31,7 @@ from .machine import LOOPBACK, Machine, Space
 IPV6_METRIC = 256
 
 
-def put(machine: Machine, space: Space, index: int, op: do.PutAddress, protocol: int = ADDRESS_PROTOCOL) -> None:
+def put(machine: Machine, space: Space, index: int, op: do.PutAddress) -> None:
     """RTM_NEWADDR with NLM_F_REPLACE; KernelError EACCES where IPv6 is off."""
     link = space.at(index)
     found = space.addresses.setdefault(index, {})
@@ -33,10 +42,27 @@ def put(machine: Machine, space: Space, index: int, op: do.PutAddress, protocol:
     # IPv6 has an address once: one of another length is only changed.
     cidr = next((other for other in found if six and other.split("/")[0] == ip), op.address)
     flags = IFA_F_PERMANENT | (IFA_F_NODAD if op.nodad and six else 0)
-    found[cidr] = Address(index, cidr, flags, protocol=protocol)
+    if op.noprefixroute:
+        flags |= IFA_F_NOPREFIXROUTE
+    found[cidr] = Address(index, cidr, flags, protocol=op.protocol, raw=address_body(op, index))
     machine.tell(space, Dirty("addresses", index=index))
-    if link.up:
+    if link.up and not op.noprefixroute:
         _connect(machine, space, index, cidr)
+
+
+def restore(machine: Machine, space: Space, index: int, op: do.RestoreAddress) -> None:
+    """As it was read once; KernelError EEXIST."""
+    one = decode.address(op.raw)
+    if one is None:
+        raise kernel_error(errno.EINVAL, "")
+    if any(other == one.address or (":" in other and _same(other, one)) for other in space.addresses.get(index, {})):
+        raise kernel_error(errno.EEXIST, "Address already assigned")
+    nodad, noprefixroute = bool(one.flags & IFA_F_NODAD), bool(one.flags & IFA_F_NOPREFIXROUTE)
+    put(machine, space, index, do.PutAddress(op.netns, op.dev, one.address, nodad, noprefixroute, one.protocol))
+
+
+def _same(other: str, one: Address) -> bool:
+    return other.split("/")[0] == one.address.split("/")[0]
 
 
 def equip_loopback(space: Space) -> None:

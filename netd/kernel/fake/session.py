@@ -150,6 +150,9 @@ class Execution:
         delete = addresses.delete_alone if op.alone else addresses.delete
         delete(self._machine, self._space, self._index(op.dev), op.address)
 
+    def _restore_address(self, op: do.RestoreAddress) -> None:
+        addresses.restore(self._machine, self._space, self._index(op.dev), op)
+
     def _create_route(self, op: do.CreateRoute) -> None:
         hops = tuple(
             Nexthop(hop.via, self._index(hop.dev) if hop.dev else 0, hop.weight, hop.onlink) for hop in op.hops
@@ -200,6 +203,7 @@ HANDLERS: Mapping[type[do.Operation], Callable[[Execution, Any], Answer]] = {
     do.DeleteLink: Execution._delete_link,
     do.PutAddress: Execution._put_address,
     do.DeleteAddress: Execution._delete_address,
+    do.RestoreAddress: Execution._restore_address,
     do.CreateRoute: Execution._create_route,
     do.DeleteRoute: Execution._delete_route,
     do.RestoreRoute: Execution._restore_route,
