@@ -116,6 +116,8 @@ class Comparison:
         record = self._records(key)
         identity = record.identity if record else {}
         observed = kind.observe(key, desired.data, self._view, identity)
+        if observed is not None and observed.astray:
+            observed = None
         if observed is not None and observed.conflict:
             return self._judge_conflict(desired, record, observed, kind)
         missing = self._missing(desired)

@@ -20,6 +20,15 @@ from .plan import Stage, Task
 
 NAMESPACE_OPERATIONS = (ops.CreateNamespace, ops.DeleteNamespace, ops.AttachNamespace, ops.DetachNamespace)
 DELETIONS = (ops.DeleteLink, ops.DeleteAddress, ops.DeleteRoute, ops.DeleteRule, ops.DeleteNeighbor, ops.DeleteFdb)
+OnLink = (
+    ops.PutAddress
+    | ops.DeleteAddress
+    | ops.RestoreAddress
+    | ops.PutNeighbor
+    | ops.DeleteNeighbor
+    | ops.PutFdb
+    | ops.DeleteFdb
+)
 RESTORATIONS = (ops.RestoreAddress, ops.RestoreRoute, ops.RestoreRule)
 #: What a deletion is told when there is nothing left to delete.
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
@@ -158,13 +167,16 @@ class Execution:
             self._dirty.add(Dirty("link", op.netns, op.index))
             self._dirty.add(Dirty("routes", op.netns))
         elif isinstance(op, ops.PutAddress | ops.DeleteAddress | ops.RestoreAddress):
-            index = self._mirror.index(op.netns, op.dev)
-            self._dirty.add(Dirty("addresses", op.netns, index))
+            self._dirty.add(Dirty("addresses", op.netns, self._index(op)))
             if isinstance(op, ops.DeleteAddress):
                 # The last address takes routes with it, and no event tells (FACTS 36).
                 self._dirty.add(Dirty("routes", op.netns))
         else:
             self._touch_rest(op)
+
+    def _index(self, op: OnLink) -> int:
+        index: int = getattr(op, "index", 0)
+        return index or self._mirror.index(op.netns, op.dev)
 
     def _touch_created(self, op: ops.CreateLink, answer: Answer) -> None:
         self._links.add(LinkName(op.netns, op.name))
@@ -196,9 +208,9 @@ class Execution:
         elif isinstance(op, ops.CreateRule | ops.DeleteRule | ops.RestoreRule):
             self._dirty.add(Dirty("rules", op.netns))
         elif isinstance(op, ops.PutNeighbor | ops.DeleteNeighbor):
-            self._dirty.add(Dirty("neighbors", op.netns, self._mirror.index(op.netns, op.dev)))
+            self._dirty.add(Dirty("neighbors", op.netns, self._index(op)))
         elif isinstance(op, ops.PutFdb | ops.DeleteFdb):
-            self._dirty.add(Dirty("fdb", op.netns, self._mirror.index(op.netns, op.dev)))
+            self._dirty.add(Dirty("fdb", op.netns, self._index(op)))
         elif isinstance(op, ops.WriteSysctl):
             # One key may change others (ip_forward resets every conf.*.forwarding).
             wide = "/all/" in op.path or "/default/" in op.path or op.path == "net/ipv4/ip_forward"

@@ -73,7 +73,7 @@ def restore_address(operation: do.RestoreAddress, look: Look) -> list[Request]:
 def delete_address(operation: do.DeleteAddress, look: Look) -> list[Request]:
     """By its local address and prefix length: of IPv4 that counts only beside IFA_ADDRESS (net/ipv4/devinet.c)."""
     packed, length = wire.split_cidr(operation.address)
-    index = look.index(operation.netns, operation.dev)
+    index = operation.index or look.index(operation.netns, operation.dev)
     body = struct.pack("=BBBBI", wire.family_of(operation.address), length, 0, 0, index)
     body += wire.attribute(wire.IFA_LOCAL, packed) + wire.attribute(wire.IFA_ADDRESS, packed)
     return [Request(wire.RTM_DELADDR, 0, body)]
@@ -201,7 +201,7 @@ def put_neighbor(operation: do.PutNeighbor, look: Look) -> list[Request]:
 
 def delete_neighbor(operation: do.DeleteNeighbor, look: Look) -> list[Request]:
     """By its address."""
-    index = look.index(operation.netns, operation.dev)
+    index = operation.index or look.index(operation.netns, operation.dev)
     body = ndmsg(wire.family_of(operation.address), index)
     body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
     return [Request(wire.RTM_DELNEIGH, 0, body)]
@@ -231,7 +231,7 @@ def put_fdb(operation: do.PutFdb, look: Look) -> list[Request]:
 
 def delete_fdb(operation: do.DeleteFdb, look: Look) -> list[Request]:
     """One remote of one MAC."""
-    index = look.index(operation.netns, operation.dev)
+    index = operation.index or look.index(operation.netns, operation.dev)
     via = wire.u32(wire.NDA_IFINDEX, operation.via) if operation.via else b""
     return [Request(wire.RTM_DELNEIGH, 0, fdb_body(operation, index, 0) + via)]
 

@@ -69,8 +69,8 @@ class Execution:
             requests = encode(operation, self)
             if isinstance(operation, do.DeleteAddress) and operation.alone:
                 self._send()
-                index = self.index(operation.netns, operation.dev)
-                self._answers[place] = delete_alone(self._session, requests[0], index, operation.dev, operation.address)
+                index = operation.index or self.index(operation.netns, operation.dev)
+                self._answers[place] = delete_alone(self._session, requests[0], index, operation.address)
                 return
         except KernelError as error:
             self._answers[place] = error

@@ -17,10 +17,12 @@ from .session import Session
 from .wire import Request
 
 
-def delete_alone(session: Session, request: Request, index: int, dev: str, address: str) -> KernelError | None:
-    """What the kernel answers to ``request``, the RTM_DELADDR of ``address`` (a CIDR) of the link ``dev``."""
-    if any(":" not in one.address and one.address != address for one in session.addresses(index)):
-        with session.sysctls.holding(f"net/ipv4/conf/{dev}/promote_secondaries", "1"):
+def delete_alone(session: Session, request: Request, index: int, address: str) -> KernelError | None:
+    """What the kernel answers to ``request``, the RTM_DELADDR of ``address`` (a CIDR) of the link of that index."""
+    link = session.link(index)
+    others = any(":" not in one.address and one.address != address for one in session.addresses(index))
+    if link is not None and others:
+        with session.sysctls.holding(f"net/ipv4/conf/{link.name}/promote_secondaries", "1"):
             return session.rtnl.request([request])[0][0]
     back = [Request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_EXCL, raw) for raw in _routes(session, index)]
     # In one send: whatever ends this process, none of them is lost.

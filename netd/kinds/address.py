@@ -24,7 +24,7 @@ from netd.model.state import (
     Link,
 )
 
-from .kind import Kind, on_link
+from .kind import Kind, on_link, renamed
 
 #: RTPROT_KERNEL and RT_TABLE_MAIN, of the route that the kernel makes for an address.
 PROTOCOL_KERNEL, MAIN = 2, 254
@@ -75,7 +75,7 @@ class AddressKind(Kind):
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         dev, _, cidr = key.name.partition("/")
-        link = view.link(key.netns, dev)
+        link = renamed(LinkName(key.netns, dev), identity, view)
         if link is None:
             return None
         address = view.addresses(key.netns, link.index).get(cidr)
@@ -92,6 +92,7 @@ class AddressKind(Kind):
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=address.protocol == ADDRESS_PROTOCOL,
+            astray=link.name != dev,
             extra=address,
         )
 
@@ -137,7 +138,7 @@ class AddressKind(Kind):
         return [*(self._clear(key, dev, other) for other in wrong), Step(Phase.ADDRESS, put)]
 
     def _clear(self, key: Key, dev: str, other: Address) -> Step:
-        return Step(Phase.CLEAR, DeleteAddress(key.netns, dev, other.address))
+        return Step(Phase.CLEAR, DeleteAddress(key.netns, dev, other.address, other.index))
 
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
@@ -152,7 +153,7 @@ class AddressKind(Kind):
         plain = bool(found.flags & IFA_F_NOPREFIXROUTE)
         steps = [Step(Phase.ADDRESS, PutAddress(key.netns, dev, cidr, nodad, plain, found.protocol))]
         if fields.get("duplicate") is False:
-            steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr)))
+            steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index)))
         if fields.get("connected") is True and ":" not in cidr:
             # Of an IPv6 address the kernel makes it again when it is written once more.
             address = ipaddress.ip_interface(cidr)
@@ -165,10 +166,11 @@ class AddressKind(Kind):
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, _, cidr = key.name.partition("/")
+        found: Address = observed.extra
         if ":" in cidr:
             # Two links of one network must not have it at once, not even for a moment.
-            return [Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr))]
-        return [Step(Phase.RENUMBERED, DeleteAddress(key.netns, dev, cidr, alone=True))]
+            return [Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index))]
+        return [Step(Phase.RENUMBERED, DeleteAddress(key.netns, dev, cidr, found.index, alone=True))]
 
     def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         dev = key.name.partition("/")[0]

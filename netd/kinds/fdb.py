@@ -14,7 +14,7 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import DeleteFdb, PutFdb
 from netd.model.state import NTF_EXT_LEARNED, FdbEntry
 
-from .kind import Kind, on_link
+from .kind import Kind, on_link, renamed
 from .values import hosts_in
 
 #: The entry that unknown, broadcast and multicast frames follow.
@@ -79,7 +79,7 @@ class FdbKind(Kind):
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         dev, mac, dst = parse_fdb_key(key)
-        link = view.link(key.netns, dev)
+        link = renamed(LinkName(key.netns, dev), identity, view)
         if link is None:
             return None
         entries = [entry for entry in view.fdb(key.netns, link.index) if (entry.mac, entry.dst) == (mac, dst)]
@@ -94,6 +94,7 @@ class FdbKind(Kind):
             # More than one to the same remote: each frame would be sent as often.
             fields={**self._fields(entry, key.netns, view), "others": len(entries) - 1},
             identity=_identity(view.cookie(key.netns), link.index, bool(entry.flags & NTF_EXT_LEARNED)),
+            astray=link.name != dev,
             extra=tuple(entries),
         )
 
@@ -125,6 +126,6 @@ class FdbKind(Kind):
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, mac, dst = parse_fdb_key(key)
         return [
-            Step(Phase.NEIGHBOR, DeleteFdb(key.netns, dev, mac, dst, entry.port, entry.vni, entry.via))
+            Step(Phase.NEIGHBOR, DeleteFdb(key.netns, dev, mac, dst, entry.port, entry.vni, entry.via, entry.index))
             for entry in observed.extra
         ]

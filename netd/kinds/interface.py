@@ -14,7 +14,7 @@ from netd.model.dirty import Topic
 from netd.model.key import HOST, Key, LinkName
 from netd.model.operations import LinkSettings, SetLink
 
-from .kind import Kind, Place
+from .kind import Kind, Place, renamed
 from .link import (
     EndTable,
     end_changes,
@@ -69,15 +69,18 @@ class InterfaceKind(Kind):
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        link = view.link(key.netns, key.name)
+        # Of one that may be on the host the index tells nothing here.
+        link = renamed(LinkName(key.netns, key.name), {} if data.get("from_host") else identity, view)
         if link is not None:
             fields = read_end(link, key.netns, view) | {"from_host": True}
-            return Observed(fields=fields, identity={"cookie": view.cookie(key.netns), "index": link.index})
+            found = {"cookie": view.cookie(key.netns), "index": link.index}
+            return Observed(fields=fields, identity=found, astray=link.name != key.name, extra=link.name)
         if data.get("from_host"):
             outside = view.link(HOST, key.name)
             if outside is not None and view.exists(key.netns):
                 found = {"cookie": view.cookie(key.netns), "index": outside.index}
-                return Observed(fields=read_end(outside, HOST, view) | {"from_host": False}, identity=found)
+                fields = read_end(outside, HOST, view) | {"from_host": False}
+                return Observed(fields=fields, identity=found, extra=outside.name)
         return None
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
@@ -90,16 +93,17 @@ class InterfaceKind(Kind):
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
+        name: str = observed.extra
         if fields.get("from_host") is True:
             # The rest follows in the next look: in the namespace it is another link.
-            return [Step(Phase.LINK, SetLink(HOST, key.name, LinkSettings(netns=key.netns)))]
+            return [Step(Phase.LINK, SetLink(HOST, name, LinkSettings(netns=key.netns)))]
         if fields.get("from_host") is False:
             # All in one phase: it is put in order before it leaves, and leaves before its namespace goes.
             plain = {name: value for name, value in fields.items() if name != "from_host"}
-            order = [step.operation for step in end_changes(key.netns, key.name, plain)]
-            back = SetLink(key.netns, key.name, LinkSettings(netns=HOST))
+            order = [step.operation for step in end_changes(key.netns, name, plain)]
+            back = SetLink(key.netns, name, LinkSettings(netns=HOST))
             return [Step(Phase.SYSCTL, operation) for operation in (*order, back)]
-        return list(end_changes(key.netns, key.name, fields))
+        return list(end_changes(key.netns, name, fields))
 
     def leaves(self, data: Mapping[str, Any]) -> bool:
         return bool(data.get("from_host"))

@@ -16,6 +16,7 @@ from netd.model.change import FieldDiff, Step
 from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
+from netd.model.state import Link
 
 #: The kernel makes it in every namespace.
 LOOPBACK = "lo"
@@ -100,7 +101,7 @@ class Kind:
         """The object as the mirror has it, None where it is not there.
 
         Works from ``key`` and ``data`` alone. ``identity`` is the ledger's, of the one that netd made: by it a link
-        is found that was renamed.
+        is found that was renamed, and what hangs on one.
         """
         raise NotImplementedError
 
@@ -192,3 +193,11 @@ def on_link(link: LinkName, view: View) -> Mapping[str, Any] | None:
     """The identity of what hangs on a link: the namespace's and the link's."""
     found = view.link(*link)
     return None if found is None else {"cookie": view.cookie(link.netns), "index": found.index}
+
+
+def renamed(link: LinkName, identity: Mapping[str, Any], view: View) -> Link | None:
+    """The link of that name, else the one that had it when netd knew it by this ``identity``."""
+    found = view.link(*link)
+    if found is not None or not identity or identity.get("cookie") != view.cookie(link.netns):
+        return found
+    return view.link_at(link.netns, int(identity.get("index", 0)))

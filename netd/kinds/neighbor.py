@@ -15,7 +15,7 @@ from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import DeleteNeighbor, PutNeighbor
 
-from .kind import LOOPBACK, Kind, Place, Table, on_link
+from .kind import LOOPBACK, Kind, Place, Table, on_link, renamed
 from .values import Mac, Name, UnicastAddress, family_of
 
 
@@ -55,7 +55,7 @@ class NeighborKind(Kind):
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         dev, _, address = key.name.partition("/")
-        link = view.link(key.netns, dev)
+        link = renamed(LinkName(key.netns, dev), identity, view)
         neighbor = view.neighbor(key.netns, link.index, address) if link else None
         if link is None or neighbor is None:
             return None
@@ -63,6 +63,8 @@ class NeighborKind(Kind):
             fields={"mac": neighbor.mac},
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=neighbor.protocol == PROTOCOL,
+            astray=link.name != dev,
+            extra=link,
         )
 
     def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
@@ -80,10 +82,10 @@ class NeighborKind(Kind):
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        dev, _, address = key.name.partition("/")
+        address = key.name.partition("/")[2]
         protocol = PROTOCOL if observed.marked else 0
-        return [Step(Phase.NEIGHBOR, PutNeighbor(key.netns, dev, address, fields["mac"], protocol))]
+        return [Step(Phase.NEIGHBOR, PutNeighbor(key.netns, observed.extra.name, address, fields["mac"], protocol))]
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, _, address = key.name.partition("/")
-        return [Step(Phase.NEIGHBOR, DeleteNeighbor(key.netns, dev, address))]
+        return [Step(Phase.NEIGHBOR, DeleteNeighbor(key.netns, dev, address, observed.extra.index))]

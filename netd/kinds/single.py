@@ -14,18 +14,15 @@ from netd.model.marks import GROUP
 from netd.model.operations import DeleteLink, LinkSettings, SetLink
 from netd.model.state import Link
 
-from .kind import Kind
+from .kind import Kind, renamed
 from .link import end_changes, end_lapsed, end_put_back, reachable_fields, read_end
 from .macs import remembered_mac
 
 
 def find_link(key: Key, view: View, identity: Mapping[str, Any]) -> Link | None:
     """The link by its name, else netd's own by its index: it was renamed."""
-    link = view.link(key.netns, key.name)
-    if link is not None or not identity or identity.get("cookie") != view.cookie(key.netns):
-        return link
-    renamed = view.link_at(key.netns, int(identity.get("index", 0)))
-    return renamed if renamed is not None and renamed.group == GROUP else None
+    link = renamed(LinkName(key.netns, key.name), identity, view)
+    return link if link is None or link.name == key.name or link.group == GROUP else None
 
 
 class SingleKind(Kind):

@@ -15,7 +15,7 @@ from netd.model.key import Key, LinkName
 from netd.model.names import link_name
 from netd.model.operations import WriteSysctl
 
-from .kind import Kind, Place, Table
+from .kind import Kind, Place, Table, renamed
 
 #: Keys below these have an interface's name (or "all", "default") before their last part.
 PER_LINK = frozenset(
@@ -84,6 +84,12 @@ def link_of(path: str) -> str:
     return parts[3] if tuple(parts[:3]) in PER_LINK and parts[3] not in ("all", "default") else ""
 
 
+def path_of(path: str, name: str) -> str:
+    """The same parameter of another link, or of "default"."""
+    parts = path.split("/")
+    return "/".join([*parts[:3], name, *parts[4:]])
+
+
 def canonical_value(value: Any) -> str:
     """The value as it reads back: words joined by one space."""
     if isinstance(value, bool):
@@ -136,14 +142,18 @@ class SysctlKind(Kind):
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         path = sysctl_path(key.name)
+        dev = link_of(path)
+        link = renamed(LinkName(key.netns, dev), identity, view) if dev else None
+        if link is not None:
+            path = path_of(path, link.name)
         value = view.sysctl(key.netns, path)
         if value is None:
             return None
-        dev = link_of(path)
-        link = view.link(key.netns, dev) if dev else None
         return Observed(
             fields={"value": value},
             identity={"cookie": view.cookie(key.netns), "index": link.index if link else 0},
+            astray=link is not None and link.name != dev,
+            extra=path,
         )
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
@@ -153,17 +163,16 @@ class SysctlKind(Kind):
         return (Topic("sysctl", key.netns, path), *links)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        return self._write(desired.key, desired.fields["value"])
+        return self._write(desired.key.netns, sysctl_path(desired.key.name), desired.fields["value"])
 
-    def _write(self, key: Key, value: str) -> Sequence[Step]:
-        path = sysctl_path(key.name)
+    def _write(self, netns: str, path: str, value: str) -> Sequence[Step]:
         phase = Phase.LINK_SYSCTL if link_of(path) else Phase.WIDE_SYSCTL if path in WIDE else Phase.SYSCTL
-        return [Step(phase, WriteSysctl(key.netns, path, value))]
+        return [Step(phase, WriteSysctl(netns, path, value))]
 
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        return self._write(key, fields["value"]) if fields else ()
+        return self._write(key.netns, observed.extra, fields["value"]) if fields else ()
 
     def along(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
         path = sysctl_path(key.name)
@@ -193,6 +202,4 @@ class SysctlKind(Kind):
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         """What a link is born with is what "default" says."""
         path = sysctl_path(key.name)
-        parts = path.split("/")
-        default = "/".join([*parts[:3], "default", *parts[4:]])
-        return Key(key.netns, self.name, sysctl_name(default)) if link_of(path) else None
+        return Key(key.netns, self.name, sysctl_name(path_of(path, "default"))) if link_of(path) else None

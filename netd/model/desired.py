@@ -64,8 +64,8 @@ class Observed:
     ``identity`` tells it from another of the same name (JSON values: a cookie, an index). ``marked``: it carries
     netd's mark. ``conflict``: what stands in its place is something else, in words ("a dummy link"). ``foreign`` are
     things of others that give way when ours is made, as the kind can put them back (JSON values). ``leftover``: what
-    netd had put beside a thing that is gone, or no longer meant: that goes first, in words. ``extra`` is what the kind
-    needs to change or delete it.
+    netd had put beside a thing that is gone, or no longer meant: that goes first, in words. ``astray``: it hangs on a
+    link that somebody renamed since. ``extra`` is what the kind needs to change or delete it.
     """
 
     fields: Mapping[str, Any]
@@ -74,6 +74,7 @@ class Observed:
     conflict: str = ""
     foreign: tuple[str, ...] = ()
     leftover: str = ""
+    astray: bool = False
     extra: Any = None
 
 

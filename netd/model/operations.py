@@ -116,10 +116,14 @@ class PutAddress(Operation):
 
 @dataclass(frozen=True, slots=True)
 class DeleteAddress(Operation):
-    """RTM_DELADDR. ``alone`` (IPv4): what the kernel would take along stays, other addresses and routes of the link."""
+    """RTM_DELADDR. ``alone`` (IPv4): what the kernel would take along stays, other addresses and routes of the link.
+
+    ``index`` is that of the link, 0 where only its name is known.
+    """
 
     dev: str
     address: str
+    index: int = 0
     alone: bool = False
 
 
@@ -207,10 +211,11 @@ class PutNeighbor(Operation):
 
 @dataclass(frozen=True, slots=True)
 class DeleteNeighbor(Operation):
-    """RTM_DELNEIGH."""
+    """RTM_DELNEIGH. ``index`` is that of the link, 0 where only its name is known."""
 
     dev: str
     address: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,7 @@ class PutFdb(Operation):
 
 @dataclass(frozen=True, slots=True)
 class DeleteFdb(Operation):
-    """RTM_DELNEIGH of AF_BRIDGE with NTF_SELF. ``via`` is an index."""
+    """RTM_DELNEIGH of AF_BRIDGE with NTF_SELF. ``via`` and ``index`` (the link's; 0: unknown) are indexes."""
 
     dev: str
     mac: str
@@ -238,6 +243,7 @@ class DeleteFdb(Operation):
     port: int = 0
     vni: int = 0
     via: int = 0
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)

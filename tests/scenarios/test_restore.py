@@ -361,3 +361,33 @@ def test_an_adopted_ipv6_address_keeps_what_nobody_declares(host: Host) -> None:
     found = host.run("ip", "-6", "addr", "show", "dev", "up0", "scope", "global")
     assert "nodad" in found and "noprefixroute" in found and "proto" not in found
     assert not host.routes("fd77::/64")
+
+
+RENAMED = """
+[interface.p0]
+mtu = 1400
+addresses = ["10.5.0.1/24", "fd05::1/64"]
+
+[sysctl]
+net.ipv4.conf.p0.rp_filter = 2
+
+[[neighbor]]
+address = "10.5.0.9"
+mac = "02:00:00:00:00:99"
+dev = "p0"
+"""
+
+
+def test_a_link_that_was_renamed_is_left_as_it_was_found(host: Host) -> None:
+    host.sh(FOUND)
+    found = port(host)
+    host.write("a.toml", RENAMED)
+    host.daemon()
+    host.sh("ip link set p0 name lan0")
+    host.until(lambda: host.state("interface/p0") == "pending", "the link is missed")
+    assert host.state("address/p0/10.5.0.1/24") == "pending"
+    host.remove("a.toml")
+    host.until(lambda: "10.5.0.1/24" not in host.addresses("lan0"), "the address is gone")
+    host.netd("reload")
+    host.sh("ip link set lan0 name p0")
+    assert port(host) == found

@@ -148,7 +148,7 @@ class Execution:
 
     def _delete_address(self, op: do.DeleteAddress) -> None:
         delete = addresses.delete_alone if op.alone else addresses.delete
-        delete(self._machine, self._space, self._index(op.dev), op.address)
+        delete(self._machine, self._space, op.index or self._index(op.dev), op.address)
 
     def _restore_address(self, op: do.RestoreAddress) -> None:
         addresses.restore(self._machine, self._space, self._index(op.dev), op)
@@ -178,14 +178,14 @@ class Execution:
         entries.put_neighbor(self._machine, self._space, self._index(op.dev), op)
 
     def _delete_neighbor(self, op: do.DeleteNeighbor) -> None:
-        entries.delete_neighbor(self._machine, self._space, self._index(op.dev), op.address)
+        entries.delete_neighbor(self._machine, self._space, op.index or self._index(op.dev), op.address)
 
     def _put_fdb(self, op: do.PutFdb) -> None:
         via = self._index(op.via) if op.via else 0
         entries.put_fdb(self._machine, self._space, self._index(op.dev), op, via)
 
     def _delete_fdb(self, op: do.DeleteFdb) -> None:
-        entries.delete_fdb(self._machine, self._space, self._index(op.dev), op)
+        entries.delete_fdb(self._machine, self._space, op.index or self._index(op.dev), op)
 
     def _write_sysctl(self, op: do.WriteSysctl) -> None:
         sysctls.write(self._machine, self._space, op.path, op.value)
