@@ -120,7 +120,8 @@ class Bookkeeping:
         state: Literal["made", "intent"] = "made" if again else "intent"
         if base.state == "made" and kind.makes_links:
             self._before[one.key] = base
-        foreign = base.foreign_at(place)
+        # What others had on a link that is made again is owed, wherever netd was killed over it.
+        foreign = base.foreign if kind.makes_links else base.foreign_at(place)
         return replace(base, state=state, memory=memory, fields=fields, identity=identity, foreign=foreign)
 
     def _changing(self, one: Desired, change: Change, base: Record, index: Index) -> Record:
@@ -203,7 +204,7 @@ class Bookkeeping:
 
     def made(self, change: Change) -> None:
         """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark."""
-        if change.desired is None:
+        if change.desired is None or registry()[change.key.kind].makes_links:
             # What gave way was put back, as far as it could be.
             self.ledger.update(change.key, foreign=())
         if change.action in ("create", "recreate") and not registry()[change.key.kind].setting:

@@ -9,6 +9,7 @@ from typing import Any
 from netd.errors import KernelError
 from netd.kinds import registry
 from netd.kinds.kind import Kind
+from netd.kinds.others import others_on
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import HOST, Key, LinkName
@@ -171,8 +172,20 @@ class Comparison:
         absent = {link for link in desired.wants if not self.available(link)}
         reduced = replace(desired, fields=kind.without(desired, absent))
         fields = {"state": FieldDiff("whole", observed.conflict)}
+        return self._again(desired, reduced, fields, observed)
+
+    def _again(
+        self, desired: Desired, reduced: Desired, fields: Mapping[str, FieldDiff], observed: Observed
+    ) -> Verdict:
+        """It must be made again: with what others put on netd's own."""
         self._announce(desired)
-        return Verdict(State.OK, "", Change(desired.key, "recreate", fields, desired.file, reduced, observed), observed)
+        observed = replace(observed, foreign=others_on(desired.makes, self._view, self._is_own))
+        change = Change(desired.key, "recreate", fields, desired.file, reduced, observed)
+        return Verdict(State.OK, "", change, observed)
+
+    def _is_own(self, key: Key) -> bool:
+        record = self._records(key)
+        return record is not None and record.made
 
     def _judge_fields(
         self, desired: Desired, record: Record | None, observed: Observed, kind: Kind, wanted: Mapping[str, Any]
@@ -185,17 +198,16 @@ class Comparison:
         differing = {name: diff for name, diff in found.items() if diff.want != diff.have}
         if self._withdraw:
             differing |= self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
-        if not differing:
+        # Killed in between: what others had on the link before it was made again is to come back.
+        owed = kind.makes_links and record is not None and bool(record.foreign)
+        if not differing and not owed:
             return Verdict(State.OK, observed=observed)
         fixed = kind.fixed(differing)
         if not fixed:
             change = Change(desired.key, "update", differing, desired.file, desired, observed)
             return Verdict(State.OK, "", change, observed)
         if mine or (record is not None and record.state == "made"):
-            self._announce(desired)
-            reduced = replace(desired, fields=wanted)
-            change = Change(desired.key, "recreate", differing, desired.file, reduced, observed)
-            return Verdict(State.OK, "", change, observed)
+            return self._again(desired, replace(desired, fields=wanted), differing, observed)
         told = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
         reason = f"the {desired.key.kind} that is already there cannot be changed so: {told}; netd did not make it"
         return Verdict(State.CONFLICT, reason, observed=observed)

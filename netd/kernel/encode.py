@@ -238,7 +238,11 @@ def delete_fdb(operation: do.DeleteFdb, look: Look) -> list[Request]:
 
 def restore_route(operation: do.RestoreRoute, look: Look) -> list[Request]:
     """A message as it was read once; several of them keep their order."""
-    return [Request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, operation.raw)]
+    body = operation.raw
+    if operation.dev:
+        found = attributes(body[12:]) | {wire.RTA_OIF: struct.pack("=I", look.index(operation.netns, operation.dev))}
+        body = body[:12] + wire.mapping(found)
+    return [Request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, body)]
 
 
 def restore_rule(operation: do.RestoreRule, look: Look) -> list[Request]:

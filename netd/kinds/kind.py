@@ -18,6 +18,8 @@ from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 from netd.model.state import Link
 
+from .others import others_back
+
 #: The kernel makes it in every namespace.
 LOOPBACK = "lo"
 
@@ -151,8 +153,8 @@ class Kind:
         raise NotImplementedError
 
     def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
-        """Puts back what gave way (``Observed.foreign``)."""
-        return ()
+        """Puts back what gave way (``Observed.foreign``) when ours goes; on a link (``makes_links``) when it came."""
+        return tuple(others_back(foreign, view)) if self.makes_links else ()
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
         """Objects of this kind that carry netd's mark, with their data: those that nobody knows are orphans."""

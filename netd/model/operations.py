@@ -173,9 +173,13 @@ class DeleteRoute(Operation):
 
 @dataclass(frozen=True, slots=True)
 class RestoreRoute(Operation):
-    """RTM_NEWROUTE of a message as it was read once (``raw``: rtmsg and attributes)."""
+    """RTM_NEWROUTE of a message as it was read once (``raw``: rtmsg and attributes).
+
+    ``dev``: the link that it leaves by was made again since, and has another index.
+    """
 
     raw: bytes
+    dev: str = ""
 
 
 @dataclass(frozen=True, slots=True)

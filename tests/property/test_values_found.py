@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from netd.errors import kernel_error
+from netd.model import operations as do
 from tests.snapshot import differences
 from tests.world import Killed, World, world
 
@@ -130,3 +131,48 @@ def test_what_was_found_is_put_back_where_a_new_value_was_refused_and_the_old_on
         each.settle()
         each.down()
         assert not differences(each.look(), each.foreign)
+
+
+PAIR = '[namespace.a]\n[namespace.b]\n[veth.v0]\npeer = {{ name = "v1", namespace = "{}" }}\n'
+TUNNEL = '[vxlan.vx0]\nvni = {}\nlocal = "10.230.4.1"\nremote = "10.230.4.2"\n'
+
+
+@pytest.mark.parametrize(
+    ("link", "text", "other"),
+    [("v0", PAIR.format("a"), PAIR.format("b")), ("vx0", TUNNEL.format(5), TUNNEL.format(6))],
+    ids=["veth", "vxlan"],
+)
+def test_what_others_put_on_a_link_outlasts_a_kill_while_it_is_made_again(link: str, text: str, other: str) -> None:
+    theirs = ("10.92.0.9/24", "fd92::9/64")
+    wrong: list[str] = []
+    step, killed = 0, True
+    while killed:
+        step += 1
+        with world() as each:
+            each.take(text)
+            each.settle()
+            for address in theirs:
+                assert each.someone_does(do.PutAddress("", link, address, nodad=True, protocol=0)) == 0
+            route = do.CreateRoute("", 2, 254, "10.93.0.0/24", 0, hops=(do.Hop("10.92.0.77"),), protocol=3)
+            assert each.someone_does(route) == 0
+            each.settle()
+            each.hand.step = killed_after(step)
+            try:
+                each.take(other)
+                killed = False
+            except Killed:
+                killed = True
+            each.hand.step = lambda what: None
+            if killed:
+                each.text = other
+                each.restart()
+            each.settle()
+            now = each.look()[""]
+            left = [one[1] for one in now["addresses"] if one[0] == link and one[2] == 0]
+            routes = [one for one in now["routes"] if one[1] == "10.93.0.0/24"]
+            if sorted(left) != sorted(theirs) or len(routes) != 1 or each.states() or each.differing():
+                wrong.append(f"killed after step {step}: {left} {routes} {each.states()} {each.differing()}")
+            each.down()
+            wrong += differences(each.look(), each.foreign)
+    assert step > 4
+    assert not wrong, "\n".join(wrong)

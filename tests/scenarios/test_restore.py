@@ -391,3 +391,51 @@ def test_a_link_that_was_renamed_is_left_as_it_was_found(host: Host) -> None:
     host.netd("reload")
     host.sh("ip link set lan0 name p0")
     assert port(host) == found
+
+
+def test_what_others_put_on_a_tunnel_outlasts_its_being_made_again(host: Host) -> None:
+    host.sh("ip link add up0 up type veth peer name up1; ip addr add 10.88.0.1/24 dev up0; ip link set up1 up")
+    vxlan = """
+        [vxlan.vx0]
+        vni = {}
+        dev = "up0"
+        local = "10.88.0.1"
+        remote = "10.88.0.2"
+        addresses = ["10.89.0.1/24"]
+    """
+    host.write("lab.toml", vxlan.format(5))
+    host.daemon()
+    host.sh(
+        """
+        ip addr add 10.89.0.9/24 dev vx0
+        ip addr add fd89::9/64 dev vx0 nodad
+        ip route add 10.90.0.0/16 via 10.89.0.77 metric 7
+        ip route add fd90::/64 via fd89::77
+        """
+    )
+    routes = host.routes("10.90.0.0/16"), host.routes("fd90::/64")
+    host.write("lab.toml", vxlan.format(6).replace("10.89.0.1/24", "10.89.0.2/24"))
+    host.until(lambda: host.link("vx0")["linkinfo"]["info_data"]["id"] == 6, "the other network")
+    host.converged()
+    assert host.addresses("vx0") == {"10.89.0.2/24", "10.89.0.9/24", "fd89::9/64"}
+    assert (host.routes("10.90.0.0/16"), host.routes("fd90::/64")) == routes
+    host.remove("lab.toml")
+    host.until(lambda: host.link("vx0") is None, "the tunnel is gone")
+    host.converged()
+
+
+def test_what_others_put_on_a_pair_outlasts_a_new_place_of_its_peer(host: Host) -> None:
+    pair = """
+        [namespace.a]
+        [namespace.b]
+        [veth.v0]
+        addresses = ["10.91.0.1/24"]
+        peer = {{ name = "v1", namespace = "{}" }}
+    """
+    host.write("lab.toml", pair.format("a"))
+    host.apply()
+    host.sh("ip addr add 10.92.0.9/24 dev v0; ip -n a addr add 10.91.0.9/24 dev v1")
+    host.write("lab.toml", pair.format("b"))
+    host.apply()
+    assert host.addresses("v0") == {"10.91.0.1/24", "10.92.0.9/24"}
+    assert host.link("v1", "a") is None and host.link("v1", "b")

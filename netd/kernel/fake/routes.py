@@ -92,11 +92,13 @@ def delete(machine: Machine, space: Space, route: Route) -> None:
     raise kernel_error(errno.ESRCH, "")
 
 
-def restore(machine: Machine, space: Space, raw: bytes) -> None:
-    """A message as it was read: NLM_F_APPEND."""
+def restore(machine: Machine, space: Space, raw: bytes, index: int = 0) -> None:
+    """A message as it was read: NLM_F_APPEND. ``index``: it leaves by that link now."""
     route = decode.route(raw)
     if route is None:
         raise kernel_error(errno.EINVAL, "")
+    if index:
+        route = replace(route, nexthops=tuple(replace(hop, index=index) for hop in route.nexthops))
     add(machine, space, route, exclusive=False)
 
 

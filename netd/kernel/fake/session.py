@@ -163,7 +163,7 @@ class Execution:
         routes.delete(self._machine, self._space, op.route)
 
     def _restore_route(self, op: do.RestoreRoute) -> None:
-        routes.restore(self._machine, self._space, op.raw)
+        routes.restore(self._machine, self._space, op.raw, self._index(op.dev) if op.dev else 0)
 
     def _create_rule(self, op: do.CreateRule) -> None:
         entries.create_rule(self._machine, self._space, op.rule)
