@@ -204,7 +204,7 @@ class Comparison:
             return Verdict(State.OK, observed=observed)
         fixed = kind.fixed(differing)
         if not fixed:
-            change = Change(desired.key, "update", differing, desired.file, desired, observed)
+            change = Change(desired.key, "update", differing, desired.file, desired, replace(observed, own=mine))
             return Verdict(State.OK, "", change, observed)
         if mine or (record is not None and record.state == "made"):
             return self._again(desired, replace(desired, fields=wanted), differing, observed)

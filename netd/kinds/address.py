@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -149,9 +150,11 @@ class AddressKind(Kind):
             put = PutAddress(key.netns, dev, cidr, bool(data["nodad"]))
             return [self._clear(key, dev, found), Step(Phase.ADDRESS, put)]
         nodad = bool(fields.get("nodad", observed.fields["nodad"]))
-        # What nobody declares of it stays, and an adopted one does not get netd's mark.
-        plain = bool(found.flags & IFA_F_NOPREFIXROUTE)
-        steps = [Step(Phase.ADDRESS, PutAddress(key.netns, dev, cidr, nodad, plain, found.protocol))]
+        put = PutAddress(key.netns, dev, cidr, nodad)
+        if not observed.own:
+            # Of an adopted one what nobody declares stays, and it does not get netd's mark.
+            put = replace(put, noprefixroute=bool(found.flags & IFA_F_NOPREFIXROUTE), protocol=found.protocol)
+        steps = [Step(Phase.ADDRESS, put)]
         if fields.get("duplicate") is False:
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index)))
         if fields.get("connected") is True and ":" not in cidr:
