@@ -124,8 +124,12 @@ class Folder:
         deadline = time.monotonic() + wait
         self._held = []
         self._know_machine()
-        found = (self._take(path, deadline) for path in self._list())
+        paths = self._list()
+        found = (self._take(path, deadline) for path in paths)
         versions = {version.path: version for version in found if version is not None}
+        if len(versions) < len(paths):
+            # Was it moved away after the listing, its files read as deleted ones: ConfigError then.
+            self._list()
         away = {} if forget else self._gone | self._versions
         self._gone = {path: version for path, version in away.items() if path not in versions}
         self._keep_copies(versions)

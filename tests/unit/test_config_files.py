@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netd.config import Config, Folder
-from netd.config.files import LARGEST
+from netd.config.files import LARGEST, config_files
 from netd.errors import ConfigError
 from netd.model.key import Key
 
@@ -70,6 +70,21 @@ def test_what_is_no_plain_file_is_a_mistake_and_blocks_nobody(folder: Path) -> N
 def test_a_folder_that_is_not_there_says_nothing_about_files(folder: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         Folder(str(folder / "gone"), None, trusted=False).read()
+
+
+def test_a_folder_that_goes_after_it_was_listed_says_nothing_about_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.toml").write_text("[bridge.br0]\n")
+
+    def listed(path: str) -> list[str]:
+        found = config_files(path)
+        folder.rename(folder.with_name("away"))
+        return found
+
+    monkeypatch.setattr("netd.config.folder.config_files", listed)
+    with pytest.raises(ConfigError):
+        Folder(str(folder), None, trusted=False).read()
 
 
 def test_a_file_that_did_not_change_is_not_parsed_again(folder: Path) -> None:
