@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Container, Iterator
+from pathlib import Path
 
 from netd.errors import kernel_error
 from netd.model.dirty import EVERYTHING, Dirty
@@ -64,6 +65,7 @@ class Events:
         self._receiver = Receiver()
         #: The process behind the last change of nftables, by namespace; netd's own do not count.
         self.last_nft_culprit: dict[str, str] = {}
+        self._own_name = Path("/proc/self/comm").read_text().strip()
 
     def descriptors(self) -> list[int]:
         """For the event loop."""
@@ -211,9 +213,12 @@ class Events:
             if kind == NFT_NEWGEN:
                 found = attributes(bytes(data[at + 20 : at + length]))
                 process = int.from_bytes(found.get(NFTA_GEN_PROC_PID, b""), "big")
+                name = decode.string(found.get(NFTA_GEN_PROC_NAME))
+                # In a container the number is another than this process knows itself by.
+                own = os.getpid() in (portid, process) or name == self._own_name
                 for netns in names:
-                    if os.getpid() not in (portid, process):
-                        self.last_nft_culprit[netns] = decode.string(found.get(NFTA_GEN_PROC_NAME))
+                    if not own:
+                        self.last_nft_culprit[netns] = name
                     yield Dirty("nft", netns)
             at += (length + 3) & ~3
 
