@@ -2,19 +2,24 @@
 
 By itself the kernel takes along the other addresses of its network where it is the first of them, unless
 ``promote_secondaries`` is set (``__inet_del_ifa`` in net/ipv4/devinet.c), and with the last address of a link all its
-routes (``fib_disable_ip`` in net/ipv4/fib_frontend.c). Both may be somebody else's.
+routes and neighbours (``fib_disable_ip`` in net/ipv4/fib_frontend.c). All may be somebody else's.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterable
 
 from netd.errors import KernelError
+from netd.model.state import NTF_PROXY, NUD_PERMANENT, Route, attributes
 
 from . import decode, wire
+from .encode import ndmsg
 from .session import Session
 from .wire import Request
+
+PREPEND, APPEND = wire.NLM_F_CREATE, wire.NLM_F_CREATE | wire.NLM_F_APPEND
 
 
 def delete_alone(session: Session, request: Request, index: int, address: str) -> KernelError | None:
@@ -24,17 +29,54 @@ def delete_alone(session: Session, request: Request, index: int, address: str) -
     if link is not None and others:
         with session.sysctls.holding(f"net/ipv4/conf/{link.name}/promote_secondaries", "1"):
             return session.rtnl.request([request])[0][0]
-    back = [Request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_EXCL, raw) for raw in _routes(session, index)]
+    back = [*_neighbors(session, index), *_routes(session, index)]
     # In one send: whatever ends this process, none of them is lost.
     return session.rtnl.atomic([request, *back])[0][0]
 
 
-def _routes(session: Session, index: int) -> list[bytes]:
-    """The IPv4 routes of a link, of all tables, each before those that stand on it; its own the kernel makes itself."""
-    head = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0) + wire.u32(wire.RTA_OIF, index)
-    found = [route for body in session.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
-    others = [
-        one for one in found if one.protocol != wire.RTPROT_KERNEL and index in [hop.index for hop in one.nexthops]
-    ]
+def _neighbors(session: Session, index: int) -> Iterable[Request]:
+    """Permanent entries of a link, and those that it answers for others (proxies)."""
+    for flags in (0, NTF_PROXY):
+        head = ndmsg(socket.AF_INET, flags=flags) + wire.u32(wire.NDA_IFINDEX, index)
+        for body in session.rtnl.dump(wire.RTM_GETNEIGH, head):
+            _, at, state = struct.unpack_from("=BxxxiH", body)
+            if at == index and (flags or state & NUD_PERMANENT):
+                found = attributes(body[12:])
+                kept = {
+                    kind: found[kind] for kind in (wire.NDA_DST, wire.NDA_LLADDR, wire.NDA_PROTOCOL) if kind in found
+                }
+                yield Request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, body[:12] + wire.mapping(kept))
+
+
+def _routes(session: Session, index: int) -> Iterable[Request]:
+    """Those of a link, of all tables, each before those that stand on it; its own the kernel makes itself."""
+    if not any(_leaves_by(route, index) for route in _dump(session, wire.u32(wire.RTA_OIF, index))):
+        return []
+    alike: dict[tuple[object, ...], list[Route]] = {}
+    for route in _dump(session):
+        alike.setdefault((route.table, route.to, route.tos, route.metric), []).append(route)
+    groups = [group for group in alike.values() if any(_leaves_by(route, index) for route in group)]
     # A gateway is looked up among routes of a narrower scope, which is the larger number.
-    return [one.raw for one in sorted(others, key=lambda one: -one.scope)]
+    groups.sort(key=lambda group: -max(route.scope for route in group))
+    return [request for group in groups for request in _in_order(group, index)]
+
+
+def _dump(session: Session, chosen: bytes = b"") -> list[Route]:
+    head = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0) + chosen
+    return [route for body in session.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
+
+
+def _leaves_by(route: Route, index: int) -> bool:
+    return route.protocol != wire.RTPROT_KERNEL and index in [hop.index for hop in route.nexthops]
+
+
+def _in_order(group: list[Route], index: int) -> Iterable[Request]:
+    """Routes of one identity, of which the first counts: each to where it stood."""
+    stay = [number for number, route in enumerate(group) if not _leaves_by(route, index)]
+    before = group[: stay[0]] if stay else []
+    after = [route for route in group[len(before) :] if _leaves_by(route, index)]
+    for route, flags in [*((route, PREPEND) for route in reversed(before)), *((route, APPEND) for route in after)]:
+        if len({hop.index for hop in route.nexthops}) > 1:
+            # It stays for its other hops, and the one on this link is dead for good.
+            yield Request(wire.RTM_DELROUTE, 0, route.raw)
+        yield Request(wire.RTM_NEWROUTE, flags, route.raw)

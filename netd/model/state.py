@@ -25,7 +25,7 @@ NTF_SELF = 0x02
 #: An entry that a control plane put in (bridge: "extern_learn").
 NTF_EXT_LEARNED = 0x10
 NTF_MASTER = 0x04
-NTF_EXT_LEARNED = 0x10
+NTF_PROXY = 0x08
 
 
 def attributes(data: bytes) -> dict[int, bytes]:
