@@ -183,6 +183,11 @@ class Daemon:
         if self._kernel.restless:
             self._loop.call_soon(self._kernel_woke)
 
+    def _catch_up(self) -> None:
+        """What others did before the files changed is known before anything gives way, or is made again."""
+        if self._ready:
+            self._kernel_woke()
+
     def _listen(self) -> None:
         for descriptor in self._descriptors:
             self._loop.add_reader(descriptor, self._kernel_woke)
@@ -230,6 +235,7 @@ class Daemon:
 
     def _read_files(self, *, prune: bool) -> None:
         """Takes in what the files say now. What they no longer declare goes at once (``prune``), or after a pause."""
+        self._catch_up()
         try:
             config = self._folder.read(forget=prune)
         except ConfigError as error:
@@ -269,6 +275,7 @@ class Daemon:
         self._teller.unwritten("copies", trouble)
 
     def _prune(self) -> None:
+        self._catch_up()
         self._grace = None
         if self._known:
             self._folder.forget_gone()
