@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from netd.kernel.session import Session
 from netd.kinds import registry
+from netd.kinds.kind import Kind
 from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key
@@ -44,7 +45,7 @@ class Bookkeeping:
             # Somebody made it again, and right: it is theirs.
             fresh = Record("adopted", memory=record.memory)
         else:
-            fresh = record
+            fresh = self._of_this_one(one, record, observed)
         fields = {
             name: taken(value, observed.fields.get(name))
             for name, value in fresh.fields.items()
@@ -68,9 +69,11 @@ class Bookkeeping:
     def remember(self, changes: Iterable[Change], index: Index) -> None:
         """Before anything is written: what is about to be made, and what was found."""
         self._before.clear()
+        rivals = ((key, self.ledger.get(key)) for key in index.rivals)
+        owing = {key: record for key, record in rivals if record is not None and record.foreign}
         for change in changes:
             one = index.desired.get(change.key)
-            if one is None or (change.observed is not None and change.observed.leftover):
+            if one is None or change.desired is None or (change.observed is not None and change.observed.leftover):
                 continue
             kind = registry()[change.key.kind]
             making = change.action in ("create", "recreate")
@@ -85,9 +88,20 @@ class Bookkeeping:
                 base = self._making(one, change, base)
             if change.observed is not None and change.observed.foreign:
                 base = self._giving_way(base, change.observed)
+            if owing:
+                base = self._heir(one, base, owing)
             files = tuple(dict.fromkeys(origin.file for origin in one.origins))
             self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
         self.ledger.flush()
+
+    def _heir(self, one: Desired, base: Record, owing: Mapping[Key, Record]) -> Record:
+        """What gave way to netd's own that makes room now (an address of another length) waits for this one to go."""
+        place = registry()[one.key.kind].place(one.key, one.data, self._view)
+        for key, record in owing.items():
+            if key.kind == one.key.kind and record.identity == place and not set(record.claims).isdisjoint(one.claims):
+                base = replace(base, foreign=tuple(dict.fromkeys((*base.foreign, *record.foreign))))
+                self.ledger.update(key, foreign=())
+        return base
 
     def _giving_way(self, base: Record, observed: Observed) -> Record:
         """Before others' make room: netd's own stands there then, until it is read by its mark alone."""
@@ -131,24 +145,49 @@ class Bookkeeping:
         mine = change.observed is not None and ours(self.ledger.get(one.key), change.observed, kind)
         if kind.setting and change.observed is not None:
             mine = self._of_netds_own(one, index)
-            if base.identity and not same_identity(base, change.observed):
-                # A value of another link or namespace than before: to this one nothing was written yet.
-                base = replace(base, fields={}, identity=dict(change.observed.identity))
+        if change.observed is not None and not mine:
+            base = self._of_this_one(one, base, change.observed)
         fields = dict(base.fields)
         for name, diff in change.fields.items():
             if name in fields and name not in one.fields:
                 # It goes back to what it was: until it has, what netd wrote is what tells that it may.
                 continue
+            known = name in fields
             wrote, found, *before = fields.get(name, [None, None if mine else diff.have])
             if found is None and kind.setting and not mine:
                 # It was to be read before the first write, and netd was killed before.
                 found = diff.have
+            if kind.setting and not known and not mine:
+                found = self._before_the_wide(one, kind, diff.have)
             if kind.setting and found == diff.have and not base.foreign:
                 self._unwritten.add(one.key)
             # Until the kernel takes the new value, the one that netd wrote before still is netd's.
-            still = [diff.have] if diff.have in map(as_compared, (wrote, *before)) else []
+            still = [diff.have] if known and diff.have in map(as_compared, (wrote, *before)) else []
             fields[name] = [diff.want, found, *still]
         return replace(base, fields=fields)
+
+    def _before_the_wide(self, one: Desired, kind: Kind, have: Any) -> Any:
+        """What a value was before netd wrote another one with which the kernel changed it."""
+        wide, path = kind.changed_with(one.key) or (None, "")
+        record = self.ledger.get(wide) if wide is not None else None
+        if wide is None or record is None or record.made or wide in self._unwritten:
+            return have
+        links = [link.name for link in one.needs]
+        wrote, found, *_ = record.fields.get("value", (None, None))
+        if found is None or kind.along(wide, wrote, links).get(path) != have:
+            return have
+        known = dict(entry.partition("=")[::2] for entry in record.foreign)
+        return known.get(path, kind.along(wide, found, links).get(path, have))
+
+    def _of_this_one(self, one: Desired, base: Record, observed: Observed) -> Record:
+        """Without what was found on another link, or in another namespace, than this: to this nothing was written yet.
+
+        One that moves between namespaces has another index there.
+        """
+        moves = registry()[one.key.kind].leaves(one.data)
+        if moves or not base.identity or not observed.identity or same_identity(base, observed):
+            return base
+        return replace(base, fields={}, identity=dict(observed.identity))
 
     def not_made(self, key: Key) -> None:
         """The kernel refused to make it: what the ledger held before still is true of it.
@@ -204,10 +243,17 @@ class Bookkeeping:
 
     def made(self, change: Change) -> None:
         """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark."""
-        if change.desired is None or registry()[change.key.kind].makes_links:
+        kind, record = registry()[change.key.kind], self.ledger.get(change.key)
+        astray = change.desired is None and change.observed is not None and change.observed.astray
+        replaced = change.desired is None and record is not None and record.foreign and not kind.has_mark
+        if record is not None and (astray or (replaced and not kind.setting)):
+            # What stands there now is not netd's, however alike; and of that link netd knows no more.
+            identity = {} if astray else record.identity
+            self.ledger.put(change.key, replace(record, state="adopted", fields={}, identity=identity))
+        if change.desired is None or kind.makes_links:
             # What gave way was put back, as far as it could be.
             self.ledger.update(change.key, foreign=())
-        if change.action in ("create", "recreate") and not registry()[change.key.kind].setting:
+        if change.action in ("create", "recreate") and not kind.setting:
             record = self.ledger.get(change.key)
             if record is not None and record.state == "intent":
                 identity = record.identity if change.action == "create" else {}

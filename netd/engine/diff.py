@@ -13,6 +13,7 @@ from netd.kinds.others import others_on
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import HOST, Key, LinkName
+from netd.model.marks import GROUP
 from netd.model.status import State
 
 from .ledger import Record
@@ -118,7 +119,10 @@ class Comparison:
         identity = record.identity if record else {}
         observed = kind.observe(key, desired.data, self._view, identity)
         if observed is not None and observed.astray:
-            observed = None
+            leaving = self._leave(desired, record)
+            if leaving is not None:
+                return Verdict(State.PENDING, "is taken off the link that was renamed", leaving)
+            observed = kind.observe(key, desired.data, self._view)
         if observed is not None and observed.conflict:
             return self._judge_conflict(desired, record, observed, kind)
         missing = self._missing(desired)
@@ -144,6 +148,15 @@ class Comparison:
         if verdict.state is State.OK and waiting:
             return Verdict(State.PENDING, waiting, verdict.change, observed)
         return verdict
+
+    def _leave(self, desired: Desired, record: Record | None) -> Change | None:
+        """What netd has on somebody's link that was renamed, once another has the name; a mere rename takes nothing."""
+        links = [self._view.link(*link) for link in (*desired.needs, *desired.makes)]
+        if record is None or not all(links):
+            return None
+        before = self._view.link_at(desired.key.netns, int(record.identity.get("index", 0)))
+        # One that netd made gets its name back.
+        return None if before is None or before.group == GROUP else self.judge_undeclared(desired.key, record)
 
     def _foreign_thing(self, desired: Desired) -> str:
         if desired.source:
@@ -196,7 +209,8 @@ class Comparison:
             full |= kind.own(desired)
         found = {name: FieldDiff(value, observed.fields.get(name)) for name, value in full.items()}
         differing = {name: diff for name, diff in found.items() if diff.want != diff.have}
-        if self._withdraw:
+        same = record is None or not record.identity or same_identity(record, observed) or kind.leaves(desired.data)
+        if self._withdraw and (mine or same):
             differing |= self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
         # Killed in between: what others had on the link before it was made again is to come back.
         owed = kind.makes_links and record is not None and bool(record.foreign)
@@ -296,9 +310,10 @@ def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
     """
     if kind.always_own:
         return observed.marked
+    marked = observed.marked or observed.own
     if record.state == "intent" or not record.identity:
-        return observed.marked or (same_identity(record, observed) and not kind.has_mark)
-    return same_identity(record, observed) and (observed.marked or not kind.has_mark)
+        return marked or (same_identity(record, observed) and not kind.has_mark)
+    return same_identity(record, observed) and (marked or not kind.has_mark)
 
 
 def first(files: tuple[str, ...]) -> str:

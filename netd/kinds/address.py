@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -49,6 +50,12 @@ def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) ->
     )
 
 
+def index_in(raw: bytes) -> int:
+    """ifaddrmsg.ifa_index of an address as it was read."""
+    index: int = struct.unpack_from("=4xI", raw)[0] if len(raw) >= 8 else 0
+    return index
+
+
 def _length(cidr: str) -> int:
     return int(cidr.partition("/")[2])
 
@@ -81,7 +88,7 @@ class AddressKind(Kind):
             return None
         address = view.addresses(key.netns, link.index).get(cidr)
         if address is None:
-            return self._in_its_place(key.netns, link, cidr, view)
+            return self._in_its_place(key, link, cidr, view)
         return Observed(
             fields={
                 "prefixlen": _length(cidr),
@@ -97,13 +104,14 @@ class AddressKind(Kind):
             extra=address,
         )
 
-    def _in_its_place(self, netns: str, link: Link, cidr: str, view: View) -> Observed | None:
+    def _in_its_place(self, key: Key, link: Link, cidr: str, view: View) -> Observed | None:
         """IPv6 has an address once per link: somebody's with another prefix length gives way, and comes back."""
-        for other in self._alike(netns, link, cidr, view):
+        for other in self._alike(key.netns, link, cidr, view):
             if other.protocol != ADDRESS_PROTOCOL and other.flags & IFA_F_PERMANENT:
                 fields = {"prefixlen": _length(other.address), "lifetime": FOREVER, "connected": True}
                 # Its identity is none: it must not be taken for the one that netd made on that link.
-                return Observed(fields | {"duplicate": False}, foreign=(other.raw.hex(),), extra=other)
+                gives_way, astray = (other.raw.hex(),), link.name != key.name.partition("/")[0]
+                return Observed(fields | {"duplicate": False}, foreign=gives_way, astray=astray, extra=other)
         return None
 
     def _alike(self, netns: str, link: Link, cidr: str, view: View) -> Iterable[Address]:
@@ -176,8 +184,10 @@ class AddressKind(Kind):
         return [Step(Phase.RENUMBERED, DeleteAddress(key.netns, dev, cidr, found.index, alone=True))]
 
     def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+        """On the link that it was on, also where somebody renamed that."""
         dev = key.name.partition("/")[0]
-        return [Step(Phase.ADDRESS, RestoreAddress(key.netns, dev, bytes.fromhex(raw))) for raw in foreign]
+        found = ((raw, view.link_at(key.netns, index_in(raw))) for raw in map(bytes.fromhex, foreign))
+        return [Step(Phase.ADDRESS, RestoreAddress(key.netns, link.name if link else dev, raw)) for raw, link in found]
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         # A lifetime that ran meanwhile cannot be had again.

@@ -12,7 +12,9 @@ from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.dirty import Topic
 from netd.model.key import HOST, Key, LinkName
+from netd.model.marks import GROUP
 from netd.model.operations import LinkSettings, SetLink
+from netd.model.state import Link
 
 from .kind import Kind, Place, renamed
 from .link import (
@@ -69,19 +71,30 @@ class InterfaceKind(Kind):
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        # Of one that may be on the host the index tells nothing here.
-        link = renamed(LinkName(key.netns, key.name), {} if data.get("from_host") else identity, view)
+        link, outside = self._find(key, data, identity, view)
         if link is not None:
             fields = read_end(link, key.netns, view) | {"from_host": True}
             found = {"cookie": view.cookie(key.netns), "index": link.index}
             return Observed(fields=fields, identity=found, astray=link.name != key.name, extra=link.name)
-        if data.get("from_host"):
-            outside = view.link(HOST, key.name)
-            if outside is not None and view.exists(key.netns):
-                found = {"cookie": view.cookie(key.netns), "index": outside.index}
-                fields = read_end(outside, HOST, view) | {"from_host": False}
-                return Observed(fields=fields, identity=found, extra=outside.name)
+        if outside is not None and view.exists(key.netns):
+            found = {"cookie": view.cookie(key.netns), "index": outside.index}
+            fields = read_end(outside, HOST, view) | {"from_host": False}
+            return Observed(fields=fields, identity=found, extra=outside.name)
         return None
+
+    def _find(
+        self, key: Key, data: Mapping[str, Any], identity: Mapping[str, Any], view: View
+    ) -> tuple[Link | None, Link | None]:
+        """The link in its namespace, and where it may be on the host (``from_host``) that one."""
+        here = LinkName(key.netns, key.name)
+        if not data.get("from_host"):
+            return renamed(here, identity, view), None
+        # Out there it may have had another index: that tells only where it is nowhere by its name.
+        link, outside = view.link(*here), view.link(HOST, key.name)
+        if link is None and outside is None:
+            link = renamed(here, identity, view)
+            link = None if link is not None and link.group == GROUP else link
+        return link, outside
 
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         here = Topic("link", key.netns, key.name)

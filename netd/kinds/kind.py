@@ -138,6 +138,10 @@ class Kind:
         """
         return {}
 
+    def changed_with(self, key: Key) -> tuple[Key, str] | None:
+        """For ``setting``: the object with which the kernel changes this one, and how ``along`` calls this one."""
+        return None
+
     def remember(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is chosen once and kept (MACs), before the object is made for the first time."""
         return {}
@@ -198,8 +202,8 @@ def on_link(link: LinkName, view: View) -> Mapping[str, Any] | None:
 
 
 def renamed(link: LinkName, identity: Mapping[str, Any], view: View) -> Link | None:
-    """The link of that name, else the one that had it when netd knew it by this ``identity``."""
-    found = view.link(*link)
-    if found is not None or not identity or identity.get("cookie") != view.cookie(link.netns):
-        return found
-    return view.link_at(link.netns, int(identity.get("index", 0)))
+    """The link that had that name when netd knew it by this ``identity``, else the one that has it now."""
+    known: Link | None = None
+    if identity and identity.get("cookie") == view.cookie(link.netns):
+        known = view.link_at(link.netns, int(identity.get("index", 0)))
+    return known or view.link(*link)

@@ -195,6 +195,7 @@ class RouteKind(Kind):
             },
             identity={"cookie": view.cookie(key.netns)},
             marked=route.protocol == PROTOCOL,
+            own=any(other.protocol == PROTOCOL for other in routes),
             foreign=tuple(other.raw.hex() for other in routes if other.protocol != PROTOCOL),
             extra=tuple(routes),
         )

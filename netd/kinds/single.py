@@ -21,8 +21,11 @@ from .macs import remembered_mac
 
 def find_link(key: Key, view: View, identity: Mapping[str, Any]) -> Link | None:
     """The link by its name, else netd's own by its index: it was renamed."""
+    link = view.link(key.netns, key.name)
+    if link is not None:
+        return link
     link = renamed(LinkName(key.netns, key.name), identity, view)
-    return link if link is None or link.name == key.name or link.group == GROUP else None
+    return link if link is not None and link.group == GROUP else None
 
 
 class SingleKind(Kind):

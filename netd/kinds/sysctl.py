@@ -31,6 +31,7 @@ WIDE = {
     "net/ipv6/conf/all/forwarding": "net/ipv6/conf/{}/forwarding",
     "net/ipv6/conf/all/disable_ipv6": "net/ipv6/conf/{}/disable_ipv6",
     "net/ipv6/conf/all/ignore_routes_with_linkdown": "net/ipv6/conf/{}/ignore_routes_with_linkdown",
+    "net/ipv6/conf/all/addr_gen_mode": "net/ipv6/conf/{}/addr_gen_mode",
 }
 REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 
@@ -144,6 +145,9 @@ class SysctlKind(Kind):
         path = sysctl_path(key.name)
         dev = link_of(path)
         link = renamed(LinkName(key.netns, dev), identity, view) if dev else None
+        if dev and link is None:
+            # A folder of that name may be there before the link is heard of: it is not of the one that is known.
+            return None
         if link is not None:
             path = path_of(path, link.name)
         value = view.sysctl(key.netns, path)
@@ -183,6 +187,13 @@ class SysctlKind(Kind):
             # A router does not listen to redirects, a host does.
             found[REDIRECTS] = "1" if value == "0" else "0"
         return found
+
+    def changed_with(self, key: Key) -> tuple[Key, str] | None:
+        path = sysctl_path(key.name)
+        for wide, pattern in WIDE.items():
+            if path == REDIRECTS or (path != wide and path_of(path, "{}") == pattern):
+                return Key(key.netns, self.name, sysctl_name(wide)), path
+        return None
 
     def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         made = self.along(

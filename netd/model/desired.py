@@ -65,8 +65,8 @@ class Observed:
     netd's mark. ``conflict``: what stands in its place is something else, in words ("a dummy link"). ``foreign`` are
     things of others that give way when ours is made, as the kind can put them back (JSON values). ``leftover``: what
     netd had put beside a thing that is gone, or no longer meant: that goes first, in words. ``astray``: it hangs on a
-    link that somebody renamed since. ``own``: netd made it, by its mark or by the ledger; known where it is changed.
-    ``extra`` is what the kind needs to change or delete it.
+    link that somebody renamed since. ``own``: netd's is among what stands there, by its mark
+    or by the ledger; known where it is changed. ``extra`` is what the kind needs to change or delete it.
     """
 
     fields: Mapping[str, Any]

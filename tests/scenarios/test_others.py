@@ -1,0 +1,170 @@
+"""What is others' on the links of others that netd keeps: it is there when netd comes, and when it is gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.host import Host
+
+PORTS = "; ".join(f"ip link add {port} up type veth peer name {port}x; ip link set {port}x up" for port in ("p0", "q0"))
+
+
+def shown(host: Host, *commands: str) -> list[list[str]]:
+    """What iproute2 says, each in an order of its own where the kernel has none."""
+    return [sorted(line.strip() for line in host.sh(command).splitlines()) for command in commands]
+
+
+LOOKS = (
+    "ip -4 route show table all type unicast proto boot",
+    "ip neigh show nud permanent",
+    "ip neigh show proxy",
+    "ip -6 -o addr show scope global",
+    "ip -4 -o addr show",
+)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:09 dev p0; ip neigh add proxy 10.9.0.10 dev p0",
+        "ip route add 10.77.0.0/16 dev p0; ip route append 10.77.0.0/16 via 10.8.0.9 dev q0",
+        "ip route add 10.77.0.0/16 via 10.8.0.9 dev q0; ip route append 10.77.0.0/16 dev p0",
+        "ip route add 10.77.0.0/16 nexthop via 10.8.0.9 dev q0 nexthop dev p0 weight 3",
+        "ip route add 10.77.0.0/16 dev p0 table 7; ip route add 10.78.0.0/16 via 10.77.0.1 table 7",
+    ],
+)
+def test_the_last_address_of_a_link_takes_nothing_along(host: Host, theirs: str) -> None:
+    host.sh(f"{PORTS}; ip addr add 10.8.0.1/24 dev q0; ip rule add priority 9 table 7; {theirs}")
+    before, order = shown(host, *LOOKS), host.sh("ip route show 10.77.0.0/16")
+    host.write("lab.toml", '[interface.p0]\naddresses = ["10.9.0.1/24"]\n')
+    host.apply()
+    host.remove("lab.toml")
+    host.apply()
+    assert shown(host, *LOOKS) == before and host.sh("ip route show 10.77.0.0/16") == order
+
+
+@pytest.mark.parametrize("how", ["prepend 10.77.0.0/16 via 10.8.0.8", "add 10.77.0.0/16 via 10.8.0.8 tos 4"])
+def test_a_route_of_netds_goes_although_anothers_stands_before_it(host: Host, how: str) -> None:
+    host.sh(f"{PORTS}; ip addr add 10.8.0.1/24 dev q0")
+    host.write("lab.toml", '[[route]]\nto = "10.77.0.0/16"\nvia = "10.8.0.7"\n')
+    host.apply()
+    host.sh(f"ip route {how}")
+    host.netd("down")
+    assert [each["gateway"] for each in host.routes("10.77.0.0/16")] == ["10.8.0.8"]
+
+
+@pytest.mark.parametrize("length", [56, 64])
+def test_an_address_that_gave_way_waits_for_the_last_of_netds_to_go(host: Host, length: int) -> None:
+    host.sh(f"{PORTS}; ip addr add fd30::1/64 dev p0 nodad metric 44")
+    before = shown(host, *LOOKS)
+    for each in (48, length):
+        host.write("lab.toml", f'[interface.p0]\naddresses = ["fd30::1/{each}"]\nnodad = true\n')
+        host.apply()
+        assert host.addresses("p0") == {f"fd30::1/{each}"}
+    host.remove("lab.toml")
+    host.apply()
+    assert shown(host, *LOOKS) == before
+
+
+def test_an_address_that_gave_way_comes_back_on_a_renamed_link(host: Host) -> None:
+    host.sh(f"{PORTS}; ip addr add fd30::1/64 dev p0 nodad")
+    host.write("lab.toml", '[interface.p0]\naddresses = ["fd30::1/48"]\n')
+    host.apply()
+    host.sh("ip link set p0 name z9")
+    host.remove("lab.toml")
+    host.apply()
+    assert host.addresses("z9") == {"fd30::1/64"}
+
+
+def test_a_port_that_was_renamed_in_its_namespace_returns(host: Host) -> None:
+    host.sh(PORTS)
+    host.write("lab.toml", "[namespace.a.interface.p0]\nfrom_host = true\nup = true\n")
+    host.apply()
+    host.sh("ip -n a link set p0 down; ip -n a link set p0 name wan")
+    host.remove("lab.toml")
+    host.apply()
+    assert host.namespaces() == set() and host.link("wan") and host.link("p0x")
+
+
+KEPT = """
+[interface.p0]
+mtu = 1400
+mac = "02:00:00:00:00:55"
+addresses = ["10.4.0.2/24", "fd30::1/48"]
+
+[[neighbor]]
+address = "10.4.0.9"
+mac = "02:00:00:00:00:99"
+dev = "p0"
+
+[sysctl]
+net.ipv4.conf.p0.rp_filter = 2
+"""
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_link_whose_name_another_took_is_left_as_it_was_found(host: Host, daemon: bool, again: bool) -> None:
+    host.sh(f"{PORTS}; ip link set p0 mtu 1399 address 02:00:00:00:00:01; ip addr add fd30::1/64 dev p0 nodad")
+    before = host.sh("ip -o link show p0; ip addr show p0 scope global").replace("p0@", "z9@").replace(" p0", " z9")
+    host.write("lab.toml", KEPT)
+    host.daemon() if daemon else host.apply()
+    fresh = "mtu 1350 address 02:00:00:00:00:02"
+    host.sh(f"ip link set p0 name z9; ip link add p0 {fresh} type veth peer name p1x")
+    if daemon:
+        host.until(lambda: host.addresses("p0") == {"10.4.0.2/24", "fd30::1/48"}, "the new one has the addresses")
+    elif again:
+        host.apply()
+    host.remove("lab.toml")
+    host.netd("reload") if daemon else host.apply()
+    host.until(lambda: "1399" in host.sh("ip -o link show z9"), "the old one has its MTU")
+    assert host.sh("ip -o link show z9; ip addr show z9 scope global") == before
+    assert host.sysctl("net.ipv4.conf.z9.rp_filter") == "0" and not host.sh("ip neigh show dev z9 nud permanent")
+    assert (host.link("p0")["mtu"], host.link("p0")["address"]) == (1350, "02:00:00:00:00:02")
+    assert not host.sh("ip neigh show dev p0 nud permanent; ip -o addr show p0 scope global")
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_what_was_found_on_a_link_that_is_gone_is_not_written_onto_the_next(host: Host, daemon: bool) -> None:
+    host.sh(f"{PORTS}; ip link set p0 mtu 1399 address 02:00:00:00:00:01")
+    host.write("lab.toml", '[interface.p0]\nmtu = 1400\nmac = "02:00:00:00:00:55"\n')
+    host.daemon() if daemon else host.apply()
+    host.sh("ip link del p0; ip link add p0 mtu 1350 address 02:00:00:00:00:02 type veth peer name p0x")
+    if daemon:
+        host.until(lambda: host.link("p0")["mtu"] == 1400, "the new one is kept")
+    else:
+        host.apply()
+    host.remove("lab.toml")
+    host.netd("reload") if daemon else host.apply()
+    host.until(lambda: host.link("p0")["mtu"] == 1350, "the new one has its own")
+    assert host.link("p0")["address"] == "02:00:00:00:00:02"
+
+
+def test_a_parameter_that_another_of_netds_changed_goes_back_to_what_it_was_before_both(host: Host) -> None:
+    host.sh(f"{PORTS}; sysctl -qw net.ipv4.conf.q0.forwarding=1")
+    first = "[sysctl]\nnet.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n"
+    host.write("lab.toml", first)
+    host.apply()
+    links = "net.ipv4.conf.p0.forwarding = 0\nnet.ipv6.conf.p0.forwarding = 0\nnet.ipv4.conf.q0.forwarding = 0\n"
+    host.write("lab.toml", first + links)
+    host.apply()
+    host.remove("lab.toml")
+    host.apply()
+    values = [host.sysctl(f"net.{each}.forwarding") for each in ("ipv4.conf.p0", "ipv6.conf.p0", "ipv4.conf.q0")]
+    assert values == ["0", "0", "1"]
+
+
+def test_both_parameters_at_once_go_back_to_what_they_were(host: Host) -> None:
+    host.sh(f"{PORTS}; sysctl -qw net.ipv4.conf.p0.forwarding=1")
+    host.write("lab.toml", "[sysctl]\nnet.ipv4.ip_forward = 1\nnet.ipv4.conf.p0.forwarding = 0\n")
+    host.apply()
+    host.netd("down")
+    assert [host.sysctl("net.ipv4.ip_forward"), host.sysctl("net.ipv4.conf.p0.forwarding")] == ["0", "1"]
+
+
+def test_a_setting_that_could_not_be_written_is_not_put_back(host: Host) -> None:
+    host.sh(PORTS)
+    host.write("lab.toml", "[interface.p0]\nbridge_port.isolated = true\n")
+    host.netd("apply", check=1)
+    host.remove("lab.toml")
+    host.netd("apply")
