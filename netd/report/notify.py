@@ -7,6 +7,12 @@ import time
 
 import sdnotify
 
+from netd.config import printable
+from netd.config.mistake import shortened
+
+#: Of a status, in characters: systemd throws away a message of more than 4096 bytes (NOTIFY_BUFFER_MAX).
+LONGEST = 1000
+
 
 class Notifier:
     """Does nothing where there is no systemd (NOTIFY_SOCKET is not set)."""
@@ -22,30 +28,34 @@ class Notifier:
     def ready(self, status: str) -> None:
         """The first full round is over, or a reload."""
         self._ready = True
-        self._notifier.notify(f"READY=1\nSTATUS={one_line(status)}")
+        self._send("READY=1", f"STATUS={value(status)}")
 
     def status(self, status: str) -> None:
         """After each round, once it is ready."""
         if self._ready:
-            self._notifier.notify(f"STATUS={one_line(status)}")
+            self._send(f"STATUS={value(status)}")
 
     def reloading(self) -> None:
         """Files are read again; MONOTONIC_USEC for Type=notify-reload."""
-        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """The daemon ends, the network stays."""
-        self._notifier.notify("STOPPING=1\nSTATUS=stopping, the network stays")
+        self._send("STOPPING=1", "STATUS=stopping, the network stays")
 
     def alive(self) -> None:
         """The loop runs (WatchdogSec=)."""
         if self.watchdog is not None:
-            self._notifier.notify("WATCHDOG=1")
+            self._send("WATCHDOG=1")
+
+    def _send(self, *variables: str) -> None:
+        # systemd reads UTF-8, but notify() sends each character as one byte (Latin-1) and drops what has others.
+        self._notifier.notify("\n".join(variables).encode().decode("latin-1"))
 
 
-def one_line(text: str) -> str:
-    """A value of sd_notify ends at the first newline."""
-    return " ".join(text.split())
+def value(text: str) -> str:
+    """A text as it can stand in a message: a newline would end it, and a NUL or what is no UTF-8 spoil the whole."""
+    return shortened(printable(" ".join(text.split())), LONGEST)
 
 
 def watchdog_seconds() -> float | None:

@@ -240,6 +240,32 @@ def test_the_daemon_tells_systemd_how_it_is(host: Host) -> None:
     assert daemon.told("STOPPING=1")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("lab.toml", '["bridge"."brücke→"]\nmtv = 1\n', "brücke→"),
+        ("ключ.toml", "[bridge.", "ключ.toml"),
+        ("\udcff.toml", "[bridge.", "\\udcff.toml"),
+        ("lab.toml", '"a\\nFDSTORE=1\\u0000\\u2028\\u001b" = 1\n', "FDSTORE=1"),
+        ("lab.toml", f'"{"ж" * 5000}" = 1\n', "жжж"),
+    ],
+    ids=["of text", "of a file's name", "of a name that is no UTF-8", "that ends the line", "too long"],
+)
+def test_systemd_hears_of_readiness_whatever_a_mistake_is_about(host: Host, name: str, text: str, told: str) -> None:
+    host.write("a.toml", A)
+    daemon = host.daemon()
+    host.write(name, text)
+    host.netd("reload", check=1)
+    host.until(lambda: daemon.told("RELOADING=1") and told in daemon.notified[-1], "a status with the mistake")
+    assert all(each.startswith(("READY=1", "STATUS=", "RELOADING=1", "MONOTONIC_USEC=")) for each in daemon.notified)
+    reloaded = daemon.notified[daemon.notified.index("RELOADING=1") :]
+    assert "READY=1" in reloaded
+    assert all(len(each.encode()) < 4000 and "\0" not in each for each in reloaded)
+    assert daemon.stop() == 0
+    daemon = host.daemon()
+    assert any(told in each for each in daemon.notified)
+
+
 def test_a_failed_object_does_not_hold_up_readiness(host: Host) -> None:
     host.run("ip", "link", "add", "br-a", "type", "veth", "peer", "name", "other")
     host.write("lab.toml", A + B)

@@ -12,6 +12,7 @@ import pytest
 from netd.cli.main import VERBS
 from netd.report.log import journal_message
 from netd.report.messages import MESSAGES
+from netd.report.notify import value
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -20,6 +21,13 @@ def test_each_kind_of_event_has_an_identifier_of_its_own_and_the_catalog_explain
     known = [message.id for message in MESSAGES.values()]
     assert len(set(known)) == len(known)
     assert re.findall(r"^-- ([0-9a-f]{32})$", (TOP / "units/netd.catalog").read_text(), re.M) == known
+
+
+def test_what_systemd_is_told_is_one_line_of_utf8_without_a_nul_and_fits_a_message() -> None:
+    assert value("a → ж\nREADY=1\r\0\u2028\udcff") == "a → ж READY=1 \\x00 \\udcff"
+    long = value("первое " + "🖧" * 9000 + " последнее")
+    assert long.startswith("первое") and long.endswith("последнее")
+    assert len(f"READY=1\nSTATUS={long}".encode()) <= 4096
 
 
 def test_an_event_becomes_fields_of_the_native_protocol() -> None:
