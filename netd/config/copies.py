@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from .files import distrust
 
 PREFIX = "# netd: "
-#: NAME_MAX less the digest and the ending.
+#: NAME_MAX less the digest and the ending; in bytes.
 LONGEST_NAME = 200
 
 
@@ -129,7 +129,7 @@ class Copies:
             self._unsaved.add(path)
 
     def save(self) -> None:
-        """Writes what changed, each file at once or not at all. OSError where the folder cannot be written.
+        """Writes what changed, each file at once or not at all. OSError where one cannot be, after all others.
 
         Without fsync, which would cost more than a repair: a torn copy is known by its digest.
         """
@@ -137,15 +137,21 @@ class Copies:
             return
         folder = self.place
         os.makedirs(folder, mode=0o755, exist_ok=True)
+        errors: list[OSError] = []
         for path in sorted(self._unsaved):
             target = os.path.join(folder, _file_name(path))
             copy = self._copies.get(path)
-            if copy is None:
-                if os.path.lexists(target):
+            try:
+                if copy is not None:
+                    _write(target, copy)
+                elif os.path.lexists(target):
                     os.unlink(target)
+            except OSError as error:
+                errors.append(error)
             else:
-                _write(target, copy)
-            self._unsaved.discard(path)
+                self._unsaved.discard(path)
+        if errors:
+            raise errors[0]
 
     def _load(self) -> Mapping[str, Copy]:
         if self._folder is None:
@@ -162,7 +168,8 @@ class Copies:
 
 def _file_name(path: str) -> str:
     """The copy's name, readable and unlike that of a file of another folder."""
-    name = os.fsencode(os.path.basename(path))[:LONGEST_NAME].decode(errors="replace")
+    # Cut last: each byte that is no text becomes three.
+    name = os.fsencode(os.path.basename(path)).decode(errors="replace").encode()[:LONGEST_NAME].decode(errors="ignore")
     return f"{name}.{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
 
 

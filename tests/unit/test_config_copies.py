@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -282,3 +283,41 @@ def test_a_cache_that_cannot_be_written_is_a_warning(machine: Machine) -> None:
     config = machine.read()
     assert config.desired and not config.errors
     assert [mistake.message.split(":")[0] for mistake in config.warnings] == ["last good versions cannot be kept"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"\xcf\xd4" * 60, b"\xff" * 250, "ж".encode() * 125, b"a" * 250],
+    ids=["no text", "long, and no text", "long", "long, of ASCII"],
+)
+def test_a_file_of_whatever_name_has_its_copy(machine: Machine, name: bytes) -> None:
+    path = machine.write(os.fsdecode(name) + ".toml", GOOD)
+    assert not machine.read().warnings
+    path.write_text(BROKEN)
+    machine.start()
+    assert machine.bridges() == {"br0"}
+    path.unlink()
+    machine.read()
+    assert not list((machine.cache / "files").iterdir())
+
+
+def test_one_copy_that_cannot_be_written_does_not_hold_up_the_others(machine: Machine) -> None:
+    for name in "abc":
+        machine.write(f"{name}.toml", f"[bridge.of-{name}]\n")
+    machine.read()
+    files = machine.cache / "files"
+    (there,) = files.glob("a.*")
+    there.unlink()
+    there.mkdir()
+    for name in "abc":
+        machine.write(f"{name}.toml", f"[bridge.of-{name}]\n[bridge.new-{name}]\n")
+    (warning,) = machine.read().warnings
+    assert warning.message == "last good versions cannot be kept: Is a directory"
+    for name in "abc":
+        machine.write(f"{name}.toml", BROKEN)
+    machine.start()
+    assert machine.bridges() == {"of-b", "new-b", "of-c", "new-c"}
+    for name in "abc":
+        machine.write(f"{name}.toml", GOOD.replace("br0", f"br-{name}"))
+    there.rmdir()
+    assert not machine.read().warnings
