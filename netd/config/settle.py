@@ -127,6 +127,7 @@ def _claim_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[
 def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
     """What several files declare alike is one object; a namespace also where one file has tables of it for hosts."""
     kept: dict[Key, Desired] = {}
+    parts: dict[Key, list[Desired]] = {}
     for each in objects:
         other = kept.get(each.key)
         if other is None:
@@ -136,9 +137,14 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
         else:
             merged = _merge_namespaces(other, each) if each.key.kind == NAMESPACE else other
             if merged is None or (each.key.kind != NAMESPACE and not _alike(each, other)):
-                clashes.append(Clash(each, other, f"{each.key} is declared differently at {{place}}"))
+                # Not the first file that names it, but the first that says something else of it.
+                told = (one for one in parts.get(each.key, ()) if _merge_namespaces(one, each) is None)
+                text = f"{each.key} is declared differently at {{place}}"
+                clashes.append(Clash(each, next(told, other), text))
             else:
                 kept[each.key] = replace(merged, origins=other.origins + each.origins)
+                if each.key.kind == NAMESPACE:
+                    parts.setdefault(each.key, [other]).append(each)
     return kept
 
 

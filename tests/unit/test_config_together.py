@@ -90,6 +90,23 @@ def test_a_file_that_only_mentions_anothers_namespace_asks_nothing_of_its_loopba
     assert namespace.fields == {"attached": True, "ipv6": False} and not config.mistakes
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("ipv6 = false", "ipv6 = true"), ('attach = "pid:5"', 'attach = "pid:6"')],
+    ids=["ipv6", "attach"],
+)
+def test_a_clash_of_namespaces_names_the_file_that_says_otherwise(folder: Path, one: str, other: str) -> None:
+    config = read(
+        folder,
+        a="[namespace.x.bridge.br0]\n",
+        b="[bridge.br1]\n[namespace.x.bridge.br2]\n",
+        c=f"\n[namespace.x]\n{one}\n",
+        d=f"[namespace.x]\n{other}\n",
+    )
+    text = "namespace.x: namespace/x is declared differently at c.toml:2; c.toml keeps it"
+    assert heads(config, folder) == [f"d.toml:1:1: {text}"]
+
+
 def test_a_clash_names_both_places_and_costs_the_later_file_that_object_alone(folder: Path) -> None:
     config = read(
         folder,
