@@ -21,6 +21,7 @@ from .mistake import Mistake, Source
 from .parse import Parsed, parse
 from .references import warnings
 from .settle import clash_mistake, settle
+from .ways import with_ways
 
 #: Seconds between two looks at a file that is held open.
 LOOK_AGAIN = 0.02
@@ -238,7 +239,7 @@ class Folder:
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
         lost = [*hosts.mistakes, *(clash_mistake(clash, sources) for clash in clashes)]
         mistakes += lost
-        desired = arranged(sorted(settled.kept.values(), key=lambda each: each.order))
+        desired = with_ways(arranged(sorted(settled.kept.values(), key=lambda each: each.order)))
         if warn:
             read = [version.parsed for version in versions.values()]
             mistakes += warnings(desired, read)

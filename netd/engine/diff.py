@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from netd.errors import KernelError
@@ -105,7 +106,19 @@ class Comparison:
         for link in desired.needs:
             if not self.available(link):
                 return f"waits for {link}{self._why(link)}"
+        for gateway, links in desired.ways.items():
+            if not any(map(self.available, links)) and not self._leads_to(desired.key.netns, gateway):
+                return f"waits for {links[0]}{self._why(links[0])}"
         return ""
+
+    def _leads_to(self, netns: str, gateway: str) -> bool:
+        """Whether a gateway is on a link by what the kernel has: no route by way of another gateway counts for it."""
+        address = ip_address(gateway)
+        return any(
+            address in ip_network(route.to)
+            for route in self._view.all_routes(netns)
+            if route.type == "unicast" and not all(hop.via for hop in route.nexthops)
+        )
 
     def _why(self, what: LinkName | str) -> str:
         reason = self._blocked(what)

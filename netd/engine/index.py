@@ -88,7 +88,7 @@ class Index:
     def _places(self, one: Desired) -> Iterator[tuple[Table, Any]]:
         """Where a declared object is to be found."""
         key, kind = one.key, registry()[one.key.kind]
-        for link in (*one.needs, *one.wants):
+        for link in (*one.needs, *one.wants, *(link for links in one.ways.values() for link in links)):
             yield self._dependents, link
             yield self._by_topic, Topic("link", *link)
         for netns in one.namespaces:

@@ -32,7 +32,8 @@ class Desired:
     ``hears`` are packets that must come in for it to work, and that nothing declared lets through firewalls.
     ``claims`` name what only one object can have at a time (a VNI, an address): who no longer declares it makes room at
     once. ``ends`` are its links, as what shares a layer-2 segment with them needs to know them. ``hosts``
-    are other machines of which it holds the names instead of the addresses, until all files are read.
+    are other machines of which it holds the names instead of the addresses, until all files are read. ``ways`` are
+    gateways of which it does not name the link, and the declared links that lead there: one of them must be there.
     """
 
     key: Key
@@ -50,6 +51,7 @@ class Desired:
     ends: tuple[End, ...] = ()
     hosts: tuple[str, ...] = ()
     hears: tuple[Match, ...] = ()
+    ways: Mapping[str, Sequence[LinkName]] = field(default_factory=dict)
 
     @property
     def file(self) -> str:

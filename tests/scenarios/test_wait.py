@@ -136,3 +136,50 @@ def test_a_daemon_that_hangs_is_told_from_one_that_is_not_there(host: Host) -> N
     host.until(lambda: "still waiting for the daemon" in reload.text(), "reload says that it waits")
     daemon.signal(signal.SIGCONT)
     host.until(lambda: "taken" in reload.text(), "and it waits")
+
+
+def test_a_route_waits_for_the_link_by_which_its_gateway_is_reached(host: Host) -> None:
+    host.write(
+        "lab.toml",
+        """\
+        [interface.late]
+        addresses = ["10.1.0.1/24", "fd01::1/64"]
+        up = true
+
+        [bridge.there]
+        addresses = ["10.2.0.1/24"]
+
+        [[route]]
+        to = "10.9.1.0/24"
+        via = "10.1.0.9"
+
+        [[route]]
+        to = "fd09::/64"
+        via = "fd01::9"
+
+        [[route]]
+        to = "10.9.2.0/24"
+        nexthops = [{ via = "10.2.0.9" }, { via = "10.1.0.8" }]
+
+        [[route]]
+        to = "10.9.3.0/24"
+        via = "10.2.0.9"
+
+        [[route]]
+        to = "10.9.4.0/24"
+        via = "10.4.0.9"
+        """,
+    )
+    waiting = ("route/main/10.9.1.0/24/0", "route/main/fd09::/64/1024", "route/main/10.9.2.0/24/0")
+    pending = {each["object"]: each["reason"] for each in host.netd("diff", "--json", check=2).json["pending"]}
+    assert {pending.get(each) for each in waiting} == {"waits for late"}
+    host.daemon()
+    assert {host.state(each) for each in waiting} == {"pending"}
+    assert host.state("route/main/10.9.3.0/24/0") == "ok"
+    assert host.state("route/main/10.9.4.0/24/0") == "failed"
+    host.sh("ip link add other type veth peer name far; ip link set far up")
+    host.sh("ip addr add 10.1.0.2/16 dev other; ip link set other up")
+    host.until(lambda: host.state("route/main/10.9.1.0/24/0") == "ok", "another link leads there")
+    assert host.state("route/main/fd09::/64/1024") == "pending"
+    host.sh("ip link add late type veth peer name lates; ip link set lates up")
+    host.until(lambda: {host.state(each) for each in waiting} == {"ok"}, "all routes stand")

@@ -1,0 +1,36 @@
+"""Gateways that are written without their link: the declared links by whose addresses they are reached."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import replace
+
+from netd.model.desired import Desired
+from netd.model.key import Key, LinkName
+
+
+def with_ways(desired: Mapping[Key, Desired]) -> Mapping[Key, Desired]:
+    """The same, each route told of its ways."""
+    gateways = {
+        key: [via for via, dev, _ in each.data["hops"] if via and not dev]
+        for key, each in desired.items()
+        if key.kind == "route"
+    }
+    if not any(gateways.values()):
+        return desired
+    networks: dict[str, list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, LinkName]]] = {}
+    for key in desired:
+        if key.kind == "address":
+            dev, _, cidr = key.name.partition("/")
+            network = ipaddress.ip_interface(cidr).network
+            networks.setdefault(key.netns, []).append((network, LinkName(key.netns, dev)))
+    found = dict(desired)
+    for key, addresses in gateways.items():
+        ways = {}
+        for via in addresses:
+            address = ipaddress.ip_address(via)
+            ways[via] = tuple(link for network, link in networks.get(key.netns, ()) if address in network)
+        if any(ways.values()):
+            found[key] = replace(desired[key], ways={via: links for via, links in ways.items() if links})
+    return found
