@@ -64,8 +64,7 @@ class Daemon:
         locate, done = self._containers.locate, teller.done
         self._engine = Engine(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
         self._config = Config({}, (), ())
-        #: Whether the folder could be read the last time: else nothing is taken away.
-        self._known = False
+        #: The folder, while it cannot be read: then nothing is taken away.
         self._away: tuple[FileState, ...] = ()
         self._todo: set[Key] = set()
         self._unpruned: set[Key] = set()
@@ -240,7 +239,6 @@ class Daemon:
             config = self._folder.read(forget=prune)
         except ConfigError as error:
             # A folder that is away is not a wish: what was declared stays until it is there again.
-            self._known = False
             self._away = (FileState(self._config_dir, "invalid", (str(error),)),)
             self._teller.mistakes({str(error): self._config_dir})
             self._look(set(), drift=True)  # tells it
@@ -248,8 +246,8 @@ class Daemon:
         self._save_copies()
         self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
         before = (self._config.desired, self._config.unknown)
-        same = self._known and not prune and (config.desired, config.unknown) == before
-        self._config, self._known, self._away = config, True, ()
+        same = not self._away and not prune and (config.desired, config.unknown) == before
+        self._config, self._away = config, ()
         if same:
             self._look(set(), drift=True)
             return
@@ -277,7 +275,7 @@ class Daemon:
     def _prune(self) -> None:
         self._catch_up()
         self._grace = None
-        if self._known:
+        if not self._away:
             self._folder.forget_gone()
             self._save_copies()
         keys, self._unpruned = self._unpruned, set()
@@ -295,7 +293,7 @@ class Daemon:
     def _run_round(self) -> None:
         while self._todo and not self._stop.is_set():
             keys, self._todo = self._todo, set()
-            scope = Scope(prune=self._grace is None and self._known)
+            scope = Scope(prune=self._grace is None and not self._away)
             self._round = self._engine.converge(keys, scope, drift=self._drift and self._ready)
             if self._advance():
                 return

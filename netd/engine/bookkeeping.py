@@ -244,20 +244,24 @@ class Bookkeeping:
     def made(self, change: Change) -> None:
         """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark."""
         kind, record = registry()[change.key.kind], self.ledger.get(change.key)
-        astray = change.desired is None and change.observed is not None and change.observed.astray
-        replaced = change.desired is None and record is not None and record.foreign and not kind.has_mark
-        if record is not None and (astray or (replaced and not kind.setting)):
-            # What stands there now is not netd's, however alike; and of that link netd knows no more.
-            identity = {} if astray else record.identity
-            self.ledger.put(change.key, replace(record, state="adopted", fields={}, identity=identity))
+        if record is None:
+            return
+        if change.desired is None:
+            record = self._without_it(kind, change, record)
         if change.desired is None or kind.makes_links:
             # What gave way was put back, as far as it could be.
-            self.ledger.update(change.key, foreign=())
-        if change.action in ("create", "recreate") and not kind.setting:
-            record = self.ledger.get(change.key)
-            if record is not None and record.state == "intent":
-                identity = record.identity if change.action == "create" else {}
-                self.ledger.put(change.key, replace(record, state="made", identity=identity))
+            record = replace(record, foreign=())
+        if change.action in ("create", "recreate") and not kind.setting and record.state == "intent":
+            record = replace(record, state="made", identity=record.identity if change.action == "create" else {})
+        self.ledger.put(change.key, record)
+
+    def _without_it(self, kind: Kind, change: Change, record: Record) -> Record:
+        """What stands there now is not netd's, however alike; and of a link that was renamed netd knows no more."""
+        if change.observed is not None and change.observed.astray:
+            return replace(record, state="adopted", fields={}, identity={})
+        if record.foreign and not (kind.has_mark or kind.setting):
+            return replace(record, state="adopted", fields={})
+        return record
 
 
 def taken(field: Sequence[Any], have: Any) -> list[Any]:

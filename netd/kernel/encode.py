@@ -100,6 +100,11 @@ def delete_route(operation: do.DeleteRoute, look: Look) -> list[Request]:
     return [Request(wire.RTM_DELROUTE, 0, operation.route.raw or route_body(operation.route))]
 
 
+def rtmsg(family: int, protocol: int = 0) -> bytes:
+    """struct rtmsg of a question."""
+    return struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, protocol, 0, 0, 0)
+
+
 def route_body(route: Route) -> bytes:
     """rtmsg and RTA_* of a route."""
     if route.type not in wire.ROUTE_NUMBERS:

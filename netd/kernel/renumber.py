@@ -15,7 +15,7 @@ from netd.errors import KernelError
 from netd.model.state import NTF_PROXY, NUD_PERMANENT, Route, attributes
 
 from . import decode, wire
-from .encode import ndmsg
+from .encode import ndmsg, rtmsg
 from .session import Session
 from .wire import Request
 
@@ -24,9 +24,9 @@ PREPEND, APPEND = wire.NLM_F_CREATE, wire.NLM_F_CREATE | wire.NLM_F_APPEND
 
 def delete_alone(session: Session, request: Request, index: int, address: str) -> KernelError | None:
     """What the kernel answers to ``request``, the RTM_DELADDR of ``address`` (a CIDR) of the link of that index."""
-    link = session.link(index)
     others = any(":" not in one.address and one.address != address for one in session.addresses(index))
-    if link is not None and others:
+    link = session.link(index) if others else None
+    if link is not None:
         with session.sysctls.holding(f"net/ipv4/conf/{link.name}/promote_secondaries", "1"):
             return session.rtnl.request([request])[0][0]
     back = [*_neighbors(session, index), *_routes(session, index)]
@@ -62,8 +62,8 @@ def _routes(session: Session, index: int) -> Iterable[Request]:
 
 
 def _dump(session: Session, chosen: bytes = b"") -> list[Route]:
-    head = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0) + chosen
-    return [route for body in session.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
+    bodies = session.rtnl.dump(wire.RTM_GETROUTE, rtmsg(socket.AF_INET) + chosen)
+    return [route for body in bodies if (route := decode.route(body))]
 
 
 def _leaves_by(route: Route, index: int) -> bool:

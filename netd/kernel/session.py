@@ -18,7 +18,7 @@ from netd.model.state import NTF_SELF, NUD_PERMANENT, Address, FdbEntry, Link, N
 
 from . import decode, wire
 from .descriptors import high
-from .encode import ndmsg
+from .encode import ndmsg, rtmsg
 from .encode_link import ifinfomsg
 from .netns import open_path
 from .rtnl import Rtnl
@@ -110,7 +110,7 @@ class Session:
 
     def connected(self, index: int, family: int) -> list[Route]:
         """The routes that the kernel made for the addresses of one link, or of all (0), of one family."""
-        head = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, wire.RTPROT_KERNEL, 0, 0, 0)
+        head = rtmsg(family, wire.RTPROT_KERNEL)
         head += wire.u32(wire.RTA_TABLE, wire.RT_TABLE_MAIN) + (wire.u32(wire.RTA_OIF, index) if index else b"")
         found = [route for body in self.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
         return [one for one in found if one.protocol == wire.RTPROT_KERNEL and one.table == wire.RT_TABLE_MAIN]
@@ -119,7 +119,7 @@ class Session:
         """One table of these families (none: both); a dump of IPv6 that repeats itself is made unique."""
         found: dict[bytes, Route] = {}
         for family in families or FAMILIES:
-            head = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0) + wire.u32(wire.RTA_TABLE, table)
+            head = rtmsg(family) + wire.u32(wire.RTA_TABLE, table)
             for body in self.rtnl.dump(wire.RTM_GETROUTE, head):
                 route = decode.route(body)
                 if route is not None and route.table == table and route.family == family:

@@ -22,14 +22,15 @@ from netd.model.state import (
     IFA_F_NOPREFIXROUTE,
     IFA_F_PERMANENT,
     IFF_LOOPBACK,
+    RTPROT_KERNEL,
     Address,
     Link,
 )
 
 from .kind import Kind, on_link, renamed
 
-#: RTPROT_KERNEL and RT_TABLE_MAIN, of the route that the kernel makes for an address.
-PROTOCOL_KERNEL, MAIN = 2, 254
+#: RT_TABLE_MAIN, of the route that the kernel makes for an address.
+MAIN = 254
 LIMITED, FOREVER = "limited", "forever"
 
 
@@ -170,7 +171,7 @@ class AddressKind(Kind):
             address = ipaddress.ip_interface(cidr)
             route = CreateRoute(
                 key.netns, socket.AF_INET, MAIN, str(address.network), 0,
-                src=str(address.ip), hops=(Hop(dev=dev),), protocol=PROTOCOL_KERNEL,
+                src=str(address.ip), hops=(Hop(dev=dev),), protocol=RTPROT_KERNEL,
             )  # fmt: skip
             steps.append(Step(Phase.ADDRESS, route))
         return steps

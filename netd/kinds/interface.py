@@ -112,7 +112,7 @@ class InterfaceKind(Kind):
             return [Step(Phase.LINK, SetLink(HOST, name, LinkSettings(netns=key.netns)))]
         if fields.get("from_host") is False:
             # All in one phase: it is put in order before it leaves, and leaves before its namespace goes.
-            plain = {name: value for name, value in fields.items() if name != "from_host"}
+            plain = {field: value for field, value in fields.items() if field != "from_host"}
             order = [step.operation for step in end_changes(key.netns, name, plain)]
             back = SetLink(key.netns, name, LinkSettings(netns=HOST))
             return [Step(Phase.SYSCTL, operation) for operation in (*order, back)]

@@ -11,10 +11,10 @@ from netd.model.desired import View
 from netd.model.key import Key, LinkName
 from netd.model.marks import ADDRESS_PROTOCOL, GROUP, PROTOCOL
 from netd.model.operations import RestoreAddress, RestoreRoute
-from netd.model.state import IFA_F_PERMANENT, Link
+from netd.model.state import IFA_F_PERMANENT, RTPROT_KERNEL, RTPROT_RA, Link
 
-#: RTPROT_KERNEL and RTPROT_RA: those come by themselves.
-OWN_ACCORD = (2, 9)
+#: Routes that come by themselves.
+OWN_ACCORD = (RTPROT_KERNEL, RTPROT_RA)
 
 
 def others_on(links: Iterable[LinkName], view: View, is_own: Callable[[Key], bool]) -> tuple[str, ...]:
@@ -41,8 +41,7 @@ def _on(name: LinkName, link: Link, view: View, is_own: Callable[[Key], bool]) -
             continue
         if not is_own(Key(name.netns, "address", f"{name.name}/{address.address}")):
             yield address.address, address.raw
-    # A gateway is looked up among routes of a narrower scope, which is the larger number.
-    for route in sorted(view.all_routes(name.netns), key=lambda one: -one.scope):
+    for route in view.all_routes(name.netns):
         if route.protocol not in (PROTOCOL, *OWN_ACCORD) and [hop.index for hop in route.nexthops] == [link.index]:
             yield "", route.raw
 

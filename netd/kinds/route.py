@@ -15,7 +15,7 @@ from netd.model.dirty import Topic
 from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRoute, DeleteRoute, Hop, RestoreRoute
-from netd.model.state import Nexthop, Route
+from netd.model.state import RTPROT_KERNEL, RTPROT_RA, Nexthop, Route
 
 from .kind import Kind, Place, Table
 from .values import (
@@ -31,8 +31,6 @@ from .values import (
     is_link_local,
 )
 
-PROTOCOL_KERNEL = 2
-PROTOCOL_RA = 9
 #: The kernel's metric of an IPv6 route that names none (IP6_RT_PRIO_USER).
 IPV6_METRIC = 1024
 DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
@@ -175,10 +173,10 @@ class RouteKind(Kind):
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        routes = [route for route in view.routes(key.netns, *parse_route_key(key)) if route.protocol != PROTOCOL_RA]
+        routes = [route for route in view.routes(key.netns, *parse_route_key(key)) if route.protocol != RTPROT_RA]
         if not routes:
             return None
-        kernels = next((route for route in routes if route.protocol == PROTOCOL_KERNEL), None)
+        kernels = next((route for route in routes if route.protocol == RTPROT_KERNEL), None)
         if kernels is not None:
             return Observed(fields={}, conflict="a route of the kernel's own", extra=())
         # Several of one identity: the first wins the look-up, so ours must be alone.

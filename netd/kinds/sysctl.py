@@ -22,18 +22,21 @@ PER_LINK = frozenset(
     tuple(text.split("/"))
     for text in ("net/ipv4/conf", "net/ipv6/conf", "net/ipv4/neigh", "net/ipv6/neigh", "net/mpls/conf")
 )
+IP_FORWARD = "net/ipv4/ip_forward"
 #: Two names of one thing in the kernel: (alias, name).
-ALIASES = {"net/ipv4/conf/all/forwarding": "net/ipv4/ip_forward"}
+ALIASES = {"net/ipv4/conf/all/forwarding": IP_FORWARD}
 #: A change of these changes the same one of "default" and of each link: inet_forward_change() in net/ipv4/devinet.c,
 #: addrconf_fixup_forwarding() and its likes in net/ipv6/addrconf.c.
 WIDE = {
-    "net/ipv4/ip_forward": "net/ipv4/conf/{}/forwarding",
+    IP_FORWARD: "net/ipv4/conf/{}/forwarding",
     "net/ipv6/conf/all/forwarding": "net/ipv6/conf/{}/forwarding",
     "net/ipv6/conf/all/disable_ipv6": "net/ipv6/conf/{}/disable_ipv6",
     "net/ipv6/conf/all/ignore_routes_with_linkdown": "net/ipv6/conf/{}/ignore_routes_with_linkdown",
     "net/ipv6/conf/all/addr_gen_mode": "net/ipv6/conf/{}/addr_gen_mode",
 }
 REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+#: The same the other way.
+WIDER = {pattern: path for path, pattern in WIDE.items()}
 
 
 def flatten(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], Any]]:
@@ -183,17 +186,15 @@ class SysctlKind(Kind):
         if path not in WIDE:
             return {}
         found = {WIDE[path].format(name): str(value) for name in ("default", *links)}
-        if path == "net/ipv4/ip_forward":
+        if path == IP_FORWARD:
             # A router does not listen to redirects, a host does.
             found[REDIRECTS] = "1" if value == "0" else "0"
         return found
 
     def changed_with(self, key: Key) -> tuple[Key, str] | None:
         path = sysctl_path(key.name)
-        for wide, pattern in WIDE.items():
-            if path == REDIRECTS or (path != wide and path_of(path, "{}") == pattern):
-                return Key(key.netns, self.name, sysctl_name(wide)), path
-        return None
+        wide = IP_FORWARD if path == REDIRECTS else WIDER.get(path_of(path, "{}"))
+        return None if wide in (None, path) else (Key(key.netns, self.name, sysctl_name(wide)), path)
 
     def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         made = self.along(

@@ -20,6 +20,8 @@ IFA_F_PERMANENT = 0x80
 IFA_F_MANAGETEMPADDR = 0x100
 IFA_F_NOPREFIXROUTE = 0x200
 IFA_F_MCAUTOJOIN = 0x400
+#: Who made a route: the kernel for an address, or a router's advertisement (include/uapi/linux/rtnetlink.h).
+RTPROT_KERNEL, RTPROT_RA = 2, 9
 NUD_PERMANENT = 0x80
 NTF_SELF = 0x02
 #: An entry that a control plane put in (bridge: "extern_learn").
