@@ -48,6 +48,18 @@ def killed_after(step: int) -> Callable[[str], None]:
     return counted
 
 
+def is_killed(each: World, step: int, what: Callable[[], None]) -> bool:
+    """Whether ``what`` ended netd, after so many steps."""
+    each.hand.step = killed_after(step)
+    try:
+        what()
+    except Killed:
+        return True
+    finally:
+        each.hand.step = lambda what: None
+    return False
+
+
 def values(each: World, wanted: dict[tuple[str, str], str]) -> dict[tuple[str, str], str | None]:
     return {(netns, path): each.machine.space(netns).sysctls.get(path) for netns, path in wanted}
 
@@ -73,12 +85,8 @@ def test_a_value_is_put_back_although_netd_is_killed_over_it(case: str) -> None:
                 each.take(earlier)
                 each.settle()
             assert values(each, wanted) != wanted
-            each.hand.step = killed_after(step)
-            try:
-                each.take(left)
-                killed = False
-            except Killed:
-                each.hand.step = lambda what: None
+            killed = is_killed(each, step, lambda: each.take(left))
+            if killed:
                 each.restart()
             each.settle()
             found = values(each, wanted)
@@ -99,13 +107,7 @@ def test_a_value_is_put_back_after_a_kill_at_any_step(case: str, then: str) -> N
         with world() as each:
             each.take(before)
             each.settle()
-            each.hand.step = killed_after(step)
-            try:
-                each.take(text)
-                killed = False
-            except Killed:
-                killed = True
-            each.hand.step = lambda what: None
+            killed = is_killed(each, step, lambda: each.take(text))
             if then == "at once":
                 each.text = left
             each.restart()
@@ -156,13 +158,7 @@ def test_what_others_put_on_a_link_outlasts_a_kill_while_it_is_made_again(link: 
             route = do.CreateRoute("", 2, 254, "10.93.0.0/24", 0, hops=(do.Hop("10.92.0.77"),), protocol=3)
             assert each.someone_does(route) == 0
             each.settle()
-            each.hand.step = killed_after(step)
-            try:
-                each.take(other)
-                killed = False
-            except Killed:
-                killed = True
-            each.hand.step = lambda what: None
+            killed = is_killed(each, step, lambda: each.take(other))
             if killed:
                 each.text = other
                 each.restart()

@@ -182,13 +182,18 @@ def test_copies_follow_files_that_change_names(
         machine.start()
 
 
-def test_copies_follow_contents_where_editors_swap_them(machine: Machine) -> None:
+def break_both(machine: Machine) -> None:
+    """Two files, each with a copy of its own, and each broken in its own way."""
     for name in "ab":
         machine.write(f"{name}.toml", f"[bridge.of-{name}]\n")
     machine.read()
     for name in "ab":
         machine.write(f"{name}.toml", BROKEN + f"# {name}\n")
     machine.read()
+
+
+def test_copies_follow_contents_where_editors_swap_them(machine: Machine) -> None:
+    break_both(machine)
     for name, other in ("ab", "ba"):
         machine.write("new", BROKEN + f"# {other}\n").rename(machine.etc / f"{name}.new")
     for name in "ab":
@@ -207,12 +212,7 @@ def test_a_broken_file_that_is_written_anew_keeps_its_copy_beside_a_backup_of_it
 
 
 def test_a_file_that_is_moved_over_another_takes_its_copy_along_and_the_others_is_gone(machine: Machine) -> None:
-    for name in "ab":
-        machine.write(f"{name}.toml", f"[bridge.of-{name}]\n")
-    machine.read()
-    for name in "ab":
-        machine.write(f"{name}.toml", BROKEN + f"# {name}\n")
-    machine.read()
+    break_both(machine)
     (machine.etc / "a.toml").rename(machine.etc / "b.toml")
     assert in_force(machine, machine.read()) == {"b.toml": {"of-a"}}
     assert len(list((machine.cache / "files").iterdir())) == 1
