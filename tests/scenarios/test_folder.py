@@ -43,6 +43,8 @@ GONE, FILE = "mv /etc/netd /etc/netd.off", "mv /etc/netd /etc/netd.off; touch /e
 @pytest.mark.parametrize(("harm", "reason"), [(GONE, "No such file or directory"), (FILE, "Not a directory")])
 def test_status_shows_a_folder_that_cannot_be_read(host: Host, harm: str, reason: str) -> None:
     host.write("a.toml", A)
+    # A folder of a lower layer (overlayfs) cannot be renamed: mv would copy it, and delete its files one by one.
+    host.sh("cp -a /etc/netd /etc/netd.new; rm -r /etc/netd; mv /etc/netd.new /etc/netd")
     daemon = host.daemon()
     host.netd("reload")  # no look at the files is under way any more
     host.sh(harm)
