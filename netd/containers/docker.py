@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import quote
@@ -87,22 +87,21 @@ class Docker(Engine):
         with closing(Inotify()) as folder:
             # Before the look: what comes after it is seen.
             folder.add(self._folder, inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR)
-            while self.wanted():
+            while wanted := self.wanted():
                 if not self._is_there():
                     self._all_away(NOT_THERE)
-                    self._wait(folder, RETRY_LONGEST)
+                    self._wait(folder, wanted, RETRY_LONGEST)
                     continue
                 began = time.monotonic()
                 self._follow()
                 lasted = time.monotonic() - began > pause
                 pause = RETRY_FIRST if lasted else min(pause * 2, RETRY_LONGEST)
-                self._wait(folder, pause)
+                self._wait(folder, self.wanted(), pause)
 
-    def _wait(self, folder: Inotify, seconds: float) -> None:
-        """Until something happens to the files of the engine."""
+    def _wait(self, folder: Inotify, wanted: Set[str], seconds: float) -> None:
+        """Until something happens to the files of the engine, or others than these are wanted."""
         until = time.monotonic() + seconds
-        before = self.wanted()
-        while before and self.wanted() == before and (left := until - time.monotonic()) > 0:
+        while wanted and self.wanted() == wanted and (left := until - time.monotonic()) > 0:
             self.wait([folder.descriptor], left)
             if any(event.name in ("docker.sock", "docker.pid") for event in folder.events()):
                 return

@@ -12,7 +12,7 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
@@ -90,12 +90,11 @@ class Podman(Engine):
                 # What comes after they were armed is heard: so look now.
                 for name in wanted:
                     self.put(name, self.ask(name))
-                self._wait(watch, steps)
+                self._wait(watch, steps, wanted)
 
-    def _wait(self, watch: Inotify, steps: dict[int, set[str]]) -> None:
+    def _wait(self, watch: Inotify, steps: dict[int, set[str]], wanted: Set[str]) -> None:
         """Until one of these files changes, or others are wanted."""
-        before = self.wanted()
-        while self.wanted() == before:
+        while self.wanted() == wanted:
             self.wait([watch.descriptor], None)
             for event in watch.events():
                 names = steps.get(event.watch, set())
@@ -103,17 +102,25 @@ class Podman(Engine):
                     return
 
     def _arm(self, watch: Inotify, wanted: Iterable[str]) -> dict[int, set[str]]:
-        """Watches every folder that matters, or the nearest above it: {watch: names in it, "" for all}."""
-        graph, running = self._roots()
-        files = {f"{folder}/{name}" for folder in folders(graph) | folders(running) for name in LISTS}
-        bundles = [bundle for name in wanted if (bundle := self._find(name, graph, running))]
-        files |= {f"{bundle.running}/pidfile" for bundle in bundles}
+        """Watches every folder that matters, or the nearest above it: {watch: names in it, "" for all}.
+
+        Each is watched before it is looked into: what comes after the look is heard.
+        """
         steps: dict[int, set[str]] = {}
-        for path in {f"{graph}/", f"{running}/", *files}:
-            number, name = step(watch, path)
-            if number is not None:
-                steps.setdefault(number, set()).add(name)
+        graph, running = self._roots()
+        follow(watch, steps, (f"{graph}/", f"{running}/"))
+        follow(watch, steps, (f"{folder}/{name}" for folder in folders(graph) | folders(running) for name in LISTS))
+        bundles = (self._find(name, graph, running) for name in wanted)
+        follow(watch, steps, (f"{bundle.running}/pidfile" for bundle in bundles if bundle))
         return steps
+
+
+def follow(watch: Inotify, steps: dict[int, set[str]], paths: Iterable[str]) -> None:
+    """Adds to ``steps`` what to wait for, for each of these files."""
+    for path in paths:
+        number, name = step(watch, path)
+        if number is not None:
+            steps.setdefault(number, set()).add(name)
 
 
 def step(watch: Inotify, path: str) -> tuple[int | None, str]:

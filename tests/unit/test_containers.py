@@ -302,6 +302,24 @@ def test_podman_is_followed_from_its_first_container_on(
     watch.says("web", Place("", NO_CONTAINER))
 
 
+def test_a_folder_of_podman_that_comes_while_it_is_looked_for_is_followed(
+    storage: Storage, processes: Callable[..., int], followed: Callable[..., Followed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.graph.mkdir()
+    lists, real = storage.graph / "overlay-containers", podman.folders
+
+    def late(root: str) -> set[str]:
+        found = real(root)
+        lists.mkdir(exist_ok=True)
+        return found
+
+    monkeypatch.setattr(podman, "folders", late)
+    watch = followed(storage.engine, "web")
+    watch.says("web", Place("", NO_CONTAINER))
+    storage.list(web=ID)
+    watch.says("web", Place("", NOT_RUNNING))
+
+
 def test_podman_s_storage_is_where_its_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tmp_path / "storage.conf"
     monkeypatch.setattr(podman, "SETTINGS", (str(tmp_path / "none.conf"), str(settings)))
