@@ -6,6 +6,7 @@ import ipaddress
 import struct
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -199,13 +200,18 @@ def lower_link(raw: Mapping[int, bytes]) -> int:
     return int(index)
 
 
+def family_with(tunnel: Tunnel) -> int:
+    """4 or 6; 0: its hosts' addresses will tell."""
+    return next(family for family, taken in OVERHEAD.items() if taken == tunnel.overhead)
+
+
 class VxlanKind(SingleKind):
     """vxlan/N."""
 
     name = "vxlan"
     table = VxlanTable
     toml = "vxlan"
-    immutable = frozenset({"vni", "port", "dev", "group", "limit", "udp_csum"})
+    immutable = frozenset({"vni", "port", "dev", "group", "limit", "udp_csum", "family"})
 
     def declare(self, table: VxlanTable, place: Place) -> Iterable[Desired]:
         link = LinkName(place.netns, place.name)
@@ -221,15 +227,17 @@ class VxlanKind(SingleKind):
         if isinstance(table.remote, str) and not hosts:
             fields["remote"] = table.remote
         inlets = inlets_of(table)
+        tunnel = tunnel_of(table)
         yield Desired(
             key=Key(place.netns, "vxlan", place.name),
             fields=fields,
             origins=(place.origin,),
+            data={"family": family_with(tunnel)},
             makes=(link,),
             needs=(LinkName(place.netns, table.dev),) if table.dev else (),
             wants=end_wants(table, place.netns),
             claims=(*link_claims(link), f"vni:{place.netns}:{table.vni}:{table.port}"),
-            ends=(end_of(table, link, tunnel=tunnel_of(table)),),
+            ends=(end_of(table, link, tunnel=tunnel),),
             hosts=hosts,
             hears=() if table.open_firewall else tuple(packets._replace(iif=table.dev or "") for packets in inlets),
         )
@@ -267,6 +275,9 @@ class VxlanKind(SingleKind):
             if other is not one:
                 yield one, other, f"vni: {fields['vni']} on port {fields['port']} is that of {other.key} already"
 
+    def own(self, desired: Desired) -> Mapping[str, Any]:
+        return {**super().own(desired), "family": desired.data["family"]}
+
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
         """Flooding has entries of its own; here it is the source address: this machine's, where none is written."""
         (end,) = desired.ends
@@ -274,8 +285,7 @@ class VxlanKind(SingleKind):
         there = {f"host {name}": addresses[name] for name in desired.hosts if name in addresses}
         if own and not end.tunnel.local:
             there = {"this host": own} | there
-        known = next(family for family, taken in OVERHEAD.items() if taken == end.tunnel.overhead)
-        family = known or next(map(family_of, there.values()), 4)
+        family = family_with(end.tunnel) or next(map(family_of, there.values()), 4)
         for who, address in there.items():
             if family_of(address) != family:
                 raise ValueError(f"remote: the address of {who} is IPv{family_of(address)}, the tunnel is IPv{family}")
@@ -283,7 +293,21 @@ class VxlanKind(SingleKind):
         fields = {**desired.fields, "local": local} if local else desired.fields
         tunnel = Tunnel(end.tunnel.dev, local, OVERHEAD[family])
         hears = tuple(packets for each in desired.hears if (packets := found_at(each, addresses)) is not None)
-        return replace(desired, fields=fields, ends=(end._replace(tunnel=tunnel),), hosts=(), hears=hears)
+        return replace(
+            desired, fields=fields, ends=(end._replace(tunnel=tunnel),), hosts=(), hears=hears, data={"family": family}
+        )
+
+    def observe(
+        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> Observed | None:
+        found = super().observe(key, data, view, identity)
+        if found is None or found.conflict:
+            return found
+        # The kernel tells it by an address alone: without one it is as the link was made.
+        made = identity if found.identity.items() <= identity.items() else {}
+        family = found.fields["family"] or made.get("family") or data.get("family", 0)
+        identified = {**found.identity, "family": family}
+        return replace(found, fields={**found.fields, "family": family}, identity=identified)
 
     def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
         raw = attributes(info)
@@ -293,6 +317,7 @@ class VxlanKind(SingleKind):
         carrier = view.link_at(netns, lower) if (lower := lower_link(raw) or link_index) else None
         flood = address_of(raw, GROUP, GROUP6)
         multicast = bool(flood) and ipaddress.ip_address(flood).is_multicast
+        found["family"] = next((family_of(each) for each in (address_of(raw, LOCAL, LOCAL6), flood) if each), 0)
         found["dev"] = carrier.name if carrier else ""
         found["local"] = address_of(raw, LOCAL, LOCAL6)
         found["remote"] = flood
@@ -330,8 +355,8 @@ class VxlanKind(SingleKind):
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         key, fields = desired.key, desired.fields
-        info, tunnel = payload(fields), desired.ends[0].tunnel
-        if tunnel is not None and tunnel.overhead == OVERHEAD[6] and not info.keys() & {GROUP6, LOCAL6}:
+        info = payload(fields)
+        if desired.data["family"] == 6 and not info.keys() & {GROUP6, LOCAL6}:
             # As no address says so: it would be of IPv4, and take no entry of IPv6.
             info[GROUP6] = bytes(16)
         settings = LinkSettings(

@@ -24,6 +24,7 @@ master = "br0"
 
 ONE, MANY = 'remote = "10.9.0.3"', 'remote = ["10.9.0.3", "10.9.0.4"]'
 SIX = 'local = "fd09::1"\nremote = "fd09::2"'
+MANY_SIX = 'remote = ["fd09::3", "fd09::4"]'
 
 
 def flooding(host: Host) -> list[str]:
@@ -54,17 +55,31 @@ def test_remotes_change_in_place(host: Host, before: str, after: str, remotes: l
     assert host.netd("diff", check=None).returncode == 0
 
 
-@pytest.mark.parametrize(("before", "after"), [(ONE, SIX), (SIX, ONE), ('group = "239.1.1.1"', ONE)])
-def test_a_tunnel_of_another_family_or_sort_is_made_again(host: Host, before: str, after: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "remotes"),
+    [
+        (ONE, SIX, ["fd09::2"]),
+        (SIX, ONE, ["10.9.0.3"]),
+        ('group = "239.1.1.1"', ONE, ["10.9.0.3"]),
+        (MANY, MANY_SIX, ["fd09::3", "fd09::4"]),
+        (MANY_SIX, MANY, ["10.9.0.3", "10.9.0.4"]),
+        (MANY_SIX, ONE, ["10.9.0.3"]),
+        ("", MANY_SIX, ["fd09::3", "fd09::4"]),
+    ],
+)
+def test_a_tunnel_of_another_family_or_sort_is_made_again(
+    host: Host, before: str, after: str, remotes: list[str]
+) -> None:
     host.write("a.toml", UNDERLAY + before)
     host.daemon()
     mac = host.link("vx")["address"]
     host.write("a.toml", UNDERLAY + after)
     host.netd("reload")
-    assert flooding(host) == (["fd09::2"] if after == SIX else ["10.9.0.3"])
+    assert flooding(host) == remotes
     assert host.link("vx")["address"] == mac
     assert host.link("vx")["master"] == "br0"
     assert "239.1.1.1" not in host.run("ip", "maddr", "show", "dev", "under")
+    assert host.netd("diff", check=None).returncode == 0
 
 
 def test_spanning_tree_is_turned_off_together_with_its_times(host: Host) -> None:
