@@ -34,6 +34,8 @@ from .wire import Request
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
 #: Flags of an address that somebody chose.
 ADDRESS_FLAGS = IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN
+#: ifa_cacheinfo.ifa_valid (INFINITY_LIFE_TIME).
+FOREVER = b"\xff" * 4
 NO_MAC = "00:00:00:00:00:00"
 
 
@@ -46,28 +48,37 @@ def address_body(operation: do.PutAddress, index: int) -> bytes:
     """ifaddrmsg and IFA_* of an address. The scope is the one that iproute2 chooses: host for loopback addresses."""
     packed, length = wire.split_cidr(operation.address)
     family = wire.family_of(operation.address)
+    nodad = IFA_F_NODAD if operation.nodad and family == socket.AF_INET6 else 0
+    if operation.like:
+        return address_again(operation.like, index, nodad)
     loopback = family == socket.AF_INET and packed[0] == 127
     scope = wire.RT_SCOPE_HOST if loopback else wire.RT_SCOPE_UNIVERSE
     body = struct.pack("=BBBBI", family, length, 0, scope, index)
     body += wire.attribute(wire.IFA_LOCAL, packed) + wire.attribute(wire.IFA_ADDRESS, packed)
-    flags = IFA_F_NODAD if operation.nodad and family == socket.AF_INET6 else 0
-    if operation.noprefixroute:
-        flags |= IFA_F_NOPREFIXROUTE
-    if flags:
-        body += wire.u32(wire.IFA_FLAGS, flags)
+    if nodad:
+        body += wire.u32(wire.IFA_FLAGS, nodad)
     if operation.protocol:
         body += wire.u8(wire.IFA_PROTO, operation.protocol)
     return body
 
 
+def address_again(raw: bytes, index: int, nodad: int | None = None) -> bytes:
+    """A message as it was read once, without what it only reported; for ever, with this IFA_F_NODAD."""
+    family, length, _, scope = struct.unpack_from("=BBBB", raw)
+    found = attributes(raw[8:])
+    flags = struct.unpack("=I", found.get(wire.IFA_FLAGS, bytes(4)))[0] & ADDRESS_FLAGS
+    if nodad is not None:
+        flags = flags & ~IFA_F_NODAD | nodad
+    found[wire.IFA_FLAGS] = struct.pack("=I", flags)
+    # Deprecated may be for ever; what was to end has ended, or is wanted for ever now.
+    if found.get(wire.IFA_CACHEINFO, b"")[4:8] != FOREVER:
+        found.pop(wire.IFA_CACHEINFO, None)
+    return struct.pack("=BBBBI", family, length, 0, scope, index) + wire.mapping(found)
+
+
 def restore_address(operation: do.RestoreAddress, look: Look) -> list[Request]:
-    """A message as it was read once, without what it only reported."""
-    family, length, _, scope = struct.unpack_from("=BBBB", operation.raw)
-    found = attributes(operation.raw[8:])
-    if wire.IFA_FLAGS in found:
-        found[wire.IFA_FLAGS] = struct.pack("=I", struct.unpack("=I", found[wire.IFA_FLAGS])[0] & ADDRESS_FLAGS)
-    head = struct.pack("=BBBBI", family, length, 0, scope, look.index(operation.netns, operation.dev))
-    return [Request(wire.RTM_NEWADDR, MAKE, head + wire.mapping(found))]
+    """A message as it was read once."""
+    return [Request(wire.RTM_NEWADDR, MAKE, address_again(operation.raw, look.index(operation.netns, operation.dev)))]
 
 
 def delete_address(operation: do.DeleteAddress, look: Look) -> list[Request]:

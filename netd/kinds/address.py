@@ -162,7 +162,7 @@ class AddressKind(Kind):
         put = PutAddress(key.netns, dev, cidr, nodad)
         if not observed.own:
             # Of an adopted one what nobody declares stays, and it does not get netd's mark.
-            put = replace(put, noprefixroute=bool(found.flags & IFA_F_NOPREFIXROUTE), protocol=found.protocol)
+            put = replace(put, like=found.raw)
         steps = [Step(Phase.ADDRESS, put)]
         if fields.get("duplicate") is False:
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index)))

@@ -105,13 +105,17 @@ class DeleteLink(Operation):
 
 @dataclass(frozen=True, slots=True)
 class PutAddress(Operation):
-    """RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, with IFA_PROTO (``protocol``)."""
+    """RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, with IFA_PROTO (``protocol``).
+
+    ``like`` is the address as it was read (ifaddrmsg and attributes), where it is another's: all but ``nodad`` and a
+    limited lifetime stays as it is.
+    """
 
     dev: str
     address: str
     nodad: bool = False
-    noprefixroute: bool = False
     protocol: int = ADDRESS_PROTOCOL
+    like: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
 
 from netd.errors import KernelError, kernel_error
 from netd.kernel import decode
@@ -41,12 +42,11 @@ def put(machine: Machine, space: Space, index: int, op: do.PutAddress) -> None:
     ip = op.address.split("/")[0]
     # IPv6 has an address once: one of another length is only changed.
     cidr = next((other for other in found if six and other.split("/")[0] == ip), op.address)
-    flags = IFA_F_PERMANENT | (IFA_F_NODAD if op.nodad and six else 0)
-    if op.noprefixroute:
-        flags |= IFA_F_NOPREFIXROUTE
-    found[cidr] = Address(index, cidr, flags, protocol=op.protocol, raw=address_body(op, index))
+    new = decode.address(address_body(op, index))
+    assert new is not None
+    found[cidr] = replace(new, address=cidr, flags=new.flags | IFA_F_PERMANENT)
     machine.tell(space, Dirty("addresses", index=index))
-    if link.up and not op.noprefixroute:
+    if link.up and not new.flags & IFA_F_NOPREFIXROUTE:
         _connect(machine, space, index, cidr)
 
 
@@ -57,8 +57,7 @@ def restore(machine: Machine, space: Space, index: int, op: do.RestoreAddress) -
         raise kernel_error(errno.EINVAL, "")
     if any(other == one.address or (":" in other and _same(other, one)) for other in space.addresses.get(index, {})):
         raise kernel_error(errno.EEXIST, "Address already assigned")
-    nodad, noprefixroute = bool(one.flags & IFA_F_NODAD), bool(one.flags & IFA_F_NOPREFIXROUTE)
-    put(machine, space, index, do.PutAddress(op.netns, op.dev, one.address, nodad, noprefixroute, one.protocol))
+    put(machine, space, index, do.PutAddress(op.netns, op.dev, one.address, bool(one.flags & IFA_F_NODAD), like=op.raw))
 
 
 def _same(other: str, one: Address) -> bool:
