@@ -63,7 +63,8 @@ class Daemon:
         self._containers = Containers()
         locate, done = self._containers.locate, teller.done
         self._engine = Engine(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
-        self._config = Config({}, (), ())
+        #: What the files say; and said before they began to change, until no more changes came for a while.
+        self._config = self._settled = Config({}, (), ())
         #: The folder, while it cannot be read: then nothing is taken away.
         self._away: tuple[FileState, ...] = ()
         self._todo: set[Key] = set()
@@ -241,16 +242,25 @@ class Daemon:
             # A folder that is away is not a wish: what was declared stays until it is there again.
             self._away = (FileState(self._config_dir, "invalid", (str(error),)),)
             self._teller.mistakes({str(error): self._config_dir})
-            self._look(set(), drift=True)  # tells it
+            if self._grace is None:
+                self._look(set(), drift=True)  # tells it
+            else:
+                # Who deletes a folder deletes its files first: they are as much away as the folder is.
+                self._take_in(self._settled, prune=False)
             return
         self._save_copies()
         self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
         before = (self._config.desired, self._config.unknown)
         same = not self._away and not prune and (config.desired, config.unknown) == before
-        self._config, self._away = config, ()
+        self._away = ()
         if same:
+            self._config = config
             self._look(set(), drift=True)
-            return
+        else:
+            self._take_in(config, prune=prune)
+
+    def _take_in(self, config: Config, *, prune: bool) -> None:
+        self._config = config
         changed = self._engine.take(config.desired, config.unknown)
         self._containers.follow(self._engine.sources.written())
         self._arm_slow_look()
@@ -275,6 +285,7 @@ class Daemon:
     def _prune(self) -> None:
         self._catch_up()
         self._grace = None
+        self._settled = self._config
         if not self._away:
             self._folder.forget_gone()
             self._save_copies()

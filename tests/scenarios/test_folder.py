@@ -92,6 +92,21 @@ def test_a_folder_that_is_deleted_takes_nothing_away_and_counts_again_when_it_is
     assert indexes(host, "to-a") == before
 
 
+def test_a_folder_that_is_deleted_with_all_its_files_is_away_and_what_it_declared_is_kept_so(host: Host) -> None:
+    host.write("a.toml", A)
+    host.write("b.toml", B)
+    host.daemon()
+    before = indexes(host, "to-a", "to-b")
+    host.sh("rm /etc/netd/b.toml; sleep 0.1; rm -r /etc/netd")
+    host.until(lambda: away(host), "status tells of the folder")
+    host.run("ip", "link", "set", "to-b", "down")
+    host.until(lambda: "UP" in host.link("to-b")["flags"], "it is repaired")
+    assert indexes(host, "to-a", "to-b") == before
+    host.write("a.toml", A)
+    host.until(lambda: "to-b" not in host.names(), "what the new folder does not declare is gone")
+    assert indexes(host, "to-a") == before[:1]
+
+
 def test_a_folder_that_is_replaced_by_another_disturbs_nothing_that_both_declare(host: Host) -> None:
     host.write("a.toml", A)
     host.daemon()
