@@ -26,14 +26,13 @@ from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
 from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.key import Key
-from netd.model.status import State, overall, summary
 from netd.report.lock import Lock
 from netd.report.log import start_log
 from netd.report.notify import Notifier
 from netd.report.status import serve
 from netd.report.teller import Teller
-from netd.report.text import file_json, state_line, status_json
-from netd.report.waiting import Waiting
+from netd.report.text import whole_json
+from netd.report.waiting import Waiting, unmet
 from netd.watch import FolderWatch
 
 if TYPE_CHECKING:
@@ -369,26 +368,14 @@ class Daemon:
 
     def _status(self) -> dict[str, Any]:
         rows = remarked(self._engine.statuses(), self._engine.index.desired, self._engine.mirror)
-        return {
-            "state": "converging" if self._busy() else overall(rows),
-            "summary": summary(rows),
-            "files": [file_json(one) for one in (*self._away, *self._config.files)],
-            "objects": [status_json(row) for row in rows],
-        }
+        return whole_json(rows, (*self._away, *self._config.files), busy=self._busy())
 
     def _busy(self) -> bool:
         return self._round is not None or not self._ready
 
     def _unmet(self, keys: Sequence[Key]) -> list[str]:
         """Why the network, or these objects, do not stand; [] where they do."""
-        if self._busy():
-            return ["netd is building still"]
-        rows = self._engine.rows
-        if not keys:
-            return [state_line(row) for row in rows.troubles()]
-        undeclared = [f"{key}: no file declares it" for key in keys if rows.get(key) is None]
-        states = [rows.status(key) for key in keys if rows.get(key) is not None]
-        return undeclared + [state_line(row) for row in states if row.state is not State.OK]
+        return ["netd is building still"] if self._busy() else unmet(self._engine.rows, keys)
 
     async def _reload(self) -> list[str]:
         """Reads the files now; waits a little for one that is still being written, then for the round.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from netd.config import FileState
 from netd.model.change import Change, FieldDiff
-from netd.model.status import State, Status
+from netd.model.status import State, Status, overall, summary
 
 SIGNS = {"create": "+", "update": "~", "recreate": "!", "delete": "-"}
 
@@ -102,4 +102,14 @@ def status_json(row: Status) -> dict[str, Any]:
         "reason": row.reason,
         "repairs": row.repairs,
         "last_repair": row.last_repair,
+    }
+
+
+def whole_json(rows: Collection[Status], files: Iterable[FileState], *, busy: bool) -> dict[str, Any]:
+    """What ``netd status --json`` prints."""
+    return {
+        "state": "converging" if busy else overall(rows),
+        "summary": summary(rows),
+        "files": [file_json(one) for one in files],
+        "objects": [status_json(row) for row in rows],
     }

@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from netd.engine.rows import Rows
 from netd.model.key import Key, parse_key
+from netd.model.status import State
+
+from .text import state_line
 
 #: Seconds that may be waited at most, beside for ever.
 LONGEST = 1e9
@@ -48,3 +52,12 @@ class Waiting:
         except TimeoutError:
             pass
         return {"unmet": self._unmet(keys)}
+
+
+def unmet(rows: Rows, keys: Sequence[Key]) -> list[str]:
+    """Why the network, or these objects, do not stand; [] where they do."""
+    if not keys:
+        return [state_line(row) for row in rows.troubles()]
+    undeclared = [f"{key}: no file declares it" for key in keys if rows.get(key) is None]
+    states = [rows.status(key) for key in keys if rows.get(key) is not None]
+    return undeclared + [state_line(row) for row in states if row.state is not State.OK]
