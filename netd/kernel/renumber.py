@@ -16,6 +16,7 @@ from netd.model.state import NTF_PROXY, NUD_PERMANENT, Route, attributes
 
 from . import decode, wire
 from .encode import ndmsg, rtmsg
+from .encode_link import ifinfomsg
 from .session import Session
 from .wire import Request
 
@@ -26,12 +27,18 @@ def delete_alone(session: Session, request: Request, index: int, address: str) -
     """What the kernel answers to ``request``, the RTM_DELADDR of ``address`` (a CIDR) of the link of that index."""
     others = any(":" not in one.address and one.address != address for one in session.addresses(index))
     link = session.link(index) if others else None
-    if link is not None:
-        with session.sysctls.holding(f"net/ipv4/conf/{link.name}/promote_secondaries", "1"):
-            return session.rtnl.request([request])[0][0]
-    back = [*_neighbors(session, index), *_routes(session, index)]
-    # In one send: whatever ends this process, none of them is lost.
-    return session.rtnl.atomic([request, *back])[0][0]
+    # In one send: whatever ends this process, nothing is lost, and nothing left otherwise than it was.
+    if link is None:
+        return session.rtnl.atomic([request, *_neighbors(session, index), *_routes(session, index)])[0][0]
+    if session.sysctl(f"net/ipv4/conf/{link.name}/promote_secondaries") != "0":
+        return session.rtnl.request([request])[0][0]
+    return session.rtnl.atomic([_promote(index, 1), request, _promote(index, 0)])[1][0]
+
+
+def _promote(index: int, value: int) -> Request:
+    """Writes the sysctl promote_secondaries of a link, by rtnetlink."""
+    values = wire.nested(socket.AF_INET, wire.nested(wire.IFLA_INET_CONF, wire.u32(wire.PROMOTE_SECONDARIES, value)))
+    return Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + wire.nested(wire.IFLA_AF_SPEC, values))
 
 
 def _neighbors(session: Session, index: int) -> Iterable[Request]:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 
-from netd.errors import KernelError, kernel_error
+from netd.errors import kernel_error
 
 from .descriptors import high
 
@@ -115,18 +114,3 @@ class Sysctls:
             raise kernel_error(error.errno or errno.EIO, f"sysctl {path} = {value}{hint}") from None
         except ValueError:
             raise kernel_error(errno.EINVAL, f"sysctl {path} = {value!r}") from None
-
-    @contextmanager
-    def holding(self, path: str, value: str) -> Iterator[None]:
-        """The key has this value until the end of ``with``, where it is there and can be written."""
-        found = self.read(path)
-        if found in (None, value):
-            yield
-            return
-        with suppress(KernelError):
-            self.write(path, value)
-        try:
-            yield
-        finally:
-            with suppress(KernelError):
-                self.write(path, found)
