@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tally
 from tests.host import Host
 from tests.stage import Stage
 
@@ -122,8 +123,17 @@ def trio(make_host: Callable[[str], Host]) -> tuple[Host, Host, Host]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Puts the logs of all pretend hosts beside a failure."""
     report = yield
+    report.user_properties += tally.taken()  # type: ignore[attr-defined]
     if report.failed:  # type: ignore[attr-defined]
         item.stash[FAILED] = True
         for host in item.stash.get(HOSTS, []):
             report.sections.append((f"what ran on {host.name}", host.story()))  # type: ignore[attr-defined]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much was tried where one test tries many things."""
+    reports = (each for found in terminalreporter.stats.values() for each in found)
+    told = tally.told(one for each in reports for one in getattr(each, "user_properties", ()))
+    if told:
+        terminalreporter.write_line(f"tried: {told}")

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from tests import tally
+
 FACTOR = int(os.environ.get("NETD_FUZZ", "1"))
 
 
-def tried(examples: int) -> settings:
-    """For ``@tried(300)``; no deadline, because machines are slow."""
-    return settings(max_examples=examples * FACTOR, deadline=None, suppress_health_check=list(HealthCheck))
+def tried(examples: int) -> Callable[[Any], Any]:
+    """For ``@tried(300)``; no deadline, because machines are slow. Each execution is counted."""
+
+    def decorate(test: Any) -> Any:
+        inner = test.hypothesis.inner_test
+
+        @functools.wraps(inner)
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            tally.count("generated examples")
+            return inner(*args, **kwargs)
+
+        test.hypothesis.inner_test = counted
+        limits = settings(max_examples=examples * FACTOR, deadline=None, suppress_health_check=list(HealthCheck))
+        return limits(test)
+
+    return decorate
 
 
 def spoilt(draw: st.DrawFn, message: bytes) -> bytes:

@@ -22,6 +22,7 @@ from netd.kernel.session import Session
 from netd.model import operations as do
 from netd.model.operations import Hop, LinkSettings
 from netd.model.state import Nexthop, Route, Rule
+from tests import tally
 from tests.contract.kernel_sandbox import lonely_kernel, sh
 from tests.fuzzing import FACTOR, spoilt, tried
 
@@ -166,6 +167,7 @@ def test_requests_of_rubbish_are_answered_by_the_kernel(kernel: Kernel) -> None:
     @settings(max_examples=150 * FACTOR, deadline=None, database=None)
     @given(st.one_of(st.binary(max_size=60), st.just(b"")), st.sampled_from([16, 20, 24, 28, 32]))
     def requests(body: bytes, kind: int) -> None:
+        tally.count("generated examples")
         with kernel.open("") as session:
             assert isinstance(session, Session)
             (answer,) = session.rtnl.request([wire.Request(kind, 0, body)])

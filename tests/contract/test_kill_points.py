@@ -20,6 +20,7 @@ from tests.contract.kernel_sandbox import sandbox, sh
 from tests.forks import Killed, in_a_process, kill_yourself
 from tests.labs import ATTACHED, BOX, DRIFT, ENGINE, FIREWALL, FIRST, FOREIGN, LEGACY, SECOND, declared
 from tests.snapshot import differences, inside, snapshot
+from tests.tally import count
 from tests.troubled import Hand, TroubledKernel, TroubledLedger
 
 #: Every how many-th step is tried here: ``make kills`` tries them all.
@@ -160,12 +161,12 @@ def undo() -> dict[str, Any]:
 
 def dies_after(step: int) -> Hand:
     """Killed after so many steps."""
-    count = 0
+    steps = 0
 
     def counted(what: str) -> None:
-        nonlocal count
-        count += 1
-        if count == step:
+        nonlocal steps
+        steps += 1
+        if steps == step:
             kill_yourself()
 
     return Hand(step=counted)
@@ -190,6 +191,7 @@ def test_a_kill_after_any_step_and_netd_down_leave_what_was_there_before(plan: s
         steps, _, _ = undisturbed(PLANS[plan])
         undo()
         for step in range(2, len(steps) + 1, STRIDE):
+            count("kills")
             prepare(before, "")
             with contextlib.suppress(Killed):
                 in_a_process(lambda at=step: converge(wanted, dies_after(at), compacts=compacts))
@@ -217,6 +219,7 @@ def test_a_kill_after_any_step_and_a_start_end_as_if_nothing_had_happened(plan: 
         assert differences(undo(), foreign) == []
         assert len(steps) > 10
         for step in range(1, len(steps) + 1, STRIDE):
+            count("kills")
             prepare(before, harm)
             with contextlib.suppress(Killed):
                 in_a_process(lambda at=step: converge(wanted, dies_after(at), compacts=compacts))

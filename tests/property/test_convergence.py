@@ -23,7 +23,7 @@ from netd.errors import KernelError, kernel_error
 from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
 from netd.model.operations import Operation
-from tests import labs
+from tests import labs, tally
 from tests.property.drift import HARM, Harm, assert_few, fight
 from tests.snapshot import differences
 from tests.troubled import READINGS, UNREADABLE
@@ -71,6 +71,7 @@ class Story(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        tally.count("stories")
         self._context = world()
         self.world: World = self._context.__enter__()
         #: What others wrote to values of theirs while netd kept them, and may stay once netd does not.

@@ -14,6 +14,7 @@ from netd.errors import KernelError, kernel_error
 from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
 from netd.model.operations import Operation
+from tests import tally
 from tests.labs import ATTACHED, FIRST, SECOND
 from tests.snapshot import differences
 from tests.troubled import UNREADABLE
@@ -76,6 +77,7 @@ def test_an_operation_that_is_refused_once_changes_nothing_in_the_end(plan: str,
                 count += 1
                 return kernel_error(code, "refused") if count == at + 1 else None
 
+            tally.count("operations refused once")
             each.hand.before = before
             each.take(PLANS[plan][-1])
             each.settle()
@@ -102,6 +104,7 @@ def test_what_cannot_be_read_once_is_unknown_and_not_absent(plan: str) -> None:
                 count += 1
                 return kernel_error(code, what) if count == at + 1 else None
 
+            tally.count("readings refused once")
             each.hand.reading = reading
             each.take(PLANS[plan][-1])
             each.settle()
@@ -145,6 +148,7 @@ def test_what_is_always_refused_costs_little_and_is_made_up_for_when_it_is_refus
                 begun(each, plan)
                 tried: list[Operation] = []
 
+                tally.count("kinds of operation always refused")
                 each.hand.before = refusing(kind, code, tried)
                 each.take(PLANS[plan][-1])
                 each.settle(60)
