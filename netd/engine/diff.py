@@ -9,12 +9,13 @@ from typing import Any
 
 from netd.errors import KernelError
 from netd.kinds import registry
-from netd.kinds.kind import Kind
+from netd.kinds.kind import Kind, Room
 from netd.kinds.others import others_on
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
+from netd.model.segment import LEAST
 from netd.model.status import State
 
 from .ledger import Record
@@ -282,10 +283,23 @@ class Comparison:
                 value = kind.put_back(key, data, name, as_compared(found), self._view)
             else:
                 value = kind.default(key, data, name, self._view)
-                value = self._coming(value, name) if isinstance(value, Key) else value
+                if isinstance(value, Key):
+                    value = self._coming(value, name)
+                elif isinstance(value, Room):
+                    value = self._room(value)
             if value is not None and value != have:
                 back[name] = FieldDiff(value, have)
         return back
+
+    def _room(self, room: Room) -> int | None:
+        found = ((one, end) for one in self._desired.values() for end in one.ends if end.link == room.link)
+        carrier, end = next(found, (None, None))
+        if carrier is not None and end is not None:
+            mtu = self._resolved(carrier).fields.get(end.field) or self._coming(carrier.key, end.field)
+        else:
+            link = self._view.link(*room.link)
+            mtu = link.mtu if link is not None else None
+        return None if mtu is None else max(LEAST, int(mtu) - room.headers)
 
     def _coming(self, key: Key, name: str) -> Any:
         """What a field of another object will be, once that one is as it should be; None: it is not there."""

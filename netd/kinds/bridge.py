@@ -114,9 +114,11 @@ class BridgeKind(SingleKind):
         key, fields = desired.key, desired.fields
         settings = LinkSettings(mac=fields.get("mac") or memory.get("mac"), group=self.mark, info=payload(fields))
         steps = [Step(Phase.LINK, CreateLink(key.netns, key.name, "bridge", settings))]
-        # Only a later change of the MTU tells the bridge not to follow its ports (br_mtu_auto_adjust).
-        late = {name: fields[name] for name in ("mtu", "up") if name in fields}
-        return [*steps, *end_changes(key.netns, key.name, late)]
+        if "mtu" in fields:
+            # Only a change of the MTU tells the bridge not to follow its ports (br_mtu_auto_adjust); and it comes
+            # before what the bridge carries, which takes its MTU from it.
+            steps.append(Step(Phase.LINK, SetLink(key.netns, key.name, LinkSettings(mtu=fields["mtu"]))))
+        return [*steps, *end_changes(key.netns, key.name, {"up": fields["up"]} if "up" in fields else {})]
 
     def change(
         self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View

@@ -42,6 +42,13 @@ class Place(NamedTuple):
         return Origin(self.origin.file, (*self.origin.path, *more))
 
 
+class Room(NamedTuple):
+    """The MTU that a link has, or will have once it is as declared, less ``headers`` bytes."""
+
+    link: LinkName
+    headers: int
+
+
 class Kind:
     """The base of all kinds; ``netd.kinds.registry()`` finds them."""
 
@@ -190,7 +197,7 @@ class Kind:
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         """The kernel's default of a field on an object that netd made; None: leave it.
 
-        A Key: what the field of that name of another object is, or will be where that one is to change.
+        A Key: what the field of that name of another object is, or will be where that one is to change; or a Room.
         """
         return None
 

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from netd.model.key import HOST, LinkName
-from netd.model.segment import AUTO, ETHERNET, End, Tunnel
+from netd.model.segment import AUTO, ETHERNET, LEAST, End, Tunnel
 from netd.model.state import IFF_LOOPBACK, Address, Link, attributes
 
 from .vxlan import lower_link, tunnel_seen
-
-#: What IPv4 needs at least; the kernel takes no less on most links.
-LEAST = 68
 
 
 class Links(Protocol):

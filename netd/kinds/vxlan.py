@@ -16,11 +16,11 @@ from netd.model.desired import Desired, Observed, View
 from netd.model.firewall import Match
 from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink, LinkSettings
-from netd.model.segment import Tunnel
+from netd.model.segment import ETHERNET, Tunnel
 from netd.model.state import Link, attributes
 
 from .fdb import FLOOD, fdb_object
-from .kind import Place, Table
+from .kind import Place, Room, Table
 from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_of, end_wants, link_claims, unpack
 from .open import closed_text, found_at, from_host, open_object
 from .single import SingleKind
@@ -368,7 +368,18 @@ class VxlanKind(SingleKind):
 
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
         if field == "mtu":
-            return None
+            return self._mtu_at_birth(key, data, view)
         if field in NUMBERS:
             return NUMBERS[field][2]
         return {"remote": "", "group": "", "local": "", "dev": ""}.get(field, end_default(field))
+
+    def _mtu_at_birth(self, key: Key, data: Mapping[str, Any], view: View) -> int | Room | None:
+        """What a new tunnel has, vxlan_dev_configure(): what its dev leaves of a packet."""
+        link = view.link(key.netns, key.name)
+        if link is None:
+            return None
+        lower = lower_link(attributes(link.info)) or link.link
+        carrier = view.link_at(key.netns, lower) if lower else None
+        if carrier is None:
+            return None if lower else ETHERNET
+        return Room(LinkName(key.netns, carrier.name), OVERHEAD[data.get("family") or 4])

@@ -10,6 +10,8 @@ from .key import LinkName
 AUTO = "auto"
 #: ETH_DATA_LEN, include/uapi/linux/if_ether.h: the MTU of a link of which nobody says more.
 ETHERNET = 1500
+#: What IPv4 needs at least; the kernel takes no less on most links.
+LEAST = 68
 
 
 class Tunnel(NamedTuple):

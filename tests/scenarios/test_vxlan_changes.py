@@ -82,6 +82,40 @@ def test_a_tunnel_of_another_family_or_sort_is_made_again(
     assert host.netd("diff", check=None).returncode == 0
 
 
+SOURCE = {4: 'local = "10.9.0.1"', 6: 'local = "fd09::1"'}
+
+
+@pytest.mark.parametrize(("family", "room"), [(4, 1450), (6, 1430)])
+def test_a_tunnel_without_its_mtu_key_has_what_its_dev_leaves(host: Host, family: int, room: int) -> None:
+    jumbo = UNDERLAY.replace("nodad = true", "nodad = true\nmtu = 9000")
+    host.write("a.toml", jumbo + SOURCE[family] + "\nmtu = 1300\n[vxlan.free]\nvni = 6\nmtu = 1300\n")
+    host.apply()
+    host.write("a.toml", jumbo + SOURCE[family] + "\n[vxlan.free]\nvni = 6\n")
+    host.apply()
+    assert (host.link("vx")["mtu"], host.link("free")["mtu"]) == (room + 7500, 1500)
+    # The key of its dev goes together with its own.
+    host.write("a.toml", jumbo + SOURCE[family] + "\nmtu = 1300\n")
+    host.apply()
+    host.write("a.toml", UNDERLAY + SOURCE[family])
+    host.apply()
+    assert host.link("vx")["mtu"] == room
+    # And one comes where the other goes.
+    host.write("a.toml", UNDERLAY + SOURCE[family] + "\nmtu = 1300\n")
+    host.apply()
+    host.write("a.toml", jumbo + SOURCE[family])
+    host.apply()
+    assert host.link("vx")["mtu"] == room + 7500
+
+
+def test_a_tunnel_that_is_made_with_the_bridge_that_carries_it_has_the_room_of_that(host: Host) -> None:
+    host.write("a.toml", '[bridge.under]\nmtu = 9000\n[vxlan.vx]\nvni = 5\ndev = "under"\n')
+    host.apply()
+    assert (host.link("under")["mtu"], host.link("vx")["mtu"]) == (9000, 8950)
+    host.write("b.toml", '[veth.port]\nmaster = "under"\npeer = { name = "far" }\n')
+    host.apply()
+    assert host.link("under")["mtu"] == 9000
+
+
 def test_spanning_tree_is_turned_off_together_with_its_times(host: Host) -> None:
     host.write("a.toml", "[bridge.br0]\nstp = true\nforward_delay = 2\nmax_age = 6\nhello_time = 2\n")
     host.apply()
