@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+from netd.kinds import registry
 from netd.model.key import Key, parse_key
 
 #: Lines beyond what is needed, before the file is written anew.
@@ -104,6 +105,9 @@ class Ledger:
         self._read()
 
     def _read(self) -> None:
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            self.trouble = f"{self.path} is no file"  # a FIFO would be waited for, for ever
+            return
         try:
             with open(self.path, encoding="utf-8", errors="replace") as file:
                 for text in file:
@@ -120,9 +124,12 @@ class Ledger:
         try:
             raw = json.loads(text)
             key = parse_key(raw["key"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+            record = read_record(raw.get("record"))
+            kind = registry().get(key.kind)
+            if record is not None and kind is not None:
+                kind.understand(key, record.data)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return
-        record = read_record(raw.get("record"))
         if record is not None:
             self._records[key] = record
         elif raw.get("record") is None:

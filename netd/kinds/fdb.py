@@ -111,6 +111,9 @@ class FdbKind(Kind):
         dev = key.name.partition("/")[0]
         return (Topic("link", key.netns, dev), Topic("fdb", key.netns, dev))
 
+    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
+        self._put(key, data)
+
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         return self._put(desired.key, desired.data)
 

@@ -122,6 +122,13 @@ class Kind:
         """What it is read from, so what events concern it."""
         raise NotImplementedError
 
+    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
+        """Looks through what the ledger says; an error (LookupError, TypeError, ValueError) where it makes no sense.
+
+        Another netd may have written it.
+        """
+        tuple(self.topics(key, data))
+
     def remark(self, desired: Desired, view: View) -> str:
         """Why what it ``hears`` may not come in although it is right itself, in words; "" for nothing."""
         return ""

@@ -109,6 +109,10 @@ class NamespaceKind(Kind):
             Topic("link", key.name, LOOPBACK),
         )
 
+    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
+        if "attach" not in data:
+            raise KeyError("attach")  # whose it is would be a guess
+
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         made = CreateNamespace(desired.key.name, desired.fields.get("ipv6", True))
         return [Step(Phase.NAMESPACE, made)]

@@ -197,6 +197,10 @@ class NatKind(Kind):
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         return (Topic("nft", key.netns),)
 
+    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
+        if data:
+            translation.digest(data)
+
     def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
         firewall = view.firewall(netns)
         if not desired and not firewall.exists:

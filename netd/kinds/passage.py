@@ -75,6 +75,9 @@ class Passage(Kind):
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         return (Topic("nft", key.netns),)
 
+    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
+        self.packets(key, data)
+
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         return self._open(desired.key, desired.data, view)
 

@@ -230,6 +230,10 @@ class RouteKind(Kind):
         devs = [Topic("link", key.netns, dev) for _, dev, _ in data["hops"] if dev]
         return (Topic("routes", key.netns), *devs)
 
+    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
+        super().understand(key, data)
+        self._operation(key, data)
+
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         return [Step(Phase.ROUTE, self._operation(desired.key, desired.data))]
 

@@ -154,6 +154,9 @@ class RuleKind(Kind):
     def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
         return (Topic("rules", key.netns),)
 
+    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
+        self._operation(key, data)
+
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         return [Step(Phase.RULE, self._operation(desired.key, desired.data))]
 

@@ -11,7 +11,13 @@ from netd.model.key import Key
 
 VETH = Key("a", "veth", "eth0")
 BRIDGE = Key("", "bridge", "br0")
-MADE = Record("made", {"cookie": 7, "index": 3}, fields={"mtu": [1400, None]}, memory={"mac": "02:00:00:00:00:01"})
+MADE = Record(
+    "made",
+    {"cookie": 7, "index": 3},
+    {"peer": ["", "port-a"]},
+    fields={"mtu": [1400, None]},
+    memory={"mac": "02:00:00:00:00:01"},
+)
 
 
 def written(path: Path, records: dict[Key, Record]) -> Ledger:
@@ -59,6 +65,19 @@ def test_a_line_cut_short_loses_that_line_only(tmp_path: Path) -> None:
         b'{"key":"bridge/br0","record":{"state":"made","fields":{"mtu":5}}}',
         b'{"key":"bridge/br0","record":{"state":"made","files":[5]}}',
         b'{"key":' * 10000,
+        b'{"key":5,"record":{}}',
+        b'{"key":null}',
+        b'{"key":"bridge/br0","record":{"state":"made","data":5}}',
+        b'{"key":"veth/veth9","record":{"state":"made"}}',
+        b'{"key":"route/main/xx/yy","record":{"state":"made","data":{}}}',
+        b'{"key":"route/main/xx/yy","record":{"state":"made","data":{"hops":[],"type":"unicast","src":"","mtu":0}}}',
+        b'{"key":"route/main/10.0.0.0/8/0","record":{"state":"made","data":{"hops":[5]}}}',
+        b'{"key":"rule/ipx/5","record":{"state":"made","data":{}}}',
+        b'{"key":"fdb/vx","record":{"state":"made","data":{}}}',
+        b'{"key":"nat/masquerade","record":{"state":"made","data":{"type":"dnat"}}}',
+        b'{"key":"open/ip/udp/4789,*,*","record":{"state":"made","data":{"match":{"colour":"red"}}}}',
+        b'{"key":"namespace/a","record":{"state":"made"}}',
+        b'{"key":"interface/eth0","record":{"state":"adopted"}}',
     ],
 )
 def test_a_corrupt_line_is_passed_over(tmp_path: Path, line: bytes) -> None:
@@ -72,7 +91,7 @@ def test_a_file_full_of_history_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     ledger = written(path, {BRIDGE: MADE})
     for number in range(SLACK + 10):
-        ledger.put(VETH, Record("made", {"index": number}))
+        ledger.put(VETH, Record("made", {"index": number}, MADE.data))
         ledger.flush()
     assert len(path.read_text().splitlines()) < SLACK
     assert set(Ledger(str(path))) == {VETH, BRIDGE}
