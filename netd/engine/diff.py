@@ -59,6 +59,7 @@ def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:
 class Comparison:
     """Compares objects of one look at the kernel.
 
+    ``providers``: the declared object of each link.
     ``blocked`` tells why a link cannot be had although its declaration says it will be ("" it can); ``away`` what is
     waited for where another's namespace is not there; ``resolved`` gives an object the values that hang on others;
     ``coming`` are the links and namespaces that this round is about to make. ``withdraw``: what is no longer written
@@ -69,6 +70,7 @@ class Comparison:
         self,
         view: View,
         desired: Mapping[Key, Desired],
+        providers: Mapping[LinkName, Key],
         records: Callable[[Key], Record | None],
         blocked: Callable[[LinkName | str], str],
         away: Callable[[str], str],
@@ -78,6 +80,7 @@ class Comparison:
     ) -> None:
         self._view = view
         self._desired = desired
+        self._providers = providers
         self._records = records
         self._blocked = blocked
         self._away = away
@@ -292,10 +295,10 @@ class Comparison:
         return back
 
     def _room(self, room: Room) -> int | None:
-        found = ((one, end) for one in self._desired.values() for end in one.ends if end.link == room.link)
-        carrier, end = next(found, (None, None))
-        if carrier is not None and end is not None:
-            mtu = self._resolved(carrier).fields.get(end.field) or self._coming(carrier.key, end.field)
+        carrier = self._providers.get(room.link)
+        if carrier is not None:
+            field = next(end.field for end in self._desired[carrier].ends if end.link == room.link)
+            mtu = self._coming(carrier, field)
         else:
             link = self._view.link(*room.link)
             mtu = link.mtu if link is not None else None
@@ -305,7 +308,7 @@ class Comparison:
         """What a field of another object will be, once that one is as it should be; None: it is not there."""
         one, record = self._desired.get(key), self._records(key)
         if one is not None and name in one.fields:
-            return one.fields[name]
+            return self._resolved(one).fields[name]
         data = one.data if one is not None else record.data if record is not None else {}
         observed = registry()[key.kind].observe(key, data, self._view)
         if observed is None:

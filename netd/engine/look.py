@@ -37,8 +37,11 @@ class Look:
         def blocked(what: LinkName | str) -> str:
             return self._blocked(what, verdicts)
 
-        index, records, away = self._index, self._ledger.get, self._sources.why
-        comparison = Comparison(self._mirror, index.desired, records, blocked, away, index.resolved, withdraw=withdraw)
+        index = self._index
+        comparison = Comparison(
+            self._mirror, index.desired, index.providers, self._ledger.get, blocked, self._sources.why, index.resolved,
+            withdraw=withdraw,
+        )  # fmt: skip
         with self._mirror.looking():
             for key in self._ordered(keys):
                 try:

@@ -146,7 +146,7 @@ class Segments:
         seen = self._view.link(*link)
         if seen is None or seen.kind != "vxlan" or seen.link_netnsid is not None:
             return None
-        lower = lower_link(attributes(seen.info)) or seen.link
+        lower = lower_link(attributes(seen.info), seen.link)
         carrier = self._view.link_at(link.netns, lower) if lower else None
         return tunnel_seen(seen, carrier.name if carrier else "")
 

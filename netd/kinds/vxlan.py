@@ -194,10 +194,10 @@ def tunnel_seen(link: Link, carrier: str) -> Tunnel:
     return Tunnel(carrier, local, OVERHEAD[6 if raw.keys() & {LOCAL6, GROUP6} else 4])
 
 
-def lower_link(raw: Mapping[int, bytes]) -> int:
-    """The index of the link that carries it, 0 where there is none."""
-    (index,) = struct.unpack_from("=I", raw.get(LINK, bytes(4)).ljust(4, b"\0"))
-    return int(index)
+def lower_link(raw: Mapping[int, bytes], index: int) -> int:
+    """The index of the link that carries it, 0 where there is none; ``index`` is what IFLA_LINK says."""
+    (own,) = struct.unpack_from("=I", raw.get(LINK, bytes(4)).ljust(4, b"\0"))
+    return int(own) or index
 
 
 def family_with(tunnel: Tunnel) -> int:
@@ -314,7 +314,7 @@ class VxlanKind(SingleKind):
         found: dict[str, Any] = {
             name: unpack(raw.get(number), layout, name in FLAGS) for name, (number, layout, _) in NUMBERS.items()
         }
-        carrier = view.link_at(netns, lower) if (lower := lower_link(raw) or link_index) else None
+        carrier = view.link_at(netns, lower) if (lower := lower_link(raw, link_index)) else None
         flood = address_of(raw, GROUP, GROUP6)
         multicast = bool(flood) and ipaddress.ip_address(flood).is_multicast
         found["family"] = next((family_of(each) for each in (address_of(raw, LOCAL, LOCAL6), flood) if each), 0)
@@ -378,7 +378,7 @@ class VxlanKind(SingleKind):
         link = view.link(key.netns, key.name)
         if link is None:
             return None
-        lower = lower_link(attributes(link.info)) or link.link
+        lower = lower_link(attributes(link.info), link.link)
         carrier = view.link_at(key.netns, lower) if lower else None
         if carrier is None:
             return None if lower else ETHERNET
