@@ -1,7 +1,7 @@
 """The daemon: one asyncio loop that wires files, kernel, engine, log, status socket and systemd together.
 
-Everything that wakes it ends in the same place: a set of objects to look at, and one round over them. A round runs in
-the callback that woke it; only large ones are cut into portions, so that the loop and the watchdog live.
+Everything that wakes it ends in the same place: a set of objects to look at, and one round over them (``rounds``), in
+the callback that woke it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from netd.report.status import serve
 from netd.report.teller import Teller
 from netd.report.text import whole_json
 from netd.report.waiting import Waiting, unmet
+from netd.rounds import Rounds, Told
 from netd.watch import FolderWatch
 
 if TYPE_CHECKING:
@@ -66,15 +67,13 @@ class Daemon:
         self._config = self._settled = Config({}, (), ())
         #: The folder, while it cannot be read: then nothing is taken away.
         self._away: tuple[FileState, ...] = ()
-        self._todo: set[Key] = set()
         self._unpruned: set[Key] = set()
-        self._round: Iterator[None] | None = None
-        self._drift = False
         self._ready = False
-        self._timer: asyncio.TimerHandle | None = None
         self._grace: asyncio.TimerHandle | None = None
         self._files_due = threading.Event()
-        self._idle = asyncio.Event()
+        self._stop = asyncio.Event()
+        told = Told(self._rounds_begin, self._rounds_over, self._round_broken)
+        self._rounds = Rounds(self._engine, self._converge, told, self._stop)
         self._waiting = Waiting(self._unmet)
         self._metrics: Metrics | None = None
         #: What is done every so many seconds, once the network stands.
@@ -109,7 +108,6 @@ class Daemon:
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
@@ -142,11 +140,11 @@ class Daemon:
         self._containers.close()
         if self._metrics is not None:
             self._metrics.close()
-        self._round = None
+        self._rounds.drop()
         self._engine.ledger.flush()
 
     async def _first_round(self) -> None:
-        await self._idle.wait()
+        await self._rounds.idle.wait()
         self._engine.find_orphans()
         self._ready = True
         self._notifier.ready(self._summary())
@@ -176,7 +174,7 @@ class Daemon:
             if self._metrics is not None and EVERYTHING in events:
                 self._metrics.overrun()
             plans = self._engine.plans
-            self._look(concerned := self._engine.hear(events), drift=True)
+            self._rounds.look(concerned := self._engine.hear(events), drift=True)
             if plans == self._engine.plans and self._engine.pacing.some_wait(concerned, time.monotonic()):
                 self._turn_away()
         if self._kernel.restless:
@@ -209,13 +207,13 @@ class Daemon:
     def _container_moved(self, source: str) -> None:
         """In another thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(lambda: self._look(self._engine.moved(source), drift=True))
+            self._loop.call_soon_threadsafe(lambda: self._rounds.look(self._engine.moved(source), drift=True))
 
     def _full_pass(self) -> None:
         # An event of the folder may have been lost.
         self._read_files(prune=False)
         self._teller.passing = True
-        self._look(self._engine.look_again(), drift=True)
+        self._rounds.look(self._engine.look_again(), drift=True)
         self._engine.find_orphans()
 
     def _arm_slow_look(self) -> None:
@@ -229,7 +227,7 @@ class Daemon:
             self._read_files(prune=False)
         looks = [Dirty("nft", netns) for netns in self._engine.index.firewalled if self._kernel.has_legacy(netns)]
         if looks:
-            self._look(self._engine.hear(looks), drift=True)
+            self._rounds.look(self._engine.hear(looks), drift=True)
         self._arm_slow_look()
 
     def _read_files(self, *, prune: bool) -> None:
@@ -242,7 +240,7 @@ class Daemon:
             self._away = (FileState(self._config_dir, "invalid", (str(error),)),)
             self._teller.mistakes({str(error): self._config_dir})
             if self._grace is None:
-                self._look(set(), drift=True)  # tells it
+                self._rounds.look(set(), drift=True)  # tells it
             else:
                 # Who deletes a folder deletes its files first: they are as much away as the folder is.
                 self._take_in(self._settled, prune=False)
@@ -254,7 +252,7 @@ class Daemon:
         self._away = ()
         if same:
             self._config = config
-            self._look(set(), drift=True)
+            self._rounds.look(set(), drift=True)
         else:
             self._take_in(config, prune=prune)
 
@@ -271,7 +269,7 @@ class Daemon:
             self._prune()
         else:
             self._grace = self._loop.call_later(GRACE, self._prune)
-            self._look(changed, drift=False)
+            self._rounds.look(changed, drift=False)
 
     def _save_copies(self) -> None:
         trouble = ""
@@ -289,66 +287,30 @@ class Daemon:
             self._folder.forget_gone()
             self._save_copies()
         keys, self._unpruned = self._unpruned, set()
-        self._look(keys | self._engine.index.undeclared, drift=False)
+        self._rounds.look(keys | self._engine.index.undeclared, drift=False)
 
-    def _look(self, keys: set[Key], *, drift: bool) -> None:
-        """Starts a round, or leaves the objects to the next one."""
-        self._todo |= keys
-        self._drift = drift if self._round is None else self._drift and drift
-        if self._round is None and not self._stop.is_set():
-            if self._metrics is not None:
-                self._metrics.begin()
-            self._run_round()
+    def _converge(self, keys: set[Key], drift: bool) -> Iterator[None]:
+        scope = Scope(prune=self._grace is None and not self._away)
+        return self._engine.converge(keys, scope, drift=drift and self._ready)
 
-    def _run_round(self) -> None:
-        while self._todo and not self._stop.is_set():
-            keys, self._todo = self._todo, set()
-            scope = Scope(prune=self._grace is None and not self._away)
-            self._round = self._engine.converge(keys, scope, drift=self._drift and self._ready)
-            if self._advance():
-                return
-        self._round_over()
+    def _rounds_begin(self) -> None:
+        if self._metrics is not None:
+            self._metrics.begin()
 
-    def _advance(self) -> bool:
-        """Runs the round on; True: a portion is done, the rest comes in another turn of the loop."""
-        assert self._round is not None
-        try:
-            for _ in self._round:
-                self._loop.call_soon(self._go_on)
-                return True
-        except Exception:
-            # A round that throws must not lose its work: everything is read again, a little later.
-            self._log.error("a round failed", message="broken", exc_info=True)
-            self._engine.look_again()
-            self._loop.call_later(1.0, self._full_pass)
-        self._round = None
-        return False
+    def _round_broken(self) -> None:
+        # A round that throws must not lose its work: everything is read again, a little later.
+        self._log.error("a round failed", message="broken", exc_info=True)
+        self._engine.look_again()
+        self._loop.call_later(1.0, self._full_pass)
 
-    def _go_on(self) -> None:
-        if self._round is not None and not self._advance():
-            self._run_round()
-
-    def _round_over(self) -> None:
+    def _rounds_over(self) -> None:
         self._teller.passing = False
-        self._idle.set()
         self._teller.unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()
         self._notifier.status(self._summary())
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self._waiting.look()
         if self._metrics is not None:
             self._metrics.end()
-        due = self._engine.pacing.due()
-        if due is not None:
-            self._timer = self._loop.call_later(max(0.0, due - time.monotonic()) + 0.005, self._retry)
-
-    def _retry(self) -> None:
-        self._timer = None
-        self._look(self._engine.due_again(), drift=True)
-        if self._round is None and self._timer is None:
-            self._round_over()
 
     # answering -------------------------------------------------------------------------------------------------
 
@@ -371,7 +333,7 @@ class Daemon:
         return whole_json(rows, (*self._away, *self._config.files), busy=self._busy())
 
     def _busy(self) -> bool:
-        return self._round is not None or not self._ready
+        return self._rounds.busy or not self._ready
 
     def _unmet(self, keys: Sequence[Key]) -> list[str]:
         """Why the network, or these objects, do not stand; [] where they do."""
@@ -386,11 +348,11 @@ class Daemon:
         until = time.monotonic() + PATIENCE
         while self._held_open() and time.monotonic() < until:
             await asyncio.sleep(0.02)
-        self._idle.clear()
+        self._rounds.idle.clear()
         self._read_files(prune=True)
-        if self._round is None:
-            self._idle.set()
-        await self._idle.wait()
+        if not self._rounds.busy:
+            self._rounds.idle.set()
+        await self._rounds.idle.wait()
         self._notifier.ready(self._summary())
         held = "is held open for writing by someone: it is read once it is closed"
         return [*self._teller.told, *(f"{path}: {held}" for path in self._folder.busy)]
