@@ -206,12 +206,13 @@ nodad = true
 peer = { name = "to-b", addresses = ["10.2.0.254/24", "fd02::254/64"], nodad = true }
 """
 
-#: Where a container engine shows a namespace of its own, how it makes it, and a chain of legacy iptables that drops.
-BOX = "/run/engine/box"
+#: Where a container engine shows namespaces of its own, how it makes them, and a chain of legacy iptables that drops.
+BOX, CRATE = "/run/engine/box", "/run/engine/crate"
 ENGINE = f"""
 mkdir -p /run/engine
-touch {BOX}
+touch {BOX} {CRATE}
 unshare --net={BOX} true
+unshare --net={CRATE} true
 """
 LEGACY = "iptables-legacy -P FORWARD DROP\n"
 
@@ -233,6 +234,10 @@ net.ipv4.ip_default_ttl = 77
 to = "10.6.0.0/24"
 via = "10.1.0.254"
 """
+
+#: The same in another of its namespaces, and in one of netd's own.
+ELSEWHERE = ATTACHED.replace(BOX, CRATE)
+OWN = ATTACHED.replace(f'attach = "{BOX}"\n', "")
 
 #: What harms FIRST behind netd's back.
 DRIFT = """

@@ -20,7 +20,7 @@ from netd.model import operations as do
 from netd.model.key import Key
 from netd.model.operations import CreateLink, LinkSettings, Operation, PutAddress, SetLink
 from netd.model.state import Rule
-from tests.labs import BOX, declared
+from tests.labs import BOX, CRATE, declared
 from tests.snapshot import inside, snapshot
 from tests.troubled import Hand, TroubledKernel, TroubledLedger
 
@@ -78,6 +78,7 @@ class World:
         space.rules = [replace(one, protocol=3) if one.priority == 500 else one for one in space.rules]
         space.firewall.chains += [Chain("ip", "filter", "FORWARD", legacy=legacy) for legacy in (False, True)]
         self.kernel.someone_opens(BOX)
+        self.kernel.someone_opens(CRATE)
         self.kernel.someone_adds("theirs")
         assert self.someone_does(CreateLink("theirs", "br0", "bridge", LinkSettings())) == 0
 
@@ -165,9 +166,9 @@ class World:
     def look(self) -> dict[str, Any]:
         """Also into the engine's namespace, under whichever name."""
         found = snapshot(self.kernel)
-        if BOX in self.machine.places:
-            engines = self.machine.spaces[self.machine.places[BOX]]
-            found[BOX] = inside(FakeSession(self.kernel, BOX, engines))
+        for place in {BOX, CRATE} & self.machine.places.keys():
+            engines = self.machine.spaces[self.machine.places[place]]
+            found[place] = inside(FakeSession(self.kernel, place, engines))
         return found
 
     def states(self) -> dict[str, str]:

@@ -36,6 +36,9 @@ class Bookkeeping:
         """What is as declared is netd's own, or adopted."""
         kind, record = registry()[one.key.kind], self.ledger.get(one.key)
         files = tuple(dict.fromkeys(origin.file for origin in one.origins))
+        if one.source and record is not None:
+            # Another's namespace is not netd's own, whichever had its name before.
+            record = replace(record, state="adopted")
         mine = ours(record, observed, kind) or (record is not None and record.state == "made" and not record.identity)
         if record is None:
             fresh = Record("made" if mine else "adopted")

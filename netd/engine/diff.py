@@ -60,10 +60,10 @@ class Comparison:
     """Compares objects of one look at the kernel.
 
     ``providers``: the declared object of each link.
-    ``blocked`` tells why a link cannot be had although its declaration says it will be ("" it can); ``away`` what is
-    waited for where another's namespace is not there; ``resolved`` gives an object the values that hang on others;
-    ``coming`` are the links and namespaces that this round is about to make. ``withdraw``: what is no longer written
-    goes back to what was found, else it stays for now.
+    ``blocked`` tells why a link cannot be had although its declaration says it will be ("" it can); ``unready`` why a
+    namespace is not to be looked into yet; ``away`` what is waited for where another's namespace is not there;
+    ``resolved`` gives an object the values that hang on others; ``coming`` are the links and namespaces that this round
+    is about to make. ``withdraw``: what is no longer written goes back to what was found, else it stays for now.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Comparison:
         providers: Mapping[LinkName, Key],
         records: Callable[[Key], Record | None],
         blocked: Callable[[LinkName | str], str],
+        unready: Callable[[str], str],
         away: Callable[[str], str],
         resolved: Callable[[Desired], Desired],
         *,
@@ -83,6 +84,7 @@ class Comparison:
         self._providers = providers
         self._records = records
         self._blocked = blocked
+        self._unready = unready
         self._away = away
         self._resolved = resolved
         self._withdraw = withdraw
@@ -115,6 +117,14 @@ class Comparison:
                 return f"waits for {links[0]}{self._why(links[0])}"
         return ""
 
+    def _not_ready(self, desired: Desired) -> str:
+        """Which of its namespaces is not what its name is to stand for, so that nothing found there tells anything."""
+        for netns in (desired.key.netns, *desired.namespaces):
+            reason = self._unready(netns) if netns else ""
+            if reason:
+                return f"waits for namespace {netns} ({reason})"
+        return ""
+
     def _leads_to(self, netns: str, gateway: str) -> bool:
         """Whether a gateway is on a link by what the kernel has: no route by way of another gateway counts for it."""
         address = ip_address(gateway)
@@ -130,6 +140,9 @@ class Comparison:
 
     def judge(self, desired: Desired) -> Verdict:
         """Compares one declared object."""
+        waiting = self._not_ready(desired)
+        if waiting:
+            return Verdict(State.PENDING, waiting)
         desired = self._resolved(desired)
         key, kind = desired.key, registry()[desired.key.kind]
         record = self._records(key)

@@ -17,7 +17,7 @@ from netd.kinds import registry
 from netd.model.change import Change
 from netd.model.desired import Desired
 from netd.model.dirty import EVERYTHING, Dirty
-from netd.model.key import Key
+from netd.model.key import HOST, Key
 from netd.model.place import Place
 from netd.model.status import State, Status
 
@@ -28,6 +28,7 @@ from .index import Index
 from .ledger import Ledger, Record
 from .look import BLOCKING, Look
 from .mirror import Mirror
+from .moved import keep_former
 from .orphans import find_orphans
 from .pacing import Pacing
 from .plan import Planner
@@ -85,6 +86,7 @@ class Engine:
         self._watch = watch
         self.on_done = on_done
         self.on_state = on_state
+        self._locate = locate
         self.sources = Sources(kernel, locate)
         self.index = Index(ledger, self.mirror)
         self._look = Look(self.index, self.rows, ledger, self.mirror, self.sources)
@@ -98,6 +100,7 @@ class Engine:
         ``unknown``: files that declare nobody knows what: what they declared before stays as it is.
         """
         self._unknown = unknown
+        keep_former(desired, self.ledger, self.kernel, self._locate)
         changed = self.index.take(desired)
         for name in self.sources.take(desired, self.ledger):
             # What was found, or not, where it was looked for before.
@@ -163,7 +166,7 @@ class Engine:
                     continue
                 self.plans += 1
                 self._books.remember(changes, self.index)
-                execution = Execution(self.mirror, self._hangs_on, self._books)
+                execution = Execution(self.mirror, self.index.hangs_on, self._books)
                 planner = Planner(self.index, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
                 stages = planner.plan(changes)
                 unread = {key: verdict.error for key, verdict in verdicts.items() if verdict.error is not None}
@@ -248,7 +251,7 @@ class Engine:
                 freed |= self.index.hanging_on(key)
             if one is None:
                 if verdict.change is None:
-                    self.ledger.forget(key)
+                    freed |= self._forget(key)
                 continue
             row = self.rows.row(key)
             if verdict.change is None:
@@ -263,6 +266,21 @@ class Engine:
             if verdict.observed is not None and not verdict.observed.conflict:
                 self._books.own(one, verdict.observed, self.index, withdrawn=withdrawn)
         return freed
+
+    def _forget(self, key: Key) -> set[Key]:
+        """Nothing of it is left; returns what waited for that. A namespace is known for as long as what is in it."""
+        record = self.ledger.get(key)
+        if record is None or (key.kind == "namespace" and any(self.index.left_in(key.name))):
+            return set()
+        self.ledger.forget(key)
+        if key.kind == "namespace" and record.data.get("attach"):
+            return self._let_in(record.identity.get("cookie"))
+        return {Key(HOST, "namespace", key.netns)} & self.index.undeclared
+
+    def _let_in(self, cookie: int | None) -> set[Key]:
+        """What waited until nothing was left in a namespace of somebody's that has another name now."""
+        names = [key.name for key, one in self.index.desired.items() if one.source]
+        return self.hear([Dirty("namespace", name) for name in names if cookie and self.mirror.cookie(name) == cookie])
 
     def _unread(self, key: Key, verdict: Verdict, error: KernelError) -> None:
         """Nobody knows how it is: it is left as it is, and looked at again."""
@@ -280,20 +298,6 @@ class Engine:
         by_nft = registry()[key.kind].together or registry()[key.kind].foreign_rules
         culprit = self.kernel.culprit(key.netns) if by_nft else ""
         return f": last {culprit}" if culprit else ""
-
-    def _hangs_on(self, key: Key, failed: set[Key]) -> Key | None:
-        """The failed object that this one hangs on."""
-        one = self.index.desired.get(key)
-        if one is None:
-            return None
-        for netns in (key.netns, *one.namespaces):
-            if netns and Key("", "namespace", netns) in failed:
-                return Key("", "namespace", netns)
-        for link in one.needs:
-            provider = self.index.providers.get(link)
-            if provider in failed and provider != key:
-                return provider
-        return None
 
     def _account(
         self, changes: Iterable[Change], execution: Execution, memo: _Round, started: float, drift: bool

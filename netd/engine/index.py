@@ -8,7 +8,7 @@ from typing import Any
 from netd.kinds import registry
 from netd.model.desired import Desired, View
 from netd.model.dirty import Topic
-from netd.model.key import Key, LinkName
+from netd.model.key import HOST, Key, LinkName
 
 from .followers import Followers
 from .ledger import Ledger, Record
@@ -40,7 +40,6 @@ class Index:
         self._together: Table = {}
         self._claimed: Table = {}
         self._levels: dict[Key, int] = {}
-        self._let_go: Set[str] = frozenset()
         self.followers = Followers((), view)
 
     @property
@@ -65,8 +64,6 @@ class Index:
             self._add(desired[key])
         for key, record in self._left.items():
             _put_in(key, self._topics(key, record.data))
-        attached = (key for key in self._ledger.attached() if key in desired)
-        self._let_go = frozenset(key.name for key in attached if not desired[key].source)
         claimed = self._claimed.keys()
         self.rivals = frozenset(key for key, record in self._left.items() if not claimed.isdisjoint(record.claims))
         return changed
@@ -162,19 +159,33 @@ class Index:
             found |= self._by_namespace.get(key.name, set())
         return found
 
+    def hangs_on(self, key: Key, failed: set[Key]) -> Key | None:
+        """The one of these objects, which failed, that this one hangs on."""
+        one = self.desired.get(key)
+        if one is None:
+            return None
+        for netns in (key.netns, *one.namespaces):
+            if netns and Key(HOST, "namespace", netns) in failed:
+                return Key(HOST, "namespace", netns)
+        for link in one.needs:
+            provider = self.providers.get(link)
+            if provider in failed and provider != key:
+                return provider
+        return None
+
     def leaving(self, keys: Iterable[Key]) -> set[Key]:
-        """What has to be out of those of these namespaces that nothing declares any more, or that are let go of."""
-        names = [key for key in keys if key.kind == "namespace"]
-        gone = [key.name for key in names if key in self.undeclared or key.name in self._let_go]
-        inside = (key for netns in gone for key in self._by_namespace.get(netns, ()) if key.netns == netns)
-        return self.in_need(inside)
+        """What has to be out of those of these namespaces that nothing declares any more."""
+        gone = [key.name for key in keys if key.kind == "namespace" and key in self.undeclared]
+        return self.in_need(key for netns in gone for key in self.left_in(netns))
+
+    def left_in(self, netns: str) -> Iterator[Key]:
+        """Undeclared objects in a namespace, as far as the ledger knows them yet."""
+        inside = (key for key in self._by_namespace.get(netns, ()) if key.netns == netns and key in self.undeclared)
+        return (key for key in inside if self._ledger.get(key) is not None)
 
     def in_need(self, keys: Iterable[Key]) -> set[Key]:
         """Those of these objects that have to be out of their namespace before it goes."""
-        return {key for key in keys if key in self.undeclared and self._leaves(key)}
-
-    def _leaves(self, key: Key) -> bool:
-        return key.netns in self._let_go or registry()[key.kind].leaves(self._left[key].data)
+        return {key for key in keys if key in self.undeclared and registry()[key.kind].leaves(self._left[key].data)}
 
     def together(self, netns: str, kind: str) -> list[Desired]:
         """All objects of a kind that is written at once, in their order."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from netd.errors import KernelError
-from netd.model.key import Key, LinkName
+from netd.kinds import registry
+from netd.model.key import HOST, Key, LinkName
 from netd.model.status import State
 
 from .diff import Comparison, Verdict
@@ -37,10 +39,10 @@ class Look:
         def blocked(what: LinkName | str) -> str:
             return self._blocked(what, verdicts)
 
-        index = self._index
+        index, unready = self._index, cache(self._unready)
         comparison = Comparison(
-            self._mirror, index.desired, index.providers, self._ledger.get, blocked, self._sources.why, index.resolved,
-            withdraw=withdraw,
+            self._mirror, index.desired, index.providers, self._ledger.get, blocked, unready, self._sources.why,
+            index.resolved, withdraw=withdraw,
         )  # fmt: skip
         with self._mirror.looking():
             for key in self._ordered(keys):
@@ -65,6 +67,24 @@ class Look:
             return ""
         known = verdicts.get(provider) or self._rows.get(provider)
         return f"{provider}: {known.state.value}" if known is not None and known.state in BLOCKING else ""
+
+    def _unready(self, netns: str) -> str:
+        """Why what a name stands for now is not to be built into yet, "" for nothing."""
+        key = Key(HOST, "namespace", netns)
+        one, record = self._index.desired.get(key), self._ledger.get(key)
+        if one is None or not (one.source or (record and "attach" in record.identity)):
+            return ""
+        observed = registry()[key.kind].observe(key, one.data, self._mirror, record.identity if record else {})
+        if observed is not None and observed.leftover:
+            return "its name is taken off another namespace first"
+        if observed is not None and observed.conflict:
+            return f"{key}: {State.CONFLICT.value}"
+        cookie = self._mirror.cookie(netns)
+        for other in self._ledger.attached().keys() & self._index.undeclared if cookie else ():
+            former = self._ledger.get(other)
+            if former is not None and former.identity.get("cookie") == cookie and any(self._index.left_in(other.name)):
+                return f"what netd made there as {other.name} goes first"
+        return ""
 
     def _ordered(self, keys: Iterable[Key]) -> list[Key]:
         """Namespaces, then links from the ground up, then what hangs on them; undeclared objects first of all."""

@@ -75,9 +75,17 @@ class Kernel:
             return self._host_cookie
         return self._cookie_at(self._path(netns))
 
+    def find(self, source: str) -> int | None:
+        """The cookie of the namespace at that place ("/path" or "pid:N"); None where there is none."""
+        return self._cookie_at(source_path(source))
+
+    def entry_path(self, netns: str) -> str:
+        """Where ``ip netns`` looks for a name."""
+        return self._names.path(netns)
+
     def _path(self, netns: str) -> str:
         source = self._sources.get(netns)
-        return f"{self._folder}/{netns}" if source is None else source_path(source)
+        return self.entry_path(netns) if source is None else source_path(source)
 
     def _cookie_at(self, path: str) -> int | None:
         try:

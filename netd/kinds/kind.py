@@ -129,6 +129,10 @@ class Kind:
         """
         tuple(self.topics(key, data))
 
+    def renamed_in(self, data: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
+        """``data`` with the new ``names`` of namespaces that it speaks of."""
+        return data
+
     def remark(self, desired: Desired, view: View) -> str:
         """Why what it ``hears`` may not come in although it is right itself, in words; "" for nothing."""
         return ""

@@ -132,6 +132,10 @@ class VethKind(Kind):
                 # The other end is wherever it is: it goes with this one.
                 yield Key(netns, self.name, link.name), {"peer": [netns, link.name]}
 
+    def renamed_in(self, data: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
+        peer = peer_of(data)
+        return {**data, "peer": [names.get(peer.netns, peer.netns), peer.name]}
+
     def own(self, desired: Desired) -> Mapping[str, Any]:
         peer = peer_of(desired.data)
         return {"link_group": GROUP, "name": desired.key.name, "peer.link_group": GROUP, "peer.name": peer.name}

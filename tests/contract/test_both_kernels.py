@@ -261,7 +261,7 @@ def test_the_fake_kernel_attaches_and_detaches_as_the_real_one() -> None:
     steps = (
         do.DetachNamespace("box", 7), attach(), attach(), bridge("br0", "box"), do.DetachNamespace("box", 7),
         attach(""), attach(), detach, detach, bridge("br1", "box"), foreign_entry, attach(""), attach(),
-        bridge("br2", "box"),
+        bridge("br2", "box"), detach, attach(), attach("/run/netns/box"),
     )  # fmt: skip
     with lonely_kernel() as kernel:
         pair = real, fake = On(kernel), On(FakeKernel(Machine()))
@@ -274,6 +274,8 @@ def test_the_fake_kernel_attaches_and_detaches_as_the_real_one() -> None:
             for ask in ("attached", "names", "entry", "cookie"):
                 told = [getattr(on.kernel, ask)(*() if ask == "names" else ["box"]) for on in pair]
                 assert told[0] == told[1] or (all(told) and ask in ("entry", "cookie")), f"{number}. {step}: {ask}"
+            for place in (BOX, "/run/netns/box", "/run/netns/nowhere"):
+                assert len({on.kernel.find(place) is None for on in pair}) == 1, f"{number}. {step}: {place}"
             assert differences(snapshot(fake.kernel), snapshot(real.kernel)) == []
 
 

@@ -18,7 +18,21 @@ from netd.kernel.names import STALE_AGE
 from netd.model.status import overall
 from tests.contract.kernel_sandbox import sandbox, sh
 from tests.forks import Killed, in_a_process, kill_yourself
-from tests.labs import ATTACHED, BOX, DRIFT, ENGINE, FIREWALL, FIRST, FOREIGN, LEGACY, SECOND, declared
+from tests.labs import (
+    ATTACHED,
+    BOX,
+    CRATE,
+    DRIFT,
+    ELSEWHERE,
+    ENGINE,
+    FIREWALL,
+    FIRST,
+    FOREIGN,
+    LEGACY,
+    OWN,
+    SECOND,
+    declared,
+)
 from tests.snapshot import differences, inside, snapshot
 from tests.tally import count
 from tests.troubled import Hand, TroubledKernel, TroubledLedger
@@ -82,6 +96,8 @@ PLANS = {
     "down": Plan(FIRST, "", None),
     "attach": Plan("", "", ATTACHED),
     "detach": Plan(ATTACHED, "", "[namespace.box.bridge.br0]\n"),
+    "attach elsewhere": Plan(ATTACHED, "", ELSEWHERE),
+    "make its own": Plan(ATTACHED, "", OWN),
     "compact": Plan(FIRST, DRIFT, SECOND, compacts=True),
     "give a port back": Plan(BORROWED, "", ""),
 }
@@ -125,12 +141,14 @@ def step_inside(kernel: Kernel, hand: Hand) -> None:
 
 
 def look() -> dict[str, Any]:
-    """Also into the container's namespace, under whichever name."""
+    """Also into the namespaces of containers, under whichever name."""
     kernel = Kernel()
     found = snapshot(kernel)
-    kernel.attach("container", BOX)
-    with kernel.open("container") as session:
-        return found | {"container": inside(session)}
+    for name, place in (("container", BOX), ("another", CRATE)):
+        kernel.attach(name, place)
+        with kernel.open(name) as session:
+            found[name] = inside(session)
+    return found
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
 from netd.model.operations import Operation
 from tests import tally
-from tests.labs import ATTACHED, FIRST, SECOND
+from tests.labs import ATTACHED, ELSEWHERE, FIRST, OWN, SECOND
 from tests.snapshot import differences
 from tests.troubled import UNREADABLE
 from tests.world import World, world
@@ -34,6 +34,9 @@ PLANS = {
     "prune": [FIRST, ""],
     "attach": ["", ATTACHED],
     "detach": [ATTACHED, ""],
+    "attach elsewhere": [ATTACHED, ELSEWHERE],
+    "make its own": [ATTACHED, OWN],
+    "make it anothers": [OWN, ATTACHED],
     "let go": [ATTACHED, "[namespace.box.bridge.br0]\n"],
     "trim": [FIRST, FIRST.replace(', "10.230.4.3"]', "]").replace("10.1.0.7", "10.1.0.8")],
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.host import Host
+from tests.process import Daemon
 
 BY_PATH = """
 [namespace.box]
@@ -183,3 +186,181 @@ def test_the_name_for_a_container_that_has_ended_goes_with_its_table(host: Host)
     host.sh("umount -l /run/docker/netns/0123456789ab; rm /run/docker/netns/0123456789ab")
     host.netd("down")
     assert not host.file("/run/netns/box").is_symlink()
+
+
+ELSEWHERE = """
+[namespace.box]
+attach = "/run/{place}"
+
+[namespace.box.sysctl]
+net.ipv4.ip_default_ttl = 70
+
+[namespace.box.veth.eth0]
+addresses = ["10.1.0.1/24", "fd01::1/64"]
+nodad = true
+peer = {{ name = "to-box", addresses = ["10.1.0.2/24", "fd01::2/64"], nodad = true }}
+
+[namespace.box.veth.in0]
+peer = {{ name = "in1", namespace = "box" }}
+
+[[namespace.box.nat.masquerade]]
+out = "eth0"
+
+[veth.up0]
+addresses = ["10.3.0.2/24"]
+peer = {{ name = "down0", namespace = "box", addresses = ["10.3.0.1/24"] }}
+"""
+OWN = ELSEWHERE.replace('attach = "/run/{place}"\n', "")
+
+
+def others(host: Host, *places: str) -> None:
+    """Namespaces of somebody's, each at a path of its own."""
+    for place in places:
+        host.sh(f"touch /run/{place}; unshare --net=/run/{place} true")
+
+
+def inside(host: Host, place: str) -> str:
+    """All that netd could have changed in one of them."""
+    looks = """
+    ip -o link | cut -d: -f1,2
+    ip -o addr show scope global
+    ip rule
+    nft list ruleset
+    sysctl net.ipv4.ip_default_ttl
+    """
+    return host.run("nsenter", f"--net=/run/{place}", "sh", "-c", looks)
+
+
+def start(host: Host, serving: bool) -> Daemon | None:
+    """Makes it so by a daemon that stays, or once."""
+    if serving:
+        return host.daemon()
+    host.apply()
+    return None
+
+
+def pings(host: Host, place: str, address: str = "10.1.0.2") -> None:
+    host.until(
+        lambda: host.run("nsenter", f"--net=/run/{place}", "ping", "-c1", "-W1", address),
+        f"{address} answers to {place}",
+    )
+
+
+@pytest.mark.parametrize("serving", [False, True], ids=["apply", "daemon"])
+@pytest.mark.parametrize("wanted", [ELSEWHERE.format(place="second"), OWN.format()], ids=["another path", "its own"])
+def test_what_netd_made_goes_where_the_path_changes(host: Host, wanted: str, serving: bool) -> None:
+    others(host, "first", "second")
+    before = inside(host, "first"), inside(host, "second")
+    host.write("lab.toml", ELSEWHERE.format(place="first"))
+    daemon = start(host, serving)
+    pings(host, "first")
+    host.write("lab.toml", wanted)
+    host.netd("reload" if daemon else "apply")
+    host.ping("10.1.0.1", "fd01::1", "10.3.0.1")
+    host.until(lambda: inside(host, "first") == before[0], "nothing is left in the former one")
+    assert host.names("box") == {"eth0", "in0", "in1", "down0"}
+    host.netd("diff", check=0)
+    if daemon:
+        daemon.stop()
+    host.netd("down")
+    assert (inside(host, "first"), inside(host, "second")) == before
+    assert host.names() == set()
+    assert "box" not in host.namespaces()
+
+
+def test_two_names_that_exchange_their_namespaces(host: Host) -> None:
+    others(host, "first", "second")
+    before = inside(host, "first"), inside(host, "second")
+    lab = """
+    [namespace.{0}]
+    attach = "/run/first"
+    [namespace.{1}]
+    attach = "/run/second"
+    [namespace.one.veth.eth0]
+    addresses = ["10.1.0.1/24"]
+    peer = {{ name = "eth0", namespace = "two", addresses = ["10.1.0.2/24"] }}
+    [namespace.one.sysctl]
+    net.ipv4.ip_default_ttl = 71
+    """
+    host.write("lab.toml", lab.format("one", "two"))
+    host.apply()
+    pings(host, "first")
+    host.write("lab.toml", lab.format("two", "one"))
+    host.apply()
+    pings(host, "second")
+    assert "net.ipv4.ip_default_ttl = 71" in inside(host, "second")
+    assert "net.ipv4.ip_default_ttl = 64" in inside(host, "first")
+    host.apply()
+    host.netd("down")
+    assert (inside(host, "first"), inside(host, "second")) == before
+
+
+@pytest.mark.parametrize("serving", [False, True], ids=["apply", "daemon"])
+def test_another_name_for_the_same_namespace(host: Host, serving: bool) -> None:
+    others(host, "first")
+    before = inside(host, "first")
+    host.write("lab.toml", ELSEWHERE.format(place="first"))
+    daemon = start(host, serving)
+    pings(host, "first")
+    host.write("lab.toml", ELSEWHERE.format(place="first").replace("box", "crate").replace("to-crate", "to-box"))
+    host.netd("reload" if daemon else "apply")
+    host.until(lambda: "10.1.0.1" in host.run("ip", "-n", "crate", "addr"), "it is built under the new name")
+    pings(host, "first")
+    assert host.names("crate") == {"eth0", "in0", "in1", "down0"}
+    assert "box" not in host.namespaces()
+    if daemon:
+        daemon.stop()
+    host.netd("down")
+    assert inside(host, "first") == before
+
+
+def test_a_namespace_of_netds_own_becomes_somebody_elses(host: Host) -> None:
+    others(host, "first")
+    before = inside(host, "first")
+    host.write("lab.toml", OWN.format())
+    host.apply()
+    host.ping("10.1.0.1")
+    host.write("lab.toml", ELSEWHERE.format(place="first"))
+    host.apply()
+    pings(host, "first")
+    host.netd("down")
+    assert inside(host, "first") == before
+    assert "box" not in host.namespaces()
+
+
+def test_the_same_namespace_by_another_path_is_left_as_it_is(host: Host) -> None:
+    others(host, "first")
+    before = inside(host, "first")
+    host.sh("ln -s /run /run/alias")
+    host.write("lab.toml", ELSEWHERE.format(place="first"))
+    host.apply()
+    there = inside(host, "first")
+    host.write("lab.toml", ELSEWHERE.format(place="alias/first"))
+    host.apply()
+    host.netd("diff")
+    assert inside(host, "first") == there, "with the same indexes"
+    host.netd("down")
+    assert inside(host, "first") == before
+    assert "box" not in host.namespaces()
+
+
+@pytest.mark.parametrize("first", [OWN.format(), ELSEWHERE.format(place="netns/box")], ids=["adopted", "attached"])
+def test_a_namespace_that_has_the_name_itself_outlives_that_netd_means_another(host: Host, first: str) -> None:
+    host.run("ip", "netns", "add", "box")
+    others(host, "first")
+    before = inside(host, "netns/box"), inside(host, "first")
+    host.write("lab.toml", first)
+    host.apply()
+    pings(host, "netns/box")
+    host.write("lab.toml", ELSEWHERE.format(place="first"))
+    host.netd("apply", check=1)
+    host.netd("diff", check=2)
+    assert inside(host, "first") == before[1], "a name that cannot be had costs its owner nothing"
+    assert "down0" in host.run("ip", "-n", "box", "link"), "a pair stands until there is a place for the next"
+    assert inside(host, "netns/box").replace("2: down0@if2\n", "") == before[0]
+    host.write("lab.toml", OWN.format())
+    host.apply()
+    pings(host, "netns/box")
+    host.netd("down")
+    assert (inside(host, "netns/box"), inside(host, "first")) == before
+    assert "box" in host.namespaces()

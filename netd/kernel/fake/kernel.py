@@ -15,7 +15,7 @@ from netd.model.key import HOST
 from netd.model.operations import Operation
 
 from . import firewall, links
-from .machine import LOOPBACK, Machine
+from .machine import LOOPBACK, NAMES, Machine
 from .session import Answer, FakeSession
 from .sysctls import write
 
@@ -53,6 +53,14 @@ class FakeKernel:
     def cookie(self, netns: str) -> int | None:
         """The identity of a namespace; None where it is not there."""
         return self.machine.cookie(netns)
+
+    def find(self, source: str) -> int | None:
+        """The cookie of the namespace at that place; None where there is none."""
+        return self.machine.find(source)
+
+    def entry_path(self, netns: str) -> str:
+        """Where ``ip netns`` looks for a name."""
+        return NAMES + netns
 
     def names(self) -> list[str]:
         """All namespaces with a name."""
@@ -129,7 +137,7 @@ class FakeKernel:
             self.named(netns)
 
     def _detach(self, netns: str, cookie: int) -> None:
-        if netns in self.machine.borrowed and self.machine.names.get(netns) == cookie:
+        if self.machine.names.get(netns) == cookie:
             self.machine.drop_name(netns)
             self.named(netns)
 

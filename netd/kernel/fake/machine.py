@@ -17,6 +17,8 @@ from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
 #: (namespace by its cookie, index of a link).
 Place = tuple[int, int]
 LOOPBACK = 1
+#: Where ``ip netns`` keeps its names.
+NAMES = "/run/netns/"
 
 
 @dataclass
@@ -106,7 +108,11 @@ class Machine:
 
     def cookie(self, netns: str) -> int | None:
         """The identity of the namespace that is meant by this name; None where it is not there."""
-        found = self.places.get(self.sources[netns]) if netns in self.sources else self.names.get(netns)
+        return self.find(self.sources.get(netns, NAMES + netns))
+
+    def find(self, source: str) -> int | None:
+        """The identity of the namespace at a place; None where there is none."""
+        found = self.names.get(source.removeprefix(NAMES)) if source.startswith(NAMES) else self.places.get(source)
         return found if found in self.spaces else None
 
     def space(self, netns: str) -> Space:
