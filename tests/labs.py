@@ -239,6 +239,17 @@ via = "10.1.0.254"
 ELSEWHERE = ATTACHED.replace(BOX, CRATE)
 OWN = ATTACHED.replace(f'attach = "{BOX}"\n', "")
 
+#: A tunnel that somebody uses, and that must be made again.
+TUNNEL = """
+[vxlan.vx9]
+vni = 90
+dev = "eth0"
+remote = ["10.230.4.8"]
+addresses = ["10.90.0.1/24", "fd90::1/64"]
+nodad = true
+"""
+OTHER_TUNNEL = TUNNEL.replace("vni = 90", "vni = 91")
+
 #: What harms FIRST behind netd's back.
 DRIFT = """
 ip link del br0

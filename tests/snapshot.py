@@ -11,7 +11,8 @@ from netd.kernel.fake.session import FakeSession
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.kinds.bridge import BridgeKind
-from netd.kinds.link import PORT_FIELDS, unpack
+from netd.kinds.link import unpack
+from netd.kinds.port import PORT_FIELDS
 from netd.model.state import IFA_F_NODAD, Link, Route, attributes
 
 #: Keys whose values are compared: those that the labs write, and some that follow from them.

@@ -57,7 +57,8 @@ class Bookkeeping:
         if kind.setting and any(found is None for _, found in fields.values()) and not self._of_netds_own(one, index):
             # It was to be read before the first write, netd was killed before, and it already is as it should be.
             fields = {name: [wrote, observed.fields.get(name)] for name, (wrote, _) in fields.items()}
-        identity, foreign = dict(observed.identity), fresh.foreign_at(observed.identity)
+        identity = dict(observed.identity)
+        foreign = fresh.foreign if kind.makes_links else fresh.foreign_at(identity)
         fresh = replace(
             fresh,
             identity=identity,
@@ -197,9 +198,10 @@ class Bookkeeping:
 
         Somebody may have been quicker, and then netd's own was not deleted by netd.
         """
-        record = self._before.pop(key, None)
+        record, now = self._before.pop(key, None), self.ledger.get(key)
         if record is not None:
-            self.ledger.put(key, record)
+            # What others had on it may be lost by now, and is owed.
+            self.ledger.put(key, replace(record, foreign=now.foreign if now is not None else ()))
 
     def _of_netds_own(self, one: Desired, index: Index) -> bool:
         """Whether it is a value of a link that netd made, or is about to make: the kernel's default was found there."""
@@ -244,14 +246,17 @@ class Bookkeeping:
         self.ledger.update(key, identity={"cookie": cookie})
         self.ledger.flush()
 
-    def made(self, change: Change) -> None:
-        """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark."""
+    def made(self, change: Change, *, owing: bool) -> None:
+        """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark.
+
+        ``owing``: not all of what gave way could be put back yet.
+        """
         kind, record = registry()[change.key.kind], self.ledger.get(change.key)
         if record is None:
             return
         if change.desired is None:
             record = self._without_it(kind, change, record)
-        if change.desired is None or kind.makes_links:
+        if change.desired is None or (kind.makes_links and change.action == "update" and not owing):
             # What gave way was put back, as far as it could be.
             record = replace(record, foreign=())
         if change.action in ("create", "recreate") and not kind.setting and record.state == "intent":

@@ -222,7 +222,10 @@ class Comparison:
     ) -> Verdict:
         """It must be made again: with what others put on netd's own."""
         self._announce(desired)
-        observed = replace(observed, foreign=others_on(desired.makes, self._view, self._is_own))
+        record = self._records(desired.key)
+        written = record.fields if record is not None and record.state == "made" else None
+        theirs = others_on(desired, written, self._view, self._is_own)
+        observed = replace(observed, foreign=theirs)
         change = Change(desired.key, "recreate", fields, desired.file, reduced, observed)
         return Verdict(State.OK, "", change, observed)
 
@@ -242,7 +245,7 @@ class Comparison:
         same = record is None or not record.identity or same_identity(record, observed) or kind.leaves(desired.data)
         if self._withdraw and (mine or same):
             differing |= self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
-        # Killed in between: what others had on the link before it was made again is to come back.
+        # What others had on the link before it was made again is to come back.
         owed = kind.makes_links and record is not None and bool(record.foreign)
         if not differing and not owed:
             return Verdict(State.OK, observed=observed)

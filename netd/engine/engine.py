@@ -30,6 +30,7 @@ from .look import BLOCKING, Look
 from .mirror import Mirror
 from .moved import keep_former
 from .orphans import find_orphans
+from .owing import Owing
 from .pacing import Pacing
 from .plan import Planner
 from .rows import Rows
@@ -89,6 +90,7 @@ class Engine:
         self._locate = locate
         self.sources = Sources(kernel, locate)
         self.index = Index(ledger, self.mirror)
+        self._owing = Owing(self.index, self.rows)
         self._look = Look(self.index, self.rows, ledger, self.mirror, self.sources)
         self._unknown: Set[str] = frozenset()
 
@@ -219,6 +221,8 @@ class Engine:
         change = verdict.change
         if change is None:
             return None
+        if key in self._owing and change.action == "update" and not change.fields:
+            return None
         row = self.rows.get(key)
         have = tuple(sorted((name, repr(diff.have)) for name, diff in change.fields.items()))
         if row is not None and row.diverged is not None:
@@ -248,7 +252,7 @@ class Engine:
                 continue
             if before is not None and before.state in BLOCKING and verdict.state not in BLOCKING:
                 self.pacing.worked(key)
-                freed |= self.index.hanging_on(key)
+                freed |= self.index.hanging_on(key) | self._owing.due(key)
             if one is None:
                 if verdict.change is None:
                     freed |= self._forget(key)
@@ -300,11 +304,12 @@ class Engine:
         return f": last {culprit}" if culprit else ""
 
     def _account(
-        self, changes: Iterable[Change], execution: Execution, memo: _Round, started: float, drift: bool
+        self, changes: Collection[Change], execution: Execution, memo: _Round, started: float, drift: bool
     ) -> set[Key]:
         """After a plan: what is to be looked at again, what failed."""
         again: set[Key] = set()
         now = time.monotonic()
+        tried = {change.key for change in changes}
         for change in changes:
             key = change.key
             repair = drift and self.rows.was_sound(key) and not self._books.as_left(change)
@@ -324,7 +329,8 @@ class Engine:
                 self._failed(key, f"the kernel refused: {error}", now)
                 self.on_done(Done(change, self.rounds, now - started, repair, str(error)))
                 continue
-            self._books.made(change)
+            self._books.made(change, owing=self._owing.note(key, execution, tried))
+            again |= self._owing.due(key)
             self.pacing.worked(key)
             self._count(key, memo, repair, now)
             if memo.done.get(key) != change:

@@ -25,11 +25,12 @@ OnLink = (
     | ops.DeleteAddress
     | ops.RestoreAddress
     | ops.PutNeighbor
+    | ops.RestoreNeighbor
     | ops.DeleteNeighbor
     | ops.PutFdb
     | ops.DeleteFdb
 )
-RESTORATIONS = (ops.RestoreAddress, ops.RestoreRoute, ops.RestoreRule)
+RESTORATIONS = (ops.RestoreAddress, ops.RestorePort, ops.RestoreRoute, ops.RestoreRule, ops.RestoreNeighbor)
 #: What a deletion is told when there is nothing left to delete.
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
 #: What putting back is told where it does not fit any more, or is there.
@@ -70,6 +71,11 @@ class Execution:
         self._refused.update(key.netns for key in failed)
         for key in failed:
             self._books.not_made(key)
+
+    @property
+    def unfit(self) -> Set[Key]:
+        """Objects of which something of others could not be put back, or was there."""
+        return {key for task in self._unfit for key in task.keys}
 
     def run(self, stages: Sequence[Stage]) -> Iterator[None]:
         """Sends everything; yields between portions."""
@@ -163,6 +169,8 @@ class Execution:
             self._touch_created(op, answer)
         elif isinstance(op, ops.SetLink):
             self._touch_set(op)
+        elif isinstance(op, ops.RestorePort):
+            self._links.add(LinkName(op.netns, op.dev))
         elif isinstance(op, ops.DeleteLink):
             self._dirty.add(Dirty("link", op.netns, op.index))
             self._dirty.add(Dirty("routes", op.netns))
@@ -207,7 +215,7 @@ class Execution:
                 self._dirty |= {Dirty("addresses", op.netns, self._mirror.index(op.netns, hop.dev)) for hop in op.hops}
         elif isinstance(op, ops.CreateRule | ops.DeleteRule | ops.RestoreRule):
             self._dirty.add(Dirty("rules", op.netns))
-        elif isinstance(op, ops.PutNeighbor | ops.DeleteNeighbor):
+        elif isinstance(op, ops.PutNeighbor | ops.RestoreNeighbor | ops.DeleteNeighbor):
             self._dirty.add(Dirty("neighbors", op.netns, self._index(op)))
         elif isinstance(op, ops.PutFdb | ops.DeleteFdb):
             self._dirty.add(Dirty("fdb", op.netns, self._index(op)))

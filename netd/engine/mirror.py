@@ -248,6 +248,18 @@ class Mirror:
             known.neighbors[index] = {neighbor.address: neighbor for neighbor in found}
         return known.neighbors[index].get(address)
 
+    def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
+        try:
+            return self.session(netns).kept_neighbors(index)
+        except Changed:
+            return ()
+
+    def routes_through(self, netns: str, index: int) -> Sequence[Route]:
+        try:
+            return self.session(netns).routes_through(index)
+        except Changed:
+            return ()
+
     def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
         known = self._netns(netns)
         if known is None:

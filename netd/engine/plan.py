@@ -135,8 +135,9 @@ class Planner:
         elif change.action == "update" and observed is not None:
             fields = {name: diff.want for name, diff in change.fields.items()}
             steps = kind.change(key, desired.data, observed, fields, self._view)
-        if kind.makes_links and record is not None and record.foreign:
-            steps = [*steps, *kind.restore(key, desired.data, record.foreign, self._view)]
+        if kind.makes_links and change.action == "update" and record is not None and record.foreign:
+            # Once the link is there, with all that is declared on it: routes of others stand on addresses of netd's.
+            steps = [*kind.restore(key, desired.data, record.foreign, self._view), *steps]
         for step in steps:
             place = (0, -Phase.CLEAR, 0) if step.phase is Phase.CLEAR else coming(step, level)
             self._put(place, Task((key,), step.operation))

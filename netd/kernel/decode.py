@@ -218,7 +218,9 @@ def neighbor(payload: bytes) -> Neighbor | None:
     dst = ip(found.get(wire.NDA_DST))
     if family not in (socket.AF_INET, socket.AF_INET6) or not dst:
         return None
-    return Neighbor(index, dst, mac(found.get(wire.NDA_LLADDR)), state, number(found.get(wire.NDA_PROTOCOL)))
+    kept = {kind: found[kind] for kind in (wire.NDA_DST, wire.NDA_LLADDR, wire.NDA_PROTOCOL) if kind in found}
+    raw = payload[:12] + wire.mapping(kept)
+    return Neighbor(index, dst, mac(found.get(wire.NDA_LLADDR)), state, number(found.get(wire.NDA_PROTOCOL)), raw)
 
 
 def fdb(payload: bytes) -> FdbEntry | None:

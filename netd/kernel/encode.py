@@ -28,7 +28,7 @@ from netd.model.state import (
 )
 
 from . import wire
-from .encode_link import MAKE, Look, create_link, set_link
+from .encode_link import MAKE, Look, create_link, ifinfomsg, port_info, set_link
 from .wire import Request
 
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
@@ -206,13 +206,31 @@ def ndmsg(family: int, index: int = 0, state: int = 0, flags: int = 0) -> bytes:
 
 def put_neighbor(operation: do.PutNeighbor, look: Look) -> list[Request]:
     """A permanent entry."""
-    index = look.index(operation.netns, operation.dev)
+    return [Request(wire.RTM_NEWNEIGH, PUT, neighbor_body(operation, look.index(operation.netns, operation.dev)))]
+
+
+def neighbor_body(operation: do.PutNeighbor, index: int) -> bytes:
+    """ndmsg and NDA_* of a permanent entry."""
     body = ndmsg(wire.family_of(operation.address), index, NUD_PERMANENT)
     body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
     body += wire.attribute(wire.NDA_LLADDR, wire.mac_bytes(operation.mac))
     if operation.protocol:
         body += wire.u8(wire.NDA_PROTOCOL, operation.protocol)
-    return [Request(wire.RTM_NEWNEIGH, PUT, body)]
+    return body
+
+
+def restore_neighbor(operation: do.RestoreNeighbor, look: Look) -> list[Request]:
+    """A message as it was read once."""
+    index = struct.pack("=i", look.index(operation.netns, operation.dev))
+    body = operation.raw[:4] + index + operation.raw[8:]
+    return [Request(wire.RTM_NEWNEIGH, MAKE, body)]
+
+
+def restore_port(operation: do.RestorePort, look: Look) -> list[Request]:
+    """Into its bridge first: the kernel takes settings of what is a port."""
+    index = look.index(operation.netns, operation.dev)
+    master = wire.u32(wire.IFLA_MASTER, look.index(operation.netns, operation.master))
+    return [Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + body) for body in (master, port_info(operation.port))]
 
 
 def delete_neighbor(operation: do.DeleteNeighbor, look: Look) -> list[Request]:
@@ -256,9 +274,28 @@ def restore_route(operation: do.RestoreRoute, look: Look) -> list[Request]:
     """A message as it was read once; several of them keep their order."""
     body = operation.raw
     if operation.dev:
-        found = attributes(body[12:]) | {wire.RTA_OIF: struct.pack("=I", look.index(operation.netns, operation.dev))}
+        found = attributes(body[12:])
+        if wire.RTA_MULTIPATH in found:
+            index = look.index(operation.netns, operation.dev)
+            found[wire.RTA_MULTIPATH] = hops_again(body[0], found[wire.RTA_MULTIPATH], operation.was, index)
+        else:
+            found[wire.RTA_OIF] = struct.pack("=I", look.index(operation.netns, operation.dev))
         body = body[:12] + wire.mapping(found)
     return [Request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, body)]
+
+
+def hops_again(family: int, several: bytes, was: int, index: int) -> bytes:
+    """RTA_MULTIPATH with another index in the place of ``was``. Of IPv6 only these hops: they join the others."""
+    kept, at = b"", 0
+    while at + 8 <= len(several):
+        length, own, weight, old = struct.unpack_from("=HBBi", several, at)
+        if length < 8:
+            break
+        if old == was or family != socket.AF_INET6:
+            head = struct.pack("=HBBi", length, own, weight, index if old == was else old)
+            kept += head + several[at + 8 : at + ((length + 3) & ~3)]
+        at += (length + 3) & ~3
+    return kept
 
 
 def restore_rule(operation: do.RestoreRule, look: Look) -> list[Request]:
@@ -273,6 +310,7 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
     do.PutAddress: put_address,
     do.DeleteAddress: delete_address,
     do.RestoreAddress: restore_address,
+    do.RestorePort: restore_port,
     do.CreateRoute: create_route,
     do.DeleteRoute: delete_route,
     do.RestoreRoute: restore_route,
@@ -280,6 +318,7 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
     do.DeleteRule: delete_rule,
     do.RestoreRule: restore_rule,
     do.PutNeighbor: put_neighbor,
+    do.RestoreNeighbor: restore_neighbor,
     do.DeleteNeighbor: delete_neighbor,
     do.PutFdb: put_fdb,
     do.DeleteFdb: delete_fdb,

@@ -8,16 +8,15 @@ routes and neighbours (``fib_disable_ip`` in net/ipv4/fib_frontend.c). All may b
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Iterable
 
 from netd.errors import KernelError
-from netd.model.state import NTF_PROXY, NUD_PERMANENT, Route, attributes
+from netd.model.state import Route
 
 from . import decode, wire
-from .encode import ndmsg, rtmsg
+from .encode import rtmsg
 from .encode_link import ifinfomsg
-from .session import Session
+from .session import Session, leaves_by
 from .wire import Request
 
 PREPEND, APPEND = wire.NLM_F_CREATE, wire.NLM_F_CREATE | wire.NLM_F_APPEND
@@ -42,46 +41,33 @@ def _promote(index: int, value: int) -> Request:
 
 
 def _neighbors(session: Session, index: int) -> Iterable[Request]:
-    """Permanent entries of a link, and those that it answers for others (proxies)."""
-    for flags in (0, NTF_PROXY):
-        head = ndmsg(socket.AF_INET, flags=flags) + wire.u32(wire.NDA_IFINDEX, index)
-        for body in session.rtnl.dump(wire.RTM_GETNEIGH, head):
-            _, at, state = struct.unpack_from("=BxxxiH", body)
-            if at == index and (flags or state & NUD_PERMANENT):
-                found = attributes(body[12:])
-                kept = {
-                    kind: found[kind] for kind in (wire.NDA_DST, wire.NDA_LLADDR, wire.NDA_PROTOCOL) if kind in found
-                }
-                yield Request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, body[:12] + wire.mapping(kept))
+    kept = session.kept_neighbors(index, socket.AF_INET)
+    return [Request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, one.raw) for one in kept]
 
 
 def _routes(session: Session, index: int) -> Iterable[Request]:
     """Those of a link, of all tables, each before those that stand on it; its own the kernel makes itself."""
-    if not any(_leaves_by(route, index) for route in _dump(session, wire.u32(wire.RTA_OIF, index))):
+    if not any(route.family == socket.AF_INET for route in session.routes_through(index)):
         return []
     alike: dict[tuple[object, ...], list[Route]] = {}
     for route in _dump(session):
         alike.setdefault((route.table, route.to, route.tos, route.metric), []).append(route)
-    groups = [group for group in alike.values() if any(_leaves_by(route, index) for route in group)]
+    groups = [group for group in alike.values() if any(leaves_by(route, index) for route in group)]
     # A gateway is looked up among routes of a narrower scope, which is the larger number.
     groups.sort(key=lambda group: -max(route.scope for route in group))
     return [request for group in groups for request in _in_order(group, index)]
 
 
-def _dump(session: Session, chosen: bytes = b"") -> list[Route]:
-    bodies = session.rtnl.dump(wire.RTM_GETROUTE, rtmsg(socket.AF_INET) + chosen)
+def _dump(session: Session) -> list[Route]:
+    bodies = session.rtnl.dump(wire.RTM_GETROUTE, rtmsg(socket.AF_INET))
     return [route for body in bodies if (route := decode.route(body))]
-
-
-def _leaves_by(route: Route, index: int) -> bool:
-    return route.protocol != wire.RTPROT_KERNEL and index in [hop.index for hop in route.nexthops]
 
 
 def _in_order(group: list[Route], index: int) -> Iterable[Request]:
     """Routes of one identity, of which the first counts: each to where it stood."""
-    stay = [number for number, route in enumerate(group) if not _leaves_by(route, index)]
+    stay = [number for number, route in enumerate(group) if not leaves_by(route, index)]
     before = group[: stay[0]] if stay else []
-    after = [route for route in group[len(before) :] if _leaves_by(route, index)]
+    after = [route for route in group[len(before) :] if leaves_by(route, index)]
     for route, flags in [*((route, PREPEND) for route in reversed(before)), *((route, APPEND) for route in after)]:
         if len({hop.index for hop in route.nexthops}) > 1:
             # It stays for its other hops, and the one on this link is dead for good.

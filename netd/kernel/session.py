@@ -10,11 +10,23 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Collection, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
 from netd.errors import KernelError, as_kernel_error
 from netd.model.operations import Operation
-from netd.model.state import NTF_SELF, NUD_PERMANENT, Address, FdbEntry, Link, Neighbor, Route, Rule, attributes
+from netd.model.state import (
+    NTF_PROXY,
+    NTF_SELF,
+    NUD_PERMANENT,
+    Address,
+    FdbEntry,
+    Link,
+    Neighbor,
+    Route,
+    Rule,
+    attributes,
+)
 
 from . import decode, wire
 from .descriptors import high
@@ -139,6 +151,22 @@ class Session:
         self.kernel.read_entries(self.netns, index, "neighbors", {one.address for one in found})
         return found
 
+    def kept_neighbors(self, index: int, *families: int) -> list[Neighbor]:
+        """The permanent entries of one link, and those that it answers for others (proxies); none: both families."""
+        found = []
+        for family, flags in product(families or FAMILIES, (0, NTF_PROXY)):
+            head = ndmsg(family, flags=flags) + wire.u32(wire.NDA_IFINDEX, index)
+            decoded = [decode.neighbor(body) for body in self.rtnl.dump(wire.RTM_GETNEIGH, head)]
+            found += [one for one in decoded if one and one.index == index and (flags or one.state & NUD_PERMANENT)]
+        return found
+
+    def routes_through(self, index: int) -> list[Route]:
+        """The routes of all tables of which a hop is on this link, but the kernel's own."""
+        chosen = wire.u32(wire.RTA_OIF, index)
+        bodies = [body for family in FAMILIES for body in self.rtnl.dump(wire.RTM_GETROUTE, rtmsg(family) + chosen)]
+        decoded = {route.raw: route for body in bodies if (route := decode.route(body)) is not None}
+        return [one for one in decoded.values() if leaves_by(one, index)]
+
     def fdb(self, index: int) -> list[FdbEntry]:
         """The static entries with a remote in a vxlan's own table."""
         body = ndmsg(wire.AF_BRIDGE) + wire.u32(wire.NDA_IFINDEX, index)
@@ -183,6 +211,11 @@ class Session:
         from .execute import Execution
 
         return Execution(self, index_of).run(operations)
+
+
+def leaves_by(route: Route, index: int) -> bool:
+    """Whether a hop of it is on this link, and it is not the kernel's own."""
+    return route.protocol != wire.RTPROT_KERNEL and index in [hop.index for hop in route.nexthops]
 
 
 def read_nsid(rtnl: Rtnl, descriptor: int) -> int | None:

@@ -18,32 +18,12 @@ from netd.model.state import Link, attributes
 from .address import address_object
 from .forward import forward_object
 from .kind import LOOPBACK, Place, Table
+from .port import PORT_DEFAULTS, PORT_FIELDS
 from .route import gateway_object
 from .values import Cidr, GatewayAddress, LinkMac, LinkMtu, Metric, Name, family_of, is_loopback
 
 #: IPV6_MIN_MTU, include/uapi/linux/ipv6.h: a link of less has no IPv6, ``lo`` aside.
 LEAST_IPV6 = 1280
-#: bridge_port key: (IFLA_BRPORT_*, struct format), include/uapi/linux/if_link.h.
-PORT_FIELDS: Mapping[str, tuple[int, str]] = {
-    "isolated": (33, "=B"),
-    "hairpin": (4, "=B"),
-    "learning": (8, "=B"),
-    "flood": (9, "=B"),
-    "mcast_flood": (27, "=B"),
-    "neigh_suppress": (32, "=B"),
-    "cost": (3, "=I"),
-    "priority": (2, "=H"),
-}
-#: What a port has when nobody says otherwise (net/bridge/br_if.c). The cost depends on the link's speed.
-PORT_DEFAULTS: Mapping[str, Any] = {
-    "isolated": False,
-    "hairpin": False,
-    "learning": True,
-    "flood": True,
-    "mcast_flood": True,
-    "neigh_suppress": False,
-    "priority": 32,
-}
 
 
 class BridgePort(Table):

@@ -136,6 +136,12 @@ class View(Protocol):
     def neighbor(self, netns: str, index: int, address: str) -> Neighbor | None:
         """A neighbour entry."""
 
+    def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
+        """The permanent entries of one link, and proxies; read anew each time."""
+
+    def routes_through(self, netns: str, index: int) -> Sequence[Route]:
+        """The routes of all tables of which a hop is on one link, but the kernel's own; read anew each time."""
+
     def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
         """The entries of a vxlan's own forwarding database."""
 

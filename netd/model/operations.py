@@ -97,6 +97,15 @@ class SetLink(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class RestorePort(Operation):
+    """Makes a link a port of a bridge again, with settings that it had (``port``: IFLA_BRPORT_*, as they were read)."""
+
+    dev: str
+    master: str
+    port: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteLink(Operation):
     """RTM_DELLINK of one index."""
 
@@ -179,11 +188,12 @@ class DeleteRoute(Operation):
 class RestoreRoute(Operation):
     """RTM_NEWROUTE of a message as it was read once (``raw``: rtmsg and attributes).
 
-    ``dev``: the link that it leaves by was made again since, and has another index.
+    ``dev``: a link that it leaves by was made again since, and had the index ``was``.
     """
 
     raw: bytes
     dev: str = ""
+    was: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +225,14 @@ class PutNeighbor(Operation):
     address: str
     mac: str
     protocol: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreNeighbor(Operation):
+    """RTM_NEWNEIGH of a message as it was read once (``raw``: ndmsg and attributes), on this link."""
+
+    dev: str
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,13 +131,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """RTM_NEWNEIGH of AF_INET or AF_INET6. ``state`` is NUD_*."""
+    """RTM_NEWNEIGH of AF_INET or AF_INET6. ``state`` is NUD_*, ``raw`` the message so that the kernel takes it back."""
 
     index: int
     address: str
     mac: str
     state: int = NUD_PERMANENT
     protocol: int = 0
+    raw: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from netd.kernel.fake.machine import Chain
 from netd.kernel.fake.session import FakeSession
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
+from netd.kinds.port import PORT_SETTINGS
 from netd.model import operations as do
 from netd.model.firewall import Match
 from netd.model.operations import (
@@ -39,7 +40,7 @@ from netd.model.operations import (
     SetLink,
     WriteSysctl,
 )
-from netd.model.state import Rule
+from netd.model.state import Rule, attributes
 from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh
 from tests.labs import BOX, ENGINE, FIRST, LEGACY, SECOND, declared
 from tests.snapshot import differences, snapshot
@@ -54,6 +55,7 @@ class On:
 
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
+        self.kept: dict[str, list[Any]] = {}
 
     def index(self, netns: str, name: str) -> int:
         with self.kernel.open(netns) as session:
@@ -90,6 +92,30 @@ def change(link: str, ns: str = "", kind: str = "", /, **settings: Any) -> SetLi
 
 def delete(name: str, ns: str = "") -> Callable[[On], do.Operation]:
     return lambda on: do.DeleteLink(ns, on.index(ns, name))
+
+
+def delete_keeping(name: str) -> Callable[[On], do.Operation]:
+    """Remembers what is on the link, for ``back``."""
+
+    def step(on: On) -> do.Operation:
+        index = on.index("", name)
+        with on.kernel.open("") as session:
+            link = session.link(index)
+            assert link is not None
+            port = do.RestorePort(
+                "", name, "br0", {n: raw for n, raw in attributes(link.port).items() if n in PORT_SETTINGS}
+            )
+            neighbors = [do.RestoreNeighbor("", name, one.raw) for one in session.kept_neighbors(index)]
+            ways = sorted(session.routes_through(index), key=lambda one: (one.family, one.to))
+            routes = [do.RestoreRoute("", one.raw, name, index) for one in ways if one.protocol == 3]
+        on.kept = {"port": [port], "neighbor": neighbors, "route": routes}
+        return do.DeleteLink("", index)
+
+    return step
+
+
+def back(what: str, number: int = 0) -> Callable[[On], do.Operation]:
+    return lambda on: on.kept[what][number]
 
 
 def route(to: str, metric: int = 0, ns: str = "", **more: Any) -> CreateRoute:
@@ -187,6 +213,17 @@ SCRIPTS: dict[str, list[Any]] = {
         do.CreateRule("", Rule(V6, 100, 300, to="fd00::/8", fwmark=3)),
         do.DeleteRule("", Rule(V4, 100, 7, "10.0.0.0/8", protocol=110)),
         do.DeleteRule("", Rule(V4, 100, 7, "10.0.0.0/8", protocol=110)),
+    ],
+    "a link that is made again gets what was on it": [
+        *UP, veth("v0", "v1"), veth("u0", "u1"), PutAddress("", "u0", "10.3.0.1/24"), change("u0", up=True),
+        change("v0", master="br0", up=True), change("v0", port={33: b"\1", 4: b"\1"}),
+        PutAddress("", "v0", "10.2.0.1/24"), PutNeighbor("", "v0", "10.2.0.9", MAC.format(9), 7),
+        PutNeighbor("", "v0", "fd02::9", MAC.format(9)), route("10.9.0.0/16", hops=[("10.2.0.7",)], protocol=3),
+        route("10.8.0.0/16", hops=[("10.2.0.7", "", 2), ("10.3.0.7", "", 3)], protocol=3),
+        delete_keeping("v0"), back("port"), back("neighbor"), back("route"), veth("v0", "v1"), back("route"),
+        back("port"), back("port"), back("neighbor"), back("neighbor"), back("neighbor", 1), change("v0", up=True),
+        back("route"), PutAddress("", "v0", "10.2.0.1/24"), back("route"), back("route"), back("route", 1),
+        back("route", 1), delete("br0"), back("port"),
     ],
     "neighbours": [
         *UP, PutNeighbor("", "br0", "10.1.0.9", MAC.format(9)), PutNeighbor("", "br0", "10.1.0.9", MAC.format(8), 110),

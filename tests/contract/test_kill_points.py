@@ -29,8 +29,10 @@ from tests.labs import (
     FIRST,
     FOREIGN,
     LEGACY,
+    OTHER_TUNNEL,
     OWN,
     SECOND,
+    TUNNEL,
     declared,
 )
 from tests.snapshot import differences, inside, snapshot
@@ -75,6 +77,15 @@ from = "10.9.0.0/24"
 """
 
 
+#: What somebody puts on the link of TUNNEL.
+USED = """
+ip link set vx9 master outer; bridge link set dev vx9 isolated on
+ip addr add 10.91.0.1/24 dev vx9; ip addr add fd91::1/64 dev vx9 nodad
+ip neigh add 10.90.0.9 lladdr 02:00:00:00:00:09 dev vx9
+ip route add 10.92.0.0/16 via 10.90.0.9 table 100; ip -6 route add fd92::/64 via fd90::9 dev vx9
+"""
+
+
 class Plan(NamedTuple):
     """What stood before, what was done behind netd's back, what is wanted (None: ``netd down``).
 
@@ -98,6 +109,7 @@ PLANS = {
     "detach": Plan(ATTACHED, "", "[namespace.box.bridge.br0]\n"),
     "attach elsewhere": Plan(ATTACHED, "", ELSEWHERE),
     "make its own": Plan(ATTACHED, "", OWN),
+    "make again what others use": Plan(TUNNEL, USED, OTHER_TUNNEL),
     "compact": Plan(FIRST, DRIFT, SECOND, compacts=True),
     "give a port back": Plan(BORROWED, "", ""),
 }

@@ -168,3 +168,75 @@ def test_a_setting_that_could_not_be_written_is_not_put_back(host: Host) -> None
     host.netd("apply", check=1)
     host.remove("lab.toml")
     host.netd("apply")
+
+
+REMADE = """
+[vxlan.l0]
+vni = 24
+dev = "p0"
+remote = "10.8.0.7"
+addresses = ["10.5.0.1/24", "fd05::1/64"]
+nodad = true
+""", """
+[veth.l0]
+addresses = ["10.5.0.1/24", "fd05::1/64"]
+nodad = true
+peer = { name = "l1", namespace = "a" }
+[namespace.a]
+[namespace.b]
+"""  # fmt: skip
+THEIRS = """
+sysctl -qw net.ipv6.conf.all.forwarding=1
+ip addr add 10.8.0.1/24 dev q0; ip addr add fd08::1/64 dev q0 nodad; ip addr add 10.50.0.1/24 dev l0
+ip addr add fd50::1/64 dev l0 nodad
+ip link add theirs up type bridge; ip link set l0 master theirs; bridge link set dev l0 isolated on hairpin on cost 7
+for each in 10.50.0.9 fd50::9 10.5.0.9; do ip neigh add $each lladdr 02:00:00:00:00:09 dev l0; done
+ip neigh add proxy 10.50.0.10 dev l0; ip neigh add proxy fd50::10 dev l0
+for table in main 7; do
+  ip route add 10.51.0.0/16 via 10.50.0.9 table $table
+  ip route add 10.52.0.0/16 via 10.51.0.1 onlink dev l0 metric 5 table $table
+  ip route add 10.53.0.0/16 table $table nexthop via 10.8.0.9 dev q0 weight 2 nexthop via 10.5.0.9 dev l0 weight 3
+  ip -6 route add fd51::/64 via fd50::9 dev l0 table $table
+  ip -6 route add fd53::/64 table $table nexthop via fd08::9 dev q0 weight 2 nexthop via fd50::9 dev l0 weight 3
+done
+"""
+SEEN = (
+    "ip -4 route show table all type unicast proto boot | grep -v dead",
+    "ip -6 route show table all proto boot",
+    "ip neigh show nud permanent; ip neigh show proxy; ip -6 neigh show proxy",
+    "ip -o addr show dev l0 scope global | cut -d' ' -f2-",
+    "bridge -d link show dev l0 | tail -n +2; ip -br link show master theirs | cut -d' ' -f1",
+)
+
+
+@pytest.mark.parametrize("declared", REMADE, ids=["vxlan", "veth"])
+def test_what_others_put_on_a_link_is_on_the_one_that_is_made_in_its_place(host: Host, declared: str) -> None:
+    host.sh(PORTS)
+    host.write("lab.toml", declared)
+    host.apply()
+    host.sh(THEIRS)
+    before, index = shown(host, *SEEN), host.link("l0")["ifindex"]
+    assert all(before)
+    host.write("lab.toml", declared.replace("vni = 24", "vni = 25").replace('namespace = "a"', 'namespace = "b"'))
+    host.apply()
+    assert host.link("l0")["ifindex"] != index
+    assert shown(host, *SEEN) == before
+    host.netd("diff")
+
+
+def test_a_port_that_others_moved_goes_where_it_is_declared_to_be(host: Host) -> None:
+    """And a setting that is declared counts more than the one that was there."""
+    lab = REMADE[0] + 'master = "mine"\nbridge_port.isolated = true\n[bridge.mine]\n'
+    host.sh(PORTS)
+    host.write("lab.toml", lab)
+    host.apply()
+    host.sh("bridge link set dev l0 isolated off hairpin on")
+    host.write("lab.toml", lab.replace("vni = 24", "vni = 25"))
+    host.apply()
+    assert "hairpin on" in host.sh("bridge -d link show dev l0") and "isolated on" in host.sh(
+        "bridge -d link show dev l0"
+    )
+    host.sh("ip link add theirs type bridge; ip link set l0 master theirs")
+    host.write("lab.toml", lab)
+    host.apply()
+    assert host.link("l0")["master"] == "mine"

@@ -356,15 +356,19 @@ def test_an_ipv6_address_of_another_prefix_length_gives_way_and_comes_back(host:
 def test_an_adopted_ipv6_address_keeps_what_nobody_declares(host: Host) -> None:
     host.sh("ip link add up0 up type veth peer name up1; ip link set up1 up")
     host.sh("ip addr add fd77::1/64 dev up0 noprefixroute mngtmpaddr home preferred_lft 0")
-    before = host.run("ip", "-6", "addr", "show", "dev", "up0", "scope", "global")
+
+    def seen() -> str:
+        return host.run("ip", "-6", "addr", "show", "dev", "up0", "scope", "global").replace(" tentative", "")
+
+    before = seen()
     host.write("lab.toml", '[interface.up0]\naddresses = ["fd77::1/64"]\nnodad = true\n')
     host.apply()
-    found = host.run("ip", "-6", "addr", "show", "dev", "up0", "scope", "global")
+    found = seen()
     assert " nodad" in found and "proto" not in found
     assert found.replace(" nodad", "") == before
     assert not host.routes("fd77::/64")
     host.netd("down")
-    assert host.run("ip", "-6", "addr", "show", "dev", "up0", "scope", "global") == before
+    assert seen() == before
 
 
 RENAMED = """

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from netd.errors import kernel_error
 from netd.kernel import decode
-from netd.kernel.encode import rule_body
+from netd.kernel.encode import neighbor_body, rule_body
 from netd.kernel.wire import NUD_NOARP, RTPROT_KERNEL
 from netd.model import operations as do
 from netd.model.dirty import Dirty
@@ -61,8 +61,24 @@ def restore_rule(machine: Machine, space: Space, raw: bytes) -> None:
 def put_neighbor(machine: Machine, space: Space, index: int, op: do.PutNeighbor) -> None:
     """RTM_NEWNEIGH with NLM_F_REPLACE."""
     space.at(index)
-    space.neighbors[index, op.address] = Neighbor(index, op.address, op.mac, NUD_PERMANENT, op.protocol)
-    machine.tell(space, Dirty("neighbors", index=index))
+    _keep(machine, space, Neighbor(index, op.address, op.mac, NUD_PERMANENT, op.protocol))
+
+
+def _keep(machine: Machine, space: Space, one: Neighbor) -> None:
+    raw = neighbor_body(do.PutNeighbor("", "", one.address, one.mac, one.protocol), one.index)
+    space.neighbors[one.index, one.address] = replace(one, raw=raw)
+    machine.tell(space, Dirty("neighbors", index=one.index))
+
+
+def restore_neighbor(machine: Machine, space: Space, index: int, raw: bytes) -> None:
+    """As it was read once; KernelError EEXIST."""
+    space.at(index)
+    one = decode.neighbor(raw)
+    if one is None:
+        raise kernel_error(errno.EINVAL, "")
+    if (index, one.address) in space.neighbors:
+        raise kernel_error(errno.EEXIST, "")
+    _keep(machine, space, replace(one, index=index))
 
 
 def delete_neighbor(machine: Machine, space: Space, index: int, address: str) -> None:

@@ -65,7 +65,8 @@ def _resolved(space: Space, hop: Nexthop, route: Route) -> Nexthop:
     six = route.family == socket.AF_INET6
     if hop.index:
         link = space.at(hop.index)
-        if not link.up:
+        # Of IPv4 a gateway is looked up first.
+        if not link.up and (six or not hop.via or hop.onlink):
             raise kernel_error(
                 errno.ENETDOWN, "Device for nexthop is not up" if not six else "Nexthop device is not up"
             )
@@ -92,13 +93,14 @@ def delete(machine: Machine, space: Space, route: Route) -> None:
     raise kernel_error(errno.ESRCH, "")
 
 
-def restore(machine: Machine, space: Space, raw: bytes, index: int = 0) -> None:
-    """A message as it was read: NLM_F_APPEND. ``index``: it leaves by that link now."""
+def restore(machine: Machine, space: Space, raw: bytes, was: int = 0, index: int = 0) -> None:
+    """A message as it was read: NLM_F_APPEND. ``index``: that link has taken the place of ``was``."""
     route = decode.route(raw)
     if route is None:
         raise kernel_error(errno.EINVAL, "")
     if index:
-        route = replace(route, nexthops=tuple(replace(hop, index=index) for hop in route.nexthops))
+        moved = (replace(hop, index=index) if hop.index == was else hop for hop in route.nexthops)
+        route = replace(route, nexthops=tuple(moved))
     add(machine, space, route, exclusive=False)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netd.errors import KernelError, kernel_error
-from netd.kernel.wire import RT_TABLE_MAIN, RTPROT_KERNEL
+from netd.kernel.session import leaves_by
+from netd.kernel.wire import RT_TABLE_MAIN, RTPROT_KERNEL, family_of
 from netd.model import operations as do
 from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, Route, Rule
 
@@ -72,6 +73,14 @@ class FakeSession:
     def neighbors(self, index: int) -> list[Neighbor]:
         """The permanent entries of one link."""
         return [one for (at, _), one in self.space.neighbors.items() if at == index]
+
+    def kept_neighbors(self, index: int, *families: int) -> list[Neighbor]:
+        """The same, of these families (none: both): nobody answers for others here."""
+        return [one for one in self.neighbors(index) if not families or family_of(one.address) in families]
+
+    def routes_through(self, index: int) -> list[Route]:
+        """Of all tables, but the kernel's own."""
+        return [one for one in self.space.routes if leaves_by(one, index)]
 
     def fdb(self, index: int) -> list[FdbEntry]:
         """The static entries with a remote."""
@@ -150,6 +159,11 @@ class Execution:
         delete = addresses.delete_alone if op.alone else addresses.delete
         delete(self._machine, self._space, op.index or self._index(op.dev), op.address)
 
+    def _restore_port(self, op: do.RestorePort) -> None:
+        index, master = self._index(op.dev), self._index(op.master)
+        for settings in (do.LinkSettings(master=op.master), do.LinkSettings(port=op.port)):
+            links.change(self._machine, self._space, index, do.SetLink(op.netns, op.dev, settings), master)
+
     def _restore_address(self, op: do.RestoreAddress) -> None:
         addresses.restore(self._machine, self._space, self._index(op.dev), op)
 
@@ -163,7 +177,7 @@ class Execution:
         routes.delete(self._machine, self._space, op.route)
 
     def _restore_route(self, op: do.RestoreRoute) -> None:
-        routes.restore(self._machine, self._space, op.raw, self._index(op.dev) if op.dev else 0)
+        routes.restore(self._machine, self._space, op.raw, op.was, self._index(op.dev) if op.dev else 0)
 
     def _create_rule(self, op: do.CreateRule) -> None:
         entries.create_rule(self._machine, self._space, op.rule)
@@ -176,6 +190,9 @@ class Execution:
 
     def _put_neighbor(self, op: do.PutNeighbor) -> None:
         entries.put_neighbor(self._machine, self._space, self._index(op.dev), op)
+
+    def _restore_neighbor(self, op: do.RestoreNeighbor) -> None:
+        entries.restore_neighbor(self._machine, self._space, self._index(op.dev), op.raw)
 
     def _delete_neighbor(self, op: do.DeleteNeighbor) -> None:
         entries.delete_neighbor(self._machine, self._space, op.index or self._index(op.dev), op.address)
@@ -204,6 +221,7 @@ HANDLERS: Mapping[type[do.Operation], Callable[[Execution, Any], Answer]] = {
     do.PutAddress: Execution._put_address,
     do.DeleteAddress: Execution._delete_address,
     do.RestoreAddress: Execution._restore_address,
+    do.RestorePort: Execution._restore_port,
     do.CreateRoute: Execution._create_route,
     do.DeleteRoute: Execution._delete_route,
     do.RestoreRoute: Execution._restore_route,
@@ -211,6 +229,7 @@ HANDLERS: Mapping[type[do.Operation], Callable[[Execution, Any], Answer]] = {
     do.DeleteRule: Execution._delete_rule,
     do.RestoreRule: Execution._restore_rule,
     do.PutNeighbor: Execution._put_neighbor,
+    do.RestoreNeighbor: Execution._restore_neighbor,
     do.DeleteNeighbor: Execution._delete_neighbor,
     do.PutFdb: Execution._put_fdb,
     do.DeleteFdb: Execution._delete_fdb,
