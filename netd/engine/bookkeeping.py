@@ -256,6 +256,9 @@ class Bookkeeping:
             return
         if change.desired is None:
             record = self._without_it(kind, change, record)
+        if change.desired is not None and kind.anchors & change.fields.keys() - change.desired.fields.keys():
+            # It is somewhere else now, and as it was found there.
+            record = replace(record, fields={}, identity={})
         if change.desired is None or (kind.makes_links and change.action == "update" and not owing):
             # What gave way was put back, as far as it could be.
             record = replace(record, foreign=())

@@ -244,7 +244,10 @@ class Comparison:
         differing = {name: diff for name, diff in found.items() if diff.want != diff.have}
         same = record is None or not record.identity or same_identity(record, observed) or kind.leaves(desired.data)
         if self._withdraw and (mine or same):
-            differing |= self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
+            back = self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
+            if kind.anchors & back.keys():
+                differing = back = self._withdrawn(desired.key, desired.data, record, observed, frozenset())
+            differing |= back
         # What others had on the link before it was made again is to come back.
         owed = kind.makes_links and record is not None and bool(record.foreign)
         if not differing and not owed:

@@ -205,7 +205,8 @@ class Execution:
             if index:
                 self._mirror.rename(op.netns, index, op.settings.name)
         if op.settings.netns is not None:
-            self._links.add(LinkName(op.settings.netns, op.name))
+            # At once: what follows in this plan finds it there.
+            self._topics |= self._mirror.read_named(op.settings.netns, op.name)
 
     def _touch_rest(self, op: ops.Operation) -> None:
         if isinstance(op, ops.CreateRoute | ops.DeleteRoute | ops.RestoreRoute):

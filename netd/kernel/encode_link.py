@@ -113,10 +113,14 @@ def queues() -> bytes:
 
 
 def set_link(operation: do.SetLink, look: Look) -> list[Request]:
-    """Changes a link by its index; port settings after a master, and a move last."""
+    """Changes a link by its index; port settings after a master. One that moves is there what it is to be, at once."""
     settings = operation.settings
     index = look.index(operation.netns, operation.name)
-    body = plain_settings(operation.netns, settings, look)
+    body = plain_settings(operation.netns if settings.netns is None else settings.netns, settings, look)
+    descriptor = None if settings.netns is None else look.descriptor(settings.netns)
+    if descriptor is not None:
+        # do_setlink() moves it first, and does the rest there (net/core/rtnetlink.c).
+        body += wire.u32(wire.IFLA_NET_NS_FD, descriptor)
     if settings.alias is not None:
         body += wire.attribute(wire.IFLA_IFALIAS, settings.alias.encode() + b"\0" if settings.alias else b"")
     if settings.name is not None:
@@ -129,9 +133,6 @@ def set_link(operation: do.SetLink, look: Look) -> list[Request]:
         requests.append(Request(wire.RTM_NEWLINK, 0, header(index, settings) + body))
     if settings.port:
         requests.append(Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + port_info(settings.port)))
-    descriptor = look.descriptor(settings.netns) if settings.netns is not None else None
-    if descriptor is not None:
-        requests.append(Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + wire.u32(wire.IFLA_NET_NS_FD, descriptor)))
     return requests
 
 

@@ -13,7 +13,7 @@ from netd.model.desired import Desired, Observed, View
 from netd.model.dirty import Topic
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
-from netd.model.operations import LinkSettings, SetLink
+from netd.model.operations import LinkSettings, RestorePort, SetLink
 from netd.model.state import Link
 
 from .kind import Kind, Place, renamed
@@ -27,9 +27,11 @@ from .link import (
     end_of,
     end_put_back,
     end_wants,
+    port_payload,
     reachable_fields,
     read_end,
 )
+from .port import PORT_DEFAULTS, PORT_FIELDS
 
 
 class InterfaceTable(EndTable):
@@ -49,6 +51,7 @@ class InterfaceKind(Kind):
     table = InterfaceTable
     toml = "interface"
     foreign = True
+    anchors = frozenset({"from_host"})
 
     def declare(self, table: InterfaceTable, place: Place) -> Iterable[Desired]:
         link = LinkName(place.netns, place.name)
@@ -78,8 +81,8 @@ class InterfaceKind(Kind):
             return Observed(fields=fields, identity=found, astray=link.name != key.name, extra=link.name)
         if outside is not None and view.exists(key.netns):
             found = {"cookie": view.cookie(key.netns), "index": outside.index}
-            fields = read_end(outside, HOST, view) | {"from_host": False}
-            return Observed(fields=fields, identity=found, extra=outside.name)
+            fields = read_end(outside, HOST, view)
+            return Observed(fields | {"from_host": _as_lent(fields)}, found, extra=outside.name)
         return None
 
     def _find(
@@ -110,12 +113,11 @@ class InterfaceKind(Kind):
         if fields.get("from_host") is True:
             # The rest follows in the next look: in the namespace it is another link.
             return [Step(Phase.LINK, SetLink(HOST, name, LinkSettings(netns=key.netns)))]
-        if fields.get("from_host") is False:
+        if "from_host" in fields:
             # All in one phase: it is put in order before it leaves, and leaves before its namespace goes.
             plain = {field: value for field, value in fields.items() if field != "from_host"}
             order = [step.operation for step in end_changes(key.netns, name, plain)]
-            back = SetLink(key.netns, name, LinkSettings(netns=HOST))
-            return [Step(Phase.SYSCTL, operation) for operation in (*order, back)]
+            return [Step(Phase.SYSCTL, each) for each in order] + _back(key.netns, name, fields["from_host"] or {})
         return list(end_changes(key.netns, name, fields))
 
     def leaves(self, data: Mapping[str, Any]) -> bool:
@@ -125,6 +127,8 @@ class InterfaceKind(Kind):
         return end_lapsed(key.netns, field, wrote, have, view)
 
     def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        if field == "from_host" and found and "master" in found and view.link(HOST, found["master"]) is None:
+            return {"up": True} if "up" in found else False
         return end_put_back(key.netns, field, found, view)
 
     def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
@@ -136,3 +140,20 @@ class InterfaceKind(Kind):
 
     def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return ()
+
+
+def _as_lent(outside: Mapping[str, Any]) -> Any:
+    """``from_host`` of a port that is on the host, by its fields: False, or, where it is in use, how."""
+    used = {name: value for name, value in outside.items() if name in ("up", "master") and value}
+    if "master" in used:
+        settings = {name: outside.get(f"bridge_port.{name}") for name in PORT_FIELDS}
+        used |= {f"bridge_port.{name}": value for name, value in settings.items() if value != PORT_DEFAULTS.get(name)}
+    return used or False
+
+
+def _back(netns: str, name: str, used: Mapping[str, Any]) -> list[Step]:
+    """Home, to what it was: in one message, whatever ends this process."""
+    settings = LinkSettings(netns=HOST, up=used.get("up"), master=used.get("master"))
+    steps = [Step(Phase.SYSCTL, SetLink(netns, name, settings))]
+    port = port_payload(used)
+    return steps + ([Step(Phase.SETTINGS, RestorePort(HOST, name, used["master"], port))] if port else [])

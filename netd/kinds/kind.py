@@ -82,6 +82,8 @@ class Kind:
     guards: ClassVar[frozenset[str]] = frozenset()
     #: True: a value of something else: it is written and put back, never made or deleted.
     setting: ClassVar[bool] = False
+    #: Fields that hold it where it is: where one of them is put back, all are.
+    anchors: ClassVar[frozenset[str]] = frozenset()
     #: True: netd never makes it, it waits until it is there.
     foreign: ClassVar[bool] = False
 

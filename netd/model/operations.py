@@ -89,7 +89,10 @@ class CreateLink(Operation):
 
 @dataclass(frozen=True, slots=True)
 class SetLink(Operation):
-    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty."""
+    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty.
+
+    One that goes to another namespace (``settings.netns``) is what the rest says there, at once: so is its ``master``.
+    """
 
     name: str
     settings: LinkSettings

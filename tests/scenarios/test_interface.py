@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.host import Host
 
 
@@ -103,6 +105,45 @@ def test_a_port_of_the_host_moves_into_a_namespace_and_back(make_host: Callable[
     assert host.link("eth0") is not None
     assert host.addresses("eth0") == set(), "it comes back without addresses"
     assert "a" not in host.namespaces()
+
+
+LENT = """
+[namespace.a.interface.p0]
+from_host = true
+mtu = 1400
+addresses = ["10.1.0.1/24"]
+"""
+
+
+@pytest.mark.parametrize("serving", [False, True], ids=["apply", "daemon"])
+@pytest.mark.parametrize("keeps", [False, True], ids=["table", "key"])
+def test_a_lent_port_comes_back_to_its_bridge(host: Host, serving: bool, keeps: bool) -> None:
+    """As it was found there: up, a port, with its settings as one. Only its addresses are gone."""
+    host.sh(
+        """
+        ip link add br9 up type bridge; ip link add p0 up type veth peer name p0x
+        ip link set p0 master br9 up; bridge link set dev p0 isolated on hairpin on cost 9
+        """
+    )
+    looks = "ip -br link show p0 | cut -d' ' -f1,3-; bridge -d link show dev p0 | cut -d: -f2-"
+    before = host.sh(looks)
+    host.write("lab.toml", LENT)
+    host.daemon() if serving else host.apply()
+    assert host.link("p0") is None and host.addresses("p0", ns="a") == {"10.1.0.1/24"}
+    host.write("lab.toml", LENT.replace("from_host = true\n", "") if keeps else "")
+    host.netd("reload" if serving else "apply")
+    host.until(lambda: host.link("p0"), "it is on the host again")
+    host.until(lambda: host.sh(looks) == before, "it is as it was")
+    assert host.link("p0")["mtu"] == 1500
+
+
+def test_a_lent_port_comes_back_although_its_bridge_is_gone(host: Host) -> None:
+    host.sh("ip link add br9 up type bridge; ip link add p0 up type veth peer name p0x; ip link set p0 master br9 up")
+    host.write("lab.toml", LENT)
+    host.apply()
+    host.sh("ip link del br9")
+    host.netd("down")
+    assert "UP" in host.link("p0")["flags"] and "master" not in host.link("p0")
 
 
 def test_loopback_takes_addresses_and_keeps_its_own(host: Host) -> None:

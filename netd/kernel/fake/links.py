@@ -126,7 +126,11 @@ def _default_entry(space: Space, index: int) -> None:
 
 def change(machine: Machine, space: Space, index: int, op: do.SetLink, master: int | None) -> None:
     """RTM_NEWLINK of one that is there. ``master`` None: it stays, 0: none."""
-    link, settings = space.at(index), op.settings
+    settings = op.settings
+    if settings.netns is not None:
+        # It moves first, and the rest is done there.
+        space, index = move(machine, space, index, settings.netns)
+    link = space.at(index)
     if settings.name is not None and settings.name != link.name:
         if space.named(settings.name):
             raise kernel_error(errno.EEXIST, "")
@@ -153,8 +157,6 @@ def change(machine: Machine, space: Space, index: int, op: do.SetLink, master: i
             raise kernel_error(errno.EOPNOTSUPP, "")
         space.port[index] = {**space.port[index], **settings.port}
     machine.tell(space, Dirty("link", index=index))
-    if settings.netns is not None:
-        move(machine, space, index, settings.netns)
 
 
 def _change_info(machine: Machine, space: Space, index: int, info: Mapping[int, bytes]) -> None:
@@ -267,12 +269,12 @@ def _tell_gone(machine: Machine, space: Space, index: int) -> None:
     machine.tell(space, Dirty("routes"))
 
 
-def move(machine: Machine, space: Space, index: int, netns: str) -> None:
+def move(machine: Machine, space: Space, index: int, netns: str) -> tuple[Space, int]:
     """Into another namespace: without addresses, down, and with another index where its own is taken."""
     target = machine.space(netns if netns else HOST)
     link = space.at(index)
     if target is space:
-        return
+        return space, index
     if link.kind == "bridge" or index == LOOPBACK:
         raise kernel_error(errno.EINVAL, "The interface netns is immutable")
     if target.named(link.name):
@@ -294,6 +296,7 @@ def move(machine: Machine, space: Space, index: int, netns: str) -> None:
         machine.cables[target.cookie, fresh] = other
         machine.cables[other] = (target.cookie, fresh)
     machine.tell(target, Dirty("link", index=fresh))
+    return target, fresh
 
 
 def shown(machine: Machine, space: Space, link: Link) -> Link:

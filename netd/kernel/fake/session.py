@@ -125,8 +125,9 @@ class Execution:
                 answers.append(error)
         return answers
 
-    def _index(self, name: str) -> int:
-        found = self._made.get((self._session.netns, name)) or self._index_of(self._session.netns, name)
+    def _index(self, name: str, netns: str | None = None) -> int:
+        netns = self._session.netns if netns is None else netns
+        found = self._made.get((netns, name)) or self._index_of(netns, name)
         if found <= 0:
             raise kernel_error(errno.ENODEV, name)
         return found
@@ -144,7 +145,7 @@ class Execution:
     def _set_link(self, op: do.SetLink) -> None:
         index = self._index(op.name)
         wanted = op.settings.master
-        master = None if wanted is None else self._index(wanted) if wanted else 0
+        master = None if wanted is None else self._index(wanted, op.settings.netns) if wanted else 0
         links.change(self._machine, self._space, index, op, master)
         if op.settings.name is not None:
             self._made[op.netns, op.settings.name] = index
