@@ -12,7 +12,7 @@ from netd.kinds import registry
 from netd.kinds.kind import Kind, Room
 from netd.kinds.others import others_on
 from netd.model.change import Change, FieldDiff
-from netd.model.desired import Desired, Observed, View
+from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
 from netd.model.segment import LEAST
@@ -225,7 +225,7 @@ class Comparison:
         record = self._records(desired.key)
         written = record.fields if record is not None and record.state == "made" else None
         theirs = others_on(desired, written, self._view, self._is_own)
-        observed = replace(observed, foreign=theirs)
+        observed = replace(observed, foreign=(*observed.foreign, *theirs))
         change = Change(desired.key, "recreate", fields, desired.file, reduced, observed)
         return Verdict(State.OK, "", change, observed)
 
@@ -241,7 +241,7 @@ class Comparison:
         if mine:
             full |= kind.own(desired)
         found = {name: FieldDiff(value, observed.fields.get(name)) for name, value in full.items()}
-        differing = {name: diff for name, diff in found.items() if diff.want != diff.have}
+        differing = {name: diff for name, diff in found.items() if diff.have not in (diff.want, HIDDEN)}
         same = record is None or not record.identity or same_identity(record, observed) or kind.leaves(desired.data)
         if self._withdraw and (mine or same):
             back = self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
@@ -298,7 +298,7 @@ class Comparison:
             if name in kept:
                 continue
             have = observed.fields.get(name)
-            as_written = have in map(as_compared, (wrote, *before))
+            as_written = have is HIDDEN or have in map(as_compared, (wrote, *before))
             if not as_written and not kind.lapsed(key, data, name, wrote, have, self._view):
                 continue
             if found is not None:

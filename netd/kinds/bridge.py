@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from netd.model.change import Phase, Step
-from netd.model.desired import Desired, Observed, View
+from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import attributes
@@ -32,6 +32,9 @@ FIELDS: Mapping[str, tuple[int, str, int, Any]] = {
 }
 FLAGS = frozenset({"stp", "vlan_filtering", "mcast_snooping"})
 
+#: IFLA_BR_TOPOLOGY_CHANGE: for a while addresses are forgotten after twice the forward delay, and that is shown as the
+#: ageing time, until what is set counts again (__br_set_topology_change in net/bridge/br_stp.c).
+TOPOLOGY_CHANGE = 14
 #: BR_GROUPFWD_RESTRICTED, net/bridge/br_private.h: 01:80:C2:00:00:00, -01 and -02.
 RESTRICTED = 0b111
 
@@ -105,6 +108,8 @@ class BridgeKind(SingleKind):
             if value is not None and units:
                 value = value // units if value % units == 0 else value / units
             found[name] = value
+        if any(raw.get(TOPOLOGY_CHANGE, b"")) and found["ageing_time"] == 2 * found["forward_delay"]:
+            found["ageing_time"] = HIDDEN
         return found
 
     def options_payload(self, fields: Mapping[str, Any]) -> dict[int, bytes]:

@@ -12,6 +12,16 @@ from .segment import End
 from .state import Address, FdbEntry, Link, Neighbor, Route, Rule
 
 
+class Hidden:
+    """The value of a field that the kernel shows another in the place of, for a while."""
+
+    def __repr__(self) -> str:
+        return "hidden"
+
+
+HIDDEN = Hidden()
+
+
 class Origin(NamedTuple):
     """Where something is written: the file, and the TOML path in it (``("vxlan", "vxlan0", "vni")``)."""
 
@@ -67,8 +77,9 @@ class Observed:
     netd's mark. ``conflict``: what stands in its place is something else, in words ("a dummy link"). ``foreign`` are
     things of others that give way when ours is made, as the kind can put them back (JSON values). ``leftover``: what
     netd had put beside a thing that is gone, or no longer meant: that goes first, in words. ``astray``: it hangs on a
-    link that somebody renamed since. ``own``: netd's is among what stands there, by its mark
-    or by the ledger; known where it is changed. ``extra`` is what the kind needs to change or delete it.
+    link that somebody renamed since. ``own``: netd's is among what stands there, by its mark or by the ledger; known
+    where it is changed. ``extra`` is what the kind needs to change or delete it. A field that is HIDDEN is neither
+    right nor wrong.
     """
 
     fields: Mapping[str, Any]

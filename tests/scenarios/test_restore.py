@@ -447,3 +447,34 @@ def test_what_others_put_on_a_pair_outlasts_a_new_place_of_its_peer(host: Host) 
     host.apply()
     assert host.addresses("v0") == {"10.91.0.1/24", "10.92.0.9/24"}
     assert host.link("v1", "a") is None and host.link("v1", "b")
+
+
+SPANNING = """
+[bridge.br0]
+stp = true
+forward_delay = 2
+{0}
+[veth.p0]
+master = "br0"
+peer = {{ name = "p1" }}
+"""
+
+
+def test_what_the_kernel_shows_during_a_change_of_topology_is_no_drift(host: Host) -> None:
+    """Twice the forward delay in the place of the ageing time."""
+
+    def shown() -> tuple[int, int]:
+        options = host.json("ip", "-d", "-j", "link", "show", "br0")[0]["linkinfo"]["info_data"]
+        return options["ageing_time"], options["topology_change"]
+
+    host.write("lab.toml", SPANNING.format("ageing_time = 120"))
+    host.daemon()
+    host.until(lambda: shown() == (400, 1), "the topology changes")
+    host.sh("ip link set br0 alias looked-at")
+    host.netd("diff")
+    assert {each["repairs"] for each in host.status()["objects"]} == {0} and shown() == (400, 1)
+    host.write("lab.toml", SPANNING.format(""))
+    host.netd("reload")
+    host.write("lab.toml", SPANNING.format("").replace("stp = true\n", ""))
+    host.netd("reload")
+    host.until(lambda: shown() == (30000, 0), "it is the kernel's default again")
