@@ -42,6 +42,10 @@ def unless_all(network: str | None) -> str:
     return "" if network is None or network.endswith("/0") else network
 
 
+#: Of the fields of a rule, what is done with the packets that it is for.
+LEADS = {"table": 0, "action": 0}
+
+
 class RuleTable(Table):
     """One policy rule."""
 
@@ -119,16 +123,25 @@ class RuleKind(Kind):
         chosen = equal or next((rule for rule in rules if rule.protocol == PROTOCOL), rules[0])
         # One that could not be deleted when it was to change: netd's own, and not wanted any more.
         others = [rule for rule in rules if rule.protocol == PROTOCOL and rule is not chosen]
-        conflict = ""
+        conflict, rivals = "", []
         if equal is None and chosen.protocol != PROTOCOL:
             conflict = "another rule of this priority"
+            rivals = self._rivals(key, data, view)
         return Observed(
             fields={**self._fields(chosen), "others": len(others)},
             identity={"cookie": view.cookie(key.netns)},
             marked=chosen.protocol == PROTOCOL,
             conflict=conflict,
-            extra=(chosen, *others),
+            foreign=tuple(rule.raw.hex() for rule in rivals),
+            extra=(*([] if conflict else [chosen]), *others),
         )
+
+    def _rivals(self, key: Key, data: Mapping[str, Any], view: View) -> list[Rule]:
+        """Rules of others for the same packets that lead elsewhere. All other ones can stand beside netd's."""
+        family, _, priority = key.name.partition("/")
+        found = [rule for rule in view.rules(key.netns, FAMILIES[family], int(priority)) if rule.protocol != PROTOCOL]
+        alike = [rule for rule in found if not rule.other and {**self._fields(rule), **LEADS} == {**data, **LEADS}]
+        return [rule for rule in alike if self._fields(rule) != dict(data)]
 
     def _fields(self, rule: Rule) -> dict[str, Any]:
         return {
@@ -158,7 +171,10 @@ class RuleKind(Kind):
         self._operation(key, data)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        return [Step(Phase.RULE, self._operation(desired.key, desired.data))]
+        # What gives way: only where somebody put it into the place of netd's own, else it is a conflict.
+        rivals = self._rivals(desired.key, desired.data, view)
+        made = Step(Phase.RULE, self._operation(desired.key, desired.data))
+        return [*self._deletions(desired.key, rivals), made]
 
     def _operation(self, key: Key, data: Mapping[str, Any]) -> CreateRule:
         family, _, priority = key.name.partition("/")

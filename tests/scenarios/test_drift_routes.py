@@ -194,8 +194,8 @@ CASES = [
           prints("ip rule", "1000:\tfrom 10.1.0.0/24 lookup 100"),
           "rule/ip/1000 recreate"),
     Drift("rule-replaced-ipv6", ROUTES, """
-          ip -6 rule del priority 1000; ip -6 rule add priority 1000 to fd09::/64 table 77""",
-          prints("ip -6 rule", "fwmark 0x5 iif v0"), "rule/ip6/1000 recreate"),
+          ip -6 rule del priority 1000; ip -6 rule add priority 1000 to fd09::/64 fwmark 5 iif v0 table 77""",
+          prints("ip -6 rule", "fwmark 0x5 iif v0 lookup 101"), "rule/ip6/1000 recreate"),
     Drift("rules-flushed", RULES, "ip -n r rule flush; ip -n r -6 rule flush",
           prints("ip rule; ip -6 rule", "lookup 100", ns="r"), "r:rule/ip/1000 create", spoilt="r:rule/.*"),
     # Neighbours

@@ -240,3 +240,38 @@ def test_a_port_that_others_moved_goes_where_it_is_declared_to_be(host: Host) ->
     host.write("lab.toml", lab)
     host.apply()
     assert host.link("l0")["master"] == "mine"
+
+
+OURS = {"-4": "10.51.0.0/24", "-6": "fd51::/64"}
+
+
+@pytest.mark.parametrize("family", OURS)
+@pytest.mark.parametrize("how", ["del priority 51 to {0}", "flush protocol 110"])
+@pytest.mark.parametrize("again", ["apply", "daemon", "start"])
+def test_a_rule_of_others_beside_netds_own_outlives_its_repair(host: Host, family: str, how: str, again: str) -> None:
+    """For other packets; one for the same packets gives way, and comes back."""
+
+    def rules() -> list[tuple[str, str, str]]:
+        found = [each for each in host.json("ip", "-j", family, "rule") if each["priority"] == 51]
+        return sorted((each["src"], each.get("dst", ""), each["table"]) for each in found)
+
+    theirs = {"-4": "10.88.0.0/16", "-6": "fd88::/64"}[family]
+    host.write("lab.toml", f'[[rule]]\npriority = 51\nto = "{OURS[family]}"\ntable = 51\n')
+    host.apply()
+    host.sh(f"ip {family} rule add priority 51 from {theirs} table 88")
+    both = rules()
+    assert len(both) == 2 and host.apply()["changes"] == []
+    if again == "daemon":
+        host.daemon()
+    # While it is awake netd's own is back before another can take its place.
+    rival = ":" if again == "daemon" else f"ip {family} rule add priority 51 to {OURS[family]} table 77"
+    host.sh(f"ip {family} rule {how.format(OURS[family])}; {rival}")
+    if again == "apply":
+        host.apply()
+    elif again == "start":
+        host.daemon()
+    host.until(lambda: rules() == both, "netd's own is back, beside theirs")
+    host.remove("lab.toml")
+    host.netd("reload" if again != "apply" else "apply")
+    rest = [each for each in both if each[2] == "88"]
+    assert rules() == sorted(rest if again == "daemon" else [*rest, ("all", OURS[family].split("/")[0], "77")])
