@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from netd.kinds import registry
 from netd.kinds.kind import Kind
 from netd.model.desired import Desired, Origin
-from netd.model.key import Key, LinkName
+from netd.model.key import HOST, Key, LinkName
 
 from .explain import key_in, member
 from .locate import TomlPath
@@ -52,7 +52,8 @@ def settle(objects: Iterable[Desired], copied: Collection[str] = ()) -> Settled:
         left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)
     joined = _drop_all(list(kept.values()), clashes, lambda all: _master_clashes(all, copied))
-    checked = _drop_all(joined, clashes, _cross_clashes)
+    lent = _drop_all(joined, clashes, _loan_clashes)
+    checked = _drop_all(lent, clashes, _cross_clashes)
     found = _drop_all(checked, clashes, _cycles)
     return Settled({each.key: each for each in found}, tuple(clashes))
 
@@ -203,6 +204,15 @@ def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator
         text = f"{key}: '{end.master.name}' is {maker.key} at {{place}}, and only a bridge has ports"
         gives_way = maker.file in copied and each.file not in copied
         yield Clash(maker, each, text) if gives_way else Clash(each, maker, text)
+
+
+def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
+    """Ports that are to come from the host, and are links that netd makes there: each move would end them."""
+    makers = {link: each for each in objects for link in each.makes if each.key.kind != "interface"}
+    for each in objects:
+        maker = makers.get(LinkName(HOST, each.key.name)) if each.fields.get("from_host") else None
+        if maker is not None:
+            yield Clash(each, maker, f"from_host: '{each.key.name}' is {maker.key} at {{place}}: it can be made here")
 
 
 def _cycles(objects: list[Desired]) -> Iterator[Clash]:

@@ -283,7 +283,7 @@ class Engine:
 
     def _let_in(self, cookie: int | None) -> set[Key]:
         """What waited until nothing was left in a namespace of somebody's that has another name now."""
-        names = [key.name for key, one in self.index.desired.items() if one.source]
+        names = [key.name for key, one in self.index.namespaces.items() if one.source]
         return self.hear([Dirty("namespace", name) for name in names if cookie and self.mirror.cookie(name) == cookie])
 
     def _unread(self, key: Key, verdict: Verdict, error: KernelError) -> None:

@@ -164,7 +164,7 @@ class Execution:
     def _touch(self, op: ops.Operation, answer: Answer) -> None:
         """What this operation made unknown."""
         if isinstance(op, NAMESPACE_OPERATIONS):
-            self._topics |= self._mirror.forget(Dirty("namespace", op.netns))
+            self._topics |= self._mirror.forget(Dirty("namespace", op.netns)) | self._mirror.look_for_missing()
         elif isinstance(op, ops.CreateLink):
             self._touch_created(op, answer)
         elif isinstance(op, ops.SetLink):

@@ -26,6 +26,7 @@ class Index:
     def __init__(self, ledger: Ledger, view: View) -> None:
         self.desired: Mapping[Key, Desired] = {}
         self.providers: dict[LinkName, Key] = {}
+        self.namespaces: Mapping[Key, Desired] = {}
         #: Namespaces with rules among those of other tools: legacy iptables tells of no change.
         self.firewalled: Table = {}
         #: Undeclared objects that have what a declared one needs: they make room at once.
@@ -59,6 +60,7 @@ class Index:
             _put_out(key, self._topics(key, record.data))
         self._levels.clear()
         self.desired = desired
+        self.namespaces = {key: one for key, one in desired.items() if key.kind == "namespace"}
         self._left = {key: record for key, record in self._ledger.items() if key not in desired}
         for key in changed & desired.keys():
             self._add(desired[key])

@@ -315,6 +315,11 @@ class Mirror:
             return self._read_link(known, dirty.netns, dirty.index)
         return known.forget(dirty)
 
+    def look_for_missing(self) -> set[Topic]:
+        """Namespaces that were not there are looked for again: where netd has just made its own, one may be found."""
+        missing = [netns for netns, known in self._known.items() if known is None]
+        return {topic for netns in missing for topic in self.forget(Dirty("namespace", netns))}
+
     def _read_link(self, known: Netns, netns: str, index: int) -> set[Topic]:
         if not known.links_known:
             return set()

@@ -77,6 +77,14 @@ class NamespaceKind(Kind):
             source=table.attach or "",
         )
 
+    def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
+        """A namespace has one name: what stands under two would undo each other's address translation."""
+        known: dict[str, Desired] = {}
+        for one in desired:
+            other = known.setdefault(one.source, one) if one.source else one
+            if other is not one:
+                yield one, other, f"attach: '{one.source}' has the name '{other.key.name}' already, and only one"
+
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:

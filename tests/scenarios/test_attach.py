@@ -364,3 +364,39 @@ def test_a_namespace_that_has_the_name_itself_outlives_that_netd_means_another(h
     host.netd("down")
     assert (inside(host, "netns/box"), inside(host, "first")) == before
     assert "box" in host.namespaces()
+
+
+TWICE = """
+[namespace.{0}]
+attach = "{1}"
+[namespace.{0}.bridge.{0}]
+[[namespace.{0}.nat.masquerade]]
+source = "10.1.0.0/24"
+"""
+
+
+def test_a_namespace_has_one_name(host: Host) -> None:
+    others(host, "first")
+    host.write("one.toml", TWICE.format("one", "/run/first"))
+    host.write("two.toml", TWICE.format("two", "/run/first"))
+    assert "has the name 'one' already" in host.netd("check", check=1).stderr
+    host.netd("apply", check=1)
+    assert host.names("one") == {"one"} and "two" not in host.namespaces()
+    host.netd("down", "--orphans", "/etc/netd/two.toml")
+    assert host.names("one") == {"one"}
+
+
+@pytest.mark.parametrize("where", ["/run/alias/first", "/run/netns/own", "pid:1"])
+def test_another_way_to_a_namespace_that_has_a_name_is_a_conflict(host: Host, where: str) -> None:
+    """Built into under both, each would undo what the other has there."""
+    others(host, "first")
+    host.sh("ln -s /run /run/alias")
+    host.write("one.toml", TWICE.format("one", "/run/first") + "[bridge.top]\n[namespace.own.bridge.mine]\n")
+    host.write("two.toml", TWICE.format("two", where))
+    host.netd("apply", check=1)
+    host.daemon()
+    found = {each["object"]: each["state"] for each in host.status()["objects"]}
+    wrong = {name: state for name, state in found.items() if state != "ok"}
+    assert wrong.pop("namespace/two") == "conflict" and set(wrong.values()) == {"pending"}
+    assert set(wrong) == {"two:bridge/two", "two:nat/masquerade/ip/10.1.0.0/24,*"}
+    assert host.names() == {"top"} and host.names("own") == {"mine"} and host.names("one") == {"one"}

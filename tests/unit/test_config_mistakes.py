@@ -256,6 +256,14 @@ IN_ONE_FILE = {
         "[sysctl]\nnet.ipv4.ip_forward = 1\nnet.ipv4.conf.all.forwarding = 1",
         "3:1: sysctl: net.ipv4.conf.all.forwarding: sysctl/net.ipv4.ip_forward is declared at line 2 already",
     ),
+    "two names of one namespace": (
+        '[namespace.a]\nattach = "/run/x"\n[namespace.b]\nattach = "/run/x"',
+        "4:1: namespace.b: attach: '/run/x' has the name 'a' already, and only one (the other is at line 1)",
+    ),
+    "a port of netd's own from the host": (
+        '[veth.x]\npeer = { name = "y" }\n[namespace.a.interface.y]\nfrom_host = true',
+        "4:1: namespace.a.interface.y: from_host: 'y' is veth/x at line 1: it can be made here",
+    ),
     "a tunnel through its own bridge": (
         '[bridge.b]\n[vxlan.x]\nvni = 1\ndev = "b"\nmaster = "b"\nremote = "10.0.0.1"',
         "2:1: vxlan.x: cycle of links: vxlan/x → bridge/b → vxlan/x (the other is at line 1)",
