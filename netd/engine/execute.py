@@ -50,6 +50,8 @@ class Execution:
         self._books = books
         self.failed: dict[Key, KernelError] = {}
         self.skipped: dict[Key, Key] = {}
+        #: Objects of which something of others could not be put back, or was there.
+        self.unfit: Set[Key] = frozenset()
         self.sent = 0
         self._links: set[LinkName] = set()
         self._dirty: set[Dirty] = set()
@@ -71,11 +73,6 @@ class Execution:
         self._refused.update(key.netns for key in failed)
         for key in failed:
             self._books.not_made(key)
-
-    @property
-    def unfit(self) -> Set[Key]:
-        """Objects of which something of others could not be put back, or was there."""
-        return {key for task in self._unfit for key in task.keys}
 
     def run(self, stages: Sequence[Stage]) -> Iterator[None]:
         """Sends everything; yields between portions."""
@@ -101,6 +98,7 @@ class Execution:
             left, self._unfit = self._unfit, []
             for netns, group in groupby(left, _netns):
                 self._send(netns, list(group))
+        self.unfit = {key for task in self._unfit for key in task.keys}
 
     def _may(self, task: Task) -> bool:
         key = task.keys[0]
@@ -164,7 +162,7 @@ class Execution:
     def _touch(self, op: ops.Operation, answer: Answer) -> None:
         """What this operation made unknown."""
         if isinstance(op, NAMESPACE_OPERATIONS):
-            self._topics |= self._mirror.forget(Dirty("namespace", op.netns)) | self._mirror.look_for_missing()
+            self._topics |= self._mirror.forget(Dirty("namespace", op.netns))
         elif isinstance(op, ops.CreateLink):
             self._touch_created(op, answer)
         elif isinstance(op, ops.SetLink):
@@ -230,6 +228,8 @@ class Execution:
     def read_again(self) -> set[Topic]:
         """Forgets what was touched and reads what must be known by name; returns what may have changed."""
         topics = self._topics
+        if any(topic.what == "namespace" for topic in topics):
+            topics |= self._mirror.look_for_missing()
         for dirty in sorted(self._dirty, key=lambda one: (one.netns, one.what, one.index)):
             topics |= self._mirror.forget(dirty)
         for link in sorted(self._links):

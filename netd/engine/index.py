@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from netd.kinds import registry
@@ -27,6 +27,9 @@ class Index:
         self.desired: Mapping[Key, Desired] = {}
         self.providers: dict[LinkName, Key] = {}
         self.namespaces: Mapping[Key, Desired] = {}
+        #: Others' namespaces that nothing declares any more under this name.
+        self.former: Sequence[Key] = ()
+        self._twins: dict[str, str] = {}
         #: Namespaces with rules among those of other tools: legacy iptables tells of no change.
         self.firewalled: Table = {}
         #: Undeclared objects that have what a declared one needs: they make room at once.
@@ -62,6 +65,8 @@ class Index:
         self.desired = desired
         self.namespaces = {key: one for key, one in desired.items() if key.kind == "namespace"}
         self._left = {key: record for key, record in self._ledger.items() if key not in desired}
+        self.former = [key for key in self._ledger.attached() if key not in desired]
+        self._twins.clear()
         for key in changed & desired.keys():
             self._add(desired[key])
         for key, record in self._left.items():
@@ -135,6 +140,8 @@ class Index:
     def concerned(self, topics: Iterable[Topic]) -> set[Key]:
         """The objects to compare again."""
         topics = set(topics)
+        if any(topic.what in ("everything", "namespace") for topic in topics):
+            self._twins.clear()
         if any(topic.what == "everything" for topic in topics):
             self.followers.forget()
             return set(self.desired) | self.undeclared
@@ -174,6 +181,21 @@ class Index:
             if provider in failed and provider != key:
                 return provider
         return None
+
+    def twin(self, netns: str) -> str:
+        """What else is declared of the namespace that a name of another's stands for, "" for nothing."""
+        if netns not in self._twins:
+            self._twins[netns] = self._find_twin(netns)
+        return self._twins[netns]
+
+    def _find_twin(self, netns: str) -> str:
+        cookie = self._view.cookie(netns)
+        if cookie is None or cookie == self._view.cookie(HOST):
+            return "" if cookie is None else "the host itself"
+        for key, one in self.namespaces.items():
+            if key.name != netns and (not one.source or key.name < netns) and self._view.cookie(key.name) == cookie:
+                return f"{key} by another name"
+        return ""
 
     def leaving(self, keys: Iterable[Key]) -> set[Key]:
         """What has to be out of those of these namespaces that nothing declares any more."""

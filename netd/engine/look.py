@@ -54,7 +54,7 @@ class Look:
 
     def _judge_one(self, key: Key, comparison: Comparison) -> Verdict:
         one, record = self._index.desired.get(key), self._ledger.get(key)
-        twin = self._twin(key.name) if one is not None and one.source else ""
+        twin = self._index.twin(key.name) if one is not None and one.source else ""
         if twin:
             return Verdict(State.CONFLICT, f"it is {twin}: write there what is to be in it, and take this table out")
         if one is not None:
@@ -80,23 +80,13 @@ class Look:
         observed = registry()[key.kind].observe(key, one.data, self._mirror, record.identity if record else {})
         if observed is not None and observed.leftover:
             return "its name is taken off another namespace first"
-        if (observed is not None and observed.conflict) or (one.source and self._twin(netns)):
+        if (observed is not None and observed.conflict) or (one.source and self._index.twin(netns)):
             return f"{key}: {State.CONFLICT.value}"
         cookie = self._mirror.cookie(netns)
-        for other in self._ledger.attached().keys() & self._index.undeclared if cookie else ():
+        for other in self._index.former if cookie else ():
             former = self._ledger.get(other)
             if former is not None and former.identity.get("cookie") == cookie and any(self._index.left_in(other.name)):
                 return f"what netd made there as {other.name} goes first"
-        return ""
-
-    def _twin(self, netns: str) -> str:
-        """What else is declared of the namespace that a name of another's stands for, "" for nothing."""
-        cookie = self._mirror.cookie(netns)
-        if cookie is None or cookie == self._mirror.cookie(HOST):
-            return "" if cookie is None else "the host itself"
-        for key, one in self._index.namespaces.items():
-            if key.name != netns and (not one.source or key.name < netns) and self._mirror.cookie(key.name) == cookie:
-                return f"{key} by another name"
         return ""
 
     def _ordered(self, keys: Iterable[Key]) -> list[Key]:

@@ -27,12 +27,12 @@ class Owing:
 
     def note(self, key: Key, execution: Execution, tried: Set[Key]) -> bool:
         """After a plan for the objects that were ``tried``: whether something is owed yet."""
-        refused = execution.failed.keys() | execution.skipped.keys()
-        settled = tried - refused
 
         def is_missing(other: Key) -> bool:
+            if other in tried:
+                return other in execution.failed or other in execution.skipped
             row = self._rows.get(other)
-            return other not in settled and (other in refused or row is None or row.state not in SETTLED)
+            return row is None or row.state not in SETTLED
 
         if key in execution.unfit and any(map(is_missing, self._index.hanging_on(key))):
             self._links.add(key)
