@@ -358,8 +358,9 @@ def test_an_adopted_ipv6_address_keeps_what_nobody_declares(host: Host) -> None:
     host.sh("ip addr add fd77::1/64 dev up0 noprefixroute mngtmpaddr home preferred_lft 0")
 
     def seen() -> str:
-        return host.run("ip", "-6", "addr", "show", "dev", "up0", "scope", "global").replace(" tentative", "")
+        return host.run("ip", "-6", "addr", "show", "dev", "up0", "scope", "global")
 
+    host.until(lambda: " tentative" not in seen(), "nobody else has the address")
     before = seen()
     host.write("lab.toml", '[interface.up0]\naddresses = ["fd77::1/64"]\nnodad = true\n')
     host.apply()
