@@ -87,7 +87,6 @@ class Engine:
         self._watch = watch
         self.on_done = on_done
         self.on_state = on_state
-        self._locate = locate
         self.sources = Sources(kernel, locate)
         self.index = Index(ledger, self.mirror)
         self._owing = Owing(self.index, self.rows)
@@ -102,7 +101,7 @@ class Engine:
         ``unknown``: files that declare nobody knows what: what they declared before stays as it is.
         """
         self._unknown = unknown
-        keep_former(desired, self.ledger, self.kernel, self._locate)
+        keep_former(desired, self.ledger, self.sources)
         changed = self.index.take(desired)
         for name in self.sources.take(desired, self.ledger):
             # What was found, or not, where it was looked for before.

@@ -5,19 +5,18 @@ Else nothing would lead to it any more. It is undeclared under that name, and go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from netd.kernel.kernel import Kernel
 from netd.kinds import registry
 from netd.model.desired import Desired
 from netd.model.key import HOST, Key
-from netd.model.place import Place
 
 from .ledger import Ledger
+from .sources import Sources
 
 
-def keep_former(desired: Mapping[Key, Desired], ledger: Ledger, kernel: Kernel, locate: Callable[[str], Place]) -> None:
+def keep_former(desired: Mapping[Key, Desired], ledger: Ledger, sources: Sources) -> None:
     """Brings the ledger in line with a new configuration; no name in a file has a "%", the former ones have."""
     names: dict[str, str] = {}
     for key, record in [(key, record) for key, record in ledger.items() if key.kind == "namespace" and key in desired]:
@@ -25,13 +24,13 @@ def keep_former(desired: Mapping[Key, Desired], ledger: Ledger, kernel: Kernel, 
         if before == after:
             continue
         data, cookie = desired[key].data, identity.get("cookie")
-        if after and cookie and not record.made and kernel.find(locate(after).path) == cookie:
+        if after and cookie and not record.made and sources.cookie(after) == cookie:
             # The same one, by another way.
             ledger.put(key, replace(record, data=data, identity={**identity, "attach": after}))
             continue
         if cookie and not record.made:
             names[key.name] = f"{key.name}%{cookie}"
-            former = replace(record, data={**record.data, "attach": before or kernel.entry_path(key.name)})
+            former = replace(record, data={**record.data, "attach": before or sources.entry(key.name)})
             ledger.put(Key(HOST, "namespace", names[key.name]), former)
         # By this identity the name is taken off the former one, where it was netd that gave it.
         named = record.made or "attached" in record.fields

@@ -45,6 +45,14 @@ class Sources:
             self._kernel.attach(name, self._locate(source).path)
         return names
 
+    def cookie(self, source: str) -> int | None:
+        """The identity of the namespace that is there now; None where there is none."""
+        return self._kernel.find(self._locate(source).path)
+
+    def entry(self, name: str) -> str:
+        """Where the namespace is found that ``ip netns`` knows by this name."""
+        return self._kernel.entry_path(name)
+
     def why(self, source: str) -> str:
         """What is waited for where no namespace is found, in words."""
         missing = self._locate(source).waits_for

@@ -144,14 +144,8 @@ def nexthops(found: Mapping[int, bytes], flags: int) -> Iterator[Nexthop]:
         if hop.via or hop.index:
             yield hop
         return
-    at = 0
-    while at + 8 <= len(several):
-        length, own, weight, index = struct.unpack_from("=HBBi", several, at)
-        if length < 8 or at + length > len(several):
-            return
-        inner = attributes(several[at + 8 : at + length])
-        yield Nexthop(via(inner), index, weight + 1, bool(own & wire.RTNH_F_ONLINK))
-        at += (length + 3) & ~3
+    for own, weight, index, inner in wire.rtnexthops(several):
+        yield Nexthop(via(attributes(inner)), index, weight + 1, bool(own & wire.RTNH_F_ONLINK))
 
 
 def via(found: Mapping[int, bytes]) -> str:
@@ -172,14 +166,10 @@ def repeatable_route(head: bytes, found: Mapping[int, bytes], flags: int) -> byt
 
 def repeatable_hops(several: bytes) -> bytes:
     """RTA_MULTIPATH with only the flag that may be written: a hop that is dead just now is refused."""
-    kept, at = bytearray(several), 0
-    while at + 8 <= len(kept):
-        length = struct.unpack_from("=H", kept, at)[0]
-        if length < 8:
-            break
-        kept[at + 2] &= wire.RTNH_F_ONLINK
-        at += (length + 3) & ~3
-    return bytes(kept)
+    return b"".join(
+        wire.rtnexthop(flags & wire.RTNH_F_ONLINK, weight, index, inner)
+        for flags, weight, index, inner in wire.rtnexthops(several)
+    )
 
 
 def rule(payload: bytes) -> Rule | None:
@@ -218,9 +208,7 @@ def neighbor(payload: bytes) -> Neighbor | None:
     dst = ip(found.get(wire.NDA_DST))
     if family not in (socket.AF_INET, socket.AF_INET6) or not dst:
         return None
-    kept = {kind: found[kind] for kind in (wire.NDA_DST, wire.NDA_LLADDR, wire.NDA_PROTOCOL) if kind in found}
-    raw = payload[:12] + wire.mapping(kept)
-    return Neighbor(index, dst, mac(found.get(wire.NDA_LLADDR)), state, number(found.get(wire.NDA_PROTOCOL)), raw)
+    return Neighbor(index, dst, mac(found.get(wire.NDA_LLADDR)), state, number(found.get(wire.NDA_PROTOCOL)), payload)
 
 
 def fdb(payload: bytes) -> FdbEntry | None:

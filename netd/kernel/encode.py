@@ -28,7 +28,7 @@ from netd.model.state import (
 )
 
 from . import wire
-from .encode_link import MAKE, Look, create_link, ifinfomsg, port_info, set_link
+from .encode_link import MAKE, Look, create_link, set_link
 from .wire import Request
 
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
@@ -151,7 +151,7 @@ def nexthop(hop: Nexthop, family: int) -> bytes:
     """struct rtnexthop with its gateway; weights count from 0 there."""
     inner = gateway(hop, family)
     flags = wire.RTNH_F_ONLINK if hop.onlink else 0
-    return struct.pack("=HBBi", 8 + len(inner), flags, hop.weight - 1, hop.index) + inner
+    return wire.rtnexthop(flags, hop.weight - 1, hop.index, inner)
 
 
 def gateway(hop: Nexthop, family: int) -> bytes:
@@ -219,18 +219,23 @@ def neighbor_body(operation: do.PutNeighbor, index: int) -> bytes:
     return body
 
 
+def neighbor_again(raw: bytes, index: int) -> bytes:
+    """A message as it was read once, without what it only reported."""
+    found = attributes(raw[12:])
+    kept = {kind: found[kind] for kind in (wire.NDA_DST, wire.NDA_LLADDR, wire.NDA_PROTOCOL) if kind in found}
+    return raw[:4] + struct.pack("=i", index) + raw[8:12] + wire.mapping(kept)
+
+
 def restore_neighbor(operation: do.RestoreNeighbor, look: Look) -> list[Request]:
     """A message as it was read once."""
-    index = struct.pack("=i", look.index(operation.netns, operation.dev))
-    body = operation.raw[:4] + index + operation.raw[8:]
+    body = neighbor_again(operation.raw, look.index(operation.netns, operation.dev))
     return [Request(wire.RTM_NEWNEIGH, MAKE, body)]
 
 
 def restore_port(operation: do.RestorePort, look: Look) -> list[Request]:
     """Into its bridge first: the kernel takes settings of what is a port."""
-    index = look.index(operation.netns, operation.dev)
-    master = wire.u32(wire.IFLA_MASTER, look.index(operation.netns, operation.master))
-    return [Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + body) for body in (master, port_info(operation.port))]
+    settings = do.LinkSettings(master=operation.master, port=operation.port)
+    return set_link(do.SetLink(operation.netns, operation.dev, settings), look)
 
 
 def delete_neighbor(operation: do.DeleteNeighbor, look: Look) -> list[Request]:
@@ -286,16 +291,11 @@ def restore_route(operation: do.RestoreRoute, look: Look) -> list[Request]:
 
 def hops_again(family: int, several: bytes, was: int, index: int) -> bytes:
     """RTA_MULTIPATH with another index in the place of ``was``. Of IPv6 only these hops: they join the others."""
-    kept, at = b"", 0
-    while at + 8 <= len(several):
-        length, own, weight, old = struct.unpack_from("=HBBi", several, at)
-        if length < 8:
-            break
-        if old == was or family != socket.AF_INET6:
-            head = struct.pack("=HBBi", length, own, weight, index if old == was else old)
-            kept += head + several[at + 8 : at + ((length + 3) & ~3)]
-        at += (length + 3) & ~3
-    return kept
+    return b"".join(
+        wire.rtnexthop(flags, weight, index if old == was else old, inner)
+        for flags, weight, old, inner in wire.rtnexthops(several)
+        if old == was or family != socket.AF_INET6
+    )
 
 
 def restore_rule(operation: do.RestoreRule, look: Look) -> list[Request]:

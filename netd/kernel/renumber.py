@@ -14,7 +14,7 @@ from netd.errors import KernelError
 from netd.model.state import Route
 
 from . import decode, wire
-from .encode import rtmsg
+from .encode import neighbor_again, rtmsg
 from .encode_link import ifinfomsg
 from .session import Session, leaves_by
 from .wire import Request
@@ -42,12 +42,12 @@ def _promote(index: int, value: int) -> Request:
 
 def _neighbors(session: Session, index: int) -> Iterable[Request]:
     kept = session.kept_neighbors(index, socket.AF_INET)
-    return [Request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, one.raw) for one in kept]
+    return [Request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, neighbor_again(one.raw, index)) for one in kept]
 
 
 def _routes(session: Session, index: int) -> Iterable[Request]:
     """Those of a link, of all tables, each before those that stand on it; its own the kernel makes itself."""
-    if not any(route.family == socket.AF_INET for route in session.routes_through(index)):
+    if not session.routes_through(index, socket.AF_INET):
         return []
     alike: dict[tuple[object, ...], list[Route]] = {}
     for route in _dump(session):

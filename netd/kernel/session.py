@@ -10,7 +10,6 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Collection, Sequence
-from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
 from netd.errors import KernelError, as_kernel_error
@@ -145,25 +144,25 @@ class Session:
 
     def neighbors(self, index: int) -> list[Neighbor]:
         """The permanent entries of one link."""
-        body = ndmsg(socket.AF_UNSPEC) + wire.u32(wire.NDA_IFINDEX, index)
-        decoded = [decode.neighbor(reply) for reply in self.rtnl.dump(wire.RTM_GETNEIGH, body)]
-        found = [one for one in decoded if one is not None and one.index == index and one.state & NUD_PERMANENT]
+        found = [one for one in self._neighbors(index, socket.AF_UNSPEC) if one.state & NUD_PERMANENT]
         self.kernel.read_entries(self.netns, index, "neighbors", {one.address for one in found})
         return found
 
-    def kept_neighbors(self, index: int, *families: int) -> list[Neighbor]:
-        """The permanent entries of one link, and those that it answers for others (proxies); none: both families."""
-        found = []
-        for family, flags in product(families or FAMILIES, (0, NTF_PROXY)):
-            head = ndmsg(family, flags=flags) + wire.u32(wire.NDA_IFINDEX, index)
-            decoded = [decode.neighbor(body) for body in self.rtnl.dump(wire.RTM_GETNEIGH, head)]
-            found += [one for one in decoded if one and one.index == index and (flags or one.state & NUD_PERMANENT)]
-        return found
+    def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
+        """The permanent entries of one link, and those that it answers for others (proxies)."""
+        permanent = [one for one in self._neighbors(index, family) if one.state & NUD_PERMANENT]
+        return permanent + self._neighbors(index, family, NTF_PROXY)
 
-    def routes_through(self, index: int) -> list[Route]:
-        """The routes of all tables of which a hop is on this link, but the kernel's own."""
+    def _neighbors(self, index: int, family: int, flags: int = 0) -> list[Neighbor]:
+        head = ndmsg(family, flags=flags) + wire.u32(wire.NDA_IFINDEX, index)
+        decoded = [decode.neighbor(body) for body in self.rtnl.dump(wire.RTM_GETNEIGH, head)]
+        return [one for one in decoded if one is not None and one.index == index]
+
+    def routes_through(self, index: int, *families: int) -> list[Route]:
+        """The routes of all tables, of these families (none: both), with a hop on this link, but the kernel's own."""
         chosen = wire.u32(wire.RTA_OIF, index)
-        bodies = [body for family in FAMILIES for body in self.rtnl.dump(wire.RTM_GETROUTE, rtmsg(family) + chosen)]
+        heads = [rtmsg(family) + chosen for family in families or FAMILIES]
+        bodies = [body for head in heads for body in self.rtnl.dump(wire.RTM_GETROUTE, head)]
         decoded = {route.raw: route for body in bodies if (route := decode.route(body)) is not None}
         return [one for one in decoded.values() if leaves_by(one, index)]
 

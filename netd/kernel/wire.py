@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 AF_BRIDGE = 7
@@ -108,6 +108,22 @@ def text(kind: int, value: str) -> bytes:
 def mapping(payload: Mapping[int, bytes]) -> bytes:
     """{attribute: payload} as it stands in a nest."""
     return b"".join(attribute(kind, value) for kind, value in payload.items())
+
+
+def rtnexthop(flags: int, weight: int, index: int, inner: bytes) -> bytes:
+    """struct rtnexthop with its attributes."""
+    return struct.pack("=HBBi", 8 + len(inner), flags, weight, index) + inner + bytes(-len(inner) % 4)
+
+
+def rtnexthops(several: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """RTA_MULTIPATH: (flags, weight, index, attributes) of each hop. One that is cut short is dropped."""
+    at = 0
+    while at + 8 <= len(several):
+        length, flags, weight, index = struct.unpack_from("=HBBi", several, at)
+        if length < 8 or at + length > len(several):
+            return
+        yield flags, weight, index, several[at + 8 : at + length]
+        at += (length + 3) & ~3
 
 
 def mac_bytes(mac: str) -> bytes:

@@ -115,8 +115,7 @@ class RuleKind(Kind):
     def observe(
         self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        family, _, priority = key.name.partition("/")
-        rules = view.rules(key.netns, FAMILIES[family], int(priority))
+        rules = self._alike(key, view)
         if not rules:
             return None
         equal = next((rule for rule in rules if self._fields(rule) == dict(data) and not rule.other), None)
@@ -126,7 +125,7 @@ class RuleKind(Kind):
         conflict, rivals = "", []
         if equal is None and chosen.protocol != PROTOCOL:
             conflict = "another rule of this priority"
-            rivals = self._rivals(key, data, view)
+            rivals = self._rivals(data, rules)
         return Observed(
             fields={**self._fields(chosen), "others": len(others)},
             identity={"cookie": view.cookie(key.netns)},
@@ -136,12 +135,15 @@ class RuleKind(Kind):
             extra=(*([] if conflict else [chosen]), *others),
         )
 
-    def _rivals(self, key: Key, data: Mapping[str, Any], view: View) -> list[Rule]:
-        """Rules of others for the same packets that lead elsewhere. All other ones can stand beside netd's."""
+    def _alike(self, key: Key, view: View) -> Sequence[Rule]:
+        """All of its family and priority."""
         family, _, priority = key.name.partition("/")
-        found = [rule for rule in view.rules(key.netns, FAMILIES[family], int(priority)) if rule.protocol != PROTOCOL]
-        alike = [rule for rule in found if not rule.other and {**self._fields(rule), **LEADS} == {**data, **LEADS}]
-        return [rule for rule in alike if self._fields(rule) != dict(data)]
+        return view.rules(key.netns, FAMILIES[family], int(priority))
+
+    def _rivals(self, data: Mapping[str, Any], rules: Sequence[Rule]) -> list[Rule]:
+        """Where none is as wanted: those of others for the same packets. All other ones can stand beside netd's."""
+        theirs = [rule for rule in rules if rule.protocol != PROTOCOL and not rule.other]
+        return [rule for rule in theirs if {**self._fields(rule), **LEADS} == {**data, **LEADS}]
 
     def _fields(self, rule: Rule) -> dict[str, Any]:
         return {
@@ -172,7 +174,7 @@ class RuleKind(Kind):
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         # What gives way: only where somebody put it into the place of netd's own, else it is a conflict.
-        rivals = self._rivals(desired.key, desired.data, view)
+        rivals = self._rivals(desired.data, self._alike(desired.key, view))
         made = Step(Phase.RULE, self._operation(desired.key, desired.data))
         return [*self._deletions(desired.key, rivals), made]
 

@@ -131,7 +131,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """RTM_NEWNEIGH of AF_INET or AF_INET6. ``state`` is NUD_*, ``raw`` the message so that the kernel takes it back."""
+    """RTM_NEWNEIGH of AF_INET or AF_INET6. ``state`` is NUD_*, ``raw`` the message without header."""
 
     index: int
     address: str

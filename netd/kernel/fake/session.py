@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +75,14 @@ class FakeSession:
         """The permanent entries of one link."""
         return [one for (at, _), one in self.space.neighbors.items() if at == index]
 
-    def kept_neighbors(self, index: int, *families: int) -> list[Neighbor]:
-        """The same, of these families (none: both): nobody answers for others here."""
-        return [one for one in self.neighbors(index) if not families or family_of(one.address) in families]
+    def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
+        """The same: nobody answers for others here."""
+        return [one for one in self.neighbors(index) if family in (socket.AF_UNSPEC, family_of(one.address))]
 
-    def routes_through(self, index: int) -> list[Route]:
-        """Of all tables, but the kernel's own."""
-        return [one for one in self.space.routes if leaves_by(one, index)]
+    def routes_through(self, index: int, *families: int) -> list[Route]:
+        """Of all tables and these families (none: both), but the kernel's own."""
+        found = [one for one in self.space.routes if leaves_by(one, index)]
+        return [one for one in found if not families or one.family in families]
 
     def fdb(self, index: int) -> list[FdbEntry]:
         """The static entries with a remote."""
@@ -161,9 +163,7 @@ class Execution:
         delete(self._machine, self._space, op.index or self._index(op.dev), op.address)
 
     def _restore_port(self, op: do.RestorePort) -> None:
-        index, master = self._index(op.dev), self._index(op.master)
-        for settings in (do.LinkSettings(master=op.master), do.LinkSettings(port=op.port)):
-            links.change(self._machine, self._space, index, do.SetLink(op.netns, op.dev, settings), master)
+        self._set_link(do.SetLink(op.netns, op.dev, do.LinkSettings(master=op.master, port=op.port)))
 
     def _restore_address(self, op: do.RestoreAddress) -> None:
         addresses.restore(self._machine, self._space, self._index(op.dev), op)
