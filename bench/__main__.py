@@ -15,9 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from bench.sides import SIDES, Figures, sides
 from demo import sandbox
-
-from .sides import SIDES, Figures, sides
 
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 RESULTS = Path(__file__).parent / "results.json"

@@ -12,10 +12,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from netd.errors import KernelError
-from netd.kernel import events, nfnetlink, wire
-from netd.kernel.encode import encode
-from netd.kernel.encode_link import delete_link
+from netd.kernel import events
 from netd.kernel.kernel import Kernel
+from netd.kernel.nft import nfnetlink
+from netd.kernel.rtnl import wire
+from netd.kernel.rtnl.encode import encode
+from netd.kernel.rtnl.encode_link import delete_link
 from netd.kernel.session import Session
 from netd.model import operations as ops
 

@@ -20,11 +20,10 @@ import sys
 import time
 from pathlib import Path
 
+from bench.ear import Ear
+from bench.harm import Lab, Row, rows, toml
 from demo import sandbox
 from demo.daemon import Daemon
-
-from .ear import Ear
-from .harm import Lab, Row, rows, toml
 
 SAMPLES = 60
 #: At most so many breaks of one object in a run: below the budget of ten.

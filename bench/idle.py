@@ -12,11 +12,10 @@ import json
 import sys
 import time
 
+from bench.harm import toml
+from bench.process import cpu, descriptors, resident, woken
 from demo import sandbox
 from demo.daemon import Daemon
-
-from .harm import toml
-from .process import cpu, descriptors, resident, woken
 
 MINUTE = 60.0
 #: Seconds from READY to the full pass: behind the minute, and time to rest.

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench.process import cpu, descriptors, resident
 from demo import sandbox
 from demo.daemon import NETD, Daemon
 from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
 
 from . import floor, lab
-from .process import cpu, descriptors, resident
 
 #: {what was measured: seconds, or what its name says}
 Figures = dict[str, float]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
+from demo.show import Show
+
 from . import sandbox
-from .show import Show
 
 INSIDE = "--inside"
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .sandbox import TOP
+from demo.sandbox import TOP
 
 NETD = [sys.executable, "-m", "netd"]
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .daemon import NETD, Daemon, Silence
-from .sandbox import CONFIG, HOME, TOP
+from demo.daemon import NETD, Daemon, Silence
+from demo.sandbox import CONFIG, HOME, TOP
 
 LESSON = TOP / "etc/netd/examples/04-nat.toml"
 #: How long anything may take before the demo calls it broken, in seconds.

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.host import ROOT, Host
-from tests.labs import FIREWALL, FIRST, FOREIGN, SECOND
-from tests.process import Daemon
-from tests.snapshot import differences
+from tests.support.host import ROOT, Host
+from tests.support.labs import FIREWALL, FIRST, FOREIGN, SECOND
+from tests.support.process import Daemon
+from tests.support.snapshot import differences
 
 #: What a netns of ``lab.toml`` says, and what else comes and goes beside it.
 LABS = (FIRST, SECOND)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import tally
-from tests.host import Host
-from tests.stage import Stage
+from tests.support import tally
+from tests.support.host import Host
+from tests.support.stage import Stage
 
 pytest.register_assert_rewrite("tests.scenarios.drift", "tests.scenarios.watch")
 

@@ -6,14 +6,14 @@ import argparse
 import json
 import sys
 
-from netd.engine.engine import Done
+from netd.engine.reconciler import Done
 from netd.model.change import Change
 from netd.model.status import State, Status, overall, summary
 from netd.report.lock import Lock
 from netd.report.text import change_lines, changes_json, state_lines
 
 from .main import need_root
-from .session import add_paths, open_engine, print_trouble, read_files, scope_of
+from .setup import add_paths, open_engine, print_trouble, read_files, scope_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from netd.model.status import State
 from netd.report.text import change_lines, changes_json, state_lines
 
 from .main import need_root
-from .session import add_paths, open_engine, read_files, scope_of
+from .setup import add_paths, open_engine, read_files, scope_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,13 +7,13 @@ import os
 import sys
 
 from netd.config import named
-from netd.engine.engine import Done
+from netd.engine.reconciler import Done
 from netd.model.change import Change
 from netd.report.lock import Lock
 from netd.report.text import change_lines
 
 from .main import need_root
-from .session import add_paths, open_engine, print_trouble
+from .setup import add_paths, open_engine, print_trouble
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -44,7 +44,7 @@ def raise_descriptor_limit() -> None:
 def run(options: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT."""
     need_root("run")
-    from netd.daemon import Daemon
+    from netd.daemon.daemon import Daemon
 
     raise_descriptor_limit()
     daemon = Daemon(options.config_dir, options.state_dir, options.cache_dir, host_mounts=options.host_mounts)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from netd.model.place import CONTAINER, Place
+from netd.model.attach import CONTAINER, Place
 
 from .docker import Docker
-from .engine import Engine
 from .podman import Podman
+from .runtime import Engine
 
 
 class Containers:

@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from netd.kernel import inotify
 from netd.kernel.inotify import Inotify
-from netd.model.place import Place
+from netd.model.attach import Place
 
-from .engine import NO_CONTAINER, NOT_RUNNING, Engine, place_of
 from .http import BadAnswer, Lines, dial, get
+from .runtime import NO_CONTAINER, NOT_RUNNING, Engine, place_of
 
 FOLDER = "/run"
 #: Seconds that one answer may take.

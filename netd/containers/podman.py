@@ -20,9 +20,9 @@ import tomli
 
 from netd.kernel import inotify
 from netd.kernel.inotify import Inotify
-from netd.model.place import Place
+from netd.model.attach import Place
 
-from .engine import NO_CONTAINER, NOT_RUNNING, Engine, place_of
+from .runtime import NO_CONTAINER, NOT_RUNNING, Engine, place_of
 
 #: containers-storage.conf(5), the later one decides.
 SETTINGS = ("/usr/share/containers/storage.conf", "/etc/containers/storage.conf")

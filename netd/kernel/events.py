@@ -19,11 +19,11 @@ from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.marks import FIRST_NSID
 from netd.model.state import IFF_UP, NTF_SELF, NUD_PERMANENT, attributes
 
-from . import decode, wire
-from .receive import MANY, Receiver
-from .rtnl import Rtnl
+from .rtnl import decode, wire
+from .rtnl.netlink_socket import Rtnl
+from .rtnl.recvmmsg import MANY, Receiver
+from .rtnl.wire import Request
 from .session import read_nsid
-from .wire import Request
 
 #: RTNLGRP_*: link, neigh, ipv4 and ipv6 address, route and rule, netconf, nsid.
 GROUPS = (1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28)

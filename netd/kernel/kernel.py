@@ -20,14 +20,14 @@ from netd.model.firewall import Firewall
 from netd.model.operations import Operation
 
 from .events import Events
-from .mount import Mounts
-from .names import Names
-from .netns import Home, source_path
-from .places import Places
-from .rtnl import cookie_of
+from .netns.mount import Mounts
+from .netns.named import Names
+from .netns.setns import Home, source_path
+from .netns.watch import Places
+from .rtnl.netlink_socket import cookie_of
 from .session import Answer, Session, open_descriptor
-from .sysctl import Folders
-from .watch import SysctlWatch
+from .sysctl.files import Folders
+from .sysctl.watch import SysctlWatch
 
 #: Descriptors of sysctl folders that are kept, as a share of what the process may have open.
 FOLDER_SHARE = 0.5
@@ -114,7 +114,7 @@ class Kernel:
 
     def has_legacy(self, netns: str) -> bool:
         """Whether legacy iptables has a filter table there: its changes cause no event."""
-        from . import legacy
+        from .nft import iptables_legacy as legacy
 
         try:
             with self.open(netns) as session:
@@ -140,13 +140,13 @@ class Kernel:
 
     def undisturbed(self) -> AbstractContextManager[None]:
         """What nftables left to be closed is closed after this: a close holds up the next transaction."""
-        from . import nfnetlink
+        from .nft import nfnetlink
 
         return nfnetlink.no_closing()
 
     def firewall(self, netns: str) -> Firewall:
         """What nftables and legacy iptables say there; only reads."""
-        from . import nft
+        from .nft import libnftables as nft
 
         with as_kernel_error("reading nftables"):
             if not netns:

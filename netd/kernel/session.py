@@ -27,14 +27,14 @@ from netd.model.state import (
     attributes,
 )
 
-from . import decode, wire
 from .descriptors import high
-from .encode import ndmsg, rtmsg
-from .encode_link import ifinfomsg
-from .netns import open_path
-from .rtnl import Rtnl
-from .sysctl import Sysctls
-from .wire import Request
+from .netns.setns import open_path
+from .rtnl import decode, wire
+from .rtnl.encode import ndmsg, rtmsg
+from .rtnl.encode_link import ifinfomsg
+from .rtnl.netlink_socket import Rtnl
+from .rtnl.wire import Request
+from .sysctl.files import Sysctls
 
 if TYPE_CHECKING:
     from .kernel import Kernel
@@ -207,7 +207,7 @@ class Session:
 
         ``index_of(netns, name)`` is the index of a link that was there before, 0 where none is known.
         """
-        from .execute import Execution
+        from .batch import Execution
 
         return Execution(self, index_of).run(operations)
 

@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .kind import Kind
+from .base.kind import Kind
 
 
 @functools.cache

@@ -27,7 +27,7 @@ from netd.model.state import (
     Link,
 )
 
-from .kind import Kind, on_link, renamed
+from .base.kind import Kind, on_link, renamed
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254

@@ -14,9 +14,19 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import attributes
 
-from .kind import Place
-from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_of, end_wants, link_claims, unpack
-from .single import SingleKind
+from .base.kind import Place
+from .link.ends import (
+    EndTable,
+    end_changes,
+    end_default,
+    end_fields,
+    end_objects,
+    end_of,
+    end_wants,
+    link_claims,
+    unpack,
+)
+from .link.link_kind import SingleKind
 
 #: key: (IFLA_BR_*, struct format, units per second or 0, the kernel's default), include/uapi/linux/if_link.h.
 FIELDS: Mapping[str, tuple[int, str, int, Any]] = {

@@ -14,8 +14,8 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import DeleteFdb, PutFdb
 from netd.model.state import NTF_EXT_LEARNED, FdbEntry
 
-from .kind import Kind, on_link, renamed
-from .values import hosts_in
+from .base.kind import Kind, on_link, renamed
+from .base.values import hosts_in
 
 #: The entry that unknown, broadcast and multicast frames follow.
 FLOOD = "00:00:00:00:00:00"

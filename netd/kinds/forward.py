@@ -9,7 +9,7 @@ from netd.model.desired import Desired, Origin
 from netd.model.firewall import Match
 from netd.model.key import Key, LinkName
 
-from .passage import Passage
+from .base.accept_rule import Passage
 
 
 def forward_object(link: LinkName, origin: Origin) -> Desired:

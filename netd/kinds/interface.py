@@ -16,8 +16,9 @@ from netd.model.marks import GROUP
 from netd.model.operations import LinkSettings, RestorePort, SetLink
 from netd.model.state import Link
 
-from .kind import Kind, Place, renamed
-from .link import (
+from .base.kind import Kind, Place, renamed
+from .link.bridge_port import PORT_DEFAULTS, PORT_FIELDS
+from .link.ends import (
     EndTable,
     end_changes,
     end_default,
@@ -31,7 +32,6 @@ from .link import (
     reachable_fields,
     read_end,
 )
-from .port import PORT_DEFAULTS, PORT_FIELDS
 
 
 class InterfaceTable(EndTable):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from netd.model.attach import CONTAINER, ENGINES
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.dirty import Topic
@@ -22,9 +23,8 @@ from netd.model.operations import (
     SetLink,
     WriteSysctl,
 )
-from netd.model.place import CONTAINER, ENGINES
 
-from .kind import LOOPBACK, Kind, Place, Table
+from .base.kind import LOOPBACK, Kind, Place, Table
 
 DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
 

@@ -18,9 +18,9 @@ from netd.model.firewall import Firewall
 from netd.model.key import Key, LinkName
 from netd.model.operations import RunNft
 
-from . import translation
-from .kind import Kind, Place, Table
-from .values import Name, Network, canonical_address, unicast_address
+from .base import nat_rules as translation
+from .base.kind import Kind, Place, Table
+from .base.values import Name, Network, canonical_address, unicast_address
 
 
 def port_range(value: int | str) -> str:

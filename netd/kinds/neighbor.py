@@ -15,8 +15,8 @@ from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import DeleteNeighbor, PutNeighbor
 
-from .kind import LOOPBACK, Kind, Place, Table, on_link, renamed
-from .values import Mac, Name, UnicastAddress, family_of
+from .base.kind import LOOPBACK, Kind, Place, Table, on_link, renamed
+from .base.values import Mac, Name, UnicastAddress, family_of
 
 
 class NeighborTable(Table):

@@ -13,8 +13,8 @@ from netd.model.desired import Desired, Origin
 from netd.model.firewall import Firewall, Match
 from netd.model.key import Key
 
-from .passage import Passage, comes_by, surely_dropped
-from .values import family_of, hosts_in
+from .base.accept_rule import Passage, comes_by, surely_dropped
+from .base.values import family_of, hosts_in
 
 
 def open_object(netns: str, packets: Match, origin: Origin) -> Desired:

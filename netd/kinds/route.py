@@ -17,8 +17,8 @@ from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRoute, DeleteRoute, Hop, RestoreRoute
 from netd.model.state import RTPROT_KERNEL, RTPROT_RA, Nexthop, Route
 
-from .kind import Kind, Place, Table
-from .values import (
+from .base.kind import Kind, Place, Table
+from .base.values import (
     TABLE_NAMES,
     TABLES,
     Destination,

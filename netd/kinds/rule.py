@@ -17,8 +17,8 @@ from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRule, DeleteRule, RestoreRule
 from netd.model.state import Rule
 
-from .kind import Kind, Place, Table
-from .values import Name, Network, RoutingTable, family_of
+from .base.kind import Kind, Place, Table
+from .base.values import Name, Network, RoutingTable, family_of
 
 FAMILIES = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
 FAMILY_NAMES = {"ipv4": "ip", "ipv6": "ip6", "inet": "ip", "inet6": "ip6", "ip": "ip", "ip6": "ip6"}

@@ -15,7 +15,7 @@ from netd.model.key import Key, LinkName
 from netd.model.names import link_name
 from netd.model.operations import WriteSysctl
 
-from .kind import Kind, Place, Table, renamed
+from .base.kind import Kind, Place, Table, renamed
 
 #: Keys below these have an interface's name (or "all", "default") before their last part.
 PER_LINK = frozenset(

@@ -17,8 +17,9 @@ from netd.model.operations import CreateLink, DeleteLink, LinkSettings
 from netd.model.segment import ETHERNET
 from netd.model.state import Link
 
-from .kind import Kind, Place
-from .link import (
+from .base.kind import Kind, Place
+from .base.values import Name, NamespaceName
+from .link.ends import (
     EndTable,
     end_changes,
     end_default,
@@ -32,9 +33,8 @@ from .link import (
     reachable_fields,
     read_end,
 )
-from .macs import remembered_mac
-from .single import find_link
-from .values import Name, NamespaceName
+from .link.link_kind import find_link
+from .link.mac import remembered_mac
 
 PEER = "peer."
 

@@ -19,12 +19,8 @@ from netd.model.operations import CreateLink, LinkSettings
 from netd.model.segment import ETHERNET, Tunnel
 from netd.model.state import Link, attributes
 
-from .fdb import FLOOD, fdb_object
-from .kind import Place, Room, Table
-from .link import EndTable, end_changes, end_default, end_fields, end_objects, end_of, end_wants, link_claims, unpack
-from .open import closed_text, found_at, from_host, open_object
-from .single import SingleKind
-from .values import (
+from .base.kind import Place, Room, Table
+from .base.values import (
     Mac,
     MulticastAddress,
     Name,
@@ -36,6 +32,20 @@ from .values import (
     hosts_in,
     is_link_local,
 )
+from .fdb import FLOOD, fdb_object
+from .link.ends import (
+    EndTable,
+    end_changes,
+    end_default,
+    end_fields,
+    end_objects,
+    end_of,
+    end_wants,
+    link_claims,
+    unpack,
+)
+from .link.link_kind import SingleKind
+from .open import closed_text, found_at, from_host, open_object
 
 VNI, GROUP, LINK, LOCAL, TTL, TOS, LEARNING, AGEING, LIMIT, PORT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
 GROUP6, LOCAL6, UDP_CSUM = 16, 17, 18

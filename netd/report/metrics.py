@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 
-from netd.engine.engine import Done
+from netd.engine.reconciler import Done
 from netd.model.status import SETTLED, State
 
 #: Seconds; a repair takes a millisecond, a first build some seconds.

@@ -15,16 +15,13 @@ from typing import Any
 
 import pytest
 
-from netd.engine.engine import Engine
-from netd.engine.execute import NAMESPACE_OPERATIONS
+from netd.engine.apply.executor import NAMESPACE_OPERATIONS
 from netd.engine.ledger import Ledger
+from netd.engine.reconciler import Engine
 from netd.errors import KernelError
-from netd.kernel.fake import FakeKernel, Machine
-from netd.kernel.fake.machine import Chain
-from netd.kernel.fake.session import FakeSession
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
-from netd.kinds.port import PORT_SETTINGS
+from netd.kinds.link.bridge_port import PORT_SETTINGS
 from netd.model import operations as do
 from netd.model.firewall import Match
 from netd.model.operations import (
@@ -41,9 +38,12 @@ from netd.model.operations import (
     WriteSysctl,
 )
 from netd.model.state import Rule, attributes
-from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh
-from tests.labs import BOX, ENGINE, FIRST, LEGACY, SECOND, declared
-from tests.snapshot import differences, snapshot
+from tests.fakekernel import FakeKernel, Machine
+from tests.fakekernel.machine import Chain
+from tests.fakekernel.session import FakeSession
+from tests.support.kernel_sandbox import eventually, lonely_kernel, sh
+from tests.support.labs import BOX, ENGINE, FIRST, LEGACY, SECOND, declared
+from tests.support.snapshot import differences, snapshot
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
 U32 = struct.Struct("=I").pack

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.kernel_sandbox import lonely_kernel, sh
+from tests.support.kernel_sandbox import lonely_kernel, sh
 
 #: So many links that a dump of them takes several reads.
 LINKS = 200

@@ -16,7 +16,7 @@ from netd.model import operations as do
 from netd.model.marks import ADDRESS_PROTOCOL, PROTOCOL
 from netd.model.operations import Hop, LinkSettings
 from netd.model.state import Rule
-from tests.contract.kernel_sandbox import done, execute, lonely_kernel, sh, shown
+from tests.support.kernel_sandbox import done, execute, lonely_kernel, sh, shown
 
 MAC, OTHER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 

@@ -15,7 +15,7 @@ from netd.model import operations as do
 from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.marks import FIRST_NSID
 from netd.model.operations import LinkSettings
-from tests.contract.kernel_sandbox import Heard, done, lonely_kernel, sh, shown, watch_sysctl
+from tests.support.kernel_sandbox import Heard, done, lonely_kernel, sh, shown, watch_sysctl
 
 
 @pytest.fixture

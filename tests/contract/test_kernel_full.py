@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from netd.errors import KernelError
-from netd.kernel import nft
 from netd.kernel.descriptors import LOW
 from netd.kernel.kernel import Kernel
-from tests.contract.kernel_sandbox import lonely_kernel, sh
-from tests.forks import in_a_process
+from netd.kernel.nft import libnftables as nft
+from tests.support.forks import in_a_process
+from tests.support.kernel_sandbox import lonely_kernel, sh
 
 READINGS: dict[str, Callable[[Kernel], object]] = {
     "a namespace": lambda kernel: kernel.cookie("a"),

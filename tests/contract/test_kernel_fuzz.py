@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netd.errors import KernelError
-from netd.kernel import decode, wire
-from netd.kernel.encode import ENCODERS, encode
-from netd.kernel.encode_link import ifinfomsg
 from netd.kernel.events import Events
 from netd.kernel.kernel import Kernel
-from netd.kernel.rtnl import HEADER, messages, refusal
+from netd.kernel.rtnl import decode, wire
+from netd.kernel.rtnl.encode import ENCODERS, encode
+from netd.kernel.rtnl.encode_link import ifinfomsg
+from netd.kernel.rtnl.netlink_socket import HEADER, messages, refusal
 from netd.kernel.session import Session
 from netd.model import operations as do
 from netd.model.operations import Hop, LinkSettings
 from netd.model.state import Nexthop, Route, Rule
-from tests import tally
-from tests.contract.kernel_sandbox import lonely_kernel, sh
-from tests.fuzzing import FACTOR, spoilt, tried
+from tests.support import tally
+from tests.support.fuzzing import FACTOR, spoilt, tried
+from tests.support.kernel_sandbox import lonely_kernel, sh
 
 LAB = """
 ip netns add far; ip link add br0 type bridge; ip link add v0 type veth peer name v1 netns far

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from netd.errors import Changed, KernelError, Refused
-from netd.kernel import netns
 from netd.kernel.kernel import Kernel
-from netd.kernel.names import STALE_AGE
+from netd.kernel.netns import setns as netns
+from netd.kernel.netns.named import STALE_AGE
 from netd.model.operations import AttachNamespace, CreateNamespace, DeleteNamespace, DetachNamespace, Operation
-from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh, shown, watch_sysctl
+from tests.support.kernel_sandbox import eventually, lonely_kernel, sh, shown, watch_sysctl
 
 NAMES = Path("/run/netns")
 

@@ -11,7 +11,7 @@ import pytest
 from netd.kernel.kernel import Kernel
 from netd.model import operations as do
 from netd.model.dirty import Dirty
-from tests.contract.kernel_sandbox import Heard, eventually, lonely_kernel, sh, shown
+from tests.support.kernel_sandbox import Heard, eventually, lonely_kernel, sh, shown
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from netd.errors import Changed
-from netd.kernel import wire
-from netd.kernel.encode_link import ifinfomsg
 from netd.kernel.kernel import Kernel
+from netd.kernel.rtnl import wire
+from netd.kernel.rtnl.encode_link import ifinfomsg
 from netd.model.state import Nexthop, attributes
-from tests.contract.kernel_sandbox import lonely_kernel, sh, shown
+from tests.support.kernel_sandbox import lonely_kernel, sh, shown
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from netd.kernel import wire
 from netd.kernel.kernel import Kernel
+from netd.kernel.rtnl import wire
 from netd.model.operations import RestoreRoute, RestoreRule
-from tests.contract.kernel_sandbox import done, lonely_kernel, sh, shown
-from tests.process import until
+from tests.support.kernel_sandbox import done, lonely_kernel, sh, shown
+from tests.support.process import until
 
 
 @pytest.fixture

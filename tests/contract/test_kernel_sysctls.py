@@ -9,9 +9,9 @@ import pytest
 
 from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
-from netd.kernel.sysctl import Folders
+from netd.kernel.sysctl.files import Folders
 from netd.model.operations import WriteSysctl
-from tests.contract.kernel_sandbox import done, execute, lonely_kernel, sh
+from tests.support.kernel_sandbox import done, execute, lonely_kernel, sh
 
 FORWARD = "net/ipv4/ip_forward"
 

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from netd.engine.engine import Engine
+from netd.engine.reconciler import Engine
 from netd.engine.scope import Scope
 from netd.kernel.kernel import Kernel
-from netd.kernel.names import STALE_AGE
+from netd.kernel.netns.named import STALE_AGE
 from netd.model.status import overall
-from tests.contract.kernel_sandbox import sandbox, sh
-from tests.forks import Killed, in_a_process, kill_yourself
-from tests.labs import (
+from tests.support.forks import Killed, in_a_process, kill_yourself
+from tests.support.kernel_sandbox import sandbox, sh
+from tests.support.labs import (
     ATTACHED,
     BOX,
     CRATE,
@@ -35,9 +35,9 @@ from tests.labs import (
     TUNNEL,
     declared,
 )
-from tests.snapshot import differences, inside, snapshot
-from tests.tally import count
-from tests.troubled import Hand, TroubledKernel, TroubledLedger
+from tests.support.snapshot import differences, inside, snapshot
+from tests.support.tally import count
+from tests.support.troubled import Hand, TroubledKernel, TroubledLedger
 
 #: Every how many-th step is tried here: ``make kills`` tries them all.
 STRIDE = int(os.environ.get("NETD_KILL_STRIDE", "8"))

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from netd.errors import Changed, KernelError
-from netd.kernel import nft
+from netd.kernel.nft import libnftables as nft
 from netd.kinds.nat import NatKind
 from netd.model.desired import Desired
-from tests.contract.nft_lab import Lab, sandbox
+from tests.support.nft_lab import Lab, sandbox
 
 ENTRIES = """
 [[nat.dnat]]

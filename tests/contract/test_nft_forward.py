@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from netd.kernel import legacy, nft
+from netd.kernel.nft import iptables_legacy as legacy
+from netd.kernel.nft import libnftables as nft
 from netd.kinds.forward import ForwardKind, forward_object
 from netd.model.desired import Observed, Origin
 from netd.model.firewall import Gate, Line, Match
 from netd.model.key import LinkName
-from tests.contract.nft_lab import Lab, sandbox
+from tests.support.nft_lab import Lab, sandbox
 
 KIND = ForwardKind()
 BR0 = forward_object(LinkName("", "br0"), Origin("lab.toml", ("bridge", "br0", "forward")))

@@ -9,12 +9,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netd.kernel import gates, nfnetlink, nft, ruleset
-from netd.kernel.nfnetlink import GETCHAIN, GETRULE, GETTABLE, Reader
-from netd.kinds import translation
-from tests.contract.kernel_sandbox import lonely_kernel, sh
-from tests.fuzzing import spoilt, tried
-from tests.labs import FIREWALL
+from netd.kernel.nft import base_chains as gates
+from netd.kernel.nft import libnftables as nft
+from netd.kernel.nft import nfnetlink
+from netd.kernel.nft import own_table as ruleset
+from netd.kernel.nft.nfnetlink import GETCHAIN, GETRULE, GETTABLE, Reader
+from netd.kinds.base import nat_rules as translation
+from tests.support.fuzzing import spoilt, tried
+from tests.support.kernel_sandbox import lonely_kernel, sh
+from tests.support.labs import FIREWALL
 
 FOREIGN = """
 nft add rule ip filter FORWARD iifname br0 counter accept comment netd

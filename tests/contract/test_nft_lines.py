@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netd.kernel import nft
+from netd.kernel.nft import libnftables as nft
 from netd.model.firewall import Line, Match
-from tests.contract.nft_lab import sandbox
+from tests.support.nft_lab import sandbox
 
 IP = Match("ip")
 UDP = IP._replace(protocol="udp", port="4789")

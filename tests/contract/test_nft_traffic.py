@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.nft_lab import Lab, sandbox
+from tests.support.nft_lab import Lab, sandbox
 
 PORTS = """
 [[nat.dnat]]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.process import until
 from tests.rig.machine import Machine, cable
+from tests.support.process import until
 
 #: Two containers of Docker (the second one in no network of Docker's), one of Podman, and a namespace of netd's.
 MEMBERS = ("one", "two", "pod", "plain")

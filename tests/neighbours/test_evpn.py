@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.host import ROOT
-from tests.process import until
 from tests.rig.machine import Machine, Ping, cable
+from tests.support.host import ROOT
+from tests.support.process import until
 
 EXAMPLES = ROOT / "etc/netd/examples"
 #: netd with a full pass every few seconds; the other line is what only such a pass can find.

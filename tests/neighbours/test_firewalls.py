@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.labs import ROUTED
-from tests.process import until
 from tests.rig.machine import Machine
+from tests.support.labs import ROUTED
+from tests.support.process import until
 
 #: Two namespaces that the machine routes between, and a tunnel from the machine to one of them.
 LAB = f"""{ROUTED}

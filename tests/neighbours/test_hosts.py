@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tests.process import until
 from tests.rig.machine import Machine, cable
+from tests.support.process import until
 
 #: b is in the middle; c goes by its machine-id. The tunnel names no link: each host has its address on another one.
 FOLDER = {

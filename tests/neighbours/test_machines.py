@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.process import until
 from tests.rig.machine import Machine, cable
+from tests.support.process import until
 
 
 def test_the_others_wait_until_they_are_started(neighbour: Callable[[str], Machine]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from netd.report.messages import MESSAGES
-from tests.process import until
 from tests.rig.machine import Machine
+from tests.support.process import until
 
 #: Every kind of link, names that others like to have, and what hangs on no link: networkd knows neither route nor rule.
 LAB = """

@@ -6,21 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from netd.engine.pacing import BUDGET, REFILL
+from netd.engine.status.backoff import BUDGET, REFILL
 from netd.errors import KernelError
 from netd.kernel.session import Answer
 from netd.model.key import Key
-from netd.model.operations import (
-    DeleteAddress,
-    DeleteNeighbor,
-    LinkSettings,
-    Operation,
-    RunNft,
-    SetLink,
-    WriteSysctl,
-)
-from tests.labs import declared
-from tests.world import World
+from netd.model.operations import DeleteAddress, DeleteNeighbor, LinkSettings, Operation, RunNft, SetLink, WriteSysctl
+from tests.support.labs import declared
+from tests.support.world import World
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netd.config import Config, Folder
-from netd.config.locate import Positions
-from netd.config.parse import parse
-from tests.fuzzing import tried
+from netd.config.diagnostics.positions import Positions
+from netd.config.parse.parser import parse
+from tests.support.fuzzing import tried
 
 WORDS = st.sampled_from(
     ["bridge", "veth", "vxlan", "interface", "namespace", "route", "rule", "neighbor", "sysctl", "nat", "dnat", "peer",

@@ -18,16 +18,16 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from netd.engine.execute import NAMESPACE_OPERATIONS, RESTORATIONS
+from netd.engine.apply.executor import NAMESPACE_OPERATIONS, RESTORATIONS
 from netd.errors import KernelError, kernel_error
-from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
 from netd.model.operations import Operation
-from tests import labs, tally
+from tests.fakekernel.session import HANDLERS
 from tests.property.drift import HARM, Harm, assert_few, fight
-from tests.snapshot import differences
-from tests.troubled import READINGS, UNREADABLE
-from tests.world import Killed, World, world
+from tests.support import labs, tally
+from tests.support.snapshot import differences
+from tests.support.troubled import READINGS, UNREADABLE
+from tests.support.world import Killed, World, world
 
 EXAMPLES = int(os.environ.get("NETD_EXAMPLES", "40"))
 #: A link keeps its MAC, and its cost as a port (the default is not known).

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from netd.engine.execute import NAMESPACE_OPERATIONS, RESTORATIONS, UNFIT
+from netd.engine.apply.executor import NAMESPACE_OPERATIONS, RESTORATIONS, UNFIT
 from netd.errors import KernelError, kernel_error
-from netd.kernel.fake.session import HANDLERS
 from netd.model import operations as do
 from netd.model.operations import Operation
-from tests import tally
-from tests.labs import ATTACHED, ELSEWHERE, FIRST, OTHER_TUNNEL, OWN, SECOND, TUNNEL
-from tests.snapshot import differences
-from tests.troubled import UNREADABLE
-from tests.world import World, world
+from tests.fakekernel.session import HANDLERS
+from tests.support import tally
+from tests.support.labs import ATTACHED, ELSEWHERE, FIRST, OTHER_TUNNEL, OWN, SECOND, TUNNEL
+from tests.support.snapshot import differences
+from tests.support.troubled import UNREADABLE
+from tests.support.world import World, world
 
 ERRORS = (
     errno.EPERM, errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ENODEV, errno.ENOBUFS, errno.EINVAL, errno.ENOMEM,

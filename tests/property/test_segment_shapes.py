@@ -7,13 +7,13 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netd.kernel.fake.machine import Space
 from netd.model import operations as do
 from netd.model.key import HOST
 from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import Link
-from tests.fuzzing import tried
-from tests.world import World, world
+from tests.fakekernel.machine import Space
+from tests.support.fuzzing import tried
+from tests.support.world import World, world
 
 SPACES = (HOST, "a", "b")
 MTUS = st.sampled_from([None, "auto", "auto", "auto", 1280, 1400, 1500, 3000])

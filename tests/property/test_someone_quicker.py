@@ -8,7 +8,7 @@ import pytest
 
 from netd.errors import KernelError, kernel_error
 from netd.model.operations import CreateLink, DeleteLink, LinkSettings, Operation
-from tests.world import World, world
+from tests.support.world import World, world
 
 LAB = """
 [namespace.a]

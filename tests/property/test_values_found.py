@@ -9,8 +9,8 @@ import pytest
 
 from netd.errors import kernel_error
 from netd.model import operations as do
-from tests.snapshot import differences
-from tests.world import Killed, World, world
+from tests.support.snapshot import differences
+from tests.support.world import Killed, World, world
 
 #: {name: (what stood before, what netd is killed over, what is left of it, {sysctl: value then})}.
 CASES: dict[str, tuple[str, str, str, dict[tuple[str, str], str]]] = {

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import need_root
-from tests.host import ROOT
 from tests.rig.machine import Machine
+from tests.support.host import ROOT
 
 #: Built by tests/rig/mkroot.sh.
 FRESH = ROOT / ".venv/.rig/root"

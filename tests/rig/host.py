@@ -12,9 +12,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.host import ROOT, Host
-from tests.process import Daemon, Result, until
 from tests.rig.machine import Machine
+from tests.support.host import ROOT, Host
+from tests.support.process import Daemon, Result, until
 
 #: Where the machine has this tree, for the sandbox to see.
 SOURCE = "/opt/source"

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.process import CommandError, Result, until
+from tests.support.process import CommandError, Result, until
 
 HERE = Path(__file__).resolve().parent
 #: systemd's "start poweroff.target", systemd(1).

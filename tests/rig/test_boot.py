@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.process import until
 from tests.rig.labs import LAB
 from tests.rig.machine import Machine
+from tests.support.process import until
 
 #: Writes down the boot in which it found the lab, once it was let start.
 WITNESS = """

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import until
 from tests.rig.labs import LAB, big, indexes
 from tests.rig.machine import Machine, Ping
+from tests.support.process import until
 
 NEXT = "9.9.9"
 

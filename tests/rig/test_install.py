@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.host import ROOT
 from tests.rig.labs import LAB, indexes
 from tests.rig.machine import Machine
 from tests.rig.test_daemon import newer
+from tests.support.host import ROOT
 
 
 def make(target: str, where: Path) -> None:

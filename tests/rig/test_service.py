@@ -7,9 +7,9 @@ import json
 import pytest
 
 from netd.report.messages import MESSAGES
-from tests.process import until
 from tests.rig.labs import LAB
 from tests.rig.machine import Machine
+from tests.support.process import until
 
 WAITS = '[vxlan.vxlan0]\nvni = 24\nremote = "10.0.0.2"\ndev = "eth1"\n'
 

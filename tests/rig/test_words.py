@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.host import ROOT
 from tests.rig.machine import Machine
 from tests.rig.test_install import make
+from tests.support.host import ROOT
 
 DOCUMENTS = ("README.md", "docs/config.md", "docs/service.md")
 #: What a command begins with; a word alone is spoken of, not typed.

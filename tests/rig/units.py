@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.host import ROOT
 from tests.rig.conftest import FRESH, installed, package, scratch
 from tests.rig.host import SOURCE, UnitHost
 from tests.rig.machine import Machine
+from tests.support.host import ROOT
 
 __all__ = ["installed", "package", "scratch"]
 
@@ -39,7 +39,7 @@ def idle(scratch: Path, installed: Path) -> list[Path]:
 
 @pytest.fixture
 def unit_host(scratch: Path, idle: list[Path]) -> Callable[[str, Path], UnitHost]:
-    """Makes hosts, as tests.host.Host is made."""
+    """Makes hosts, as tests.support.host.Host is made."""
 
     # The tests' own servers are run by this Python; netd is not.
     binds = {str(ROOT): ROOT, SOURCE: ROOT}

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from tests.host import Host
-from tests.journal import Entry, Journal, repair
-from tests.picture import Picture, differences, picture
-from tests.stage import Stage
+from tests.support.host import Host
+from tests.support.journal import Entry, Journal, repair
+from tests.support.picture import Picture, differences, picture
+from tests.support.stage import Stage
 
 Probe = Callable[[Host], Any]
 

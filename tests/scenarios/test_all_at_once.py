@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tests.host import Host
-from tests.picture import differences, picture
+from tests.support.host import Host
+from tests.support.picture import differences, picture
 
 #: `make large` sets it to 1,000.
 COUNT = int(os.environ.get("NETD_COUNT", "100"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
-from tests.process import Daemon
+from tests.support.host import Host
+from tests.support.process import Daemon
 
 BY_PATH = """
 [namespace.box]

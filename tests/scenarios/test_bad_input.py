@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.host import Host
 from tests.scenarios.watch import A, B, indexes
+from tests.support.host import Host
 
 #: {what: (a shell script that makes ./x.toml, what netd says of it)}.
 BAD = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.host import Host
 from tests.scenarios.watch import A, B, indexes, nothing_happens
+from tests.support.host import Host
 
 
 def test_a_broken_file_keeps_its_last_good_version_in_force(host: Host) -> None:

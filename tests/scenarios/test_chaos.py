@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos import Chaos
-from tests.host import Host
+from tests.support.host import Host
 
 
 def test_a_hail_of_drift_edits_kills_and_stops_leaves_the_network_whole_and_nothing_else(host: Host) -> None:

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 #: Each wrong line ends with the column that is named (of the key, or of a name in a header), and a word of the message.
 TEN = """\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.host import Host
+from tests.support.host import Host
 
 ATTACHED = """
 [namespace.c]

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 A = '[bridge.br-a]\nmtu = 1400\n\n[namespace.a.veth.eth0]\npeer = { name = "to-a", master = "br-b" }\n'
 B = '[bridge.br-b]\naddresses = ["10.2.0.1/24", "fd02::1/64"]\n'

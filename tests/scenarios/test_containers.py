@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.containers import Docker, end, start, start_podman
-from tests.host import Host
+from tests.support.containers import Docker, end, start, start_podman
+from tests.support.host import Host
 
 LAB = """
 [bridge.br0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.host import Host
+from tests.support.host import Host
 
 
 def intend(host: Host, *objects: str) -> None:

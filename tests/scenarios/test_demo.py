@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from tests.conftest import need_root
-from tests.host import ROOT
+from tests.support.host import ROOT
 
 
 def test_the_demo_breaks_a_lab_and_shows_each_repair() -> None:

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.host import Host
-from tests.scenarios import test_drift_links as links
-from tests.scenarios import test_drift_routes as routes
-from tests.scenarios import test_drift_vxlan as vxlan
 from tests.scenarios.drift import Drift, comes_back, inside
-from tests.stage import Stage
+from tests.support.host import Host
+from tests.support.stage import Stage
+
+from . import test_drift_links as links
+from . import test_drift_routes as routes
+from . import test_drift_vxlan as vxlan
 
 #: Of bridges a few will do: their options are written by the same code.
 BRIDGES = ("bridge-deleted", "bridge-down", "bridge-stp", "bridge-mac")

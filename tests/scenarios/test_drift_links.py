@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
 from tests.scenarios.drift import BRIDGE, PAIR, Drift, addresses, comes_back, link, option, port
-from tests.stage import Stage
+from tests.support.host import Host
+from tests.support.stage import Stage
 
 QUIET = """
 [namespace.a.veth.eth0]

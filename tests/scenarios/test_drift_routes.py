@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scenarios.drift import BRIDGE, PAIR, Drift, addresses, comes_back, prints, route
-from tests.stage import Stage
+from tests.support.stage import Stage
 
 ROUTES = """
 # host pings 10.1.0.253 fd01::253 10.2.0.1 fd02::1 10.4.0.1 fd04::1

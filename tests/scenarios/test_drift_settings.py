@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scenarios.drift import Drift, accepted, comes_back, prints, rules, sysctl
-from tests.stage import Stage
+from tests.support.stage import Stage
 
 SYSCTL = """
 # left pings 10.2.0.2 fd02::2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scenarios.drift import Drift, addresses, comes_back, fdb, link, option
-from tests.stage import Stage
+from tests.support.stage import Stage
 
 VXLAN = """
 # host pings 10.6.0.2 10.7.0.2 10.8.0.2

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.containers import Docker, start, start_podman
-from tests.host import ROOT, Host
+from tests.support.containers import Docker, start, start_podman
+from tests.support.host import ROOT, Host
 
 EXAMPLES = sorted((ROOT / "etc" / "netd" / "examples").glob("*.toml"))
 NAMES = [each.stem for each in EXAMPLES]

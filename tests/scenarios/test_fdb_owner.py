@@ -6,7 +6,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
-from tests.host import Host
+from tests.support.host import Host
 
 LAB = """
 [veth.under]
@@ -86,7 +86,7 @@ def no_entry_changes(host: Host) -> Iterator[None]:
 
 def test_entries_of_others_outlive_a_full_pass_a_reload_and_the_death_of_the_daemon(host: Host) -> None:
     host.write("lab.toml", LAB.format(more=OWN))
-    daemon = host.daemon(module="tests.frequent_pass")
+    daemon = host.daemon(module="tests.support.frequent_pass")
     host.sh(CONTROLLER)
     host.until(lambda: table(host) == MINE | THEIRS, "all entries are there")
     with no_entry_changes(host):

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.host import Host
-from tests.process import Daemon
+from tests.support.host import Host
+from tests.support.process import Daemon
 
 LAB = """
 [bridge.br0]

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.host import Host
 from tests.scenarios.watch import A, B, indexes, nothing_happens
+from tests.support.host import Host
 
 
 def test_a_new_file_is_built_and_disturbs_nothing(host: Host) -> None:

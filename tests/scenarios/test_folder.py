@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
 from tests.scenarios.watch import A, B, indexes
+from tests.support.host import Host
 
 
 def settled(host: Host) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
-from tests.labs import ROUTED
+from tests.support.host import Host
+from tests.support.labs import ROUTED
 
 BRIDGED = """
 [bridge.br0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
 from tests.scenarios.watch import A, B, indexes
+from tests.support.host import Host
 
 FULL = "mount -t tmpfs -o size=16k tmpfs {0}; mkdir -p {0}/netd; head -c 20000 /dev/zero > {0}/ballast || true"
 READ_ONLY = "mount -t tmpfs -o ro tmpfs {0}"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from tests.host import ROOT, Host
+from tests.support.host import ROOT, Host
 
 UNDERLAY = """
 [host.a]

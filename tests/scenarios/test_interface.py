@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 
 def test_a_foreign_link_is_kept_as_written_and_given_back_as_it_was(host: Host) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 TEXT = """
 [bridge.br0]

@@ -6,8 +6,8 @@ import json
 import socket
 import sys
 
-from tests.host import ROOT, Host
 from tests.scenarios.watch import A
+from tests.support.host import ROOT, Host
 
 
 def test_a_change_is_one_line_with_its_object_its_fields_and_its_file(host: Host) -> None:

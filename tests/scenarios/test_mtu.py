@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 #: A namespace behind a bridge, and the same on the other host; MTU is written at each of the links.
 LAB = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.host import Host
+from tests.support.host import Host
 
 #: The host "a" of the pair: a lab behind eth0, which the other host has no route to.
 LAB = """

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 LAB = """
 [vxlan.vxlan0]

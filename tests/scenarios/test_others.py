@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 PORTS = "; ".join(f"ip link add {port} up type veth peer name {port}x; ip link set {port}x up" for port in ("p0", "q0"))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.host import Host
-from tests.picture import Picture, differences, picture
-from tests.process import Daemon
 from tests.scenarios.drift import PAIR
+from tests.support.host import Host
+from tests.support.picture import Picture, differences, picture
+from tests.support.process import Daemon
 
-SMALL = "tests.small_buffers"
+SMALL = "tests.support.small_buffers"
 LAB = (
     PAIR
     + """

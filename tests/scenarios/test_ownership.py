@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.host import Host
+from tests.support.host import Host
 
 WAYS = "ip link add br0 up type bridge; ip addr add 10.1.0.1/24 dev br0; ip addr add fd01::1/64 dev br0 nodad"
 

@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from tests.host import Host
-from tests.process import Process
+from tests.support.host import Host
+from tests.support.process import Process
 
 #: One object of every kind, IPv4 and IPv6.
 EVERYTHING = """

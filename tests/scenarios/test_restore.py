@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 #: A port of somebody else's bridge, with an address, a neighbour and a route of theirs.
 FOUND = """

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 #: Both hosts' file; {me} and {other} are the last number of the addresses.
 UNICAST = """

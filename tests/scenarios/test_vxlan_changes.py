@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.host import Host
+from tests.support.host import Host
 
 UNDERLAY = """
 [veth.under]

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 
-from tests.host import ROOT, Host
+from tests.support.host import ROOT, Host
 
 #: The command in the background, which prints when it has ended well.
 WAIT, ENV = (sys.executable, "-m", "netd", "wait"), {"PYTHONPATH": str(ROOT)}

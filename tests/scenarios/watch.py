@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from tests.host import Host
+from tests.support.host import Host
 
 A = """
 [namespace.a.veth.eth0]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netd.config import Config, Folder
-from netd.config.files import LARGEST, config_files
+from netd.config.read.files import LARGEST, config_files
 from netd.errors import ConfigError
 from netd.model.key import Key
 
@@ -82,7 +82,7 @@ def test_a_folder_that_goes_after_it_was_listed_says_nothing_about_files(
         folder.rename(folder.with_name("away"))
         return found
 
-    monkeypatch.setattr("netd.config.folder.config_files", listed)
+    monkeypatch.setattr("netd.config.read.folder.config_files", listed)
     with pytest.raises(ConfigError):
         Folder(str(folder), None, trusted=False).read()
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from netd.config import Config, Folder, folder
-from netd.config import machine as machine_module
-from netd.config.machine import Machine, this_machine
-from netd.config.parse import parse
+from netd.config import Config, Folder
+from netd.config.parse import this_host as machine_module
+from netd.config.parse.parser import parse
+from netd.config.parse.this_host import Machine, this_machine
+from netd.config.read import folder
 
 LAB = """
 [vxlan.vx]

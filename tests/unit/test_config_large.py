@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netd.config import Folder, load
-from netd.config.parse import MOST_MISTAKES, parse
+from netd.config.parse.parser import MOST_MISTAKES, parse
 
 N = 8000
 #: Work that grew with the square of N would take minutes, and the run would be ended.

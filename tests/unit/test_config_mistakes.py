@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from netd.config.parse import NO_NAME, Parsed, parse
+from netd.config.parse.parser import NO_NAME, Parsed, parse
 
 
 def parsed(text: str) -> Parsed:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from netd.containers import docker, podman
-from netd.containers.engine import NO_CONTAINER, NOT_RUNNING, ON_THE_HOST, Engine
-from netd.model.place import Place
+from netd.containers.runtime import NO_CONTAINER, NOT_RUNNING, ON_THE_HOST, Engine
+from netd.model.attach import Place
 from tests.conftest import need_root
-from tests.containers import Docker, number
-from tests.process import child_of, until
+from tests.support.containers import Docker, number
+from tests.support.process import child_of, until
 
 ID = "c0ffee" * 10 + "c0de"
 
@@ -230,7 +230,7 @@ def test_a_thread_that_stumbles_says_so_and_goes_on(
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(docker, "Inotify", exhausted)
-    monkeypatch.setattr("netd.containers.engine.PAUSE", 0.1)
+    monkeypatch.setattr("netd.containers.runtime.PAUSE", 0.1)
     watch = followed(docker.Docker(str(folder)), "web")
     watch.says("web", Place("", "Docker cannot be followed: [Errno 24] Too many open files"))
     monkeypatch.setattr(docker, "Inotify", real)

@@ -9,8 +9,8 @@ import pytest
 import tomli
 from pydantic import ValidationError
 
-from netd.kinds import translation
-from netd.kinds.kind import Place
+from netd.kinds.base import nat_rules as translation
+from netd.kinds.base.kind import Place
 from netd.kinds.nat import NatKind, NatTable
 from netd.model.desired import Desired, Origin, View
 from netd.model.firewall import Firewall

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netd.engine.pacing import BUDGET, CONTENDED_LONGEST, REFILL, RETRY_FIRST, RETRY_LONGEST, Pacing
+from netd.engine.status.backoff import BUDGET, CONTENDED_LONGEST, REFILL, RETRY_FIRST, RETRY_LONGEST, Pacing
 from netd.model.key import Key
 
 KEY = Key("", "bridge", "br0")

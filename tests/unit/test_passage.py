@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netd.kinds.base.accept_rule import fate, nft_words, target
 from netd.kinds.open import closed_text
-from netd.kinds.passage import fate, nft_words, target
 from netd.kinds.vxlan import VxlanTable, inlets_of
 from netd.model.firewall import Firewall, Gate, Line, Match
 

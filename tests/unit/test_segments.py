@@ -8,7 +8,7 @@ import pytest
 
 from netd.model import operations as do
 from netd.model.operations import CreateLink, LinkSettings, Operation, SetLink
-from tests.world import World, world
+from tests.support.world import World, world
 
 #: eth0 is another's, and has 1500. What hangs on br0 spans three namespaces and two bridges.
 LAB = """

@@ -1,0 +1,53 @@
+"""What apply, diff and down have in common: the files, the ledger, the kernel."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+
+from netd.config import Config, load
+from netd.containers import Containers
+from netd.engine.ledger import Ledger
+from netd.engine.reconciler import Engine
+from netd.engine.scope import Scope
+from netd.kernel.kernel import Kernel
+
+LEDGER = "ledger.jsonl"
+LEDGER_ADVICE = "make room, then 'netd apply' again, else netd forgets what it made"
+
+
+def add_paths(parser: argparse.ArgumentParser, what: str) -> None:
+    """The PATH arguments."""
+    parser.add_argument("paths", metavar="PATH", nargs="*", help=what)
+
+
+def read_files(options: argparse.Namespace, *, write: bool) -> tuple[Config, frozenset[str] | None]:
+    """All files; mistakes are printed. ``write``: last good copies are kept."""
+    config, narrowed = load(options.config_dir, options.cache_dir, options.paths, trusted=True, wait=1.0, write=write)
+    print_mistakes(config)
+    return config, narrowed
+
+
+def print_mistakes(config: Config) -> None:
+    """As compilers do, to stderr; a warning is only that last good versions cannot be kept."""
+    for mistake in config.mistakes:
+        print(mistake, file=sys.stderr)
+
+
+def print_trouble(engine: Engine) -> None:
+    """Where the ledger could not be written, what was made is not known to the next netd."""
+    if engine.ledger.trouble:
+        print(f"netd: {engine.ledger.trouble}: {LEDGER_ADVICE}", file=sys.stderr)
+
+
+def open_engine(options: argparse.Namespace, *, write: bool) -> Engine:
+    """The engine of a command that runs once."""
+    ledger = Ledger(os.path.join(options.state_dir, LEDGER), write=write)
+    return Engine(Kernel(), ledger, Containers().locate)
+
+
+def scope_of(narrowed: Iterable[str] | None) -> Scope:
+    """Everything, or the objects of these files."""
+    return Scope(None if narrowed is None else frozenset(narrowed))

@@ -1,0 +1,101 @@
+"""One mistake in a file, and how it is shown: as compilers do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .positions import Position, Positions, TomlPath
+
+#: A longer source line is shown in part.
+WIDEST = 160
+#: So many characters of a message are told, and of a name in it: it may repeat a value of megabytes.
+LONGEST = 600
+LONGEST_NAME = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """``line`` 0: it is about the file as a whole. ``other`` is the second file of a clash."""
+
+    file: str
+    path: TomlPath
+    message: str
+    warning: bool = False
+    line: int = 0
+    column: int = 0
+    length: int = 1
+    source_line: str = ""
+    other: str = ""
+
+    def __str__(self) -> str:
+        word = "warning: " if self.warning else ""
+        file, message = printable(self.file), printable(self.message)
+        if not self.line:
+            return f"{file}: {word}{message}"
+        shown, column = self.source_line, self.column
+        if len(shown) > WIDEST:
+            start = max(0, column - WIDEST // 2)
+            shown, column = shown[start : start + WIDEST], column - start
+        # A tab before the caret stays one, so that the caret stands below what it means.
+        before = "".join("\t" if character == "\t" else " " for character in shown[: column - 1])
+        shown = "".join(
+            character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
+            for character in shown
+        )
+        carets = "^" * max(1, min(self.length, len(shown) - column + 1))
+        head = f"{file}:{self.line}:{self.column}: {word}{message}"
+        return f"{head}\n{self.line:>5} | {shown}\n      | {before}{carets}"
+
+
+def printable(name: str) -> str:
+    """A name without what would move the cursor."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text without its middle, where it is too long: what it is about stands first, what is wrong last."""
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-(most // 2) :]}"
+
+
+class Source:
+    """The text of one file, and the places in it."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        #: As tomli read it; empty where it could not.
+        self.data: Mapping[str, Any] = {}
+        self._positions: Positions | None = None
+        self._rows: list[str] | None = None
+
+    @property
+    def positions(self) -> Positions:
+        """Found when first needed: only mistakes need them."""
+        if self._positions is None:
+            self._positions = Positions(self.text)
+        return self._positions
+
+    def line(self, path: TomlPath) -> int:
+        """The line of a table or key, 0 where it is nowhere."""
+        found = self.positions.at(path)
+        return found.line if found else 0
+
+    def mistake(
+        self, path: TomlPath, message: str, *, name: bool = False, warning: bool = False, other: str = ""
+    ) -> Mistake:
+        """A mistake at a path; ``name``: at the last part of it, not at the header of its table."""
+        found = self.positions.name(path) if name else self.positions.at(path)
+        return self.mistake_at(found or Position(1, 1, 1), path, message, warning=warning, other=other)
+
+    def mistake_at(
+        self, place: Position, path: TomlPath, message: str, *, warning: bool = False, other: str = ""
+    ) -> Mistake:
+        """A mistake at a line and column."""
+        if self._rows is None:
+            self._rows = self.text.split("\n")
+        rows = self._rows
+        row = rows[place.line - 1].rstrip("\r") if place.line <= len(rows) else ""
+        message = shortened(message, LONGEST)
+        return Mistake(self.file, path, message, warning, place.line, place.column, place.length, row, other)

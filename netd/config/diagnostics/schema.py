@@ -1,0 +1,109 @@
+"""Which tables can stand where: the kinds' tables, at the top level and, all the same, in every namespace."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field, create_model
+
+from netd.kinds import registry
+from netd.kinds.base.kind import Kind, Table
+from netd.kinds.base.values import HostName, Name, NamespaceName, UnicastAddress
+
+from .mistake import LONGEST_NAME, shortened
+from .positions import TomlPath
+
+NAMESPACE = "namespace"
+HOSTS = "host"
+BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class HostTable(Table):
+    """What one machine has besides what all have: everything that can stand at the top level can stand here."""
+
+    address: UnicastAddress | None = Field(
+        None, description="address at which the other hosts reach it: what host:NAME means"
+    )
+
+
+@functools.cache
+def layout() -> Mapping[str, Kind]:
+    """All tables by their TOML keys, ``namespace`` included."""
+    return {kind.toml: kind for kind in registry().values() if kind.table is not None and kind.toml}
+
+
+@functools.cache
+def outer() -> Mapping[str, Kind | None]:
+    """What can stand at the top level: hosts, which are no kind, too."""
+    return {**layout(), HOSTS: None}
+
+
+@functools.cache
+def inner() -> Mapping[str, Kind]:
+    """What can stand in a namespace: everything but a namespace."""
+    return {key: kind for key, kind in layout().items() if key != NAMESPACE}
+
+
+def object_length(path: TomlPath) -> int:
+    """How many parts of ``path`` name its table (the index of an array's element is one)."""
+    start = 2 if path[:1] == (HOSTS,) else 0
+    start += 2 if path[start : start + 1] == (NAMESPACE,) else 0
+    kind = inner().get(str(path[start])) if len(path) > start else None
+    if kind is None:
+        return min(start, len(path))
+    if kind.form != "single":
+        return min(start + 2, len(path))
+    elements = [number for number, part in enumerate(path) if isinstance(part, int)]
+    return elements[0] + 1 if elements else start + 1
+
+
+def dotted(path: TomlPath) -> str:
+    """A path as it is written: quoted where it must be, without indexes."""
+    parts = [shortened(part, LONGEST_NAME) for part in path if isinstance(part, str)]
+    return ".".join(part if BARE.fullmatch(part) else '"' + part.replace('"', '\\"') + '"' for part in parts)
+
+
+def titled(path: TomlPath, message: str) -> str:
+    """``message`` behind the name of the object, and of the key in it: "vxlan.vxlan0: peer.mtu: ..."."""
+    length = object_length(path)
+    parts = [dotted(path[:length]), dotted(path[length:]), message]
+    return ": ".join(part for part in parts if part)
+
+
+@functools.cache
+def root() -> type[BaseModel]:
+    """One model of a whole file, for its JSON schema."""
+    machines: Any = (dict[HostName, host_model()], {})  # type: ignore[misc]
+    return create_model("File", __base__=_machine("Machine", Table), **{HOSTS: machines})
+
+
+@functools.cache
+def host_model() -> type[Table]:
+    """A host's own keys, and all that can stand at the top level."""
+    return _machine("Host", HostTable)
+
+
+def _machine(name: str, base: type[Table]) -> type[Table]:
+    spaces: Any = (dict[NamespaceName, namespace_model()], {})  # type: ignore[misc]
+    return create_model(name, __base__=_model("Tables", base), **{NAMESPACE: spaces})
+
+
+@functools.cache
+def namespace_model() -> type[Table]:
+    """A namespace's own keys, and all that can stand in it."""
+    return _model("Namespace", layout()[NAMESPACE].table or Table)
+
+
+def _model(name: str, base: type[Table]) -> type[Table]:
+    fields: dict[str, Any] = {}
+    for key, kind in inner().items():
+        table: Any = kind.table
+        fields[key] = {
+            "named": (dict[Name, table], {}),
+            "array": (list[table], []),
+            "single": (table | None, None),
+        }[kind.form]
+    return create_model(name, __base__=base, **fields)

@@ -1,0 +1,1 @@
+"""Warnings, and what the kernel always refuses: found before anything is touched."""

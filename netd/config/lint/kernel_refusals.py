@@ -1,0 +1,102 @@
+"""Warnings: what the kernel refuses as things are declared, unless somebody else changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from netd.config.diagnostics.mistake import Mistake, Source
+from netd.config.diagnostics.schema import NAMESPACE, titled
+from netd.config.merge.merge import find, table_at
+from netd.kinds.base.kind import LOOPBACK
+from netd.kinds.base.values import is_loopback
+from netd.kinds.link.ends import LEAST_IPV6
+from netd.model.desired import Desired
+from netd.model.key import HOST, Key, LinkName
+
+
+def refused(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> Iterator[Mistake]:
+    """At most one for each address, neighbour and route."""
+    declared = _Declared(desired)
+    for each in desired.values():
+        why, value = declared.why(each)
+        if why and each.file in sources:
+            origin, source = each.origins[0], sources[each.file]
+            path = origin.path + find(table_at(source.data, origin.path), value)
+            yield source.mistake(path, titled(path if value else origin.path, why), warning=True)
+
+
+class _Declared:
+    """What the files say of links: their addresses, whether they are up, and whether they have IPv6."""
+
+    def __init__(self, desired: Mapping[Key, Desired]) -> None:
+        self._desired = desired
+        self._down: set[LinkName] = set()
+        self._small: set[LinkName] = set()
+        self._made: set[LinkName] = set()
+        self._addresses: dict[LinkName, set[str]] = {}
+        self._owners: dict[tuple[str, str], LinkName] = {}
+        for key, each in desired.items():
+            if key.kind == "address":
+                self._address(key)
+            for end in each.ends:
+                if not end.foreign:
+                    self._made.add(end.link)
+                if each.fields.get(end.field.removesuffix("mtu") + "up") is False:
+                    self._down.add(end.link)
+                if isinstance(end.mtu, int) and end.mtu < LEAST_IPV6 and end.link.name != LOOPBACK:
+                    self._small.add(end.link)
+
+    def _address(self, key: Key) -> None:
+        dev, _, cidr = key.name.partition("/")
+        link, address = LinkName(key.netns, dev), cidr.partition("/")[0]
+        self._addresses.setdefault(link, set()).add(address)
+        self._owners.setdefault((key.netns, address), link)
+
+    def why(self, each: Desired) -> tuple[str, str]:
+        """Why the kernel will not have an object, and the written value that shows it; "" where it will."""
+        if each.key.kind == "route":
+            return self._route(each)
+        if each.key.kind in ("address", "neighbor"):
+            dev, _, address = each.key.name.partition("/")
+            why = self._without_ipv6(LinkName(each.key.netns, dev)) if ":" in address else ""
+            return (f"'{address}' is IPv6: {why}" if why else "", "")
+        return "", ""
+
+    def _route(self, each: Desired) -> tuple[str, str]:
+        netns, six = each.key.netns, ":" in each.key.name
+        for via, dev, _ in each.data["hops"]:
+            link = LinkName(netns, dev)
+            if dev and link in self._down:
+                return f"no route leads through {link}, which is declared down (up = false)", dev
+            if dev and six and (why := self._without_ipv6(link)):
+                return f"the route is IPv6: {why}", dev
+            if via and (why := self._astray(via, link, onlink=bool(each.data["onlink"]))):
+                return why, via
+        return "", ""
+
+    def _astray(self, via: str, link: LinkName, *, onlink: bool) -> str:
+        """Why a gateway is none: it is this machine itself."""
+        own, six = self._addresses.get(link, set()), ":" in via
+        if via in own or ((six or not link.name) and (link.netns, via) in self._owners):
+            owner = link if via in own else self._owners[link.netns, via]
+            if six or onlink:
+                return f"'{via}' is an address of {owner} itself: the kernel refuses such a gateway"
+            return f"'{via}' is an address of {owner} itself: all that this route leads to is looked for on that link"
+        if is_loopback(via) and link.name not in ("", LOOPBACK) and not any(map(is_loopback, own)):
+            return f"'{via}' is this machine itself: the kernel refuses such a gateway on {link}"
+        return ""
+
+    def _without_ipv6(self, link: LinkName) -> str:
+        """Why a link has no IPv6, "" where nothing says so. What is said of the link itself counts most."""
+        if link in self._small:
+            return f"the MTU of {link} is declared smaller than the {LEAST_IPV6} that it needs"
+        # What is not made by netd is there before anything is written, and "default" comes too late for it.
+        for name in (link.name, "default", "all") if link in self._made else (link.name, "all"):
+            # As sysctl(8) prints it: dots and slashes have changed places.
+            parameter = f"net.ipv6.conf.{name.replace('.', '/')}.disable_ipv6"
+            found = self._desired.get(Key(link.netns, "sysctl", parameter))
+            if found is not None:
+                return "" if found.fields["value"] == "0" else f"{parameter} turns it off on {link}"
+        namespace = self._desired.get(Key(HOST, NAMESPACE, link.netns))
+        off = namespace is not None and namespace.fields.get("ipv6") is False
+        return "ipv6 = false turns it off in this namespace" if off else ""

@@ -1,0 +1,127 @@
+"""Warnings: names that nothing declares, translation without forwarding, frames that are lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from netd.config.diagnostics.explain import meant
+from netd.config.diagnostics.mistake import Mistake, Source
+from netd.config.diagnostics.positions import TomlPath
+from netd.config.diagnostics.schema import NAMESPACE, titled
+from netd.config.merge.merge import find, table_at
+from netd.config.parse.parser import Parsed
+from netd.kinds.base.kind import LOOPBACK
+from netd.model.desired import Desired, Origin
+from netd.model.key import HOST, Key, LinkName
+
+from .kernel_refusals import refused
+from .mtu import lost_frames
+
+FORWARDING = {"ip": "net.ipv4.ip_forward", "ip6": "net.ipv6.conf.all.forwarding"}
+
+
+def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterator[Mistake]:
+    """All warnings of all files. Where one could not be read at all, nobody knows what it names: none about names."""
+    sources = {each.source.file: each.source for each in parsed}
+    if all(each.readable for each in parsed):
+        yield from _Names(desired, parsed, sources).unknown()
+    yield from _forwarding(desired, parsed, sources)
+    yield from refused(desired, sources)
+    yield from lost_frames(desired.values(), sources)
+
+
+class _Names:
+    """What is declared anywhere, tables with mistakes included."""
+
+    def __init__(self, desired: Mapping[Key, Desired], parsed: Sequence[Parsed], sources: Mapping[str, Source]) -> None:
+        self.desired = desired
+        self.sources = sources
+        self.links = {link for each in parsed for link in each.links}
+        self.namespaces = {name for each in parsed for name in each.namespaces}
+        self.by_namespace: dict[str, set[str]] = {}
+        for link in self.links:
+            self.by_namespace.setdefault(link.netns, set()).add(link.name)
+        self.foreign = {key.name for key, each in desired.items() if key.kind == NAMESPACE and each.source}
+
+    def unknown(self) -> Iterator[Mistake]:
+        told: set[Origin] = set()
+        for each in self.desired.values():
+            for origin, text in self._of(each):
+                if origin.file in self.sources and origin not in told:
+                    told.add(origin)
+                    length = len(each.origins[0].path)
+                    shown = titled(origin.path if len(origin.path) > length else each.origins[0].path, text)
+                    yield self.sources[origin.file].mistake(origin.path, shown, warning=True)
+
+    def _of(self, each: Desired) -> Iterator[tuple[Origin, str]]:
+        for link in dict.fromkeys((*each.needs, *each.wants)):
+            hint = self._missing(link)
+            if hint is not None:
+                yield self._written(each, link.name), hint
+        for link, origin in each.mentions:
+            hint = self._missing(link)
+            if hint is not None:
+                yield origin, hint
+        for netns in each.namespaces:
+            if netns not in self.namespaces and not os.path.exists(f"/run/netns/{netns}"):
+                yield (
+                    self._written(each, netns),
+                    f"nothing declares the namespace '{netns}'{meant(netns, self.namespaces)}",
+                )
+
+    def _missing(self, link: LinkName) -> str | None:
+        """What to say of a name that nothing declares; None where it is declared, or can well be another's."""
+        known = self.by_namespace.get(link.netns, set())
+        if link in self.links or link.name == LOOPBACK or (link.netns and link.netns not in self.namespaces):
+            return None
+        near = meant(link.name, known)
+        if not near and (link.netns in self.foreign or (link.netns == HOST and _on_this_machine(link.name))):
+            return None
+        where = f" in {link.netns}" if link.netns else ""
+        return f"nothing declares '{link.name}'{where}{near}"
+
+    def _written(self, each: Desired, name: str) -> Origin:
+        """Where in its table an object names another."""
+        origin = each.origins[0]
+        source = self.sources.get(origin.file)
+        inside: TomlPath = find(table_at(source.data, origin.path), name) if source else ()
+        return Origin(origin.file, origin.path + inside)
+
+
+def _on_this_machine(name: str) -> bool:
+    return os.path.exists(f"/sys/class/net/{name}")
+
+
+def _forwarding(
+    desired: Mapping[Key, Desired], parsed: Sequence[Parsed], sources: Mapping[str, Source]
+) -> Iterator[Mistake]:
+    """One for each namespace, file and family."""
+    declared = set(desired) | {each.key for one in parsed for each in one.objects}
+    told: set[tuple[str, str, str]] = set()
+    for each in desired.values():
+        families = _families(each.key)
+        if not families or each.file not in sources:
+            continue
+        names = [FORWARDING[family] for family in families]
+        if any(Key(each.key.netns, "sysctl", name) in declared for name in names):
+            continue
+        told_as = (each.key.netns, each.file, names[0])
+        if told_as not in told:
+            told.add(told_as)
+            origin = each.origins[0]
+            text = f"{_either(names)} is not declared here: without it nothing is routed"
+            yield sources[origin.file].mistake(origin.path, titled(origin.path, text), warning=True)
+
+
+def _families(key: Key) -> tuple[str, ...]:
+    if key.kind == "forward":
+        return tuple(FORWARDING)
+    if key.kind == "nat":
+        family = key.name.split("/")[1]
+        return (family,) if family in FORWARDING else tuple(FORWARDING)
+    return ()
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(names)

@@ -1,0 +1,1 @@
+"""All files together: one object for what several declare, clashes, gateways."""

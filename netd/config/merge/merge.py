@@ -1,0 +1,314 @@
+"""Objects of one file, or of all: what is the same becomes one, what contradicts is told apart, cycles are cut.
+
+The same rules hold within a file and between files; only what follows is different. Within a file a clash is a mistake
+of that file; between files it costs the later one the object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from netd.config.diagnostics.explain import key_in, member
+from netd.config.diagnostics.mistake import Mistake, Source
+from netd.config.diagnostics.positions import TomlPath
+from netd.config.diagnostics.schema import NAMESPACE, titled
+from netd.kinds import registry
+from netd.kinds.base.kind import Kind
+from netd.model.desired import Desired, Origin
+from netd.model.key import HOST, Key, LinkName
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """``loser`` cannot be beside ``winner``; ``{place}`` in ``text`` is where that one stands. ``name`` is the link."""
+
+    loser: Desired
+    winner: Desired
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """``kept`` is in the order in which it was given."""
+
+    kept: Mapping[Key, Desired]
+    clashes: tuple[Clash, ...]
+
+
+Finder = Callable[[list[Desired]], Iterator[Clash]]
+
+
+def settle(objects: Iterable[Desired], copied: Collection[str] = ()) -> Settled:
+    """What remains of ``objects``: of two that contradict, the one that comes first.
+
+    ``copied`` are files of which the last good copy counts: what they declare makes room for the others' objects.
+    """
+    clashes: list[Clash] = []
+    left = _drop(list(objects), clashes, _link_clashes)
+    if copied:
+        left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
+    kept = _merge(left, clashes)
+    joined = _drop_all(list(kept.values()), clashes, lambda all: _master_clashes(all, copied))
+    lent = _drop_all(joined, clashes, _loan_clashes)
+    checked = _drop_all(lent, clashes, _cross_clashes)
+    found = _drop_all(checked, clashes, _cycles)
+    return Settled({each.key: each for each in found}, tuple(clashes))
+
+
+def _drop_all(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
+    """What is lost may have been all that was wrong with others, or have hidden what is: looked at until none is."""
+    found = _drop(objects, clashes, look)
+    while len(found) < len(objects):
+        objects, found = found, _drop(found, clashes, look)
+    return found
+
+
+def _drop(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
+    """Without the losers, and what hangs in the tables of lost links (their addresses, their routes)."""
+    new = list(look(objects))
+    if not new:
+        return objects
+    clashes += new
+    losers = {id(clash.loser) for clash in new}
+    tables = {origin for clash in new if clash.loser.makes for origin in clash.loser.origins}
+    left = []
+    for each in objects:
+        origins = tuple(origin for origin in each.origins if not _within(origin, tables))
+        if id(each) not in losers and origins:
+            left.append(each if len(origins) == len(each.origins) else replace(each, origins=origins))
+    return left
+
+
+def _within(origin: Origin, tables: set[Origin]) -> bool:
+    return any(Origin(origin.file, origin.path[:length]) in tables for length in range(1, len(origin.path) + 1))
+
+
+def _link_clashes(objects: list[Desired]) -> Iterator[Clash]:
+    """The name of a link is unique in its namespace, across all kinds and both ends of pairs."""
+    taken: dict[LinkName, Desired] = {}
+    for each in objects:
+        if not each.makes:
+            continue
+        own: set[LinkName] = set()
+        for link in each.makes:
+            other = each if link in own else taken.get(link)
+            own.add(link)
+            if other is not None:
+                yield _link_clash(each, other, link)
+                break
+        else:
+            taken.update(dict.fromkeys(each.makes, each))
+
+
+def _link_clash(loser: Desired, winner: Desired, link: LinkName) -> Clash:
+    if loser is winner:
+        return Clash(loser, winner, f"both ends are called '{link.name}' in one namespace", link.name)
+    if loser.key == winner.key:
+        return Clash(loser, winner, "declared at {place} already: a link is declared once")
+    if len(loser.makes) > 1 and set(loser.makes) == set(winner.makes):
+        text = f"this pair is written at both ends, the other is {winner.key} at {{place}}: write it once"
+        return Clash(loser, winner, text)
+    return Clash(loser, winner, f"the name '{link.name}' is taken by {winner.key} at {{place}}", link.name)
+
+
+def _claim_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
+    """What only one can have (a VNI, an address) is not a copy's, where a valid file declares something with it."""
+    claimed = {claim: each for each in objects if each.file not in copied for claim in each.claims}
+    for each in objects:
+        if each.file in copied:
+            winners = (claimed[claim] for claim in each.claims if claim in claimed and claimed[claim].key != each.key)
+            winner = next(winners, None)
+            if winner is not None:
+                yield Clash(each, winner, "declared differently at {place}")
+
+
+def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
+    """What several files declare alike is one object; a namespace also where one file has tables of it for hosts."""
+    kept: dict[Key, Desired] = {}
+    parts: dict[Key, list[Desired]] = {}
+    for each in objects:
+        other = kept.get(each.key)
+        if other is None:
+            kept[each.key] = each
+        elif not _shared(each.key.kind) and any(origin.file == each.file for origin in other.origins):
+            clashes.append(Clash(each, other, f"{each.key} is declared at {{place}} already"))
+        else:
+            merged = _merge_namespaces(other, each) if each.key.kind == NAMESPACE else other
+            if merged is None or (each.key.kind != NAMESPACE and not _alike(each, other)):
+                # Not the first file that names it, but the first that says something else of it.
+                told = (one for one in parts.get(each.key, ()) if _merge_namespaces(one, each) is None)
+                text = f"{each.key} is declared differently at {{place}}"
+                clashes.append(Clash(each, next(told, other), text))
+            else:
+                kept[each.key] = replace(merged, origins=other.origins + each.origins)
+                if each.key.kind == NAMESPACE:
+                    parts.setdefault(each.key, [other]).append(each)
+    return kept
+
+
+def _shared(kind: str) -> bool:
+    """Whether several tables of one file may declare it alike."""
+    return kind == NAMESPACE or registry()[kind].shared
+
+
+def _alike(one: Desired, other: Desired) -> bool:
+    return (one.fields, one.needs, one.wants, one.namespaces) == (
+        other.fields, other.needs, other.wants, other.namespaces,
+    )  # fmt: skip
+
+
+def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
+    """Each file says of a namespace what it cares for; None where two say different things."""
+    if one.source and other.source and one.source != other.source:
+        return None
+    if any(one.fields[name] != other.fields[name] for name in one.fields.keys() & other.fields.keys()):
+        return None
+    chosen = one if one.source else other
+    # What nobody writes goes with who says where it is: another's namespace is not to have what netd's own have.
+    guards = registry()[NAMESPACE].guards
+    fields = {name: value for name, value in {**one.fields, **other.fields}.items() if name not in guards}
+    fields |= {name: value for name, value in chosen.fields.items() if name in guards}
+    return replace(one, fields=fields, data=chosen.data, source=chosen.source)
+
+
+def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
+    """What a kind finds wrong with two of its objects in one namespace (overlapping port ranges)."""
+    groups: dict[tuple[str, str], list[Desired]] = {}
+    rank: dict[Key, int] = {}
+    kinds = {name: kind for name, kind in registry().items() if type(kind).cross_check is not Kind.cross_check}
+    for number, each in enumerate(objects):
+        if each.key.kind in kinds:
+            rank[each.key] = number
+            groups.setdefault((each.key.netns, each.key.kind), []).append(each)
+    for (_, name), group in groups.items():
+        for later, earlier, text in kinds[name].cross_check(group):
+            if rank[later.key] < rank[earlier.key]:
+                # It stands later, but in a file that counts for more: the other one is a last good copy.
+                later, earlier = earlier, later
+            yield Clash(later, earlier, f"{text} (the other is at {{place}})")
+
+
+def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
+    """Ports of a link that is declared, and no bridge. Who names it is wrong, also where that one stands first."""
+    makers = {link: each for each in objects for link in each.makes}
+    wrong = {end.link for each in objects for end in each.ends if not (end.bridge or end.foreign)}
+    for each in objects:
+        end = next((end for end in each.ends if end.master in wrong and end.master not in each.makes), None)
+        if end is None or end.master is None:
+            continue
+        maker = makers[end.master]
+        key = end.field.removesuffix("mtu") + "master"
+        text = f"{key}: '{end.master.name}' is {maker.key} at {{place}}, and only a bridge has ports"
+        gives_way = maker.file in copied and each.file not in copied
+        yield Clash(maker, each, text) if gives_way else Clash(each, maker, text)
+
+
+def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
+    """Ports that are to come from the host, and are links that netd makes there: each move would end them."""
+    makers = {link: each for each in objects for link in each.makes if each.key.kind != "interface"}
+    for each in objects:
+        maker = makers.get(LinkName(HOST, each.key.name)) if each.fields.get("from_host") else None
+        if maker is not None:
+            yield Clash(each, maker, f"from_host: '{each.key.name}' is {maker.key} at {{place}}: it can be made here")
+
+
+def _cycles(objects: list[Desired]) -> Iterator[Clash]:
+    """Cycles of links that share none: what is built on another, or lies in another, may not come back to itself."""
+    links = [each for each in objects if each.makes]
+    makers = {link: each for each in links for link in each.makes}
+    rank = {each.key: number for number, each in enumerate(links)}
+    by_key = {each.key: each for each in links}
+    lost: set[Key] = set()
+    after: dict[Key, list[Key]] = {}
+    above: dict[Key, list[Key]] = {}
+    for each in links:
+        for link in each.needs:
+            if link in makers:
+                after.setdefault(each.key, []).append(makers[link].key)
+                above.setdefault(each.key, []).append(makers[link].key)
+        for link in each.wants:
+            if link in makers:
+                # A bridge lies above its ports, a tunnel above what carries it.
+                after.setdefault(each.key, []).append(makers[link].key)
+                above.setdefault(makers[link].key, []).append(each.key)
+    for graph in (after, above):
+        for cycle in _loops(graph):
+            if lost & set(cycle):
+                continue
+            last, *others = sorted(cycle, key=lambda key: rank[key], reverse=True)
+            lost.add(last)
+            winner = by_key[others[0] if others else last]
+            start = cycle.index(last)
+            shown = " → ".join(str(key) for key in (*cycle[start:], *cycle[:start], last))
+            text = (
+                "this link hangs on itself, a cycle"
+                if not others
+                else f"cycle of links: {shown} (the other is at {{place}})"
+            )
+            yield Clash(by_key[last], winner, text)
+
+
+def _loops(graph: Mapping[Key, list[Key]]) -> Iterator[list[Key]]:
+    """Ways that come back to where they began, each link before those that hang on it; one look at each link."""
+    seen: set[Key] = set()
+    for start in graph:
+        way, left = {start: None}, [iter(graph[start])]
+        if start in seen:
+            continue
+        while left:
+            below = next(left[-1], None)
+            if below is None:
+                left.pop()
+                seen.add(way.popitem()[0])
+            elif below in way:
+                keys = list(way)
+                yield keys[keys.index(below) :][::-1]
+            elif below not in seen:
+                way[below] = None
+                left.append(iter(graph.get(below, ())))
+
+
+def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Mistake:
+    """The mistake of the file that loses, with both places in it."""
+    origin, other = clash.loser.origins[-1], clash.winner.origins[0]
+    source = sources[origin.file]
+    place = shown_place(other, origin, sources)
+    path = origin.path
+    table = table_at(source.data, path)
+    path = path + (find(table, clash.name) if clash.name and path[-1] != clash.name else key_in(table, clash.text))
+    keeps = "" if other.file == origin.file else f"; {other.file.rpartition('/')[2]} keeps it"
+    about = origin.path
+    text = clash.text.replace("{place}", place) + keeps
+    return source.mistake(path, titled(about, text), other="" if other.file == origin.file else other.file)
+
+
+def shown_place(origin: Origin, seen_from: Origin, sources: Mapping[str, Source]) -> str:
+    """Where something stands, as a mistake elsewhere tells of it."""
+    line = sources[origin.file].line(origin.path)
+    return f"line {line}" if origin.file == seen_from.file else f"{origin.file}:{line}"
+
+
+def table_at(raw: object, path: TomlPath) -> object:
+    """What stands at a path, None where nothing does."""
+    for part in path:
+        raw = member(raw, part)
+    return raw
+
+
+def find(raw: object, text: str) -> TomlPath:
+    """The path of a value below ``raw`` that is ``text``; () where there is none."""
+    if isinstance(raw, dict):
+        entries: Iterable[tuple[str | int, object]] = raw.items()
+    elif isinstance(raw, list):
+        entries = enumerate(raw)
+    else:
+        return ()
+    for key, value in entries:
+        if value == text:
+            return (key,)
+        below = find(value, text)
+        if below:
+            return (key, *below)
+    return ()

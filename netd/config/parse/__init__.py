@@ -1,0 +1,1 @@
+"""One file by itself: text to tables to declared objects."""

@@ -1,0 +1,374 @@
+"""One file by itself: text → tables → objects, and every mistake in it at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+import tomli
+from pydantic import BaseModel, ValidationError
+
+from netd.config.diagnostics.explain import explain, key_in, meant, type_name
+from netd.config.diagnostics.mistake import Mistake, Source
+from netd.config.diagnostics.positions import Position, TomlPath
+from netd.config.diagnostics.schema import (
+    HOSTS,
+    NAMESPACE,
+    HostTable,
+    host_model,
+    inner,
+    layout,
+    namespace_model,
+    outer,
+    titled,
+)
+from netd.config.merge.merge import Clash, clash_mistake, find, settle
+from netd.kinds import registry
+from netd.kinds.base.kind import Kind, Place
+from netd.model.desired import Desired, Origin
+from netd.model.key import HOST, LinkName
+from netd.model.names import host_name, link_name, namespace_name
+
+from .this_host import Machine, this_machine
+
+#: What tomli says of a table, or a key, that is there already; it points behind it.
+TWICE = re.compile(r"(Cannot declare .* twice)|Cannot overwrite a value")
+#: sysctl_dev_name_is_allowed(), include/linux/inetdevice.h: /proc/sys/net/ipv4/conf has these already.
+RESERVED = frozenset({"all", "default"})
+#: Stands for a name that is wrong. It could be one, but nobody writes it.
+NO_NAME = "?"
+#: So many wrong keys of one table are looked for one after the other.
+MOST_WRONG_KEYS = 50
+#: So many mistakes of one file are told: more are not a typo, and looking for what each may have meant takes long.
+MOST_MISTAKES = 1000
+
+
+class HostEntry(NamedTuple):
+    """One ``[host.NAME]``: its name in lower case, its address ("": none is written), and where that stands."""
+
+    name: str
+    address: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One file. ``objects`` are those of its valid tables; ``links`` and ``namespaces`` what all its tables name.
+
+    Tables of other hosts declare nothing. ``hosts`` are all that have a table; ``asked`` are those that are named as
+    ``host:NAME``, with the places.
+    """
+
+    source: Source
+    objects: tuple[Desired, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    links: frozenset[LinkName] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    hosts: tuple[HostEntry, ...] = ()
+    asked: tuple[tuple[str, Origin], ...] = ()
+    #: False: it is not even TOML, so nobody knows what it names.
+    readable: bool = True
+
+
+class Found(NamedTuple):
+    """One table as it stands in the file."""
+
+    kind: Kind
+    netns: str
+    name: str
+    path: TomlPath
+    raw: Any
+
+
+class Parser:
+    """Collects what one file declares."""
+
+    def __init__(self, source: Source, machine: Machine | None = None) -> None:
+        self.source = source
+        self._machine = machine
+        self.hosts: list[HostEntry] = []
+        self.asked: list[tuple[str, Origin]] = []
+        self._elsewhere: list[tuple[TomlPath, Parser]] = []
+        self.mistakes: list[Mistake] = []
+        self.objects: list[Desired] = []
+        self.links: set[LinkName] = set()
+        self.namespaces: set[str] = set()
+
+    def read(self) -> None:
+        """Declares every table, and checks what they are together."""
+        self._declare_all(self._tables(self.source.data, outer(), HOST, ()))
+        clashes = () if self._full else settle(self.objects).clashes
+        for path, other in self._elsewhere if not self._full else ():
+            clashes += self._clashes_elsewhere(path, other)
+        self._tell_clashes(clashes)
+        self.mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
+        if self._full:
+            self.mistakes.append(Mistake(self.source.file, (), f"has more mistakes than these {len(self.mistakes)}"))
+
+    def _declare_all(self, tables: Iterable[Found]) -> None:
+        for found in tables:
+            self._declare(found)
+            if self._full:
+                break
+
+    def _look_at(self, tables: Callable[[Parser], Iterable[Found]]) -> Parser:
+        """Tables that declare nothing here: what is wrong with them is told, and which machines they ask for."""
+        other = Parser(self.source)
+        other._declare_all(tables(other))
+        self._tell(other.mistakes)
+        self.asked += other.asked
+        return other
+
+    def _unnamed_table(self, found: Found) -> None:
+        """A table whose name is wrong may have other mistakes, too."""
+        other = self._look_at(lambda other: other._named_table(found))
+        self.links |= other.links
+        self._tell_clashes(settle(other.objects).clashes)
+
+    def _tell(self, mistakes: Iterable[Mistake]) -> list[Mistake]:
+        """As many of them as there is room for."""
+        told = list(islice(mistakes, max(0, MOST_MISTAKES - len(self.mistakes))))
+        self.mistakes += told
+        return told
+
+    def _tell_clashes(self, clashes: Iterable[Clash]) -> None:
+        sources = {self.source.file: self.source}
+        self._tell(clash_mistake(clash, sources) for clash in clashes)
+
+    def _clashes_elsewhere(self, path: TomlPath, other: Parser) -> tuple[Clash, ...]:
+        """What of a host's tables contradicts each other, or what all hosts have: said on every machine."""
+        common = [each for each in self.objects if each.origins[0].path[:1] != (HOSTS,)]
+        clashes = settle([*common, *other.objects]).clashes
+        both = (clash.loser.origins + clash.winner.origins for clash in clashes)
+        return tuple(
+            clash
+            for clash, origins in zip(clashes, both, strict=True)
+            if any(origin.path[: len(path)] == path for origin in origins)
+        )
+
+    @property
+    def _full(self) -> bool:
+        """Whether enough mistakes were found: nothing more is looked at."""
+        return len(self.mistakes) >= MOST_MISTAKES
+
+    def _wrong(self, path: TomlPath, text: str, *, name: bool = False, about: TomlPath | None = None) -> None:
+        self.mistakes.append(self.source.mistake(path, titled(path if about is None else about, text), name=name))
+
+    def _tables(
+        self, level: Mapping[str, Any], known: Mapping[str, Kind | None], netns: str, base: TomlPath
+    ) -> Iterator[Found]:
+        for key, value in level.items():
+            entry, path = known.get(key), (*base, key)
+            if self._full:
+                return
+            if entry is None and key in known:
+                yield from self._host_tables(value, path)
+            elif entry is None:
+                text = (
+                    f"unknown key '{key}'{meant(key, known)}" if base else f"unknown table '{key}'{meant(key, known)}"
+                )
+                self._wrong(path, text, name=True, about=base)
+            else:
+                yield from self._kind_tables(entry, value, netns, path)
+
+    def _host_tables(self, value: Any, path: TomlPath) -> Iterator[Found]:
+        if not isinstance(value, dict):
+            self._wrong(path, f"must be a table, not {type_name(value)}")
+            return
+        for name, raw in value.items():
+            if self._full:
+                return
+            if not isinstance(raw, dict):
+                self._wrong((*path, name), f"must be a table, [{HOSTS}.NAME], not {type_name(raw)}")
+            else:
+                self._named(host_name, name, (*path, name))
+                yield from self._host_table(name, raw, (*path, name))
+
+    def _host_table(self, name: str, raw: dict[str, Any], path: TomlPath) -> Iterator[Found]:
+        """The tables of this machine; those of others are looked at by themselves."""
+        contents = {key: value for key, value in raw.items() if key in layout()}
+        own = {key: value for key, value in raw.items() if key not in contents}
+        if HOSTS in own:
+            del own[HOSTS]
+            self._wrong((*path, HOSTS), "a host stands at the top level only", name=True, about=path)
+        table = self._validated(HostTable, own, path, host_model())
+        if isinstance(table, HostTable):
+            origin = Origin(self.source.file, (*path, "address") if table.address else path)
+            self.hosts.append(HostEntry(name.lower(), table.address or "", origin))
+        if self._machine is None:
+            self._machine = this_machine()
+        if self._machine.is_called(name):
+            yield from self._tables(contents, layout(), HOST, path)
+            return
+        other = self._look_at(lambda other: other._tables(contents, layout(), HOST, path))
+        self._elsewhere.append((path, other))
+
+    def _validated(
+        self, model: type[BaseModel], raw: Any, path: TomlPath, known: type[BaseModel]
+    ) -> BaseModel | list[Mistake]:
+        """The table, or what is wrong with it, which is told; ``known``: the model of all that could stand there."""
+        try:
+            return model.model_validate(raw)
+        except ValidationError as error:
+            return self._tell(explain(error, raw, known, path, self.source))
+
+    def _kind_tables(self, kind: Kind, value: Any, netns: str, path: TomlPath) -> Iterator[Found]:
+        if kind.form == "array":
+            if not isinstance(value, list):
+                self._wrong(path, f"must be an array of tables, [[{path[-1]}]], not {type_name(value)}")
+                return
+            for number, raw in enumerate(value):
+                yield Found(kind, netns, "", (*path, number), raw)
+        elif not isinstance(value, dict):
+            self._wrong(path, f"must be a table, not {type_name(value)}")
+        elif kind.form == "single":
+            yield Found(kind, netns, "", path, value)
+        else:
+            for name, raw in value.items():
+                if self._full:
+                    return
+                if not isinstance(raw, dict):
+                    self._wrong((*path, name), f"must be a table, [{path[-1]}.NAME], not {type_name(raw)}")
+                elif self._named(namespace_name if kind.toml == NAMESPACE else link_name, name, (*path, name)):
+                    yield from self._named_table(Found(kind, netns, name, (*path, name), raw))
+                else:
+                    unnamed = Found(kind, netns, NO_NAME, (*path, name), raw)
+                    self._unnamed_table(unnamed)
+
+    def _named(self, check: Callable[[str], str], name: str, path: TomlPath) -> bool:
+        try:
+            check(name)
+        except ValueError as error:
+            self._wrong(path, str(error), name=True)
+            return False
+        return True
+
+    def _named_table(self, found: Found) -> Iterator[Found]:
+        if found.kind.toml != NAMESPACE:
+            self.links.add(LinkName(found.netns, found.name))
+            yield found
+            return
+        self.namespaces.add(found.name)
+        own = {key: value for key, value in found.raw.items() if key not in inner()}
+        if NAMESPACE in own:
+            del own[NAMESPACE]
+            self._wrong(
+                (*found.path, NAMESPACE), "a namespace stands at the top level only", name=True, about=found.path
+            )
+        yield found._replace(raw=own)
+        contents = {key: value for key, value in found.raw.items() if key in inner()}
+        yield from self._tables(contents, inner(), found.name, found.path)
+
+    def _declare(self, found: Found) -> None:
+        """Validates one table and adds its objects."""
+        table = self._table(found)
+        if table is None:
+            self._name_ends(found)
+            return
+        place = Place(found.netns, found.name, Origin(self.source.file, found.path))
+        try:
+            declared = list(found.kind.declare(table, place))
+        except ValueError as error:
+            self._wrong((*found.path, *key_in(found.raw, str(error))), str(error), about=found.path)
+            return
+        for each in self._as_written(declared, found):
+            # Made a moment ago, known to nobody yet: copies would take a tenth of the time that a large file takes.
+            object.__setattr__(each, "order", len(self.objects))
+            self.objects.append(each)
+            self.links.update(each.makes)
+            if each.hosts and not each.makes and not registry()[each.key.kind].shared:
+                self.asked += [(name, each.origins[0]) for name in each.hosts]
+            self._not_reserved(each, found)
+
+    def _as_written(self, declared: list[Desired], found: Found) -> list[Desired]:
+        """TOML keeps no order between two arrays of tables: where it counts, it is that of the text."""
+        inside = len(found.path)
+        arrays = {origin.path[inside] for each in declared for origin in each.origins if len(origin.path) > inside}
+        if len(arrays & found.kind.interleaved) < 2:
+            return declared
+        return sorted(declared, key=lambda each: self.source.positions.at(each.origins[0].path) or Position(0, 0, 0))
+
+    def _not_reserved(self, each: Desired, found: Found) -> None:
+        for link in each.makes:
+            if link.name in RESERVED:
+                text = f"'{link.name}' cannot be the name of a link: the kernel keeps it for its sysctls"
+                inside = () if found.name == link.name else find(found.raw, link.name)
+                self._wrong((*found.path, *inside), text, name=True, about=found.path)
+
+    def _table(self, found: Found) -> BaseModel | None:
+        model, raw = found.kind.table, found.raw
+        assert model is not None
+        known = model if found.kind.toml != NAMESPACE else namespace_model()
+        for _ in range(MOST_WRONG_KEYS):
+            table = self._validated(model, raw, found.path, known)
+            if isinstance(table, BaseModel):
+                return table
+            if found.kind.form != "single" or self._full:
+                return None
+            # Its keys are independent of each other: the others are looked at without these.
+            for each in table:
+                raw = without(raw, each.path[len(found.path) :])
+        return None
+
+    def _name_ends(self, found: Found) -> None:
+        """Also a wrong table names its links: others that refer to them are right."""
+        if not isinstance(found.raw, dict):
+            return
+        for value in found.raw.values():
+            if isinstance(value, dict) and isinstance(value.get("name"), str):
+                netns = value.get("namespace", HOST)
+                self.links.add(LinkName(netns if isinstance(netns, str) else HOST, value["name"]))
+
+
+def without(raw: Any, path: TomlPath) -> Any:
+    """``raw`` without what stands at ``path``; tables left empty go too."""
+    if not path or not isinstance(raw, dict):
+        return {}
+    below = without(raw.get(str(path[0])), path[1:]) if len(path) > 1 else {}
+    rest = {key: value for key, value in raw.items() if key != path[0]}
+    return rest | {str(path[0]): below} if below else rest
+
+
+def parse(file: str, content: bytes, machine: Machine | None = None) -> Parsed:
+    """One file's content, on ``machine`` (None: this one); never raises for what may stand in a file."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        source = Source(file, content.decode(errors="replace"))
+        line = before.count(b"\n") + 1
+        column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
+        wrong = source.mistake_at(Position(line, column, 1), (), f"byte 0x{content[error.start]:02x} is not UTF-8")
+        return Parsed(source, mistakes=(wrong,), readable=False)
+    source = Source(file, text)
+    try:
+        source.data = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        return Parsed(source, mistakes=(_syntax(source, error),), readable=False)
+    except RecursionError:
+        return Parsed(source, mistakes=(Mistake(file, (), "is nested too deeply"),), readable=False)
+    except ValueError as error:
+        return Parsed(source, mistakes=(Mistake(file, (), f"is not TOML: {error}"),), readable=False)
+    parser = Parser(source, machine)
+    parser.read()
+    return Parsed(
+        source, tuple(parser.objects), tuple(parser.mistakes), frozenset(parser.links), frozenset(parser.namespaces),
+        tuple(parser.hosts), tuple(parser.asked),
+    )  # fmt: skip
+
+
+def _syntax(source: Source, error: tomli.TOMLDecodeError) -> Mistake:
+    line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+    text = getattr(error, "msg", str(error))
+    if source.text.startswith("\ufeff"):
+        return source.mistake_at(Position(1, 1, 1), (), "starts with a byte order mark: save the file without")
+    twice = TWICE.match(text)
+    if twice:
+        row = source.text.split("\n")[line - 1]
+        start = len(row) - len(row.lstrip())
+        place = Position(line, start + 1, max(1, len(row.strip())))
+        return source.mistake_at(place, (), "this table is written twice" if twice[1] else "this key is written twice")
+    return source.mistake_at(Position(line, column, 1), (), text[:1].lower() + text[1:])

@@ -1,0 +1,1 @@
+"""Which files count, what they hold, and the last good copy of each."""

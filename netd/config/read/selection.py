@@ -1,0 +1,71 @@
+"""What the PATHs of a command mean: files of the folder, or others that are read instead of it."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from netd.config.diagnostics.mistake import printable
+from netd.errors import UsageError
+
+from .files import ENDING
+from .folder import Config, Folder
+
+
+def load(
+    config_dir: str, cache_dir: str | None, paths: Sequence[str], *, trusted: bool, wait: float, write: bool,
+    warn: bool = False,
+) -> tuple[Config, frozenset[str] | None]:  # fmt: skip
+    """What a command works on, and the paths that narrow it (a folder stands for the files in it; None: everything).
+
+    A path in the configuration folder narrows; others are read instead of the folder.
+    """
+    folder = os.path.abspath(config_dir)
+    inside = [_inside(path, folder) for path in paths]
+    narrow = named(config_dir, paths)
+    if paths and all(known is None for known in inside):
+        reader = Folder(folder, cache_dir, trusted=trusted, paths=sorted(narrow))
+    elif None in inside:
+        raise UsageError(f"some of these paths are in {printable(folder)} and some are not: one or the other")
+    else:
+        reader = Folder(folder, cache_dir, trusted=trusted)
+    with without_collector():
+        config = reader.read(wait=wait, write=write, warn=warn)
+    return config, narrow if paths else None
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """What is read stays, and refers to itself nowhere: to look for garbage in it takes as long as to read it."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def named(config_dir: str, paths: Sequence[str]) -> frozenset[str]:
+    """Paths as the objects of their files name them: those of the folder as the folder was named, however reached."""
+    folder = os.path.abspath(config_dir)
+    return frozenset(_inside(path, folder) or os.path.abspath(path) for path in paths)
+
+
+def _inside(path: str, folder: str) -> str | None:
+    """The path as the folder's files are named, None where it is not one of them."""
+    if not path:
+        raise UsageError("a path cannot be empty: it would be the folder that netd is started in")
+    full = os.path.abspath(path)
+    real = os.path.realpath(folder)
+    if os.path.realpath(full) == real:
+        return folder
+    if os.path.realpath(os.path.dirname(full)) != real or os.path.isdir(full):
+        return None
+    name = os.path.basename(full)
+    if not name.endswith(ENDING) or name[0] in ".#":
+        why = f"their names end in {ENDING}, hidden ones do not count"
+        raise UsageError(f"{printable(path)} is no configuration file: {why}")
+    return os.path.join(folder, name)

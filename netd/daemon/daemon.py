@@ -1,0 +1,365 @@
+"""The daemon: one asyncio loop that wires files, kernel, engine, log, status socket and systemd together.
+
+Everything that wakes it ends in the same place: a set of objects to look at, and one round over them (``rounds``), in
+the callback that woke it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netd.config import Config, FileState, Folder
+from netd.containers import Containers
+from netd.engine.ledger import Ledger
+from netd.engine.reconciler import Done, Engine
+from netd.engine.scope import Scope
+from netd.engine.status.diagnostics import remarked
+from netd.errors import ConfigError
+from netd.kernel.kernel import Kernel
+from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.key import Key
+from netd.report.change_log import Teller
+from netd.report.lock import Lock
+from netd.report.log import start_log
+from netd.report.notify import Notifier
+from netd.report.status import serve
+from netd.report.text import whole_json
+
+from .folder_watch import FolderWatch
+from .rounds import Rounds, Told
+from .waiters import Waiting, unmet
+
+if TYPE_CHECKING:
+    from netd.report.metrics import Metrics
+
+#: Seconds without a further change of the files, before what they no longer declare goes.
+GRACE = 0.3
+#: Seconds that ``reload`` waits for a file that is still being written.
+PATIENCE = 1.0
+#: Seconds between full passes, between looks at what gives no events (legacy iptables), and that a fight goes unheard.
+FULL_PASS, SLOW_LOOK, CALM = 900.0, 60.0, 0.02
+
+
+class Daemon:
+    """``run`` returns the exit status."""
+
+    def __init__(self, config_dir: str, state_dir: str, cache_dir: str, *, host_mounts: bool = False) -> None:
+        self._config_dir = os.path.abspath(config_dir)
+        self._state_dir = state_dir
+        self._lock = Lock(state_dir, "run")
+        self._log = start_log()
+        self._notifier = Notifier()
+        self._folder = Folder(self._config_dir, cache_dir, trusted=True)
+        self._kernel = Kernel(host_mounts=host_mounts)
+        ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
+        teller = self._teller = Teller(self._log, self._kernel.culprit)
+        self._containers = Containers()
+        locate, done = self._containers.locate, teller.done
+        self._engine = Engine(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
+        #: What the files say; and said before they began to change, until no more changes came for a while.
+        self._config = self._settled = Config({}, (), ())
+        #: The folder, while it cannot be read: then nothing is taken away.
+        self._away: tuple[FileState, ...] = ()
+        self._unpruned: set[Key] = set()
+        self._ready = False
+        self._grace: asyncio.TimerHandle | None = None
+        self._files_due = threading.Event()
+        self._stop = asyncio.Event()
+        told = Told(self._rounds_begin, self._rounds_over, self._round_broken)
+        self._rounds = Rounds(self._engine, self._converge, told, self._stop)
+        self._waiting = Waiting(self._unmet)
+        self._metrics: Metrics | None = None
+        #: What is done every so many seconds, once the network stands.
+        self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
+        self._blind = False  # whether changes of the folder may go unseen
+        self._slow: asyncio.TimerHandle | None = None
+        if self._notifier.watchdog is not None:
+            self._often.append((self._notifier.watchdog, self._notifier.alive))
+
+    def run(self) -> int:
+        """Until SIGTERM."""
+        asyncio.run(self._main())
+        # Not before: what was called for a little later may still be called while the loop ends.
+        self._kernel.close()
+        return 0
+
+    def measure(self, port: int | None, file: str | None) -> None:
+        """Metrics on a port of the loopback address, in a file, or both; before ``run``."""
+        from netd.report.metrics import FILE_PERIOD, Metrics
+
+        metrics = self._metrics = Metrics(self._engine.rows.counts, self._log.error)
+
+        def done(one: Done) -> None:
+            self._teller.done(one)
+            metrics.done(one)
+
+        self._engine.on_done = done
+        if port is not None:
+            metrics.serve(port)
+        if file is not None:
+            self._often.append((FILE_PERIOD, lambda: metrics.write(file)))
+
+    async def _main(self) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        self._descriptors = self._kernel.start_watching()
+        self._listen()
+
+        def files_changed() -> None:
+            # A hundred events are one look at the folder.
+            if not self._files_due.is_set():
+                self._files_due.set()
+                loop.call_soon_threadsafe(self._files_woke)
+
+        def unseen(text: str) -> None:
+            loop.call_soon_threadsafe(self._folder_unseen, text)
+
+        watch = FolderWatch(self._config_dir, files_changed, unseen)
+        server = await serve(self._state_dir, self._answer)
+        self._log.info("netd starts", message="started", config_dir=self._config_dir)
+        self._read_files(prune=True)
+        # Until now a look-up waited for the engines of containers; from now on only their threads do.
+        self._containers.start(self._container_moved, self._engine.sources.written())
+        first = loop.create_task(self._first_round())
+        await self._stop.wait()
+        first.cancel()
+        self._notifier.stopping()
+        self._log.info("netd stops, the network stays", message="stopped")
+        server.close()
+        watch.close()
+        self._containers.close()
+        if self._metrics is not None:
+            self._metrics.close()
+        self._rounds.drop()
+        self._engine.ledger.flush()
+
+    async def _first_round(self) -> None:
+        await self._rounds.idle.wait()
+        self._engine.find_orphans()
+        self._ready = True
+        self._notifier.ready(self._summary())
+        self._log.info(f"ready: {self._summary()}", message="ready")
+        self._waiting.look()
+        for seconds, do in self._often:
+            self._every(seconds, do)
+        self._arm_slow_look()
+        # What stands now stays: the garbage collector need not go through it again and again.
+        gc.collect()
+        gc.freeze()
+
+    def _every(self, seconds: float, do: Callable[[], None]) -> None:
+        """Calls ``do`` again and again; it runs in the loop, so it proves that the loop lives."""
+
+        def tick() -> None:
+            do()
+            self._loop.call_later(seconds, tick)
+
+        self._loop.call_later(seconds, tick)
+
+    # waking ----------------------------------------------------------------------------------------------------
+
+    def _kernel_woke(self) -> None:
+        events = self._kernel.drain()
+        if events:
+            if self._metrics is not None and EVERYTHING in events:
+                self._metrics.overrun()
+            plans = self._engine.plans
+            self._rounds.look(concerned := self._engine.hear(events), drift=True)
+            if plans == self._engine.plans and self._engine.pacing.some_wait(concerned, time.monotonic()):
+                self._turn_away()
+        if self._kernel.restless:
+            self._loop.call_soon(self._kernel_woke)
+
+    def _catch_up(self) -> None:
+        """What others did before the files changed is known before anything gives way, or is made again."""
+        if self._ready:
+            self._kernel_woke()
+
+    def _listen(self) -> None:
+        for descriptor in self._descriptors:
+            self._loop.add_reader(descriptor, self._kernel_woke)
+
+    def _turn_away(self) -> None:
+        """Someone changes what must not be repaired yet: what he does is heard in one go, later."""
+        for descriptor in self._descriptors:
+            self._loop.remove_reader(descriptor)
+        self._loop.call_later(CALM, self._listen)
+
+    def _files_woke(self) -> None:
+        self._files_due.clear()
+        self._read_files(prune=False)
+
+    def _folder_unseen(self, text: str) -> None:
+        self._log.error(text)
+        self._blind = True
+        self._arm_slow_look()
+
+    def _container_moved(self, source: str) -> None:
+        """In another thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(lambda: self._rounds.look(self._engine.moved(source), drift=True))
+
+    def _full_pass(self) -> None:
+        # An event of the folder may have been lost.
+        self._read_files(prune=False)
+        self._teller.passing = True
+        self._rounds.look(self._engine.look_again(), drift=True)
+        self._engine.find_orphans()
+
+    def _arm_slow_look(self) -> None:
+        """Only where there is something that gives no events: else nothing wakes."""
+        if self._ready and self._slow is None and (self._blind or self._engine.index.firewalled):
+            self._slow = self._loop.call_later(SLOW_LOOK, self._slow_look)
+
+    def _slow_look(self) -> None:
+        self._slow = None
+        if self._blind:
+            self._read_files(prune=False)
+        looks = [Dirty("nft", netns) for netns in self._engine.index.firewalled if self._kernel.has_legacy(netns)]
+        if looks:
+            self._rounds.look(self._engine.hear(looks), drift=True)
+        self._arm_slow_look()
+
+    def _read_files(self, *, prune: bool) -> None:
+        """Takes in what the files say now. What they no longer declare goes at once (``prune``), or after a pause."""
+        self._catch_up()
+        try:
+            config = self._folder.read(forget=prune)
+        except ConfigError as error:
+            # A folder that is away is not a wish: what was declared stays until it is there again.
+            self._away = (FileState(self._config_dir, "invalid", (str(error),)),)
+            self._teller.mistakes({str(error): self._config_dir})
+            if self._grace is None:
+                self._rounds.look(set(), drift=True)  # tells it
+            else:
+                # Who deletes a folder deletes its files first: they are as much away as the folder is.
+                self._take_in(self._settled, prune=False)
+            return
+        self._save_copies()
+        self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
+        before = (self._config.desired, self._config.unknown)
+        same = not self._away and not prune and (config.desired, config.unknown) == before
+        self._away = ()
+        if same:
+            self._config = config
+            self._rounds.look(set(), drift=True)
+        else:
+            self._take_in(config, prune=prune)
+
+    def _take_in(self, config: Config, *, prune: bool) -> None:
+        self._config = config
+        changed = self._engine.take(config.desired, config.unknown)
+        self._containers.follow(self._engine.sources.written())
+        self._arm_slow_look()
+        self._unpruned |= changed
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+        if prune:
+            self._prune()
+        else:
+            self._grace = self._loop.call_later(GRACE, self._prune)
+            self._rounds.look(changed, drift=False)
+
+    def _save_copies(self) -> None:
+        trouble = ""
+        try:
+            self._folder.save()
+        except OSError as error:
+            trouble = f"last good copies cannot be kept: {error}"
+        self._teller.unwritten("copies", trouble)
+
+    def _prune(self) -> None:
+        self._catch_up()
+        self._grace = None
+        self._settled = self._config
+        if not self._away:
+            self._folder.forget_gone()
+            self._save_copies()
+        keys, self._unpruned = self._unpruned, set()
+        self._rounds.look(keys | self._engine.index.undeclared, drift=False)
+
+    def _converge(self, keys: set[Key], drift: bool) -> Iterator[None]:
+        scope = Scope(prune=self._grace is None and not self._away)
+        return self._engine.converge(keys, scope, drift=drift and self._ready)
+
+    def _rounds_begin(self) -> None:
+        if self._metrics is not None:
+            self._metrics.begin()
+
+    def _round_broken(self) -> None:
+        # A round that throws must not lose its work: everything is read again, a little later.
+        self._log.error("a round failed", message="broken", exc_info=True)
+        self._engine.look_again()
+        self._loop.call_later(1.0, self._full_pass)
+
+    def _rounds_over(self) -> None:
+        self._teller.passing = False
+        self._teller.unwritten("ledger", self._engine.ledger.trouble)
+        self._notifier.alive()
+        self._notifier.status(self._summary())
+        self._waiting.look()
+        if self._metrics is not None:
+            self._metrics.end()
+
+    # answering -------------------------------------------------------------------------------------------------
+
+    def _summary(self) -> str:
+        return self._teller.summary(self._engine.rows.summary())
+
+    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("verb") == "status":
+            return self._status()
+        if request.get("verb") == "wait":
+            return await self._waiting.answer(request)
+        if request.get("verb") == "reload":
+            # Once begun it is finished, also where nobody waits for it any more: systemd was told.
+            errors = await asyncio.shield(self._loop.create_task(self._reload()))
+            return self._status() | {"errors": errors}
+        return {"error": "unknown verb"}
+
+    def _status(self) -> dict[str, Any]:
+        rows = remarked(self._engine.statuses(), self._engine.index.desired, self._engine.mirror)
+        return whole_json(rows, (*self._away, *self._config.files), busy=self._busy())
+
+    def _busy(self) -> bool:
+        return self._rounds.busy or not self._ready
+
+    def _unmet(self, keys: Sequence[Key]) -> list[str]:
+        """Why the network, or these objects, do not stand; [] where they do."""
+        return ["netd is building still"] if self._busy() else unmet(self._engine.rows, keys)
+
+    async def _reload(self) -> list[str]:
+        """Reads the files now; waits a little for one that is still being written, then for the round.
+
+        Returns what could not be taken.
+        """
+        self._notifier.reloading()
+        until = time.monotonic() + PATIENCE
+        while self._held_open() and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        self._rounds.idle.clear()
+        self._read_files(prune=True)
+        if not self._rounds.busy:
+            self._rounds.idle.set()
+        await self._rounds.idle.wait()
+        self._notifier.ready(self._summary())
+        held = "is held open for writing by someone: it is read once it is closed"
+        return [*self._teller.told, *(f"{path}: {held}" for path in self._folder.busy)]
+
+    def _held_open(self) -> bool:
+        with contextlib.suppress(ConfigError):
+            self._folder.read(forget=False)
+            return bool(self._folder.busy)
+        return False

@@ -1,0 +1,255 @@
+"""Sends a plan: batch by batch, each of one namespace; remembers what was refused and what must be read again."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
+from itertools import groupby
+
+from netd.engine.observe.mirror import Mirror
+from netd.engine.ownership.recorder import Bookkeeping
+from netd.errors import KernelError, kernel_error
+from netd.kernel.session import Answer
+from netd.model import operations as ops
+from netd.model.dirty import Dirty, Topic
+from netd.model.key import HOST, Key, LinkName
+from netd.model.state import Link
+
+from .plan import Stage, Task
+
+NAMESPACE_OPERATIONS = (ops.CreateNamespace, ops.DeleteNamespace, ops.AttachNamespace, ops.DetachNamespace)
+DELETIONS = (ops.DeleteLink, ops.DeleteAddress, ops.DeleteRoute, ops.DeleteRule, ops.DeleteNeighbor, ops.DeleteFdb)
+OnLink = (
+    ops.PutAddress
+    | ops.DeleteAddress
+    | ops.RestoreAddress
+    | ops.PutNeighbor
+    | ops.RestoreNeighbor
+    | ops.DeleteNeighbor
+    | ops.PutFdb
+    | ops.DeleteFdb
+)
+RESTORATIONS = (ops.RestoreAddress, ops.RestorePort, ops.RestoreRoute, ops.RestoreRule, ops.RestoreNeighbor)
+#: What a deletion is told when there is nothing left to delete.
+GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
+#: What putting back is told where it does not fit any more, or is there.
+UNFIT = frozenset({
+    errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EINVAL, errno.EEXIST, errno.ENOENT,
+})  # fmt: skip
+#: Operations between two looks at the clock: a large plan must not stop the loop.
+PORTION = 256
+
+
+class Execution:
+    """One plan under way. ``failed`` maps objects to the first error; ``skipped`` those that hung on them."""
+
+    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], books: Bookkeeping) -> None:
+        self._mirror = mirror
+        self._hangs_on = hangs_on
+        self._books = books
+        self.failed: dict[Key, KernelError] = {}
+        self.skipped: dict[Key, Key] = {}
+        #: Objects of which something of others could not be put back, or was there.
+        self.unfit: Set[Key] = frozenset()
+        self.sent = 0
+        self._links: set[LinkName] = set()
+        self._dirty: set[Dirty] = set()
+        self._topics: set[Topic] = set()
+        # Namespaces with something in it that had to leave and could not: it would die with them.
+        self._held: set[str] = set()
+        # What was to be put back and does not fit, as far as is known.
+        self._unfit: list[Task] = []
+        # Namespaces in which something was refused: a name that leads there is still needed.
+        self._refused: set[str] = set()
+
+    def refuse(self, failed: Mapping[Key, KernelError], leaving: Set[Key]) -> None:
+        """Objects of which something could not be read: nothing is sent for them, nor for what hangs on them.
+
+        ``leaving``: those of them that would die with their namespace.
+        """
+        self.failed |= failed
+        self._held.update(key.netns for key in leaving)
+        self._refused.update(key.netns for key in failed)
+        for key in failed:
+            self._books.not_made(key)
+
+    def run(self, stages: Sequence[Stage]) -> Iterator[None]:
+        """Sends everything; yields between portions."""
+        values = sysctls(stages)
+        for stage in stages:
+            for netns, group in groupby(sorted(stage.tasks, key=_netns), _netns):
+                tasks = [task for task in group if self._may(task)]
+                for start in range(0, len(tasks), PORTION):
+                    portion = [task for task in tasks[start : start + PORTION] if self._may(task)]
+                    before = self.sent
+                    if any(isinstance(task.operation, ops.WriteSysctl) for task in portion):
+                        self._find(netns, values[netns])
+                        portion = [task for task in portion if self._may(task)]
+                    self._send(netns, portion)
+                    if self.sent - before >= PORTION // 2:
+                        yield
+        self._try_again()
+
+    def _try_again(self) -> None:
+        """What was put back may be what another stands on, whichever came first."""
+        left: Sequence[Task] = ()
+        while self._unfit and len(self._unfit) != len(left):
+            left, self._unfit = self._unfit, []
+            for netns, group in groupby(left, _netns):
+                self._send(netns, list(group))
+        self.unfit = {key for task in self._unfit for key in task.keys}
+
+    def _may(self, task: Task) -> bool:
+        key = task.keys[0]
+        if isinstance(task.operation, ops.DeleteNamespace) and task.operation.netns in self._held:
+            self.failed[key] = kernel_error(errno.EBUSY, "a port in it is not known to be back on the host")
+        if isinstance(task.operation, ops.DetachNamespace) and task.operation.netns in self._refused:
+            self.failed[key] = kernel_error(errno.EBUSY, "something of netd in it could not be taken away")
+        if key in self.failed or key in self.skipped:
+            return False
+        culprit = self._hangs_on(key, set(self.failed)) if self.failed else None
+        if culprit is not None:
+            self.skipped[key] = culprit
+            self._books.not_made(key)
+            return False
+        return True
+
+    def _find(self, netns: str, values: Mapping[Key, str]) -> None:
+        """What is in the way of the first write there, before it: one value may change others."""
+        try:
+            self._books.find(values, self._mirror.session(netns))
+        except KernelError as error:
+            self.failed.update(dict.fromkeys(values, error))
+            self._refused.add(netns)
+
+    def _send(self, netns: str, tasks: Sequence[Task]) -> None:
+        if not tasks:
+            return
+        self.sent += len(tasks)
+        if isinstance(tasks[0].operation, NAMESPACE_OPERATIONS):
+            for task in tasks:
+                self._mirror.close_session(task.operation.netns)
+                naming = partial(self._books.name_namespace, task.keys[0])
+                self._take(task, self._mirror.kernel.execute_namespace(task.operation, naming))
+            return
+        try:
+            session = self._mirror.session(netns)
+        except KernelError as error:
+            answers: Sequence[Answer] = [error] * len(tasks)
+        else:
+            answers = session.execute([task.operation for task in tasks], self._mirror.index)
+        for task, answer in zip(tasks, answers, strict=True):
+            self._take(task, answer)
+
+    def _take(self, task: Task, answer: Answer) -> None:
+        operation = task.operation
+        self._touch(operation, answer)
+        if isinstance(answer, KernelError):
+            if isinstance(operation, DELETIONS) and answer.code in GONE:
+                return
+            if isinstance(operation, RESTORATIONS) and answer.code in UNFIT and not _still_there(operation, answer):
+                self._unfit.append(task)
+                return
+            if isinstance(operation, ops.SetLink) and operation.settings.netns is not None:
+                self._held.add(operation.netns)
+            self._refused.update(key.netns for key in task.keys)
+            for key in task.keys:
+                self.failed.setdefault(key, answer)
+            if isinstance(operation, ops.CreateLink):
+                self._books.not_made(task.keys[0])
+
+    def _touch(self, op: ops.Operation, answer: Answer) -> None:
+        """What this operation made unknown."""
+        if isinstance(op, NAMESPACE_OPERATIONS):
+            self._topics |= self._mirror.forget(Dirty("namespace", op.netns))
+        elif isinstance(op, ops.CreateLink):
+            self._touch_created(op, answer)
+        elif isinstance(op, ops.SetLink):
+            self._touch_set(op)
+        elif isinstance(op, ops.RestorePort):
+            self._links.add(LinkName(op.netns, op.dev))
+        elif isinstance(op, ops.DeleteLink):
+            self._dirty.add(Dirty("link", op.netns, op.index))
+            self._dirty.add(Dirty("routes", op.netns))
+        elif isinstance(op, ops.PutAddress | ops.DeleteAddress | ops.RestoreAddress):
+            self._dirty.add(Dirty("addresses", op.netns, self._index(op)))
+            if isinstance(op, ops.DeleteAddress):
+                # The last address takes routes with it, and no event tells (FACTS 36).
+                self._dirty.add(Dirty("routes", op.netns))
+        else:
+            self._touch_rest(op)
+
+    def _index(self, op: OnLink) -> int:
+        index: int = getattr(op, "index", 0)
+        return index or self._mirror.index(op.netns, op.dev)
+
+    def _touch_created(self, op: ops.CreateLink, answer: Answer) -> None:
+        self._links.add(LinkName(op.netns, op.name))
+        if op.peer_name:
+            self._links.add(LinkName(op.peer_netns, op.peer_name))
+        if isinstance(answer, Link):
+            self._mirror.learn(op.netns, answer)
+            if op.peer_name and answer.link:
+                self._mirror.learn(op.peer_netns, Link(answer.link, op.peer_name, op.kind))
+                self._mirror.learn_peer(op.netns, answer.link_netnsid, op.peer_netns)
+
+    def _touch_set(self, op: ops.SetLink) -> None:
+        index = self._mirror.index(op.netns, op.name)
+        if index:
+            self._dirty.add(Dirty("link", op.netns, index))
+        if op.settings.name:
+            self._links.add(LinkName(op.netns, op.settings.name))
+            if index:
+                self._mirror.rename(op.netns, index, op.settings.name)
+        if op.settings.netns is not None:
+            # At once: what follows in this plan finds it there.
+            self._topics |= self._mirror.read_named(op.settings.netns, op.name)
+
+    def _touch_rest(self, op: ops.Operation) -> None:
+        if isinstance(op, ops.CreateRoute | ops.DeleteRoute | ops.RestoreRoute):
+            self._dirty.add(Dirty("routes", op.netns))
+            if isinstance(op, ops.CreateRoute) and op.protocol:
+                # A connected route is the address's.
+                self._dirty |= {Dirty("addresses", op.netns, self._mirror.index(op.netns, hop.dev)) for hop in op.hops}
+        elif isinstance(op, ops.CreateRule | ops.DeleteRule | ops.RestoreRule):
+            self._dirty.add(Dirty("rules", op.netns))
+        elif isinstance(op, ops.PutNeighbor | ops.RestoreNeighbor | ops.DeleteNeighbor):
+            self._dirty.add(Dirty("neighbors", op.netns, self._index(op)))
+        elif isinstance(op, ops.PutFdb | ops.DeleteFdb):
+            self._dirty.add(Dirty("fdb", op.netns, self._index(op)))
+        elif isinstance(op, ops.WriteSysctl):
+            # One key may change others (ip_forward resets every conf.*.forwarding).
+            wide = "/all/" in op.path or "/default/" in op.path or op.path == "net/ipv4/ip_forward"
+            self._dirty.add(Dirty("sysctl", op.netns, path="" if wide else op.path))
+        elif isinstance(op, ops.RunNft | ops.LegacyAccept):
+            self._dirty.add(Dirty("nft", op.netns))
+
+    def read_again(self) -> set[Topic]:
+        """Forgets what was touched and reads what must be known by name; returns what may have changed."""
+        topics = self._topics
+        if any(topic.what == "namespace" for topic in topics):
+            topics |= self._mirror.look_for_missing()
+        for dirty in sorted(self._dirty, key=lambda one: (one.netns, one.what, one.index)):
+            topics |= self._mirror.forget(dirty)
+        for link in sorted(self._links):
+            topics |= self._mirror.read_named(*link)
+        return topics
+
+
+def sysctls(stages: Sequence[Stage]) -> Mapping[str, Mapping[Key, str]]:
+    """{namespace: {object: path}} of all values that are to be written."""
+    found: dict[str, dict[Key, str]] = {}
+    for task in (task for stage in stages for task in stage.tasks):
+        if isinstance(task.operation, ops.WriteSysctl):
+            found.setdefault(task.operation.netns, {})[task.keys[0]] = task.operation.path
+    return found
+
+
+def _still_there(operation: ops.Operation, answer: KernelError) -> bool:
+    """Whether what took the place of another's address may not be gone yet."""
+    return isinstance(operation, ops.RestoreAddress) and answer.code == errno.EEXIST
+
+
+def _netns(task: Task) -> str:
+    return HOST if isinstance(task.operation, NAMESPACE_OPERATIONS) else task.operation.netns

@@ -1,0 +1,377 @@
+"""Compares one object: what the files want, what the kernel has, what the ledger remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from netd.engine.ledger import Record
+from netd.errors import KernelError
+from netd.kinds import registry
+from netd.kinds.base.kind import Kind, Room
+from netd.kinds.link.carry_over import others_on
+from netd.model.change import Change, FieldDiff
+from netd.model.desired import HIDDEN, Desired, Observed, View
+from netd.model.key import HOST, Key, LinkName
+from netd.model.marks import GROUP
+from netd.model.segment import LEAST
+from netd.model.status import State
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a comparison: a state, and the change that is called for, if any.
+
+    ``error``: nothing came of it, because something could not be read.
+    """
+
+    state: State
+    reason: str = ""
+    change: Change | None = None
+    observed: Observed | None = None
+    error: KernelError | None = None
+
+
+def same_identity(record: Record, observed: Observed) -> bool:
+    """Whether what stands there is what netd made."""
+    return bool(record.identity) and all(
+        observed.identity.get(name) == value for name, value in record.identity.items()
+    )
+
+
+def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:
+    """Whether netd made it: by ledger and identity, or (the ledger gone, or only an intent) by the mark alone.
+
+    A link stays netd's own where someone took its mark away: its identity is the link's itself, not its place's.
+    """
+    if kind.always_own:
+        return True
+    if observed.marked and (kind.has_mark or record is None or record.state == "intent"):
+        return True
+    if record is None or not record.made or not same_identity(record, observed):
+        return False
+    return not kind.has_mark or (kind.makes_links and record.state == "made")
+
+
+class Comparison:
+    """Compares objects of one look at the kernel.
+
+    ``providers``: the declared object of each link.
+    ``blocked`` tells why a link cannot be had although its declaration says it will be ("" it can); ``unready`` why a
+    namespace is not to be looked into yet; ``away`` what is waited for where another's namespace is not there;
+    ``resolved`` gives an object the values that hang on others; ``coming`` are the links and namespaces that this round
+    is about to make. ``withdraw``: what is no longer written goes back to what was found, else it stays for now.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        desired: Mapping[Key, Desired],
+        providers: Mapping[LinkName, Key],
+        records: Callable[[Key], Record | None],
+        blocked: Callable[[LinkName | str], str],
+        unready: Callable[[str], str],
+        away: Callable[[str], str],
+        resolved: Callable[[Desired], Desired],
+        *,
+        withdraw: bool,
+    ) -> None:
+        self._view = view
+        self._desired = desired
+        self._providers = providers
+        self._records = records
+        self._blocked = blocked
+        self._unready = unready
+        self._away = away
+        self._resolved = resolved
+        self._withdraw = withdraw
+        self.coming: set[LinkName | str] = set()
+
+    def available(self, link: LinkName) -> bool:
+        """Whether the link is there, or will be in a moment."""
+        if self._blocked(link):
+            return False
+        return link in self.coming or self._view.link(*link) is not None
+
+    def namespace_there(self, netns: str) -> bool:
+        """Whether the namespace is there, or will be in a moment."""
+        if netns == HOST:
+            return True
+        if self._blocked(netns):
+            return False
+        return netns in self.coming or self._view.exists(netns)
+
+    def _missing(self, desired: Desired) -> str:
+        """What a desired object waits for, "" for nothing."""
+        for netns in (desired.key.netns, *desired.namespaces):
+            if not self.namespace_there(netns):
+                return f"waits for namespace {netns}{self._why(netns)}"
+        for link in desired.needs:
+            if not self.available(link):
+                return f"waits for {link}{self._why(link)}"
+        for gateway, links in desired.ways.items():
+            if not any(map(self.available, links)) and not self._leads_to(desired.key.netns, gateway):
+                return f"waits for {links[0]}{self._why(links[0])}"
+        return ""
+
+    def _not_ready(self, desired: Desired) -> str:
+        """Which of its namespaces is not what its name is to stand for, so that nothing found there tells anything."""
+        for netns in (desired.key.netns, *desired.namespaces):
+            reason = self._unready(netns) if netns else ""
+            if reason:
+                return f"waits for namespace {netns} ({reason})"
+        return ""
+
+    def _leads_to(self, netns: str, gateway: str) -> bool:
+        """Whether a gateway is on a link by what the kernel has: no route by way of another gateway counts for it."""
+        address = ip_address(gateway)
+        return any(
+            address in ip_network(route.to)
+            for route in self._view.all_routes(netns)
+            if route.type == "unicast" and not all(hop.via for hop in route.nexthops)
+        )
+
+    def _why(self, what: LinkName | str) -> str:
+        reason = self._blocked(what)
+        return f" ({reason})" if reason else ""
+
+    def judge(self, desired: Desired) -> Verdict:
+        """Compares one declared object."""
+        waiting = self._not_ready(desired)
+        if waiting:
+            return Verdict(State.PENDING, waiting)
+        desired = self._resolved(desired)
+        key, kind = desired.key, registry()[desired.key.kind]
+        record = self._records(key)
+        identity = record.identity if record else {}
+        observed = kind.observe(key, desired.data, self._view, identity)
+        if observed is not None and observed.astray:
+            leaving = self._leave(desired, record)
+            if leaving is not None:
+                return Verdict(State.PENDING, "is taken off the link that was renamed", leaving)
+            observed = kind.observe(key, desired.data, self._view)
+        if observed is not None and observed.conflict:
+            return self._judge_conflict(desired, record, observed, kind)
+        missing = self._missing(desired)
+        if observed is not None and observed.leftover:
+            change = Change(key, "update", left_over(observed), desired.file, desired, observed)
+            if desired.source and not missing:
+                missing = f"waits for {self._foreign_thing(desired)}"
+            return Verdict(State.PENDING if missing else State.OK, missing, change, observed)
+        absent = {link for link in desired.wants if not self.available(link)}
+        wanted = kind.without(desired, absent)
+        unplugged = ", ".join(f"{link}{self._why(link)}" for link in desired.wants if link in absent)
+        waiting = f"waits for {unplugged}" if unplugged else ""
+        if observed is None:
+            if missing or kind.foreign or desired.source:
+                return Verdict(State.PENDING, missing or f"waits for {self._foreign_thing(desired)}")
+            fields = {name: FieldDiff(value, None) for name, value in wanted.items() if name not in kind.guards}
+            self._announce(desired)
+            change = Change(key, "create", fields, desired.file, replace(desired, fields=wanted), None)
+            return Verdict(State.PENDING if waiting else State.OK, waiting, change)
+        verdict = self._judge_fields(desired, record, observed, kind, wanted)
+        if verdict.change is not None and missing and self._blocked_need(desired):
+            return Verdict(State.PENDING, missing, observed=observed)
+        if verdict.state is State.OK and waiting:
+            return Verdict(State.PENDING, waiting, verdict.change, observed)
+        return verdict
+
+    def _leave(self, desired: Desired, record: Record | None) -> Change | None:
+        """What netd has on somebody's link that was renamed, once another has the name; a mere rename takes nothing."""
+        links = [self._view.link(*link) for link in (*desired.needs, *desired.makes)]
+        if record is None or not all(links):
+            return None
+        before = self._view.link_at(desired.key.netns, int(record.identity.get("index", 0)))
+        # One that netd made gets its name back.
+        return None if before is None or before.group == GROUP else self.judge_undeclared(desired.key, record)
+
+    def _foreign_thing(self, desired: Desired) -> str:
+        if desired.source:
+            return self._away(desired.source)
+        if not self.namespace_there(desired.key.netns):
+            return f"namespace {desired.key.netns}"
+        return str(LinkName(desired.key.netns, desired.key.name))
+
+    def _blocked_need(self, desired: Desired) -> bool:
+        return any(self._blocked(link) for link in desired.needs)
+
+    def _announce(self, desired: Desired) -> None:
+        self.coming.update(desired.makes)
+        if desired.key.kind == "namespace":
+            self.coming.add(desired.key.name)
+
+    def _judge_conflict(self, desired: Desired, record: Record | None, observed: Observed, kind: Kind) -> Verdict:
+        """Something wrong stands in its place: netd's own may be put back, a foreign one is reported."""
+        mine = observed.marked or (record is not None and record.state == "made")
+        missing = self._missing(desired)
+        if not mine:
+            advice = "netd does not touch it: rename or remove one of the two"
+            return Verdict(State.CONFLICT, f"{observed.conflict} is already there; {advice}", observed=observed)
+        if missing:
+            return Verdict(State.PENDING, missing, observed=observed)
+        absent = {link for link in desired.wants if not self.available(link)}
+        reduced = replace(desired, fields=kind.without(desired, absent))
+        fields = {"state": FieldDiff("whole", observed.conflict)}
+        return self._again(desired, reduced, fields, observed)
+
+    def _again(
+        self, desired: Desired, reduced: Desired, fields: Mapping[str, FieldDiff], observed: Observed
+    ) -> Verdict:
+        """It must be made again: with what others put on netd's own."""
+        self._announce(desired)
+        record = self._records(desired.key)
+        written = record.fields if record is not None and record.state == "made" else None
+        theirs = others_on(desired, written, self._view, self._is_own)
+        observed = replace(observed, foreign=(*observed.foreign, *theirs))
+        change = Change(desired.key, "recreate", fields, desired.file, reduced, observed)
+        return Verdict(State.OK, "", change, observed)
+
+    def _is_own(self, key: Key) -> bool:
+        record = self._records(key)
+        return record is not None and record.made
+
+    def _judge_fields(
+        self, desired: Desired, record: Record | None, observed: Observed, kind: Kind, wanted: Mapping[str, Any]
+    ) -> Verdict:
+        mine = ours(record, observed, kind)
+        full = dict(wanted)
+        if mine:
+            full |= kind.own(desired)
+        found = {name: FieldDiff(value, observed.fields.get(name)) for name, value in full.items()}
+        differing = {name: diff for name, diff in found.items() if diff.have not in (diff.want, HIDDEN)}
+        same = record is None or not record.identity or same_identity(record, observed) or kind.leaves(desired.data)
+        if self._withdraw and (mine or same):
+            back = self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
+            if kind.anchors & back.keys():
+                differing = back = self._withdrawn(desired.key, desired.data, record, observed, frozenset())
+            differing |= back
+        # What others had on the link before it was made again is to come back.
+        owed = kind.makes_links and record is not None and bool(record.foreign)
+        if not differing and not owed:
+            return Verdict(State.OK, observed=observed)
+        fixed = kind.fixed(differing)
+        if not fixed:
+            change = Change(desired.key, "update", differing, desired.file, desired, replace(observed, own=mine))
+            return Verdict(State.OK, "", change, observed)
+        if mine or (record is not None and record.state == "made"):
+            return self._again(desired, replace(desired, fields=wanted), differing, observed)
+        told = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
+        reason = f"the {desired.key.kind} that is already there cannot be changed so: {told}; netd did not make it"
+        return Verdict(State.CONFLICT, reason, observed=observed)
+
+    def judge_undeclared(self, key: Key, record: Record, *, force: bool = False) -> Change | None:
+        """What becomes of an object that only the ledger knows; None: nothing is left to do, it is forgotten.
+
+        ``force``: it is deleted although netd did not make it (``netd down --adopted``).
+        """
+        kind = registry().get(key.kind)
+        if kind is None:
+            return None
+        observed = kind.observe(key, record.data, self._view, record.identity)
+        if lacks_foreign(record, observed) and record.foreign_at(kind.place(key, record.data, self._view)):
+            return Change(key, "delete", {}, first(record.files), None, None)
+        if observed is None:
+            return None
+        if observed.leftover:
+            return Change(key, "update", left_over(observed), first(record.files), None, observed)
+        if force or (record.made and deletable(record, observed, kind)):
+            fields = {name: FieldDiff(None, value) for name, (value, *_) in record.fields.items()}
+            return Change(key, "delete", fields, first(record.files), None, observed)
+        if record.made:
+            return None
+        if not record.identity or same_identity(record, observed):
+            back = self._withdrawn(key, record.data, record, observed, frozenset())
+            if back or (kind.setting and record.foreign):
+                return Change(key, "update", back, first(record.files), None, observed)
+        return None
+
+    def _withdrawn(
+        self, key: Key, data: Mapping[str, Any], record: Record | None, observed: Observed, kept: Set[str]
+    ) -> dict[str, FieldDiff]:
+        """Fields that netd wrote and nobody declares any more, still as written: back to what was found."""
+        kind = registry()[key.kind]
+        back: dict[str, FieldDiff] = {}
+        for name, (wrote, found, *before) in (record.fields if record else {}).items():
+            if name in kept:
+                continue
+            have = observed.fields.get(name)
+            as_written = have is HIDDEN or have in map(as_compared, (wrote, *before))
+            if not as_written and not kind.lapsed(key, data, name, wrote, have, self._view):
+                continue
+            if found is not None:
+                value = kind.put_back(key, data, name, as_compared(found), self._view)
+            else:
+                value = kind.default(key, data, name, self._view)
+                if isinstance(value, Key):
+                    value = self._coming(value, name)
+                elif isinstance(value, Room):
+                    value = self._room(value)
+            if value is not None and value != have:
+                back[name] = FieldDiff(value, have)
+        return back
+
+    def _room(self, room: Room) -> int | None:
+        carrier = self._providers.get(room.link)
+        if carrier is not None:
+            field = next(end.field for end in self._desired[carrier].ends if end.link == room.link)
+            mtu = self._coming(carrier, field)
+        else:
+            link = self._view.link(*room.link)
+            mtu = link.mtu if link is not None else None
+        return None if mtu is None else max(LEAST, int(mtu) - room.headers)
+
+    def _coming(self, key: Key, name: str) -> Any:
+        """What a field of another object will be, once that one is as it should be; None: it is not there."""
+        one, record = self._desired.get(key), self._records(key)
+        if one is not None and name in one.fields:
+            return self._resolved(one).fields[name]
+        data = one.data if one is not None else record.data if record is not None else {}
+        observed = registry()[key.kind].observe(key, data, self._view)
+        if observed is None:
+            return None
+        back = self._withdrawn(key, data, record, observed, frozenset())
+        return back[name].want if name in back else observed.fields.get(name)
+
+
+def as_compared(value: Any) -> Any:
+    """A value from the ledger in the form of fields: JSON has no tuples."""
+    return tuple(as_compared(one) for one in value) if isinstance(value, list) else value
+
+
+def left_over(observed: Observed) -> Mapping[str, FieldDiff]:
+    """What is to go of something that went by itself."""
+    return {"left": FieldDiff(None, observed.leftover)}
+
+
+def lacks_foreign(record: Record, observed: Observed | None) -> bool:
+    """Whether ours is gone, by a netd that was killed then, and what had given way to it is not back yet."""
+    there = set(observed.foreign) if observed is not None and not observed.marked else set()
+    return there < set(record.foreign) and (observed is None or bool(there))
+
+
+def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
+    """Made: the same identity, and the mark where there can be one.
+
+    Only intended, or made and not read back yet (the files changed in between): one of the two tells whose it is.
+    """
+    if kind.always_own:
+        return observed.marked
+    marked = observed.marked or observed.own
+    if record.state == "intent" or not record.identity:
+        return marked or (same_identity(record, observed) and not kind.has_mark)
+    return same_identity(record, observed) and (marked or not kind.has_mark)
+
+
+def first(files: tuple[str, ...]) -> str:
+    """The file that kept the object."""
+    return files[0] if files else ""
+
+
+def diverged_text(change: Change) -> str:
+    """What does not read back as written."""
+    parts = [
+        f"{name} reads back as {diff.have!r}, not {as_compared(diff.want)!r}" for name, diff in change.fields.items()
+    ]
+    return "; ".join(parts) or "it is not there after it was made"

@@ -1,0 +1,1 @@
+"""What depends on what: links, namespaces, and MTUs that follow their segment."""

@@ -1,0 +1,117 @@
+"""Links with ``mtu = "auto"``: what they are to have now, and which of them an event concerns.
+
+A size is a function of what nobody declares to follow: so what netd writes never changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from netd.errors import KernelError
+from netd.kinds.link.segment import Segment, Segments
+from netd.model.desired import Desired, View
+from netd.model.dirty import Topic
+from netd.model.key import Key, LinkName
+from netd.model.segment import AUTO
+
+
+class Followers:
+    """Those of a configuration. Segments are kept until something that they were read from changes."""
+
+    def __init__(self, desired: Iterable[Desired], view: View) -> None:
+        ends = [(one.key, end) for one in desired for end in one.ends]
+        self._keys = {end.link: key for key, end in ends if end.mtu == AUTO}
+        self._fields: dict[Key, dict[str, LinkName]] = {}
+        for key, end in ends if self._keys else ():
+            if end.mtu == AUTO:
+                self._fields.setdefault(key, {})[end.field] = end.link
+        self._graph = Segments((end for _, end in ends) if self._keys else (), view)
+        self._of: dict[LinkName, Segment] = {}
+        #: By the links that they were read from, the namespaces of these, and those whose addresses were searched.
+        self._by_link: dict[LinkName, set[Segment]] = {}
+        self._inside: dict[str, set[Segment]] = {}
+        self._searching: dict[str, set[Segment]] = {}
+
+    def resolved(self, one: Desired) -> Desired:
+        """The object with what it is to have now."""
+        fields = self._fields.get(one.key)
+        if not fields:
+            return one
+        return replace(one, fields={**one.fields, **{field: self._size(link) for field, link in fields.items()}})
+
+    def forget(self) -> None:
+        """Nothing is known any more."""
+        self._of.clear()
+        self._by_link.clear()
+        self._inside.clear()
+        self._searching.clear()
+
+    def concerned(self, topics: Iterable[Topic]) -> set[Key]:
+        """The followers that are to have something else after these changes."""
+        stale = {segment for topic in topics for segment in self._touched(topic)} if self._of else ()
+        before: dict[LinkName, int] = {}
+        for segment in stale:
+            before |= self._drop(segment)
+        return self._changed(before)
+
+    def differing(self, before: Followers) -> set[Key]:
+        """Those that have to follow something else than another configuration had them follow."""
+        return self._changed({link: segment.size for link, segment in before._of.items() if link in self._keys})
+
+    def _changed(self, before: Mapping[LinkName, int]) -> set[Key]:
+        return {self._keys[link] for link, size in before.items() if self._is_other(link, size)}
+
+    def _is_other(self, link: LinkName, size: int) -> bool:
+        """Whether a follower is to have something else now; also where that cannot be read, so that it is told."""
+        try:
+            return self._size(link) != size
+        except KernelError:
+            return True
+
+    def _size(self, link: LinkName) -> int:
+        if link not in self._of:
+            segment = self._graph.segment(link)
+            self._of.update((member, segment) for member in segment.members if member in self._keys)
+            for read in segment.facts.keys() | segment.carriers.keys():
+                self._by_link.setdefault(read, set()).add(segment)
+                self._inside.setdefault(read.netns, set()).add(segment)
+            for netns in segment.searched:
+                self._searching.setdefault(netns, set()).add(segment)
+        return self._of[link].size
+
+    def _drop(self, segment: Segment) -> Mapping[LinkName, int]:
+        """Forgets a segment; returns its followers, with what they had."""
+        for read in segment.facts.keys() | segment.carriers.keys():
+            self._by_link[read].discard(segment)
+            self._inside[read.netns].discard(segment)
+        for netns in segment.searched:
+            self._searching[netns].discard(segment)
+        followers = {link: segment.size for link in segment.members if link in self._keys}
+        for link in followers:
+            self._of.pop(link, None)
+        return followers
+
+    def _touched(self, topic: Topic) -> Iterable[Segment]:
+        """The segments that are no longer known to be what they were."""
+        if topic.what == "addresses":
+            return self._searching.get(topic.netns, ())
+        if topic.what == "namespace" or (topic.what == "link" and not topic.name):
+            return self._inside.get(topic.netns, ())
+        if topic.what != "link":
+            return ()
+        try:
+            return set(self._reached(LinkName(topic.netns, topic.name)))
+        except KernelError:
+            return set(self._of.values())
+
+    def _reached(self, link: LinkName) -> Iterator[Segment]:
+        """Those that a link was in, and those it is in now."""
+        facts, mtu = self._graph.facts(link), self._graph.present(link)
+        known = self._by_link.get(link, ())
+        moved = [segment for segment in known if segment.facts.get(link, facts) != facts]
+        yield from moved
+        yield from (segment for segment in known if segment.carriers.get(link, mtu) != mtu)
+        if moved or not any(link in segment.facts for segment in known):
+            for other in self._graph.beside(link):
+                yield from self._by_link.get(other, ())

@@ -1,0 +1,1 @@
+"""The observed side: the kernel's state as it was last read."""

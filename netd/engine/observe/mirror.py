@@ -1,0 +1,386 @@
+"""The kernel as it was last read. It changes only by reading; an event merely says what is no longer known.
+
+Everything is read when a kind first asks for it and kept until it is forgotten (``forget``). Within ``looking`` the
+sockets stay open, so that all reads and writes in one namespace share one; none is kept longer (an open socket keeps a
+dying namespace alive).
+
+What cannot be read is unknown, not absent: reading raises KernelError then. Only what the kernel says is not there
+(``Changed``: the namespace, the link, the table went meanwhile) reads as nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from netd.errors import Changed, KernelError
+from netd.kernel.kernel import Kernel
+from netd.kernel.rtnl.wire import family_of
+from netd.kernel.session import Session
+from netd.model.dirty import Dirty, Topic
+from netd.model.firewall import Firewall
+from netd.model.key import HOST
+from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
+
+from .netns_cache import Netns
+
+#: RT_TABLE_MAIN.
+MAIN = 254
+#: Sessions that are open at once are at most this fraction of the descriptors that the process may have; each has two.
+SESSION_SHARE = 5
+
+
+class Mirror:
+    """``watch``: namespaces and sysctls are watched before they are read, so that no change falls between."""
+
+    def __init__(self, kernel: Kernel, *, watch: bool) -> None:
+        self.kernel = kernel
+        self._watch = watch
+        self._known: dict[str, Netns | None] = {}
+        self._sessions: dict[str, tuple[AbstractContextManager[Session], Session]] = {}
+        self._looks = 0
+
+    # reading ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[None]:
+        """Reads and writes inside share sockets; the outermost one closes them."""
+        self._looks += 1
+        try:
+            with self.kernel.undisturbed():
+                yield
+        finally:
+            self._looks -= 1
+            if not self._looks:
+                self.close_sessions()
+
+    def close_sessions(self) -> None:
+        """No socket is left open in any namespace."""
+        for netns in tuple(self._sessions):
+            self.close_session(netns)
+
+    def close_session(self, netns: str) -> None:
+        """No socket is left open in that one."""
+        opened = self._sessions.pop(netns, None)
+        if opened is not None:
+            opened[0].__exit__(None, None, None)
+
+    def session(self, netns: str) -> Session:
+        """An open request socket in a namespace."""
+        opened = self._sessions.get(netns)
+        if opened is None:
+            if len(self._sessions) >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SESSION_SHARE:
+                self.close_sessions()
+            context = self.kernel.open(netns)
+            opened = self._sessions[netns] = (context, context.__enter__())
+        return opened[1]
+
+    def _netns(self, netns: str) -> Netns | None:
+        if netns not in self._known:
+            cookie = self.kernel.cookie(netns)
+            if cookie is not None and self._watch:
+                try:
+                    self.kernel.watch(netns, cookie)
+                except Changed:
+                    cookie = None
+            self._known[netns] = None if cookie is None else Netns(cookie)
+        return self._known[netns]
+
+    def _with_links(self, netns: str) -> Netns | None:
+        known = self._netns(netns)
+        if known is not None and not known.links_known:
+            try:
+                for link in self.session(netns).links():
+                    known.put_link(link)
+            except Changed:
+                return None
+            known.links_known = True
+        return known
+
+    def exists(self, netns: str) -> bool:
+        return self._netns(netns) is not None
+
+    def cookie(self, netns: str) -> int | None:
+        known = self._netns(netns)
+        return None if known is None else known.cookie
+
+    def attached(self, netns: str) -> bool | None:
+        return self.kernel.attached(netns)
+
+    def entry(self, netns: str) -> int | None:
+        return self.kernel.entry(netns)
+
+    def link(self, netns: str, name: str) -> Link | None:
+        known = self._with_links(netns)
+        index = known.names.get(name) if known else None
+        return known.links.get(index) if known and index is not None else None
+
+    def link_at(self, netns: str, index: int) -> Link | None:
+        known = self._with_links(netns)
+        return known.links.get(index) if known else None
+
+    def links(self, netns: str) -> Sequence[Link]:
+        known = self._with_links(netns)
+        return tuple(known.links.values()) if known else ()
+
+    def index(self, netns: str, name: str) -> int:
+        """The index of a link by name, 0 where none is known: what operations ask when they are sent."""
+        known = self._known.get(netns)
+        if known is not None and name in known.names:
+            return known.names[name]
+        try:
+            link = self.link(netns, name)
+        except KernelError:
+            return 0
+        return link.index if link else 0
+
+    def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
+        if nsid is None:
+            return netns == other or self.cookie(netns) == self.cookie(other)
+        known, cookie = self._netns(netns), self.cookie(other)
+        if known is None or cookie is None:
+            return False
+        # By cookie: the next namespace of that name has another number.
+        if cookie not in known.peers:
+            try:
+                found = self.session(netns).nsid(other)
+            except Changed:
+                return False
+            if found is None:
+                return False
+            known.peers[cookie] = found
+        return known.peers[cookie] == nsid
+
+    def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
+        known = self._netns(netns)
+        if known is None:
+            return {}
+        if index not in known.addresses:
+            # The first look at a namespace reads them all; later ones what changed.
+            everything = not known.addresses
+            try:
+                found = self.session(netns).addresses(0 if everything else index)
+            except Changed:
+                return {}
+            if everything:
+                for link in known.links:
+                    known.addresses.setdefault(link, {})
+            known.addresses.setdefault(index, {})
+            for address in found:
+                known.addresses.setdefault(address.index, {})[address.address] = address
+        return known.addresses[index]
+
+    def connected(self, netns: str, index: int, family: int) -> Set[str]:
+        known = self._netns(netns)
+        if known is None:
+            return set()
+        if (index, family) not in known.connected:
+            # As with addresses: all at first, then what changed.
+            everything = family not in known.connected_known
+            try:
+                found = self.session(netns).connected(0 if everything else index, family)
+            except Changed:
+                return set()
+            for link in known.links if everything else (index,):
+                known.connected[link, family] = set()
+            known.connected.setdefault((index, family), set())
+            known.connected_known.add(family)
+            for route in found:
+                for hop in route.nexthops:
+                    known.connected.setdefault((hop.index, family), set()).add(route.to)
+        return known.connected[index, family]
+
+    def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
+        known = self._netns(netns)
+        if known is None:
+            return ()
+        family = family_of(to)
+        if (family, table) not in known.routes:
+            found: dict[tuple[str, int], list[Route]] = {}
+            try:
+                for route in self.session(netns).routes(table, family):
+                    found.setdefault((route.to, route.metric), []).append(route)
+            except Changed:
+                return ()
+            known.routes[family, table] = found
+        return known.routes[family, table].get((to, metric), ())
+
+    def all_routes(self, netns: str) -> Sequence[Route]:
+        known = self._netns(netns)
+        for nowhere in ("", ":"):
+            self.routes(netns, MAIN, nowhere, 0)
+        return [
+            route for table in (known.routes.values() if known else ()) for found in table.values() for route in found
+        ]
+
+    def rules(self, netns: str, family: int, priority: int) -> Sequence[Rule]:
+        return self._all_rules(netns).get((family, priority), ())
+
+    def all_rules(self, netns: str) -> Sequence[Rule]:
+        return [rule for found in self._all_rules(netns).values() for rule in found]
+
+    def _all_rules(self, netns: str) -> Mapping[tuple[int, int], Sequence[Rule]]:
+        known = self._netns(netns)
+        if known is None:
+            return {}
+        if known.rules is None:
+            found: dict[tuple[int, int], list[Rule]] = {}
+            try:
+                for rule in self.session(netns).rules():
+                    found.setdefault((rule.family, rule.priority), []).append(rule)
+            except Changed:
+                return {}
+            known.rules = found
+        return known.rules
+
+    def neighbor(self, netns: str, index: int, address: str) -> Neighbor | None:
+        known = self._netns(netns)
+        if known is None:
+            return None
+        if index not in known.neighbors:
+            try:
+                found = self.session(netns).neighbors(index)
+            except Changed:
+                return None
+            known.neighbors[index] = {neighbor.address: neighbor for neighbor in found}
+        return known.neighbors[index].get(address)
+
+    def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
+        try:
+            return self.session(netns).kept_neighbors(index)
+        except Changed:
+            return ()
+
+    def routes_through(self, netns: str, index: int) -> Sequence[Route]:
+        try:
+            return self.session(netns).routes_through(index)
+        except Changed:
+            return ()
+
+    def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
+        known = self._netns(netns)
+        if known is None:
+            return ()
+        if index not in known.fdb:
+            try:
+                known.fdb[index] = list(self.session(netns).fdb(index))
+            except Changed:
+                return ()
+        return known.fdb[index]
+
+    def sysctl(self, netns: str, path: str) -> str | None:
+        known = self._netns(netns)
+        if known is None:
+            return None
+        if path not in known.sysctls:
+            try:
+                session = self.session(netns)
+            except Changed:
+                return None
+            if self._watch:
+                session.watch_sysctl(path)
+            known.sysctls[path] = session.sysctl(path)
+        return known.sysctls[path]
+
+    def firewall(self, netns: str) -> Firewall:
+        known = self._netns(netns)
+        if known is None:
+            return Firewall()
+        if known.firewall is None:
+            try:
+                known.firewall = self.kernel.firewall(netns)
+            except Changed:
+                return Firewall()
+        return known.firewall
+
+    # forgetting ------------------------------------------------------------------------------------------------
+
+    def forget(self, dirty: Dirty) -> set[Topic]:
+        """What an event says is no longer known; a link is read again at once. Returns what changed, by name."""
+        if dirty.what == "everything":
+            self.close_sessions()
+            self._known.clear()
+            return {Topic("everything", HOST)}
+        known = self._known.get(dirty.netns)
+        if dirty.what == "namespace":
+            self.close_session(dirty.netns)
+            self._known.pop(dirty.netns, None)
+            return {Topic("namespace", dirty.netns)}
+        if known is None:
+            return {Topic("namespace", dirty.netns)} if dirty.netns in self._known else set()
+        if dirty.what == "link":
+            return self._read_link(known, dirty.netns, dirty.index)
+        return known.forget(dirty)
+
+    def look_for_missing(self) -> set[Topic]:
+        """Namespaces that were not there are looked for again: where netd has just made its own, one may be found."""
+        missing = [netns for netns, known in self._known.items() if known is None]
+        return {topic for netns in missing for topic in self.forget(Dirty("namespace", netns))}
+
+    def _read_link(self, known: Netns, netns: str, index: int) -> set[Topic]:
+        if not known.links_known:
+            return set()
+        if not index:
+            known.forget_links()
+            return {Topic("link", netns)}
+        old = known.links.get(index)
+        try:
+            new = self.session(netns).link(index)
+        except Changed:
+            new = None
+        except KernelError:
+            return self.forget(Dirty("namespace", netns))
+        topics = {Topic("link", netns, link.name) for link in (old, new) if link is not None}
+        if new is None:
+            known.drop_link(index)
+        else:
+            known.put_link(new)
+        if old is not None and new is not None and old.name == new.name and old == new:
+            return set()
+        gone = new is None or old is None
+        if gone or (old is not None and new is not None and (old.up, old.name) != (new.up, new.name)):
+            # Routes and addresses go with a link, and no event tells of each (FACTS 13).
+            topics |= known.suspect(netns, index, [link.name for link in (old, new) if link is not None])
+        return topics
+
+    def rename(self, netns: str, index: int, name: str) -> None:
+        """A link that was just renamed, so that the next operation finds it."""
+        known = self._known.get(netns)
+        link = known.links.get(index) if known else None
+        if known is not None and link is not None:
+            known.put_link(replace(link, name=name))
+
+    def learn(self, netns: str, link: Link) -> None:
+        """A link that the kernel just answered with, before the next reading."""
+        with contextlib.suppress(KernelError):
+            known = self._netns(netns)
+            if known is not None:
+                known.put_link(link)
+
+    def learn_peer(self, netns: str, nsid: int | None, other: str) -> None:
+        """The number by which the kernel just called another namespace."""
+        with contextlib.suppress(KernelError):
+            known, cookie = self._netns(netns), self.cookie(other)
+            if known is not None and cookie is not None and nsid is not None:
+                known.peers[cookie] = nsid
+
+    def read_named(self, netns: str, name: str) -> set[Topic]:
+        """Reads the link of that name again, whatever its index is now."""
+        known = self._known.get(netns)
+        if known is None or not known.links_known:
+            return set()
+        old = known.names.get(name, 0)
+        try:
+            link = self.session(netns).link_named(name)
+        except Changed:
+            link = None
+        except KernelError:
+            return self.forget(Dirty("namespace", netns))
+        topics = self._read_link(known, netns, old) if old else set()
+        if link is not None and link.index != old:
+            known.put_link(link)
+            topics |= {Topic("link", netns, name)} | known.suspect(netns, link.index, [name])
+        return topics

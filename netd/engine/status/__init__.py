@@ -1,0 +1,1 @@
+"""The state of each object between passes: the table, backoff, diagnostics."""

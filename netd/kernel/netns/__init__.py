@@ -1,0 +1,1 @@
+"""Network namespaces: entering, naming, mounting and watching them."""

@@ -1,0 +1,234 @@
+"""The names under /run/netns: making and deleting namespaces, and giving a name to one that someone else made.
+
+``ip netns del`` unmounts first and unlinks then; ``ip netns add`` makes the file first and mounts then. Who steps in
+between breaks it, so a file that is not mounted is waited for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import stat
+import struct
+import time
+from collections.abc import Callable
+
+from netd.errors import KernelError, as_kernel_error, kernel_error
+from netd.kernel.rtnl.netlink_socket import Rtnl
+from netd.kernel.rtnl.wire import RTM_NEWLINK, Request
+from netd.model.state import IFF_UP
+
+from . import setns as netns
+from .mount import Mounts
+
+#: How long ``ip netns del`` may take between its two steps (measured: up to 9 ms), in seconds.
+PATIENCE = 0.010
+#: A file without a mount that is older than this is nobody's work in progress, in seconds.
+STALE_AGE = 1.0
+LINK_TO_PROCESS = re.compile(r"/proc/\d+/ns/net")
+LOOPBACK_INDEX = 1
+
+
+class Names:
+    """One folder of names."""
+
+    def __init__(self, folder: str, home: netns.Home, mounts: Mounts) -> None:
+        self.folder = folder
+        self.home = home
+        self.mounts = mounts
+        # Bind mounts that this process made for attached namespaces: {name: identity}.
+        self._bound: dict[str, tuple[int, int]] = {}
+
+    def path(self, name: str) -> str:
+        """Where ``ip netns`` looks for it."""
+        return f"{self.folder}/{name}"
+
+    def create(self, name: str, ipv6: bool, naming: Callable[[int], None]) -> None:
+        """A new namespace: complete (sysctl, lo up) and told of before anyone can see it. KernelError EEXIST."""
+        path = self.path(name)
+        with as_kernel_error(f"creating namespace {name}"):
+            self.mounts.share(self.folder)
+            self._make(path, name, ipv6, naming)
+
+    def _claim(self, path: str, name: str) -> None:
+        """The empty file that the namespace is mounted on."""
+        for _ in range(2):
+            try:
+                os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+                return
+            except FileExistsError:
+                self._wait_for_unlink(path, name)
+        raise kernel_error(errno.EEXIST, f"namespace {name}")
+
+    def _wait_for_unlink(self, path: str, name: str) -> None:
+        """Returns once the file is gone; removes one that was left behind. KernelError where it stays."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                found = os.lstat(path)
+            except FileNotFoundError:
+                return
+            if found.st_dev == self.home.device or os.path.islink(path) or os.path.isdir(path):
+                raise kernel_error(errno.EEXIST, f"namespace {name}")
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.0005)
+        if time.time() - found.st_ctime < STALE_AGE or found.st_size:
+            raise kernel_error(errno.EBUSY, f"{path} is being made by someone else, or is not a namespace")
+        os.unlink(path)
+
+    def _make(self, path: str, name: str, ipv6: bool, naming: Callable[[int], None]) -> None:
+        """The name comes last, in two calls with nothing slow between: a file without a mount holds others up."""
+        netns.leave_for_new()
+        try:
+            if not ipv6 and os.path.isdir("/proc/sys/net/ipv6"):
+                # "all" alone sets "default" and every link as well.
+                with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w", encoding="ascii") as file:
+                    file.write("1\n")
+            naming(loopback_up())
+            self._claim(path, name)
+            try:
+                self.mounts.bind(netns.OWN, path)
+            except OSError:
+                quietly(lambda: os.unlink(path))
+                raise
+        finally:
+            netns.enter(self.home.descriptor)
+
+    def delete(self, name: str, cookie: int, cookie_at: Callable[[str], int | None]) -> None:
+        """Unmounts and unlinks, if it still is the namespace of that cookie; already gone is success."""
+        path = self.path(name)
+        found = cookie_at(path)
+        try:
+            if found is None and os.path.lexists(path):
+                # Unmounted by someone, who unlinks it now or has forgotten to.
+                return self._wait_for_unlink(path, name)
+            if found != cookie:
+                if found is not None:
+                    raise kernel_error(errno.ENOENT, f"{path} is another namespace now")
+                return None
+            if not os.path.islink(path):
+                self.mounts.unmount(path)
+            os.unlink(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise kernel_error(error.errno or errno.EIO, f"deleting namespace {name}") from None
+
+    def state(self, name: str, source: str) -> bool | None:
+        """Whether the name stands for what is at ``source``: True, False (not, or no longer), None (another's)."""
+        path = self.path(name)
+        if not source:
+            return False
+        if self._is_source(path, source):
+            return True
+        wanted = self.home.identity(netns.source_path(source))
+        here = self.home.identity(path)
+        if os.path.islink(path):
+            if LINK_TO_PROCESS.fullmatch(os.readlink(path)):
+                return wanted is not None and here == wanted
+            return None
+        if here is not None and here == wanted:
+            return True
+        if not os.path.lexists(path) or (here is not None and self._bound.get(name) == here):
+            return False
+        return False if self._is_bare(path) else None
+
+    def _is_source(self, path: str, source: str) -> bool:
+        """Whether ``source`` is that entry itself, so that there is nothing to do."""
+        folder, _, last = source.rpartition("/")
+        return last == os.path.basename(path) and os.path.realpath(folder) == os.path.realpath(self.folder)
+
+    def attach(self, name: str, source: str) -> None:
+        """Makes the namespace known to ``ip netns``. KernelError EEXIST: another's entry has that name."""
+        state = self.state(name, source)
+        if state is None:
+            raise kernel_error(errno.EEXIST, f"{self.path(name)} belongs to someone else")
+        if state:
+            return
+        identity = self.home.identity(netns.source_path(source))
+        if identity is None:
+            raise kernel_error(errno.ENOENT, f"namespace {name}: nothing at {source}")
+        pid = int(source[4:]) if source.startswith("pid:") else netns.process_inside(identity)
+        with as_kernel_error(f"attaching namespace {name}"):
+            self.mounts.share(self.folder)
+            self._remove(name)
+            self._bound.pop(name, None)
+            if pid is not None:
+                os.symlink(f"/proc/{pid}/ns/net", self.path(name))
+            else:
+                self._bind_source(name, source, identity)
+
+    def _bind_source(self, name: str, source: str, identity: tuple[int, int]) -> None:
+        path = self.path(name)
+        self._claim(path, name)
+        try:
+            self.mounts.bind(source, path)
+        except OSError:
+            quietly(lambda: os.unlink(path))
+            raise
+        self._bound[name] = identity
+
+    def detach(self, name: str, cookie: int, cookie_at: Callable[[str], int | None]) -> None:
+        """Takes away the link, or the bind mount of that cookie; whatever else has the name stays."""
+        path = self.path(name)
+        link = os.path.islink(path)
+        if link and not LINK_TO_PROCESS.fullmatch(os.readlink(path)):
+            return
+        if not link and (not os.path.lexists(path) or cookie_at(path) != cookie):
+            return
+        with as_kernel_error(f"detaching namespace {name}"):
+            self._remove(name)
+        self._bound.pop(name, None)
+
+    def _remove(self, name: str) -> None:
+        path = self.path(name)
+        try:
+            if self._is_bare(path):
+                self._wait_for_unlink(path, name)
+                return
+            if not os.path.islink(path) and self.home.is_namespace(path):
+                self.mounts.unmount(path)
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+
+    def _is_bare(self, path: str) -> bool:
+        """Whether it is an empty file with nothing mounted on it: someone is about to, or ended before."""
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and not found.st_size and found.st_dev != self.home.device
+
+    def process(self, name: str) -> int | None:
+        """The process that the entry's link names; None where it is no such link."""
+        try:
+            target = os.readlink(self.path(name))
+        except OSError:
+            return None
+        return int(target.split("/")[2]) if LINK_TO_PROCESS.fullmatch(target) else None
+
+
+def loopback_up() -> int:
+    """Sets ``lo`` up in the namespace of the calling thread; returns the namespace's cookie. OSError."""
+    rtnl = Rtnl()
+    try:
+        cookie = rtnl.cookie()
+        message = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, LOOPBACK_INDEX, IFF_UP, IFF_UP)
+        error, _ = rtnl.request([Request(RTM_NEWLINK, 0, message)])[0]
+    finally:
+        rtnl.close()
+    if isinstance(error, KernelError):
+        raise OSError(error.code, error.text)
+    return cookie
+
+
+def quietly(action: Callable[[], None]) -> None:
+    """Cleaning up after a failure must not hide the failure."""
+    try:
+        action()
+    except OSError:
+        return

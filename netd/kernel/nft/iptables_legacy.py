@@ -1,0 +1,164 @@
+"""iptables-legacy: its filter table, by its own programs, and only where that table exists already.
+
+It tells no one of its changes, and asking it for a table that is not there makes it. ``iptables-legacy-save`` reads
+without the lock file that every other command would create.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from netd.errors import Refused
+from netd.model.firewall import Gate, Hook, Line, Match, Verdict
+from netd.model.marks import TABLE
+from netd.model.operations import LegacyAccept
+
+from .base_chains import matters
+
+#: The program and the list of existing tables of each family.
+FAMILIES = {"ip": ("iptables-legacy", "ip_tables_names"), "ip6": ("ip6tables-legacy", "ip6_tables_names")}
+GATES: Mapping[str, Hook] = {"FORWARD": "forward", "INPUT": "input"}
+VERDICTS: Mapping[str, Verdict] = {
+    "ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "TARPIT": "drop", "RETURN": "return",
+}  # fmt: skip
+#: Options with one value: the field of a Match, and how the value reads there.
+OPTIONS: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    "-i": ("iif", str),
+    "-o": ("oif", str),
+    "-s": ("source", lambda text: str(ipaddress.ip_network(text, strict=False))),
+    "-d": ("destination", lambda text: str(ipaddress.ip_network(text, strict=False))),
+    "-p": ("protocol", str),
+    "--dport": ("port", lambda text: "-".join(str(int(part)) for part in text.split(":"))),
+}
+#: A rule that nobody can read.
+PERHAPS = Line(verdict="drop", certain=False)
+#: Matches that ask nothing by themselves.
+PLAIN = frozenset({"udp", "tcp", "comment", "conntrack", "state"})
+
+
+def read() -> list[Gate]:
+    """The calling thread's namespace.
+
+    Without the programs every chain may drop: who needs a way through fails, and says what is missing.
+    """
+    found: list[Gate] = []
+    for family, (program, names) in FAMILIES.items():
+        if not _has_filter(names):
+            continue
+        try:
+            found += gates(family, _call([f"{program}-save", "-t", "filter"]))
+        except Refused:
+            lines = dict.fromkeys(GATES, (PERHAPS,))
+            found += [Gate(hook, family, "filter", chain, legacy=True, lines=lines) for chain, hook in GATES.items()]
+    return found
+
+
+def loaded() -> bool:
+    """Whether a filter table is there in the calling thread's namespace."""
+    return any(_has_filter(names) for _, names in FAMILIES.values())
+
+
+def execute(operation: LegacyAccept) -> None:
+    """Puts one accept rule at the top of its chain, or takes it away; KernelError with the program's words."""
+    program, names = FAMILIES[operation.family]
+    if not _has_filter(names):
+        return
+    _call([program, "-w", "-D" if operation.delete else "-I", operation.chain, *words(operation.match)])
+
+
+def words(match: Match) -> list[str]:
+    """The rule that accepts it."""
+    asked = match._asdict()
+    found = [word for option, (name, _) in OPTIONS.items() if asked[name] for word in (option, asked[name])]
+    return [*found, "-m", "comment", "--comment", TABLE, "-j", "ACCEPT"]
+
+
+def gates(family: str, saved: str) -> Iterator[Gate]:
+    """What stands in the output of iptables-save."""
+    drops: dict[str, bool] = {}
+    rules: dict[str, list[Line]] = {}
+    for text in saved.splitlines():
+        found = shlex.split(text, comments=True)
+        if found and found[0].startswith(":"):
+            drops[found[0][1:]] = found[1] == "DROP"
+        elif len(found) > 2 and found[0] == "-A":
+            line = line_of(family, found[2:])
+            # What is no chain is a target that lets the packet go on (LOG).
+            if line is not None and (not line.chain or line.chain in drops):
+                rules.setdefault(found[1], []).append(line)
+    lines = {name: tuple(found) for name, found in rules.items()}
+    for chain, hook in GATES.items():
+        gate = Gate(hook, family, "filter", chain, legacy=True, drops=drops.get(chain, False), lines=lines)
+        if matters(gate):
+            yield gate
+
+
+def line_of(family: str, rule: Sequence[str]) -> Line | None:
+    """One rule; None, where it concerns no new packet or sends it nowhere."""
+    asked = {"family": family}
+    certain, comment = True, ""
+    for option, value, negated in _options(rule):
+        if option in ("-j", "-g"):
+            verdict = VERDICTS.get(value, "goto" if option == "-g" else "jump")
+            own = verdict == "accept" and certain and comment == TABLE
+            chain = value if verdict in ("jump", "goto") else ""
+            return Line(Match(**asked), verdict, chain, certain, own)
+        if option in OPTIONS and not negated and _ask(asked, *OPTIONS[option], value):
+            continue
+        if option in ("--ctstate", "--state") and not negated:
+            if certain and "NEW" not in value.split(","):
+                return None
+        elif option == "--comment":
+            comment = value
+        elif option != "-m" or value not in PLAIN:
+            certain = False
+    return None
+
+
+def _options(rule: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
+    """Each option with its (last) value, and whether it is negated."""
+    left, negated = list(rule), False
+    while left:
+        option, value = left.pop(0), ""
+        while left and not left[0].startswith("-") and left[0] != "!":
+            value = left.pop(0)
+        if option == "!":
+            negated = True
+            continue
+        yield option, value, negated
+        negated = False
+
+
+def _ask(asked: dict[str, str], name: str, reading: Callable[[str], str], value: str) -> bool:
+    """Whether the value is understood."""
+    try:
+        found = reading(value)
+    except ValueError:
+        return False
+    if value.endswith("+"):
+        return False
+    asked[name] = found
+    return True
+
+
+def _has_filter(names: str) -> bool:
+    """Whether the table exists; looking here does not make it."""
+    try:
+        with open(f"/proc/thread-self/net/{names}", encoding="ascii") as file:
+            return "filter" in file.read().split()
+    except OSError:
+        return False
+
+
+def _call(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise Refused(errno.EOPNOTSUPP, f"{command[0]} is not installed (Debian, Ubuntu: iptables)") from None
+    if done.returncode != 0:
+        raise Refused(errno.EINVAL, (done.stderr.strip() or f"{command[0]} failed").splitlines()[0])
+    return done.stdout

@@ -1,0 +1,1 @@
+"""rtnetlink: sockets, messages, encoding and decoding."""

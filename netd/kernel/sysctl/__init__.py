@@ -1,0 +1,1 @@
+"""/proc/sys/net of a namespace: reading, writing, watching."""

@@ -1,0 +1,225 @@
+"""What every link has: the keys of one end, how they read in the kernel, and how they are written."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Set
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from netd.kinds.address import address_object
+from netd.kinds.base.kind import LOOPBACK, Place, Table
+from netd.kinds.base.values import Cidr, GatewayAddress, LinkMac, LinkMtu, Metric, Name, family_of, is_loopback
+from netd.kinds.forward import forward_object
+from netd.kinds.route import gateway_object
+from netd.model.change import Phase, Step
+from netd.model.desired import Desired, View
+from netd.model.key import LinkName
+from netd.model.operations import LinkSettings, SetLink
+from netd.model.segment import ETHERNET, End
+from netd.model.state import Link, attributes
+
+from .bridge_port import PORT_DEFAULTS, PORT_FIELDS
+
+#: IPV6_MIN_MTU, include/uapi/linux/ipv6.h: a link of less has no IPv6, ``lo`` aside.
+LEAST_IPV6 = 1280
+
+
+class BridgePort(Table):
+    """Settings of a bridge's port, bridge(8)."""
+
+    isolated: bool | None = Field(None, description="talks to no other isolated port of the bridge")
+    hairpin: bool | None = Field(None, description="frames may leave by the port they came from")
+    learning: bool | None = Field(None, description="learn source addresses")
+    flood: bool | None = Field(None, description="flood frames to unknown unicast addresses")
+    mcast_flood: bool | None = Field(None, description="flood multicast frames")
+    neigh_suppress: bool | None = Field(None, description="answer ARP and ND from the FDB")
+    cost: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="path cost for STP")
+    priority: Annotated[int, Field(ge=0, le=63)] | None = Field(None, description="port priority for STP")
+
+
+def one_per_family(value: str | list[str]) -> list[str]:
+    """A gateway, or one of each family."""
+    gateways = [value] if isinstance(value, str) else value
+    families = [family_of(gateway) for gateway in gateways]
+    if len(set(families)) != len(families):
+        raise ValueError("at most one gateway of each family: write further ones as [[route]] with a metric")
+    return gateways
+
+
+class EndTable(Table):
+    """The keys of every link, and of every end of a veth pair."""
+
+    #: Whether netd makes the link: what another made may be a port without our saying so.
+    made: ClassVar[bool] = True
+
+    addresses: list[Cidr] = Field(default=[], description="addresses with their prefix lengths")
+    gateway: Annotated[GatewayAddress | list[GatewayAddress], AfterValidator(one_per_family)] | None = Field(
+        None, description="default route through this link, one of each family"
+    )
+    gateway_metric: Metric | None = Field(None, description="metric of the default route")
+    mtu: LinkMtu | None = Field(None, description='bytes, or "auto": the smallest of its layer-2 segment')
+    mac: LinkMac | None = Field(None, description="MAC address")
+    up: bool | None = Field(None, description="set up; true by default for links that netd makes")
+    master: Name | None = Field(None, description="the bridge that this link is a port of")
+    nodad: bool = Field(False, description="IPv6 addresses are usable at once, without duplicate address detection")
+    forward: bool = Field(False, description="traffic across this link passes the FORWARD chains of other tools")
+    bridge_port: BridgePort | None = Field(None, description="settings as a bridge's port")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> EndTable:
+        if self.forward and self.master is not None:
+            raise ValueError("forward: FORWARD sees the bridge, never its port: set it on the bridge")
+        if self.gateway_metric is not None and self.gateway is None:
+            raise ValueError("gateway_metric: there is no gateway")
+        if self.bridge_port is not None and self.master is None and self.made:
+            raise ValueError("bridge_port: this link has no master, so it is no bridge's port")
+        return self
+
+
+def end_fields(table: EndTable, made: bool, prefix: str = "") -> dict[str, Any]:
+    """The compared fields of one end. ``made``: netd makes the link, so it is up unless told otherwise."""
+    fields: dict[str, Any] = {}
+    for name in ("mtu", "mac", "master"):
+        value = getattr(table, name)
+        if value is not None:
+            fields[prefix + name] = value
+    if made or table.up is not None:
+        fields[prefix + "up"] = table.up is not False
+    if table.bridge_port is not None:
+        for name, value in table.bridge_port.model_dump(exclude_none=True).items():
+            fields[f"{prefix}bridge_port.{name}"] = value
+    return fields
+
+
+def check_end(table: EndTable, link: LinkName, *path: str) -> None:
+    """What the kernel refuses of one end whatever else there is: ValueError, which names the key."""
+    if not table.addresses and not table.gateway:
+        return
+    where = "".join(f"{part}." for part in path)
+    own = {address.partition("/")[0] for address in table.addresses}
+    gateways = [str(gateway) for gateway in table.gateway or []]
+    if link.name != LOOPBACK:
+        if "::1" in own:
+            raise ValueError(f"{where}addresses: '::1' can only be on {LOOPBACK}")
+        six = next((address for address in (*table.addresses, *gateways) if ":" in address), None)
+        if six and isinstance(table.mtu, int) and table.mtu < LEAST_IPV6:
+            raise ValueError(f"{where}mtu: IPv6 needs at least {LEAST_IPV6}, and '{six}' is IPv6")
+        astray = next(filter(is_loopback, gateways), None)
+        if astray and table.made and not any(map(is_loopback, own)):
+            raise ValueError(f"{where}gateway: '{astray}' is this machine, not another")
+    for gateway in gateways:
+        if gateway in own and ":" in gateway:
+            raise ValueError(f"{where}gateway: '{gateway}' is an address of this link itself")
+
+
+def end_objects(table: EndTable, place: Place, link: LinkName, *path: str) -> Iterable[Desired]:
+    """The objects that hang on one end: its addresses, its default routes, its way through FORWARD."""
+    check_end(table, link, *path)
+    for number, address in enumerate(table.addresses):
+        yield address_object(link, address, table.nodad, place.at(*path, "addresses", number))
+    gateways = table.gateway or []
+    for gateway in gateways:
+        yield gateway_object(link, str(gateway), table.gateway_metric, place.at(*path, "gateway"))
+    if table.forward:
+        yield forward_object(link, place.at(*path, "forward"))
+
+
+def end_wants(table: EndTable, netns: str) -> tuple[LinkName, ...]:
+    """What one end would like to be there: its master."""
+    return () if table.master is None else (LinkName(netns, table.master),)
+
+
+def end_of(table: EndTable, link: LinkName, prefix: str = "", **more: Any) -> End:
+    """What shares a segment with one end needs to know of it."""
+    master = None if table.master is None else LinkName(link.netns, table.master)
+    return End(link, prefix + "mtu", table.mtu, master, **more)
+
+
+def link_claims(*links: LinkName) -> tuple[str, ...]:
+    """The names that a link takes (Desired.claims)."""
+    return tuple(f"link:{link}" for link in links)
+
+
+def reachable_fields(fields: Mapping[str, Any], missing: Set[LinkName], netns: str, prefix: str = "") -> dict[str, Any]:
+    """The fields without those of a master that is not there."""
+    master = fields.get(prefix + "master")
+    if master is None or LinkName(netns, master) not in missing:
+        return dict(fields)
+    port = prefix + "bridge_port."
+    return {name: value for name, value in fields.items() if name != prefix + "master" and not name.startswith(port)}
+
+
+def read_end(link: Link, netns: str, view: View, prefix: str = "") -> dict[str, Any]:
+    """All fields of one end as the kernel has them."""
+    master = view.link_at(netns, link.master) if link.master else None
+    fields: dict[str, Any] = {
+        prefix + "name": link.name,
+        prefix + "link_group": link.group,
+        prefix + "mtu": link.mtu,
+        prefix + "mac": link.mac,
+        prefix + "up": link.up,
+        prefix + "master": master.name if master else (f"index {link.master}" if link.master else ""),
+    }
+    if link.port:
+        raw = attributes(link.port)
+        for name, (number, layout) in PORT_FIELDS.items():
+            fields[f"{prefix}bridge_port.{name}"] = unpack(raw.get(number), layout, layout == "=B")
+    return fields
+
+
+def unpack(payload: bytes | None, layout: str, boolean: bool = False) -> Any:
+    """One attribute, None where the kernel did not send it."""
+    if payload is None or len(payload) < struct.calcsize(layout):
+        return None
+    value = struct.unpack_from(layout, payload)[0]
+    return bool(value) if boolean else value
+
+
+def port_payload(fields: Mapping[str, Any], prefix: str = "") -> dict[int, bytes]:
+    """The attributes of the port settings in ``fields``."""
+    found: dict[int, bytes] = {}
+    for name, (number, layout) in PORT_FIELDS.items():
+        value = fields.get(f"{prefix}bridge_port.{name}")
+        if value is not None:
+            found[number] = struct.pack(layout, int(value))
+    return found
+
+
+def end_changes(
+    netns: str, name: str, fields: Mapping[str, Any], prefix: str = "", current: str | None = None
+) -> Iterable[Step]:
+    """The steps that set these fields of one end in place. ``current`` is the name that it has now."""
+    if prefix + "name" in fields and current:
+        # First, so that all other steps find it by the name it should have.
+        yield Step(Phase.LINK, SetLink(netns, current, LinkSettings(name=name)))
+    chosen = {plain: fields[prefix + plain] for plain in ("mtu", "mac", "master") if prefix + plain in fields}
+    if prefix + "link_group" in fields:
+        chosen["group"] = fields[prefix + "link_group"]
+    if chosen:
+        yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(**chosen)))
+    port = port_payload(fields, prefix)
+    # What leaves its bridge has no settings of a port any more.
+    if port and fields.get(prefix + "master") != "":
+        yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(port=port)))
+    if prefix + "up" in fields:
+        yield Step(Phase.UP, SetLink(netns, name, LinkSettings(up=fields[prefix + "up"])))
+
+
+def end_put_back(netns: str, field: str, found: Any, view: View) -> Any:
+    """What one end had before: a bridge that is gone meanwhile is none."""
+    return "" if field == "master" and found and view.link(netns, found) is None else found
+
+
+def end_lapsed(netns: str, field: str, wrote: Any, have: Any, view: View) -> bool:
+    """Whether it left its bridge because that is gone."""
+    return field == "master" and bool(wrote) and have == "" and view.link(netns, wrote) is None
+
+
+def end_default(field: str, prefix: str = "") -> Any:
+    """The kernel's default of one end's field on a link that netd made; None: it stays."""
+    plain = field.removeprefix(prefix)
+    if plain.startswith("bridge_port."):
+        return PORT_DEFAULTS.get(plain.removeprefix("bridge_port."))
+    return {"master": "", "up": True, "mtu": ETHERNET}.get(plain)

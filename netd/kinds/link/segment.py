@@ -1,0 +1,197 @@
+"""Layer-2 segments: links that reach each other through bridges and pairs, across namespaces, and what fits through.
+
+Declared links count as declared, whatever stands there just now; others as the kernel has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from netd.kinds.vxlan import lower_link, tunnel_seen
+from netd.model.key import HOST, LinkName
+from netd.model.segment import AUTO, ETHERNET, LEAST, End, Tunnel
+from netd.model.state import IFF_LOOPBACK, Address, Link, attributes
+
+
+class Links(Protocol):
+    """What of the mirror (``View``) is read."""
+
+    def link(self, netns: str, name: str) -> Link | None: ...
+
+    def link_at(self, netns: str, index: int) -> Link | None: ...
+
+    def links(self, netns: str) -> Sequence[Link]: ...
+
+    def addresses(self, netns: str, index: int) -> Mapping[str, Address]: ...
+
+    def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool: ...
+
+
+#: What of a link counts: equal facts mean the same segment, of the same size.
+Facts = tuple[tuple[LinkName, ...], int | None, Tunnel | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """``size`` is the MTU that fits everywhere.
+
+    What it was read from: ``facts`` of its own links, and of segments below its tunnels; ``carriers``, what carries
+    those, with its present MTU (None: not there); ``searched``, namespaces in which a tunnel's address was looked for.
+    """
+
+    members: frozenset[LinkName]
+    size: int
+    facts: Mapping[LinkName, Facts]
+    carriers: Mapping[LinkName, int | None]
+    searched: frozenset[str]
+
+
+class Segments:
+    """The segments of these declared ends, as far as ``view`` shows the rest."""
+
+    def __init__(self, ends: Iterable[End], view: Links) -> None:
+        self.ends = {end.link: end for end in ends}
+        self._view = view
+        self._ports: dict[LinkName, list[LinkName]] = {}
+        for end in self.ends.values():
+            if end.master is not None:
+                self._ports.setdefault(end.master, []).append(end.link)
+        #: Where the other end of someone's pair may be.
+        self._spaces = {HOST} | {end.link.netns for end in self.ends.values() if end.foreign}
+
+    def segment(self, start: LinkName, within: frozenset[LinkName] = frozenset()) -> Segment:
+        """The segment of a link. ``within``: links whose segments ask for this one, which cannot rest on them."""
+        members = frozenset(self._members(start))
+        facts = {link: self.facts(link) for link in members}
+        limits = [limit for _, limit, _ in facts.values() if limit is not None]
+        carriers: dict[LinkName, int | None] = {}
+        searched: set[str] = set()
+        for link, (_, _, tunnel) in list(facts.items()):
+            if tunnel is None:
+                continue
+            if tunnel.local and not tunnel.dev:
+                searched.add(link.netns)
+            carrier = LinkName(link.netns, tunnel.dev) if tunnel.dev else self._holder(link.netns, tunnel.local)
+            below = self._below(carrier, within | members)
+            if carrier is not None:
+                carriers[carrier] = self.present(carrier)
+            if below is not None:
+                facts |= below.facts
+                carriers |= below.carriers
+                searched |= below.searched
+            room = below.size if below is not None else self._carries(carrier)
+            if room is not None and not self._written(link):
+                limits.append(room - tunnel.overhead)
+        return Segment(members, max(LEAST, min(limits, default=ETHERNET)), facts, carriers, frozenset(searched))
+
+    def _members(self, start: LinkName) -> set[LinkName]:
+        found, left = {start}, [start]
+        while left:
+            for link in self.beside(left.pop()):
+                if link not in found:
+                    found.add(link)
+                    left.append(link)
+        return found
+
+    def _written(self, link: LinkName) -> bool:
+        end = self.ends.get(link)
+        return end is not None and isinstance(end.mtu, int)
+
+    def beside(self, link: LinkName) -> Iterator[LinkName]:
+        """What one link leads to: its bridge, its other end, its ports."""
+        yield from self._above(link)
+        yield from self._ports.get(link, ())
+        seen = self._view.link(*link)
+        if seen is not None and seen.kind == "bridge":
+            yield from self._others_ports(link.netns, seen.index)
+
+    def _above(self, link: LinkName) -> Iterator[LinkName]:
+        end, seen = self.ends.get(link), self._view.link(*link)
+        if end is not None and end.master is not None:
+            yield end.master
+        elif seen is not None and seen.master:
+            master = self._view.link_at(link.netns, seen.master)
+            if master is not None and master.kind == "bridge":
+                yield LinkName(link.netns, master.name)
+        if end is not None and end.peer is not None:
+            yield end.peer
+        elif seen is not None and seen.kind == "veth":
+            yield from self._other_end(link.netns, seen)
+
+    def _others_ports(self, netns: str, bridge: int) -> Iterator[LinkName]:
+        """Ports that nothing declares to be one of any bridge."""
+        for port in self._view.links(netns):
+            if port.master == bridge:
+                link = LinkName(netns, port.name)
+                end = self.ends.get(link)
+                if end is None or end.master is None:
+                    yield link
+
+    def _other_end(self, netns: str, seen: Link) -> Iterator[LinkName]:
+        """Of a pair that is someone else's; nothing where it is in a namespace that nothing here names."""
+        for space in (netns,) if seen.link_netnsid is None else self._spaces:
+            if self._view.is_peer_namespace(netns, seen.link_netnsid, space):
+                other = self._view.link_at(space, seen.link)
+                if other is not None and other.kind == "veth" and other.link == seen.index:
+                    yield LinkName(space, other.name)
+                    return
+
+    def _tunnel(self, link: LinkName) -> Tunnel | None:
+        end = self.ends.get(link)
+        if end is not None and not end.foreign:
+            return end.tunnel
+        seen = self._view.link(*link)
+        if seen is None or seen.kind != "vxlan" or seen.link_netnsid is not None:
+            return None
+        lower = lower_link(attributes(seen.info), seen.link)
+        carrier = self._view.link_at(link.netns, lower) if lower else None
+        return tunnel_seen(seen, carrier.name if carrier else "")
+
+    def _holder(self, netns: str, local: str) -> LinkName | None:
+        """The link with an address; not ``lo``, from where routes lead on."""
+        for link in self._view.links(netns) if local else ():
+            if link.flags & IFF_LOOPBACK:
+                continue
+            if any(cidr.partition("/")[0] == local for cidr in self._view.addresses(netns, link.index)):
+                return LinkName(netns, link.name)
+        return None
+
+    def _below(self, carrier: LinkName | None, within: frozenset[LinkName]) -> Segment | None:
+        """The segment of what carries a tunnel, where that follows too."""
+        end = self.ends.get(carrier) if carrier is not None else None
+        if carrier is None or end is None or end.mtu != AUTO or carrier in within:
+            return None
+        return self.segment(carrier, within)
+
+    def _carries(self, carrier: LinkName | None) -> int | None:
+        """The MTU of what carries a tunnel, None where nobody can say yet."""
+        if carrier is None:
+            return ETHERNET
+        end, seen = self.ends.get(carrier), self._view.link(*carrier)
+        if end is not None and end.mtu is not None:
+            return end.mtu if isinstance(end.mtu, int) else None
+        if seen is not None:
+            return seen.mtu
+        return (end.first or None) if end is not None else None
+
+    def _limit(self, link: LinkName) -> int | None:
+        """What one link lets through by itself, None where it takes what the others leave."""
+        end, seen = self.ends.get(link), self._view.link(*link)
+        if end is not None and isinstance(end.mtu, int):
+            return end.mtu
+        if end is not None and (end.mtu == AUTO or end.bridge):
+            return None
+        if seen is None:
+            return (end.first or None) if end is not None else None
+        return None if seen.kind == "bridge" else seen.mtu
+
+    def present(self, link: LinkName) -> int | None:
+        """The MTU that a link has now."""
+        seen = self._view.link(*link)
+        return None if seen is None else seen.mtu
+
+    def facts(self, link: LinkName) -> Facts:
+        """What counts of a link: the same although it is away for a moment, where the files say where it belongs."""
+        return tuple(self._above(link)), self._limit(link), self._tunnel(link)

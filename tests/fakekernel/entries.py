@@ -1,0 +1,127 @@
+"""Policy rules, static neighbours, and the table of a tunnel."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import replace
+
+from netd.errors import kernel_error
+from netd.kernel.rtnl import decode
+from netd.kernel.rtnl.encode import neighbor_body, rule_body
+from netd.kernel.rtnl.wire import NUD_NOARP, RTPROT_KERNEL
+from netd.model import operations as do
+from netd.model.dirty import Dirty
+from netd.model.marks import PROTOCOL
+from netd.model.state import NTF_SELF, NUD_PERMANENT, FdbEntry, Neighbor, Rule
+from tests.fakekernel.machine import Machine, Space
+
+NO_MAC = "00:00:00:00:00:00"
+
+
+def equip(space: Space) -> None:
+    """The rules of a new namespace: local, main, and for IPv4 default."""
+    for family, priority, table in (
+        (socket.AF_INET, 0, 255), (socket.AF_INET, 32766, 254), (socket.AF_INET, 32767, 253),
+        (socket.AF_INET6, 0, 255), (socket.AF_INET6, 32766, 254),
+    ):  # fmt: skip
+        _insert(space, Rule(family, priority, table, protocol=RTPROT_KERNEL))
+
+
+def _insert(space: Space, rule: Rule) -> None:
+    space.rules.append(replace(rule, raw=rule_body(rule, rule.protocol)))
+
+
+def create_rule(machine: Machine, space: Space, rule: Rule, protocol: int = PROTOCOL) -> None:
+    """RTM_NEWRULE with NLM_F_EXCL: the protocol does not count."""
+    rule = replace(rule, protocol=protocol, fwmask=rule.fwmask or (0xFFFFFFFF if rule.fwmark else 0))
+    if any(replace(other, protocol=protocol) == rule for other in space.rules):
+        raise kernel_error(errno.EEXIST, "")
+    _insert(space, rule)
+    machine.tell(space, Dirty("rules"))
+
+
+def delete_rule(machine: Machine, space: Space, rule: Rule) -> None:
+    """RTM_DELRULE; KernelError ENOENT."""
+    if rule not in space.rules:
+        raise kernel_error(errno.ENOENT, "")
+    space.rules.remove(rule)
+    machine.tell(space, Dirty("rules"))
+
+
+def restore_rule(machine: Machine, space: Space, raw: bytes) -> None:
+    """A message as it was read."""
+    rule = decode.rule(raw)
+    if rule is None:
+        raise kernel_error(errno.EINVAL, "")
+    create_rule(machine, space, rule, rule.protocol)
+
+
+def put_neighbor(machine: Machine, space: Space, index: int, op: do.PutNeighbor) -> None:
+    """RTM_NEWNEIGH with NLM_F_REPLACE."""
+    space.at(index)
+    _keep(machine, space, Neighbor(index, op.address, op.mac, NUD_PERMANENT, op.protocol))
+
+
+def _keep(machine: Machine, space: Space, one: Neighbor) -> None:
+    raw = neighbor_body(do.PutNeighbor("", "", one.address, one.mac, one.protocol), one.index)
+    space.neighbors[one.index, one.address] = replace(one, raw=raw)
+    machine.tell(space, Dirty("neighbors", index=one.index))
+
+
+def restore_neighbor(machine: Machine, space: Space, index: int, raw: bytes) -> None:
+    """As it was read once; KernelError EEXIST."""
+    space.at(index)
+    one = decode.neighbor(raw)
+    if one is None:
+        raise kernel_error(errno.EINVAL, "")
+    if (index, one.address) in space.neighbors:
+        raise kernel_error(errno.EEXIST, "")
+    _keep(machine, space, replace(one, index=index))
+
+
+def delete_neighbor(machine: Machine, space: Space, index: int, address: str) -> None:
+    """RTM_DELNEIGH; KernelError ENOENT."""
+    space.at(index)
+    if space.neighbors.pop((index, address), None) is None:
+        raise kernel_error(errno.ENOENT, "")
+    machine.tell(space, Dirty("neighbors", index=index))
+
+
+def put_fdb(machine: Machine, space: Space, index: int, op: do.PutFdb, via: int) -> None:
+    """The zero MAC and groups: one entry more; others: in the place of the one before."""
+    if space.at(index).kind != "vxlan":
+        raise kernel_error(errno.EOPNOTSUPP, "")
+    entry = FdbEntry(index, op.mac, op.dst, op.port, op.vni, NUD_PERMANENT | NUD_NOARP, NTF_SELF, via)
+    found = space.fdb.setdefault(index, [])
+    several = op.mac == NO_MAC or int(op.mac[:2], 16) & 1
+    if not several:
+        found[:] = [other for other in found if other.mac != op.mac]
+    elif any(_identity(other) == _identity(entry) for other in found):
+        return
+    found.append(entry)
+    machine.tell(space, Dirty("fdb", index=index))
+
+
+def delete_fdb(machine: Machine, space: Space, index: int, op: do.DeleteFdb) -> None:
+    """One remote of one MAC; KernelError ENOENT."""
+    space.at(index)
+    found = space.fdb.get(index, [])
+    wanted = (op.mac, op.dst, op.port, op.vni, op.via)
+    entry = next((other for other in found if _identity(other) == wanted), None)
+    if entry is None and any(other.mac == op.mac for other in found):
+        # vxlan_fdb_delete() does not mind when only the remote is another.
+        return
+    if entry is None:
+        raise kernel_error(errno.ENOENT, "")
+    found.remove(entry)
+    machine.tell(space, Dirty("fdb", index=index))
+
+
+def _identity(entry: FdbEntry) -> tuple[str, str, int, int, int]:
+    return (entry.mac, entry.dst, entry.port, entry.vni, entry.via)
+
+
+def shown(entry: FdbEntry) -> FdbEntry:
+    """As it is read: without the note which one is an option of the tunnel."""
+    return replace(entry, flags=entry.flags & 0xFF)

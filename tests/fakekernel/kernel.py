@@ -1,0 +1,229 @@
+"""One process that looks at a ``Machine``: the same methods as ``netd.kernel.kernel.Kernel``."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+
+from netd.errors import KernelError, kernel_error
+from netd.model import operations as do
+from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.firewall import Firewall
+from netd.model.key import HOST
+from netd.model.operations import Operation
+from tests.fakekernel.machine import LOOPBACK, NAMES, Machine
+from tests.fakekernel.session import Answer, FakeSession
+from tests.fakekernel.sysctls import write
+
+from . import firewall, links
+
+
+class FakeKernel:
+    """``deaf``: events are lost until ``overrun`` says so, as a full socket does."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.deaf = False
+        self._listening = False
+        self._watched: dict[str, int] = {}
+        self._heard: dict[Dirty, None] = {}
+        self._quiet = False
+
+    def attach(self, netns: str, source: str | None) -> None:
+        """The name means the namespace at that path ("" nowhere) from now on; None: the one of that name again."""
+        if source is not None:
+            self.machine.sources[netns] = source
+        else:
+            self.machine.sources.pop(netns, None)
+
+    def attached(self, netns: str) -> bool | None:
+        """Whether the name stands for what is at its source: True, False (not, or no longer), None (another's)."""
+        if not self.machine.sources.get(netns) or netns not in self.machine.names:
+            return False
+        if self.machine.names[netns] == self.machine.cookie(netns):
+            return True
+        return False if netns in self.machine.borrowed else None
+
+    def entry(self, netns: str) -> int | None:
+        """The cookie of what has this name."""
+        return self.machine.names.get(netns)
+
+    def cookie(self, netns: str) -> int | None:
+        """The identity of a namespace; None where it is not there."""
+        return self.machine.cookie(netns)
+
+    def find(self, source: str) -> int | None:
+        """The cookie of the namespace at that place; None where there is none."""
+        return self.machine.find(source)
+
+    def entry_path(self, netns: str) -> str:
+        """Where ``ip netns`` looks for a name."""
+        return NAMES + netns
+
+    def names(self) -> list[str]:
+        """All namespaces with a name."""
+        return sorted(name for name in self.machine.names if name != HOST and self.machine.cookie(name) is not None)
+
+    def has_legacy(self, netns: str) -> bool:
+        """Whether legacy iptables has a filter table there."""
+        cookie = self.machine.cookie(netns)
+        return cookie is not None and any(chain.legacy for chain in self.machine.spaces[cookie].firewall.chains)
+
+    @contextmanager
+    def open(self, netns: str) -> Iterator[FakeSession]:
+        """A namespace for the length of a ``with``; KernelError ENOENT."""
+        yield FakeSession(self, netns, self.machine.space(netns))
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Nothing here holds up anything."""
+        return nullcontext()
+
+    def firewall(self, netns: str) -> Firewall:
+        """What nftables says there."""
+        return firewall.read(self.machine.space(netns))
+
+    def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
+        """Creates, deletes, attaches or detaches; an error is a value."""
+        try:
+            if isinstance(operation, do.CreateNamespace):
+                self._create(operation, naming)
+            elif isinstance(operation, do.DeleteNamespace):
+                self._delete(operation)
+            elif isinstance(operation, do.AttachNamespace):
+                self._attach(operation.netns)
+            elif isinstance(operation, do.DetachNamespace):
+                self._detach(operation.netns, operation.cookie)
+            else:
+                raise kernel_error(errno.EOPNOTSUPP, type(operation).__name__)
+        except KernelError as error:
+            return error
+        return None
+
+    def _create(self, operation: do.CreateNamespace, naming: Callable[[int], None]) -> None:
+        space = self.machine.new_space()
+        if not operation.ipv6:
+            write(self.machine, space, "net/ipv6/conf/all/disable_ipv6", "1")
+        links.set_up(self.machine, space, LOOPBACK, True)
+        naming(space.cookie)
+        try:
+            self.machine.add_name(operation.netns, space)
+        except KernelError:
+            del self.machine.spaces[space.cookie]
+            raise
+        self.named(operation.netns)
+        if self._listening:
+            self.watch(operation.netns)
+
+    def _delete(self, operation: do.DeleteNamespace) -> None:
+        cookie = self.machine.names.get(operation.netns)
+        if cookie is None:
+            return
+        if cookie != operation.cookie:
+            raise kernel_error(errno.ENOENT, f"{operation.netns} is another namespace now")
+        self.machine.drop_name(operation.netns)
+        self.forget(operation.netns)
+
+    def _attach(self, netns: str) -> None:
+        if not self.machine.sources.get(netns):
+            raise kernel_error(errno.ENOENT, f"namespace {netns}")
+        state = self.attached(netns)
+        if state is None:
+            raise kernel_error(errno.EEXIST, f"{netns} belongs to someone else")
+        if not state:
+            self.machine.names[netns] = self.machine.space(netns).cookie
+            self.machine.borrowed.add(netns)
+            self.named(netns)
+
+    def _detach(self, netns: str, cookie: int) -> None:
+        if self.machine.names.get(netns) == cookie:
+            self.machine.drop_name(netns)
+            self.named(netns)
+
+    def named(self, netns: str) -> None:
+        """A name came or went: the others are told."""
+        for listener in self.machine.listeners:
+            if listener != self._hear:
+                listener(0, Dirty("namespace", netns))
+
+    def someone_adds(self, netns: str) -> None:
+        """``ip netns add``, by someone else."""
+        self.machine.add_name(netns, self.machine.new_space())
+        self._hear(0, Dirty("namespace", netns))
+
+    def someone_deletes(self, netns: str) -> None:
+        """``ip netns del``, by someone else."""
+        self.machine.drop_name(netns)
+        self._hear(0, Dirty("namespace", netns))
+
+    def someone_opens(self, path: str) -> None:
+        """A container engine makes a namespace, and shows it there."""
+        self.machine.places[path] = self.machine.new_space().cookie
+        self._tell_of(path)
+
+    def someone_closes(self, path: str) -> None:
+        """It ends it."""
+        self.machine.end(self.machine.spaces[self.machine.places.pop(path)])
+        self._tell_of(path)
+
+    def _tell_of(self, path: str) -> None:
+        for netns, source in self.machine.sources.items():
+            if source == path:
+                self._hear(0, Dirty("namespace", netns))
+
+    # Events
+
+    def start_watching(self) -> list[int]:
+        """From now on changes are heard; there is no descriptor."""
+        self._listening = True
+        self._watched[HOST] = self.machine.names[HOST]
+        self.machine.listeners.append(self._hear)
+        return []
+
+    def watch(self, netns: str, known: int | None = None) -> None:
+        """Changes there are heard."""
+        cookie = self.machine.cookie(netns)
+        if self._listening and cookie is not None:
+            self._watched[netns] = cookie
+
+    def watch_sysctl(self, session: FakeSession, path: str) -> None:
+        """All are heard."""
+
+    def forget(self, netns: str) -> None:
+        """Nothing more is heard of it."""
+        self._watched.pop(netns, None)
+
+    def read_entries(self, netns: str, index: int, what: str, found: set[str]) -> None:
+        """All entries are heard of."""
+
+    def _hear(self, cookie: int, what: Dirty) -> None:
+        if self.deaf or not self._listening:
+            return
+        if what.what == "namespace":
+            self._heard[what] = None
+            return
+        for netns, known in self._watched.items():
+            if known == cookie:
+                self._heard[replace(what, netns=netns)] = None
+
+    def overrun(self) -> None:
+        """What was lost is made known: everything is to be read again."""
+        self.deaf = False
+        self._heard[EVERYTHING] = None
+
+    def drain(self) -> list[Dirty]:
+        """What is to be read again, each once."""
+        heard, self._heard = list(self._heard), {}
+        return heard
+
+    def culprit(self, netns: str) -> str:
+        """Nobody is known."""
+        return ""
+
+    def close(self) -> None:
+        """The machine goes on."""
+        if self._hear in self.machine.listeners:
+            self.machine.listeners.remove(self._hear)
+        self._listening = False
+        self.machine.sources.clear()

@@ -1,0 +1,311 @@
+"""Links: what can be made, what cannot change, and what goes with them (net/core/rtnetlink.c, drivers/net/vxlan)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from netd.errors import kernel_error
+from netd.kernel.rtnl import wire
+from netd.model import operations as do
+from netd.model.dirty import Dirty
+from netd.model.key import HOST
+from netd.model.segment import ETHERNET
+from netd.model.state import IFF_UP, FdbEntry, Link
+from tests.fakekernel.machine import LOOPBACK, Machine, Space
+
+from . import addresses, routes, sysctls
+
+BRIDGE: Mapping[int, bytes] = {
+    1: struct.pack("=I", 1500), 2: struct.pack("=I", 200), 3: struct.pack("=I", 2000), 4: struct.pack("=I", 30000),
+    5: struct.pack("=I", 0), 6: struct.pack("=H", 32768), 7: b"\0", 9: struct.pack("=H", 0), 23: b"\1",
+}  # fmt: skip
+VNI, GROUP, CARRIER, LOCAL, PORT, GROUP6, LOCAL6 = 1, 2, 3, 4, 15, 16, 17
+VXLAN: Mapping[int, bytes] = {
+    5: b"\0", 6: b"\0", 7: b"\1", 8: struct.pack("=I", 300), 9: struct.pack("=I", 0), PORT: struct.pack("!H", 8472),
+    18: b"\1",
+}  # fmt: skip
+#: What vxlan_changelink() refuses: id, lower link, port, limit, checksum.
+FIXED = (VNI, CARRIER, PORT, 9, 18)
+BRIDGE_PORT: Mapping[int, bytes] = {
+    33: b"\0", 4: b"\0", 8: b"\1", 9: b"\1", 27: b"\1", 32: b"\0", 3: struct.pack("=I", 2), 2: struct.pack("=H", 32),
+}  # fmt: skip
+NO_MAC = "00:00:00:00:00:00"
+
+
+def create(machine: Machine, space: Space, op: do.CreateLink, lower: int, master: int) -> Link:
+    """RTM_NEWLINK with NLM_F_EXCL. ``lower`` and ``master`` are indexes, 0 for none."""
+    if op.kind not in ("bridge", "veth", "vxlan"):
+        raise kernel_error(errno.EOPNOTSUPP, "Unknown device type")
+    if space.named(op.name):
+        raise kernel_error(errno.EEXIST, "")
+    peer_space = machine.space(op.peer_netns) if op.kind == "veth" else space
+    if op.kind == "veth" and (peer_space.named(op.peer_name) or (peer_space is space and op.peer_name == op.name)):
+        raise kernel_error(errno.EEXIST, "")
+    info = dict(op.settings.info)
+    if op.kind == "vxlan":
+        info = _vxlan(space, info, lower)
+    most = _most_mtu(space, op.kind, info)
+    first = min(op.settings.mtu or (most if CARRIER in info else ETHERNET), most)
+    link = _add(machine, space, op.name, op.kind, op.settings, first)
+    space.info[link.index] = {**BRIDGE, **info} if op.kind == "bridge" else info
+    if op.kind == "vxlan":
+        _default_entry(space, link.index)
+    if op.kind == "veth":
+        there = op.peer or do.LinkSettings()
+        peer = _add(machine, peer_space, op.peer_name, "veth", there, there.mtu or ETHERNET)
+        one, other = (space.cookie, link.index), (peer_space.cookie, peer.index)
+        machine.cables.update({one: other, other: one})
+    if master:
+        _join(machine, space, link.index, master)
+    if op.settings.up:
+        set_up(machine, space, link.index, True)
+    return space.at(link.index)
+
+
+def _add(machine: Machine, space: Space, name: str, kind: str, settings: do.LinkSettings, mtu: int) -> Link:
+    index = next(space.indexes)
+    while index in space.links:
+        index = next(space.indexes)
+    link = Link(
+        index, name, kind, mtu=mtu, mac=settings.mac or machine.mac(), group=settings.group or 0,
+        alias=settings.alias or "",
+    )  # fmt: skip
+    space.links[index] = link
+    sysctls.add_link(space, name)
+    machine.tell(space, Dirty("link", index=index))
+    return link
+
+
+def _most_mtu(space: Space, kind: str, info: Mapping[int, bytes]) -> int:
+    """A tunnel is no larger than what carries it; another's lower link may be gone."""
+    if kind != "vxlan" or CARRIER not in info:
+        return 65535 + LOOPBACK
+    six = GROUP6 in info or LOCAL6 in info
+    return space.at(struct.unpack("=I", info[CARRIER])[0]).mtu - (70 if six else 50)
+
+
+def _vxlan(space: Space, info: dict[int, bytes], lower: int) -> dict[int, bytes]:
+    if lower:
+        space.at(lower)
+        info[CARRIER] = struct.pack("=I", lower)
+    info = {**VXLAN, **info}
+    for other in space.info.values():
+        # vxlan_vni_in_use(): the same number on the same port.
+        if VNI in other and PORT in other and (other[VNI], other[PORT]) == (info[VNI], info[PORT]):
+            raise kernel_error(errno.EEXIST, "A VXLAN device with the specified VNI already exists")
+    return _said(info)
+
+
+def _said(info: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Without the zero address, which means none."""
+    addresses = (GROUP, LOCAL, GROUP6, LOCAL6)
+    return {number: value for number, value in info.items() if number not in addresses or any(value)}
+
+
+def _default_entry(space: Space, index: int) -> None:
+    """The remote that is an option of the tunnel is an entry of its table."""
+    info = space.info[index]
+    flood = info.get(GROUP) or info.get(GROUP6)
+    via = struct.unpack("=I", info.get(CARRIER, bytes(4)))[0]
+    old = [entry for entry in space.fdb.get(index, []) if entry.flags & 0x100]
+    left = [entry for entry in space.fdb.get(index, []) if entry not in old]
+    if flood:
+        family = socket.AF_INET if len(flood) == 4 else socket.AF_INET6
+        dst = socket.inet_ntop(family, flood)
+        same = (NO_MAC, dst, 0, 0, via)
+        left = [entry for entry in left if (entry.mac, entry.dst, entry.port, entry.vni, entry.via) != same]
+        # 0x100: which one it is; no flag of the kernel's.
+        left.append(FdbEntry(index, NO_MAC, dst, state=0x80, flags=0x02 | 0x100, via=via))
+    space.fdb[index] = left
+
+
+def change(machine: Machine, space: Space, index: int, op: do.SetLink, master: int | None) -> None:
+    """RTM_NEWLINK of one that is there. ``master`` None: it stays, 0: none."""
+    settings = op.settings
+    if settings.netns is not None:
+        # It moves first, and the rest is done there.
+        space, index = move(machine, space, index, settings.netns)
+    link = space.at(index)
+    if settings.name is not None and settings.name != link.name:
+        if space.named(settings.name):
+            raise kernel_error(errno.EEXIST, "")
+        sysctls.rename_link(space, link.name, settings.name)
+        space.put(link, name=settings.name)
+    if settings.info:
+        _change_info(machine, space, index, settings.info)
+    if settings.mtu is not None:
+        set_mtu(machine, space, index, settings.mtu)
+    if settings.mac is not None:
+        space.put(space.at(index), mac=settings.mac)
+    if settings.group is not None:
+        space.put(space.at(index), group=settings.group)
+    if settings.alias is not None:
+        space.put(space.at(index), alias=settings.alias)
+    if master is not None and master != space.at(index).master:
+        _leave(machine, space, index)
+        if master:
+            _join(machine, space, index, master)
+    if settings.up is not None:
+        set_up(machine, space, index, settings.up)
+    if settings.port:
+        if not space.at(index).master:
+            raise kernel_error(errno.EOPNOTSUPP, "")
+        space.port[index] = {**space.port[index], **settings.port}
+    machine.tell(space, Dirty("link", index=index))
+
+
+def _change_info(machine: Machine, space: Space, index: int, info: Mapping[int, bytes]) -> None:
+    old = space.info.get(index, {})
+    if space.at(index).kind == "vxlan":
+        for number in FIXED:
+            if number in info and info[number] != old.get(number):
+                raise kernel_error(errno.EOPNOTSUPP, "Cannot change this attribute")
+    space.info[index] = _said({**old, **info})
+    if space.at(index).kind == "vxlan":
+        _default_entry(space, index)
+        machine.tell(space, Dirty("fdb", index=index))
+
+
+def set_mtu(machine: Machine, space: Space, index: int, mtu: int) -> None:
+    """Within limits; a bridge of a set MTU follows its ports no longer."""
+    link = space.at(index)
+    if not 68 <= mtu <= _most_mtu(space, link.kind, space.info.get(index, {})):
+        raise kernel_error(errno.EINVAL, "mtu out of range")
+    space.put(link, mtu=mtu)
+    if link.kind == "bridge":
+        space.fixed.add(index)
+    if link.master:
+        _follow_ports(machine, space, link.master)
+
+
+def _follow_ports(machine: Machine, space: Space, bridge: int) -> None:
+    """br_mtu_auto_adjust()."""
+    ports = [link.mtu for link in space.links.values() if link.master == bridge]
+    if bridge in space.fixed or bridge not in space.links:
+        return
+    mtu = min(ports, default=1500)
+    if space.at(bridge).mtu != mtu:
+        space.put(space.at(bridge), mtu=mtu)
+        machine.tell(space, Dirty("link", index=bridge))
+
+
+def _join(machine: Machine, space: Space, index: int, master: int) -> None:
+    if space.at(master).kind != "bridge":
+        raise kernel_error(errno.EOPNOTSUPP, "")
+    if space.at(index).kind == "bridge":
+        raise kernel_error(errno.ELOOP, "Can not enslave a bridge to a bridge")
+    space.put(space.at(index), master=master)
+    space.port[index] = dict(BRIDGE_PORT)
+    _follow_ports(machine, space, master)
+
+
+def _leave(machine: Machine, space: Space, index: int) -> None:
+    link = space.at(index)
+    if link.master:
+        space.put(link, master=0)
+        space.port.pop(index, None)
+        _follow_ports(machine, space, link.master)
+
+
+def set_up(machine: Machine, space: Space, index: int, up: bool) -> None:
+    """Down takes routes, neighbours and IPv6 addresses; up brings back the networks of the addresses."""
+    link = space.at(index)
+    if link.up == up:
+        return
+    space.put(link, flags=link.flags | IFF_UP if up else link.flags & ~IFF_UP)
+    if up and index == LOOPBACK:
+        addresses.equip_loopback(space)
+    if up:
+        addresses.connect_all(machine, space, index)
+    else:
+        addresses.link_down(machine, space, index)
+    machine.tell(space, Dirty("link", index=index))
+
+
+def remove(machine: Machine, space: Space, index: int) -> None:
+    """RTM_DELLINK: with its other end, its ports set free, tunnels that it carries, and all that hangs on it."""
+    link = space.at(index)
+    if index == LOOPBACK:
+        raise kernel_error(errno.EOPNOTSUPP, "")
+    other = machine.cables.pop((space.cookie, index), None)
+    if other is not None:
+        machine.cables.pop(other, None)
+    _strip(machine, space, index)
+    for port in [port for port in space.links.values() if port.master == index]:
+        space.put(port, master=0)
+        space.port.pop(port.index, None)
+        machine.tell(space, Dirty("link", index=port.index))
+    sysctls.drop_link(space, link.name)
+    del space.links[index]
+    space.fixed.discard(index)
+    space.info.pop(index, None)
+    _tell_gone(machine, space, index)
+    for above, info in list(space.info.items()):
+        if info.get(CARRIER) == struct.pack("=I", index) and above in space.links:
+            remove(machine, space, above)
+    if other is not None and other[0] in machine.spaces and other[1] in machine.spaces[other[0]].links:
+        remove(machine, machine.spaces[other[0]], other[1])
+
+
+def _strip(machine: Machine, space: Space, index: int) -> None:
+    """What does not survive a removal or a move."""
+    _leave(machine, space, index)
+    set_up(machine, space, index, False)
+    space.addresses.pop(index, None)
+    routes.drop_of_link(machine, space, index)
+    for key in [key for key in space.neighbors if key[0] == index]:
+        del space.neighbors[key]
+    space.fdb.pop(index, None)
+
+
+def _tell_gone(machine: Machine, space: Space, index: int) -> None:
+    for what in ("link", "addresses"):
+        machine.tell(space, Dirty(what, index=index))
+    machine.tell(space, Dirty("routes"))
+
+
+def move(machine: Machine, space: Space, index: int, netns: str) -> tuple[Space, int]:
+    """Into another namespace: without addresses, down, and with another index where its own is taken."""
+    target = machine.space(netns if netns else HOST)
+    link = space.at(index)
+    if target is space:
+        return space, index
+    if link.kind == "bridge" or index == LOOPBACK:
+        raise kernel_error(errno.EINVAL, "The interface netns is immutable")
+    if target.named(link.name):
+        raise kernel_error(errno.EEXIST, "")
+    _strip(machine, space, index)
+    link = space.links.pop(index)
+    info = space.info.pop(index, None)
+    sysctls.drop_link(space, link.name)
+    _tell_gone(machine, space, index)
+    fresh = index if index not in target.links else next(target.indexes)
+    while fresh in target.links and fresh != index:
+        fresh = next(target.indexes)
+    target.links[fresh] = Link(fresh, link.name, link.kind, 0, link.mtu, link.mac, 0, link.group, alias=link.alias)
+    if info is not None:
+        target.info[fresh] = info
+    sysctls.add_link(target, link.name)
+    other = machine.cables.pop((space.cookie, index), None)
+    if other is not None:
+        machine.cables[target.cookie, fresh] = other
+        machine.cables[other] = (target.cookie, fresh)
+    machine.tell(target, Dirty("link", index=fresh))
+    return target, fresh
+
+
+def shown(machine: Machine, space: Space, link: Link) -> Link:
+    """The link as it is read: with its options, its other end, and how that one's namespace is known here."""
+    other = machine.cables.get((space.cookie, link.index))
+    info = wire.mapping(space.info.get(link.index, {}))
+    port = wire.mapping(space.port.get(link.index, {}))
+    changes: dict[str, Any] = {"info": info, "port": port}
+    if other is not None:
+        foreign = other[0] != space.cookie
+        changes |= {"link": other[1], "link_netnsid": machine.number(space.cookie, other[0]) if foreign else None}
+    return replace(link, **changes)

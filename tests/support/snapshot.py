@@ -1,0 +1,132 @@
+"""All that a kernel (real or fake) has, in a form that does not depend on indexes, cookies and random MACs."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from netd.kernel.kernel import Kernel
+from netd.kernel.session import Session
+from netd.kinds.bridge import BridgeKind
+from netd.kinds.link.bridge_port import PORT_FIELDS
+from netd.kinds.link.ends import unpack
+from netd.model.state import IFA_F_NODAD, Link, Route, attributes
+from tests.fakekernel import FakeKernel
+from tests.fakekernel.session import FakeSession
+
+#: Keys whose values are compared: those that the labs write, and some that follow from them.
+SYSCTLS = (
+    "net/ipv4/ip_forward", "net/ipv4/ip_default_ttl", "net/ipv4/conf/default/rp_filter",
+    "net/ipv4/conf/all/accept_redirects", "net/ipv4/conf/eth0/forwarding",
+    "net/ipv4/conf/eth0/proxy_arp", "net/ipv4/conf/br0/rp_filter", "net/ipv6/conf/all/disable_ipv6",
+)  # fmt: skip
+TABLES = (254, 100, 101, 50)
+#: IFLA_VXLAN_*: id, group, link is left out, local, ttl, tos, learning, ageing, limit, port, group6, local6, checksum.
+VXLAN = (1, 2, 4, 5, 6, 7, 8, 9, 15, 16, 17, 18)
+
+
+def snapshot(kernel: Kernel | FakeKernel) -> dict[str, Any]:
+    """{namespace: what is in it}."""
+    found: dict[str, Any] = {}
+    for netns in ("", *kernel.names()):
+        with kernel.open(netns) as session:
+            found[netns] = inside(session)
+        found[netns]["firewall"] = firewall(kernel, netns)
+    return found
+
+
+def inside(session: Session | FakeSession) -> dict[str, Any]:
+    """One namespace."""
+    links = {link.index: link for link in session.links()}
+    names = {index: link.name for index, link in links.items()}
+    return {
+        "links": {link.name: plain_link(link, names) for link in links.values()},
+        "addresses": sorted(
+            (names[one.index], one.address, one.protocol, bool(one.flags & IFA_F_NODAD), one.peer)
+            for one in session.addresses()
+            if not ipaddress.ip_interface(one.address).is_link_local
+        ),
+        "routes": sorted(plain_routes((route for table in TABLES for route in session.routes(table)), names)),
+        "rules": sorted(
+            (one.family, one.priority, one.table, one.source, one.to, one.fwmark, one.protocol)
+            for one in session.rules()
+        ),
+        "neighbors": sorted(
+            (name, one.address, one.mac, one.protocol)
+            for index, name in names.items()
+            for one in session.neighbors(index)
+            # Loopback and the unspecified address have permanent entries of the kernel's own.
+            if one.mac not in ("", "00:00:00:00:00:00") and not ipaddress.ip_address(one.address).is_multicast
+        ),
+        "fdb": sorted(
+            (link.name, one.mac, one.dst, one.port, one.vni, names.get(one.via, ""))
+            for link in links.values()
+            if link.kind == "vxlan"
+            for one in session.fdb(link.index)
+        ),
+        "sysctls": {path: session.sysctl(path) for path in SYSCTLS},
+    }
+
+
+def plain_link(link: Link, names: Mapping[int, str]) -> dict[str, Any]:
+    """One link. A MAC counts where somebody chose it: those of the labs begin with 02:00:00."""
+    port = attributes(link.port)
+    return {
+        "kind": link.kind,
+        "up": link.up,
+        "mtu": link.mtu,
+        "mac": link.mac if link.mac.startswith("02:00:00:00") else "",
+        "master": names.get(link.master, ""),
+        "group": link.group,
+        "lower": names.get(link.link, "") if link.link_netnsid is None else "elsewhere",
+        "options": options(link),
+        "port": {name: unpack(port.get(number), layout) for name, (number, layout) in PORT_FIELDS.items()},
+    }
+
+
+def options(link: Link) -> dict[Any, Any]:
+    """What netd could have written of IFLA_INFO_DATA."""
+    if link.kind == "bridge":
+        return BridgeKind().read_options(link.info, 0, "", None)  # type: ignore[arg-type]
+    raw = attributes(link.info)
+    return {number: raw[number] for number in VXLAN if number in raw and any(raw[number])}
+
+
+def plain_routes(routes: Iterable[Route], names: Mapping[int, str]) -> Iterable[tuple[Any, ...]]:
+    """Routes by the names of their links; those to link-local networks are the kernel's own business."""
+    for one in routes:
+        if one.to.startswith(("fe80:", "ff00:")):
+            continue
+        hops = tuple((hop.via, names.get(hop.index, ""), hop.weight, hop.onlink) for hop in one.nexthops)
+        yield (one.table, one.to, one.metric, one.type, one.protocol, one.src, one.mtu, hops)
+
+
+def firewall(kernel: Kernel | FakeKernel, netns: str) -> dict[str, Any]:
+    """netd's table, and what it has in the chains of others."""
+    found = kernel.firewall(netns)
+    return {
+        "exists": found.exists,
+        "disorder": found.disorder,
+        "own": dict(found.own),
+        "accepted": sorted(
+            (gate.family, gate.table, chain, *one.match)
+            for gate in found.gates
+            for chain, lines in gate.lines.items()
+            for one in lines
+            if one.own
+        ),
+    }
+
+
+def differences(have: Any, want: Any, path: str = "") -> list[str]:
+    """Where two snapshots differ, in words; none: they are equal."""
+    if have == want:
+        return []
+    if isinstance(have, dict) and isinstance(want, dict):
+        keys = sorted({*have, *want}, key=str)
+        return [line for key in keys for line in differences(have.get(key), want.get(key), f"{path}/{key}")]
+    if isinstance(have, list) and isinstance(want, list):
+        extra, missing = [one for one in have if one not in want], [one for one in want if one not in have]
+        return [f"{path}: {one} is too much" for one in extra] + [f"{path}: {one} is missing" for one in missing]
+    return [f"{path}: {have!r} instead of {want!r}"]
