@@ -65,7 +65,7 @@ BYSTANDERS = (
     "ip link add by{n} type bridge", "ip link del by{n}", "ip netns add by{n}", "ip netns del by{n}",
     "ip route add 10.77.{n}.0/24 via 10.230.4.5", "ip route del 10.77.{n}.0/24", "ip -n theirs link set br0 up",
 )  # fmt: skip
-LOOK = "import json; from tests.snapshot import snapshot; from netd.kernel.kernel import Kernel;"
+LOOK = "import json; from tests.support.snapshot import snapshot; from netd.kernel.kernel import Kernel;"
 LOOK += "print(json.dumps(snapshot(Kernel()), default=repr))"
 
 

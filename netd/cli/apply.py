@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from netd.engine.reconciler import Done
+from netd.engine.reconciler import ChangeResult
 from netd.model.change import Change
 from netd.model.status import State, Status, overall, summary
 from netd.report.lock import Lock
@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> int:
         engine = open_engine(options, write=True)
         scope = scope_of(narrowed)
         done: list[Change] = []
-        refused: list[Done] = []
+        refused: list[ChangeResult] = []
         engine.on_done = lambda one: refused.append(one) if one.error else done.append(one.change)
-        engine.take(config.desired, config.unknown)
+        engine.set_desired(config.desired, config.unknown)
         for _ in engine.converge(scope=scope):
             if sys.stderr.isatty():
                 print(f"\r{len(done)} changes done", end="", file=sys.stderr, flush=True)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if overall(rows) == "converged" and not config.errors and not refused else 1
 
 
-def show(as_json: bool, done: list[Change], refused: list[Done], rows: list[Status]) -> None:
+def show(as_json: bool, done: list[Change], refused: list[ChangeResult], rows: list[Status]) -> None:
     """What was done, what was not, and how things stand."""
     if as_json:
         print(json.dumps(changes_json(done, rows), indent=2))

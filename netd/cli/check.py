@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from netd.config import Config, Mistake, load, printable
+from netd.config import Config, Problem, load, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if errors or (options.strict and warnings) else 0
 
 
-def concerns(mistake: Mistake, narrowed: frozenset[str] | None) -> bool:
+def concerns(mistake: Problem, narrowed: frozenset[str] | None) -> bool:
     """Whether a mistake is about one of these files, or about another that gives way to one of them."""
     return narrowed is None or any(covers(path, narrowed) for path in (mistake.file, mistake.other) if path)
 

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     need_root("diff")
     config, narrowed = read_files(options, write=False)
     engine = open_engine(options, write=False)
-    engine.take(config.desired, config.unknown)
+    engine.set_desired(config.desired, config.unknown)
     changes, rows = engine.compare(scope_of(narrowed))
     troubles = [row for row in rows if row.state not in (State.OK, State.PENDING)]
     if options.json:

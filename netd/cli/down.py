@@ -7,7 +7,7 @@ import os
 import sys
 
 from netd.config import named
-from netd.engine.reconciler import Done
+from netd.engine.reconciler import ChangeResult
 from netd.model.change import Change
 from netd.report.lock import Lock
 from netd.report.text import change_lines
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         engine = open_engine(options, write=True)
         done: list[Change] = []
-        refused: list[Done] = []
+        refused: list[ChangeResult] = []
         engine.on_done = lambda one: refused.append(one) if one.error else done.append(one.change)
         known = frozenset(name for key in engine.ledger if (record := engine.ledger.get(key)) for name in record.files)
         files = ledger_files(known, named(options.config_dir, options.paths)) if options.paths else None

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from netd.config import Config, load
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
-from netd.engine.reconciler import Engine
+from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
 from netd.kernel.kernel import Kernel
 
@@ -36,16 +36,16 @@ def print_mistakes(config: Config) -> None:
         print(mistake, file=sys.stderr)
 
 
-def print_trouble(engine: Engine) -> None:
+def print_trouble(engine: Reconciler) -> None:
     """Where the ledger could not be written, what was made is not known to the next netd."""
     if engine.ledger.trouble:
         print(f"netd: {engine.ledger.trouble}: {LEDGER_ADVICE}", file=sys.stderr)
 
 
-def open_engine(options: argparse.Namespace, *, write: bool) -> Engine:
+def open_engine(options: argparse.Namespace, *, write: bool) -> Reconciler:
     """The engine of a command that runs once."""
     ledger = Ledger(os.path.join(options.state_dir, LEDGER), write=write)
-    return Engine(Kernel(), ledger, Containers().locate)
+    return Reconciler(Kernel(), ledger, Containers().locate)
 
 
 def scope_of(narrowed: Iterable[str] | None) -> Scope:

@@ -1,7 +1,7 @@
 """Files → tables → desired objects, with every mistake at its line and column."""
 
-from .diagnostics.mistake import Mistake, printable
-from .read.folder import Config, FileState, Folder
+from .diagnostics.problem import Problem, printable
+from .read.directory import Config, ConfigDirectory, FileState
 from .read.selection import load, named
 
-__all__ = ["Config", "FileState", "Folder", "Mistake", "load", "named", "printable"]
+__all__ = ["Config", "ConfigDirectory", "FileState", "Problem", "load", "named", "printable"]

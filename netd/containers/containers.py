@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from netd.model.attach import CONTAINER, Place
+from netd.model.attach import CONTAINER, AttachTarget
 
 from .docker import Docker
 from .podman import Podman
-from .runtime import Engine
+from .runtime import ContainerRuntime
 
 
 class Containers:
@@ -16,13 +16,13 @@ class Containers:
     in a thread for each that is needed, and look-ups only tell what is known."""
 
     def __init__(self) -> None:
-        self._engines: Mapping[str, Engine] = {"docker": Docker(), "podman": Podman()}
+        self._engines: Mapping[str, ContainerRuntime] = {"docker": Docker(), "podman": Podman()}
 
-    def locate(self, source: str) -> Place:
+    def locate(self, source: str) -> AttachTarget:
         """Where ``source`` is: itself, or what the engine says of that container."""
         found = CONTAINER.fullmatch(source)
         if found is None:
-            return Place(source)
+            return AttachTarget(source)
         return self._engines[found[1]].locate(found[2])
 
     def start(self, moved: Callable[[str], None], sources: Iterable[str]) -> None:

@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from netd.kernel import inotify
 from netd.kernel.inotify import Inotify
-from netd.model.attach import Place
+from netd.model.attach import AttachTarget
 
 from .http import BadAnswer, Lines, dial, get
-from .runtime import NO_CONTAINER, NOT_RUNNING, Engine, place_of
+from .runtime import NO_CONTAINER, NOT_RUNNING, ContainerRuntime, target_of
 
 FOLDER = "/run"
 #: Seconds that one answer may take.
@@ -40,7 +40,7 @@ THIS_NET = "/proc/thread-self/net/unix"
 LISTENING = "00010000"
 
 
-class Docker(Engine):
+class Docker(ContainerRuntime):
     """``folder`` has the socket of the engine and the file with its process."""
 
     title = "Docker"
@@ -55,7 +55,7 @@ class Docker(Engine):
 
     # asking ----------------------------------------------------------------------------------------------------
 
-    def ask(self, name: str) -> Place:
+    def ask(self, name: str) -> AttachTarget:
         known = self.known(name)
         if self._hangs:
             return away(known, SILENT)
@@ -64,7 +64,7 @@ class Docker(Engine):
         try:
             status, body = get(self._socket, f"/containers/{quote(name)}/json", PATIENCE)
             if status == 404:
-                return Place("", NO_CONTAINER)
+                return AttachTarget("", NO_CONTAINER)
             if status != 200:
                 return away(known, f"Docker answers with status {status}")
             return place(json.loads(body))
@@ -177,15 +177,15 @@ def concerned(line: bytes, wanted: Collection[str]) -> set[str]:
     return set()
 
 
-def place(told: Any) -> Place:
+def place(told: Any) -> AttachTarget:
     """Where a container is, by what Docker tells of it. KeyError, TypeError: it tells something else."""
     state = told["State"]
-    return place_of(state["Pid"]) if state["Running"] and state["Pid"] else Place("", NOT_RUNNING)
+    return target_of(state["Pid"]) if state["Running"] and state["Pid"] else AttachTarget("", NOT_RUNNING)
 
 
-def away(known: Place | None, why: str) -> Place:
+def away(known: AttachTarget | None, why: str) -> AttachTarget:
     """What is left to believe while Docker cannot be asked: a container may run on without it."""
-    return Place(known.path if known is not None else "", why)
+    return AttachTarget(known.path if known is not None else "", why)
 
 
 def accepts(path: str, pid_file: str) -> bool:

@@ -20,9 +20,9 @@ import tomli
 
 from netd.kernel import inotify
 from netd.kernel.inotify import Inotify
-from netd.model.attach import Place
+from netd.model.attach import AttachTarget
 
-from .runtime import NO_CONTAINER, NOT_RUNNING, Engine, place_of
+from .runtime import NO_CONTAINER, NOT_RUNNING, ContainerRuntime, target_of
 
 #: containers-storage.conf(5), the later one decides.
 SETTINGS = ("/usr/share/containers/storage.conf", "/etc/containers/storage.conf")
@@ -37,7 +37,7 @@ class Bundle(NamedTuple):
     running: str
 
 
-class Podman(Engine):
+class Podman(ContainerRuntime):
     """``graph`` and ``running``: the folders of the storage; what the settings say, if they are not given."""
 
     title = "Podman"
@@ -49,9 +49,9 @@ class Podman(Engine):
 
     # asking ----------------------------------------------------------------------------------------------------
 
-    def ask(self, name: str) -> Place:
+    def ask(self, name: str) -> AttachTarget:
         bundle = self._find(name, *self._roots())
-        return Place("", NO_CONTAINER) if bundle is None else place(bundle)
+        return AttachTarget("", NO_CONTAINER) if bundle is None else place(bundle)
 
     def _roots(self) -> tuple[str, str]:
         return self._given if all(self._given) else roots()
@@ -149,14 +149,14 @@ def folders(root: str) -> set[str]:
     return set(glob.glob(f"{glob.escape(root)}/*-containers"))
 
 
-def place(bundle: Bundle) -> Place:
+def place(bundle: Bundle) -> AttachTarget:
     """Where a container is. The file with the number of its process stays when that has ended."""
     with suppress(OSError, ValueError):
         with open(f"{bundle.running}/pidfile", encoding="ascii") as file:
             pid = int(file.read())
         if belongs(pid, bundle.number):
-            return place_of(pid)
-    return Place("", NOT_RUNNING)
+            return target_of(pid)
+    return AttachTarget("", NOT_RUNNING)
 
 
 def belongs(pid: int, number: str) -> bool:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from netd.model.attach import Place
+from netd.model.attach import AttachTarget
 
 OWN = "/proc/thread-self/ns/net"
 NOT_RUNNING = "the container is not running"
@@ -22,14 +22,14 @@ ON_THE_HOST = "the container shares the network of the host"
 PAUSE = 10.0
 
 
-class Engine(ABC):
+class ContainerRuntime(ABC):
     """One engine. ``title`` is its name in messages."""
 
     title: str
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, AttachTarget] = {}
         self._wanted: frozenset[str] = frozenset()
         self._told: Callable[[str], None] | None = None
         self._thread: threading.Thread | None = None
@@ -39,20 +39,20 @@ class Engine(ABC):
         self._held: dict[str, int] = {}
 
     @abstractmethod
-    def ask(self, name: str) -> Place:
+    def ask(self, name: str) -> AttachTarget:
         """What the engine says of a container now; blocks for a moment at most."""
 
     @abstractmethod
     def run(self) -> None:
         """Keeps ``put`` informed of all that is ``wanted``; returns once that is nothing."""
 
-    def locate(self, name: str) -> Place:
+    def locate(self, name: str) -> AttachTarget:
         """What is known of a container."""
         with self._lock:
             known = self._places.get(name)
         if known is None and self._told is None:
             known = self._places[name] = self.ask(name)
-        return known or Place("", f"{self.title} is being asked")
+        return known or AttachTarget("", f"{self.title} is being asked")
 
     def start(self, told: Callable[[str], None]) -> None:
         """From now on changes are told, by name, and nothing blocks."""
@@ -93,7 +93,7 @@ class Engine(ABC):
             except Exception as error:
                 # A thread that ends would wait for nothing, for ever.
                 for name in self.wanted():
-                    self.put(name, Place("", f"{self.title} cannot be followed: {error}"))
+                    self.put(name, AttachTarget("", f"{self.title} cannot be followed: {error}"))
                 self.wait((), PAUSE)
             with self._lock:
                 if not self._wanted:
@@ -108,12 +108,12 @@ class Engine(ABC):
         with self._lock:
             return self._wanted
 
-    def known(self, name: str) -> Place | None:
+    def known(self, name: str) -> AttachTarget | None:
         """What was last put, or asked."""
         with self._lock:
             return self._places.get(name)
 
-    def put(self, name: str, place: Place) -> None:
+    def put(self, name: str, place: AttachTarget) -> None:
         """Keeps what is true of a container; tells, if it is news."""
         with self._lock:
             if name not in self._wanted or self._places.get(name) == place:
@@ -155,13 +155,17 @@ class Engine(ABC):
         for name in self.wanted():
             known = self.known(name)
             if known is not None and known.path == path:
-                self.put(name, Place("", NOT_RUNNING))
+                self.put(name, AttachTarget("", NOT_RUNNING))
 
 
-def place_of(pid: int) -> Place:
+def target_of(pid: int) -> AttachTarget:
     """The namespace of a container's first process: it is there as long as the container runs, and no longer."""
     try:
         found = os.stat(f"/proc/{pid}/ns/net")
     except OSError:
-        return Place("", NOT_RUNNING)
-    return Place("", ON_THE_HOST) if os.path.samestat(found, os.stat(OWN)) else Place(f"pid:{pid}", NOT_RUNNING)
+        return AttachTarget("", NOT_RUNNING)
+    return (
+        AttachTarget("", ON_THE_HOST)
+        if os.path.samestat(found, os.stat(OWN))
+        else AttachTarget(f"pid:{pid}", NOT_RUNNING)
+    )

@@ -16,26 +16,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netd.config import Config, FileState, Folder
+from netd.config import Config, ConfigDirectory, FileState
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
-from netd.engine.reconciler import Done, Engine
+from netd.engine.reconciler import ChangeResult, Reconciler
 from netd.engine.scope import Scope
-from netd.engine.status.diagnostics import remarked
+from netd.engine.status.diagnostics import with_diagnostics
 from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
-from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import Key
-from netd.report.change_log import Teller
+from netd.report.change_log import ChangeLog
 from netd.report.lock import Lock
 from netd.report.log import start_log
 from netd.report.notify import Notifier
 from netd.report.status import serve
 from netd.report.text import whole_json
 
-from .folder_watch import FolderWatch
-from .rounds import Rounds, Told
-from .waiters import Waiting, unmet
+from .directory_watch import DirectoryWatch
+from .passes import PassCallbacks, Passes
+from .waiters import Waiters, not_ready
 
 if TYPE_CHECKING:
     from netd.report.metrics import Metrics
@@ -57,13 +57,13 @@ class Daemon:
         self._lock = Lock(state_dir, "run")
         self._log = start_log()
         self._notifier = Notifier()
-        self._folder = Folder(self._config_dir, cache_dir, trusted=True)
+        self._folder = ConfigDirectory(self._config_dir, cache_dir, trusted=True)
         self._kernel = Kernel(host_mounts=host_mounts)
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
-        teller = self._teller = Teller(self._log, self._kernel.culprit)
+        teller = self._teller = ChangeLog(self._log, self._kernel.culprit)
         self._containers = Containers()
         locate, done = self._containers.locate, teller.done
-        self._engine = Engine(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
+        self._engine = Reconciler(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
         #: What the files say; and said before they began to change, until no more changes came for a while.
         self._config = self._settled = Config({}, (), ())
         #: The folder, while it cannot be read: then nothing is taken away.
@@ -73,9 +73,9 @@ class Daemon:
         self._grace: asyncio.TimerHandle | None = None
         self._files_due = threading.Event()
         self._stop = asyncio.Event()
-        told = Told(self._rounds_begin, self._rounds_over, self._round_broken)
-        self._rounds = Rounds(self._engine, self._converge, told, self._stop)
-        self._waiting = Waiting(self._unmet)
+        told = PassCallbacks(self._rounds_begin, self._rounds_over, self._round_broken)
+        self._rounds = Passes(self._engine, self._converge, told, self._stop)
+        self._waiting = Waiters(self._unmet)
         self._metrics: Metrics | None = None
         #: What is done every so many seconds, once the network stands.
         self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
@@ -95,9 +95,9 @@ class Daemon:
         """Metrics on a port of the loopback address, in a file, or both; before ``run``."""
         from netd.report.metrics import FILE_PERIOD, Metrics
 
-        metrics = self._metrics = Metrics(self._engine.rows.counts, self._log.error)
+        metrics = self._metrics = Metrics(self._engine.table.counts, self._log.error)
 
-        def done(one: Done) -> None:
+        def done(one: ChangeResult) -> None:
             self._teller.done(one)
             metrics.done(one)
 
@@ -125,12 +125,12 @@ class Daemon:
         def unseen(text: str) -> None:
             loop.call_soon_threadsafe(self._folder_unseen, text)
 
-        watch = FolderWatch(self._config_dir, files_changed, unseen)
+        watch = DirectoryWatch(self._config_dir, files_changed, unseen)
         server = await serve(self._state_dir, self._answer)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
         self._read_files(prune=True)
         # Until now a look-up waited for the engines of containers; from now on only their threads do.
-        self._containers.start(self._container_moved, self._engine.sources.written())
+        self._containers.start(self._container_moved, self._engine.attached.written())
         first = loop.create_task(self._first_round())
         await self._stop.wait()
         first.cancel()
@@ -175,8 +175,8 @@ class Daemon:
             if self._metrics is not None and EVERYTHING in events:
                 self._metrics.overrun()
             plans = self._engine.plans
-            self._rounds.look(concerned := self._engine.hear(events), drift=True)
-            if plans == self._engine.plans and self._engine.pacing.some_wait(concerned, time.monotonic()):
+            self._rounds.look(concerned := self._engine.invalidate(events), drift=True)
+            if plans == self._engine.plans and self._engine.backoff.any_waiting(concerned, time.monotonic()):
                 self._turn_away()
         if self._kernel.restless:
             self._loop.call_soon(self._kernel_woke)
@@ -208,27 +208,29 @@ class Daemon:
     def _container_moved(self, source: str) -> None:
         """In another thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(lambda: self._rounds.look(self._engine.moved(source), drift=True))
+            self._loop.call_soon_threadsafe(lambda: self._rounds.look(self._engine.target_moved(source), drift=True))
 
     def _full_pass(self) -> None:
         # An event of the folder may have been lost.
         self._read_files(prune=False)
         self._teller.passing = True
-        self._rounds.look(self._engine.look_again(), drift=True)
+        self._rounds.look(self._engine.invalidate_all(), drift=True)
         self._engine.find_orphans()
 
     def _arm_slow_look(self) -> None:
         """Only where there is something that gives no events: else nothing wakes."""
-        if self._ready and self._slow is None and (self._blind or self._engine.index.firewalled):
+        if self._ready and self._slow is None and (self._blind or self._engine.graph.firewalled):
             self._slow = self._loop.call_later(SLOW_LOOK, self._slow_look)
 
     def _slow_look(self) -> None:
         self._slow = None
         if self._blind:
             self._read_files(prune=False)
-        looks = [Dirty("nft", netns) for netns in self._engine.index.firewalled if self._kernel.has_legacy(netns)]
+        looks = [
+            Invalidation("nft", netns) for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)
+        ]
         if looks:
-            self._rounds.look(self._engine.hear(looks), drift=True)
+            self._rounds.look(self._engine.invalidate(looks), drift=True)
         self._arm_slow_look()
 
     def _read_files(self, *, prune: bool) -> None:
@@ -259,8 +261,8 @@ class Daemon:
 
     def _take_in(self, config: Config, *, prune: bool) -> None:
         self._config = config
-        changed = self._engine.take(config.desired, config.unknown)
-        self._containers.follow(self._engine.sources.written())
+        changed = self._engine.set_desired(config.desired, config.unknown)
+        self._containers.follow(self._engine.attached.written())
         self._arm_slow_look()
         self._unpruned |= changed
         if self._grace is not None:
@@ -288,7 +290,7 @@ class Daemon:
             self._folder.forget_gone()
             self._save_copies()
         keys, self._unpruned = self._unpruned, set()
-        self._rounds.look(keys | self._engine.index.undeclared, drift=False)
+        self._rounds.look(keys | self._engine.graph.undeclared, drift=False)
 
     def _converge(self, keys: set[Key], drift: bool) -> Iterator[None]:
         scope = Scope(prune=self._grace is None and not self._away)
@@ -301,7 +303,7 @@ class Daemon:
     def _round_broken(self) -> None:
         # A round that throws must not lose its work: everything is read again, a little later.
         self._log.error("a round failed", message="broken", exc_info=True)
-        self._engine.look_again()
+        self._engine.invalidate_all()
         self._loop.call_later(1.0, self._full_pass)
 
     def _rounds_over(self) -> None:
@@ -316,7 +318,7 @@ class Daemon:
     # answering -------------------------------------------------------------------------------------------------
 
     def _summary(self) -> str:
-        return self._teller.summary(self._engine.rows.summary())
+        return self._teller.summary(self._engine.table.summary())
 
     async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("verb") == "status":
@@ -330,7 +332,7 @@ class Daemon:
         return {"error": "unknown verb"}
 
     def _status(self) -> dict[str, Any]:
-        rows = remarked(self._engine.statuses(), self._engine.index.desired, self._engine.mirror)
+        rows = with_diagnostics(self._engine.statuses(), self._engine.graph.desired, self._engine.mirror)
         return whole_json(rows, (*self._away, *self._config.files), busy=self._busy())
 
     def _busy(self) -> bool:
@@ -338,7 +340,7 @@ class Daemon:
 
     def _unmet(self, keys: Sequence[Key]) -> list[str]:
         """Why the network, or these objects, do not stand; [] where they do."""
-        return ["netd is building still"] if self._busy() else unmet(self._engine.rows, keys)
+        return ["netd is building still"] if self._busy() else not_ready(self._engine.table, keys)
 
     async def _reload(self) -> list[str]:
         """Reads the files now; waits a little for one that is still being written, then for the round.

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from netd.engine.status.table import Rows
+from netd.engine.status.table import StatusTable
 from netd.model.key import Key, parse_key
 from netd.model.status import State
 from netd.report.text import state_line
@@ -15,11 +15,11 @@ from netd.report.text import state_line
 LONGEST = 1e9
 
 
-class Waiting:
-    """``unmet`` says what is missing still: of these objects, or of all where none is named."""
+class Waiters:
+    """``not_ready`` says what is missing still: of these objects, or of all where none is named."""
 
-    def __init__(self, unmet: Callable[[Sequence[Key]], list[str]]) -> None:
-        self._unmet = unmet
+    def __init__(self, not_ready: Callable[[Sequence[Key]], list[str]]) -> None:
+        self._unmet = not_ready
         self._futures: list[asyncio.Future[None]] = []
 
     def look(self) -> None:
@@ -50,13 +50,13 @@ class Waiting:
                     await future
         except TimeoutError:
             pass
-        return {"unmet": self._unmet(keys)}
+        return {"not_ready": self._unmet(keys)}
 
 
-def unmet(rows: Rows, keys: Sequence[Key]) -> list[str]:
+def not_ready(rows: StatusTable, keys: Sequence[Key]) -> list[str]:
     """Why the network, or these objects, do not stand; [] where they do."""
     if not keys:
-        return [state_line(row) for row in rows.troubles()]
+        return [state_line(row) for row in rows.not_settled()]
     undeclared = [f"{key}: no file declares it" for key in keys if rows.get(key) is None]
     states = [rows.status(key) for key in keys if rows.get(key) is not None]
     return undeclared + [state_line(row) for row in states if row.state is not State.OK]

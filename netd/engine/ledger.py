@@ -27,16 +27,16 @@ class Record:
     """What is known of one object.
 
     ``state``: *intent* (about to be made), *made* (netd's own), *adopted* (found, kept as declared). ``identity``,
-    ``data`` and ``foreign`` are the kind's (model.desired). ``fields``: {field: [wrote, found]}, found None on what
-    netd made; a third value is what netd wrote before, until the kernel took the new one.
+    ``locator`` and ``displaced`` are the kind's (model.desired). ``fields``: {field: [wrote, found]}, found None on
+    what netd made; a third value is what netd wrote before, until the kernel took the new one.
     ``memory``: values chosen once, such as MACs. ``files`` declare it.
     """
 
     state: Literal["intent", "made", "adopted"]
     identity: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
+    locator: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
-    foreign: tuple[str, ...] = ()
+    displaced: tuple[str, ...] = ()
     memory: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
@@ -46,12 +46,14 @@ class Record:
         """Whether netd made it, or was about to."""
         return self.state != "adopted"
 
-    def foreign_at(self, place: Mapping[str, Any] | None) -> tuple[str, ...]:
+    def displaced_at(self, place: Mapping[str, Any] | None) -> tuple[str, ...]:
         """What gave way at this place: what did in a namespace that is gone went with it."""
-        return self.foreign if self.identity in ({}, place) else ()
+        return self.displaced if self.identity in ({}, place) else ()
 
 
 PARTS = tuple(part.name for part in fields(Record))
+#: Names of parts in ledgers of netd 0.1.
+FORMER_PARTS = {"data": "locator", "foreign": "displaced"}
 # Not ``dumps``: it makes an encoder for each call.
 ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -73,12 +75,14 @@ def read_record(raw: Any) -> Record | None:
     """A record from its JSON, None where it is not one."""
     if not isinstance(raw, dict) or raw.get("state") not in ("intent", "made", "adopted"):
         return None
-    parts: dict[str, Any] = {name: raw.get(name, {}) for name in ("identity", "data", "fields", "memory")}
+    # netd 0.1 wrote "data" and "foreign"; the kernel's state, and so its ledger, outlives an upgrade.
+    raw = {FORMER_PARTS.get(name, name): value for name, value in raw.items()}
+    parts: dict[str, Any] = {name: raw.get(name, {}) for name in ("identity", "locator", "fields", "memory")}
     if not all(isinstance(value, dict) for value in parts.values()):
         return None
     if not all(isinstance(pair, list) and len(pair) in (2, 3) for pair in parts["fields"].values()):
         return None
-    for name in ("foreign", "files", "claims"):
+    for name in ("displaced", "files", "claims"):
         value = raw.get(name, [])
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             return None
@@ -127,7 +131,7 @@ class Ledger:
             record = read_record(raw.get("record"))
             kind = registry().get(key.kind)
             if record is not None and kind is not None:
-                kind.understand(key, record.data)
+                kind.validate_locator(key, record.locator)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return
         if record is not None:
@@ -145,7 +149,9 @@ class Ledger:
 
     def attached(self) -> Mapping[Key, str]:
         """Namespaces of others that netd gave a name, with where they are found."""
-        found = ((key, record.data.get("attach")) for key, record in self._records.items() if key.kind == "namespace")
+        found = (
+            (key, record.locator.get("attach")) for key, record in self._records.items() if key.kind == "namespace"
+        )
         return {key: source for key, source in found if source}
 
     def __iter__(self) -> Iterator[Key]:

@@ -13,7 +13,7 @@ from netd.model.state import Link
 
 from .delete_address import delete_alone
 from .rtnl import decode
-from .rtnl.delete_links import Replies, dispose
+from .rtnl.delete_links import Replies, delete_and_wait
 from .rtnl.encode import ENCODERS, encode
 from .rtnl.encode_link import delete_link, delete_links, set_groups
 from .rtnl.netlink_socket import Rtnl
@@ -25,7 +25,7 @@ GROUP_PORTION = 200
 NAMESPACE_OPERATIONS = (do.CreateNamespace, do.DeleteNamespace, do.AttachNamespace, do.DetachNamespace)
 
 
-class Execution:
+class Batch:
     """One call of ``Session.execute``; also the ``Look`` of the encoder."""
 
     def __init__(self, session: Session, index_of: Callable[[str, str], int]) -> None:
@@ -203,4 +203,4 @@ class Execution:
                 left[:] = self._session.links_at(set(left))
             return not left
 
-        return dispose(self._session.inside(Rtnl), requests, gone)
+        return delete_and_wait(self._session.inside(Rtnl), requests, gone)

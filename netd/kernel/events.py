@@ -15,7 +15,7 @@ from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from netd.errors import kernel_error
-from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.marks import FIRST_NSID
 from netd.model.state import IFF_UP, NTF_SELF, NUD_PERMANENT, attributes
 
@@ -121,7 +121,7 @@ class Events:
         """Whether its changes are reported."""
         return netns in self._numbers
 
-    def drain(self, ready: Container[int]) -> Iterator[Dirty]:
+    def drain(self, ready: Container[int]) -> Iterator[Invalidation]:
         """What is to be read again, after everything that is queued on the descriptors that are ``ready``."""
         for one, read in ((self._rtnl, self._from_rtnl), (self._nft, self._from_nft)):
             if one is None or one.fileno() not in ready:
@@ -143,7 +143,7 @@ class Events:
                     if names is not None:
                         yield from read(data, names)
 
-    def _from_rtnl(self, data: memoryview, names: tuple[str, ...]) -> Iterator[Dirty]:
+    def _from_rtnl(self, data: memoryview, names: tuple[str, ...]) -> Iterator[Invalidation]:
         at, end = 0, len(data)
         while at + 16 <= end:
             length, kind = struct.unpack_from("=IH", data, at)
@@ -157,7 +157,7 @@ class Events:
                     yield from self._changed(kind, body, netns)
             at += (length + 3) & ~3
 
-    def _number_changed(self, kind: int, body: bytes) -> Iterator[Dirty]:
+    def _number_changed(self, kind: int, body: bytes) -> Iterator[Invalidation]:
         """A namespace died (all its descriptors are closed, too), or someone gave a number."""
         self._here = read_nsid(self._requests, self._home)
         payload = attributes(body[4:]).get(wire.NETNSA_NSID)
@@ -165,45 +165,45 @@ class Events:
             return
         for netns in self._names.pop(decode.number(payload), ()):
             self._numbers.pop(netns, None)
-            yield Dirty("namespace", netns)
+            yield Invalidation("namespace", netns)
 
-    def _changed(self, kind: int, body: memoryview, netns: str) -> Iterator[Dirty]:
+    def _changed(self, kind: int, body: memoryview, netns: str) -> Iterator[Invalidation]:
         """What one message makes suspect."""
         if kind in (wire.RTM_NEWLINK, wire.RTM_DELLINK) and len(body) >= 16:
             yield from link_changed(kind, body, netns)
         elif kind in ADDRESS_KINDS and len(body) >= 8:
-            yield Dirty("addresses", netns, struct.unpack_from("=I", body, 4)[0])
+            yield Invalidation("addresses", netns, struct.unpack_from("=I", body, 4)[0])
             if kind == wire.RTM_DELADDR:
                 # The last address of a link takes routes with it, without an event for each.
-                yield Dirty("routes", netns, family=body[0])
+                yield Invalidation("routes", netns, family=body[0])
         elif kind in ROUTE_KINDS and len(body) >= 12:
             table, protocol, flags = body[4], body[5], struct.unpack_from("=I", body, 8)[0]
             own = table == wire.RT_TABLE_LOCAL and protocol == wire.RTPROT_KERNEL
             if not own and not flags & wire.RTM_F_CLONED:
-                yield Dirty("routes", netns, family=body[0])
+                yield Invalidation("routes", netns, family=body[0])
                 if kind == wire.RTM_DELROUTE and protocol == wire.RTPROT_KERNEL:
                     # The route of an address to its own network: looked at with the address.
                     link = attributes(bytes(body[12:])).get(wire.RTA_OIF)
-                    yield Dirty("addresses", netns, decode.number(link) if link else 0)
+                    yield Invalidation("addresses", netns, decode.number(link) if link else 0)
         elif kind in RULE_KINDS:
-            yield Dirty("rules", netns)
+            yield Invalidation("rules", netns)
         elif kind in NEIGHBOR_KINDS and len(body) >= 12:
             yield from self._neighbor_changed(bytes(body), netns)
         elif kind in NETCONF_KINDS:
-            yield Dirty("sysctl", netns)
+            yield Invalidation("sysctl", netns)
 
-    def _neighbor_changed(self, body: bytes, netns: str) -> Iterator[Dirty]:
+    def _neighbor_changed(self, body: bytes, netns: str) -> Iterator[Invalidation]:
         """Static entries, and whatever takes the place of one that was read; the rest is ARP and learning."""
         family, index, state, flags = struct.unpack_from("=BxxxiHB", body)
         found = attributes(body[12:])
         if family == wire.AF_BRIDGE:
             known = decode.mac(found.get(wire.NDA_LLADDR)) in self._known("fdb", netns, index)
             if flags & NTF_SELF and (known or state & STATIC):
-                yield Dirty("fdb", netns, index)
+                yield Invalidation("fdb", netns, index)
         elif state & NUD_PERMANENT or decode.ip(found.get(wire.NDA_DST)) in self._known("neighbors", netns, index):
-            yield Dirty("neighbors", netns, index)
+            yield Invalidation("neighbors", netns, index)
 
-    def _from_nft(self, data: memoryview, names: tuple[str, ...]) -> Iterator[Dirty]:
+    def _from_nft(self, data: memoryview, names: tuple[str, ...]) -> Iterator[Invalidation]:
         """Only the end of a transaction counts: it names the process."""
         at, end = 0, len(data)
         while at + 20 <= end:
@@ -219,21 +219,21 @@ class Events:
                 for netns in names:
                     if not own:
                         self.last_nft_culprit[netns] = name
-                    yield Dirty("nft", netns)
+                    yield Invalidation("nft", netns)
             at += (length + 3) & ~3
 
 
-def link_changed(kind: int, body: memoryview, netns: str) -> Iterator[Dirty]:
+def link_changed(kind: int, body: memoryview, netns: str) -> Iterator[Invalidation]:
     """ifinfomsg: any family marks the link, only AF_UNSPEC says that it is gone or down."""
     family, index, flags = struct.unpack_from("=BxxxiI", body)
-    yield Dirty("link", netns, index)
+    yield Invalidation("link", netns, index)
     if family != socket.AF_UNSPEC:
         return
     if kind == wire.RTM_DELLINK:
-        yield Dirty("addresses", netns, index)
-        yield Dirty("routes", netns)
+        yield Invalidation("addresses", netns, index)
+        yield Invalidation("routes", netns)
     elif not flags & IFF_UP:
-        yield Dirty("routes", netns)
+        yield Invalidation("routes", netns)
 
 
 def listening(protocol: int, groups: tuple[int, ...], buffer: int) -> socket.socket | None:

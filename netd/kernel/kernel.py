@@ -15,18 +15,18 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from netd.errors import Changed, KernelError, as_kernel_error, kernel_error
 from netd.model import operations as do
-from netd.model.dirty import Dirty
 from netd.model.firewall import Firewall
+from netd.model.invalidation import Invalidation
 from netd.model.operations import Operation
 
 from .events import Events
 from .netns.mount import Mounts
-from .netns.named import Names
-from .netns.setns import Home, source_path
-from .netns.watch import Places
+from .netns.named import NamedNamespaces
+from .netns.setns import HomeNamespace, source_path
+from .netns.watch import NamespaceWatch
 from .rtnl.netlink_socket import cookie_of
 from .session import Answer, Session, open_descriptor
-from .sysctl.files import Folders
+from .sysctl.files import SysctlDirectories
 from .sysctl.watch import SysctlWatch
 
 #: Descriptors of sysctl folders that are kept, as a share of what the process may have open.
@@ -38,16 +38,16 @@ class Kernel:
 
     def __init__(self, folder: str = "/run/netns", *, host_mounts: bool = False) -> None:
         self._mounts = Mounts(host_mounts)
-        self.home = Home()
-        self.folders = Folders()
+        self.home = HomeNamespace()
+        self.folders = SysctlDirectories()
         self._folder = folder
-        self._names = Names(folder, self.home, self._mounts)
+        self._names = NamedNamespaces(folder, self.home, self._mounts)
         self._sources: dict[str, str] = {}
         self._host_cookie = self._cookie_of(None)
         self._watched: dict[str, int] = {}
         self._entries: dict[tuple[str, str, int], frozenset[str]] = {}
         self._events: Events | None = None
-        self._places: Places | None = None
+        self._places: NamespaceWatch | None = None
         self._sysctls: SysctlWatch | None = None
         self._poll = select.poll()
 
@@ -212,7 +212,7 @@ class Kernel:
         self._events = Events(
             lambda what, netns, index: self._entries.get((what, netns, index), frozenset()), self.home.descriptor
         )
-        self._places = Places(self._folder, self.home, self._mounts)
+        self._places = NamespaceWatch(self._folder, self.home, self._mounts)
         self._sysctls = SysctlWatch()
         for netns, source in self._sources.items():
             self._places.follow(netns, source)
@@ -282,11 +282,11 @@ class Kernel:
         """Whether ``drain`` is to be called once more, though no descriptor says so."""
         return self._places is not None and self._places.restless
 
-    def drain(self) -> list[Dirty]:
+    def drain(self) -> list[Invalidation]:
         """What is to be read again, each once, in the order it changed; never blocks."""
         if self._events is None or self._places is None or self._sysctls is None:
             return []
-        found: dict[Dirty, None] = {}
+        found: dict[Invalidation, None] = {}
         # One call asks them all: most of the time one has something to say.
         ready = {descriptor for descriptor, _ in self._poll.poll(0)}
         if ready or self.restless:
@@ -311,7 +311,7 @@ class Kernel:
 
 
 @contextmanager
-def nullable(home: Home, descriptor: int | None) -> Iterator[None]:
+def nullable(home: HomeNamespace, descriptor: int | None) -> Iterator[None]:
     """``home.inside``, or here where there is no descriptor."""
     if descriptor is None:
         yield

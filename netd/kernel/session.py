@@ -22,8 +22,8 @@ from netd.model.state import (
     FdbEntry,
     Link,
     Neighbor,
+    PolicyRule,
     Route,
-    Rule,
     attributes,
 )
 
@@ -137,7 +137,7 @@ class Session:
                     found[route.raw] = route
         return list(found.values())
 
-    def rules(self) -> list[Rule]:
+    def rules(self) -> list[PolicyRule]:
         """The rules of both families."""
         bodies = self.rtnl.dump(wire.RTM_GETRULE, struct.pack("=BBBBBxxBI", socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0))
         return [rule for body in bodies if (rule := decode.rule(body)) is not None]
@@ -207,9 +207,9 @@ class Session:
 
         ``index_of(netns, name)`` is the index of a link that was there before, 0 where none is known.
         """
-        from .batch import Execution
+        from .batch import Batch
 
-        return Execution(self, index_of).run(operations)
+        return Batch(self, index_of).run(operations)
 
 
 def leaves_by(route: Route, index: int) -> bool:

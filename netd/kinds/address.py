@@ -12,7 +12,7 @@ from typing import Any
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, Origin, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.marks import ADDRESS_PROTOCOL
 from netd.model.operations import CreateRoute, DeleteAddress, Hop, PutAddress, RestoreAddress
@@ -27,7 +27,7 @@ from netd.model.state import (
     Link,
 )
 
-from .base.kind import Kind, on_link, renamed
+from .base.kind import Kind, link_by_identity, link_identity
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
@@ -45,8 +45,8 @@ def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) ->
         key=Key(link.netns, "address", f"{link.name}/{address}"),
         fields=fields,
         origins=(origin,),
-        data={"nodad": nodad},
-        needs=(link,),
+        locator={"nodad": nodad},
+        requires=(link,),
         claims=(f"address:{link.netns}:{address.partition('/')[0]}",),
     )
 
@@ -65,9 +65,9 @@ class AddressKind(Kind):
     """address/DEV/CIDR."""
 
     name = "address"
-    guards = frozenset({"lifetime", "connected", "duplicate", "prefixlen"})
+    guard_fields = frozenset({"lifetime", "connected", "duplicate", "prefixlen"})
 
-    def declare(self, table: Any, place: Any) -> Iterable[Desired]:
+    def declare(self, table: Any, context: Any) -> Iterable[Desired]:
         return ()
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
@@ -81,10 +81,10 @@ class AddressKind(Kind):
                 yield one, other, f"the link has it as '{written}' already, and an IPv6 address only once"
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         dev, _, cidr = key.name.partition("/")
-        link = renamed(LinkName(key.netns, dev), identity, view)
+        link = link_by_identity(LinkName(key.netns, dev), identity, view)
         if link is None:
             return None
         address = view.addresses(key.netns, link.index).get(cidr)
@@ -101,8 +101,8 @@ class AddressKind(Kind):
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=address.protocol == ADDRESS_PROTOCOL,
-            astray=link.name != dev,
-            extra=address,
+            renamed_away=link.name != dev,
+            handle=address,
         )
 
     def _in_its_place(self, key: Key, link: Link, cidr: str, view: View) -> Observed | None:
@@ -112,7 +112,7 @@ class AddressKind(Kind):
                 fields = {"prefixlen": _length(other.address), "lifetime": FOREVER, "connected": True}
                 # Its identity is none: it must not be taken for the one that netd made on that link.
                 gives_way, astray = (other.raw.hex(),), link.name != key.name.partition("/")[0]
-                return Observed(fields | {"duplicate": False}, foreign=gives_way, astray=astray, extra=other)
+                return Observed(fields | {"duplicate": False}, displaced=gives_way, renamed_away=astray, handle=other)
         return None
 
     def _alike(self, netns: str, link: Link, cidr: str, view: View) -> Iterable[Address]:
@@ -132,17 +132,17 @@ class AddressKind(Kind):
             netns, link.index, socket.AF_INET6 if network.version == 6 else socket.AF_INET
         )
 
-    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
-        return on_link(LinkName(key.netns, key.name.partition("/")[0]), view)
+    def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        return link_identity(LinkName(key.netns, key.name.partition("/")[0]), view)
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         dev = key.name.partition("/")[0]
-        return (Topic("link", key.netns, dev), Topic("addresses", key.netns, dev))
+        return (WatchKey("link", key.netns, dev), WatchKey("addresses", key.netns, dev))
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         key = desired.key
         dev, _, cidr = key.name.partition("/")
-        put = PutAddress(key.netns, dev, cidr, bool(desired.data["nodad"]) and ":" in cidr)
+        put = PutAddress(key.netns, dev, cidr, bool(desired.locator["nodad"]) and ":" in cidr)
         link = view.link(key.netns, dev)
         wrong = self._alike(key.netns, link, cidr, view) if link is not None else ()
         return [*(self._clear(key, dev, other) for other in wrong), Step(Phase.ADDRESS, put)]
@@ -151,16 +151,16 @@ class AddressKind(Kind):
         return Step(Phase.CLEAR, DeleteAddress(key.netns, dev, other.address, other.index))
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
         dev, _, cidr = key.name.partition("/")
-        found: Address = observed.extra
+        found: Address = observed.handle
         if "prefixlen" in fields:
-            put = PutAddress(key.netns, dev, cidr, bool(data["nodad"]))
+            put = PutAddress(key.netns, dev, cidr, bool(locator["nodad"]))
             return [self._clear(key, dev, found), Step(Phase.ADDRESS, put)]
         nodad = bool(fields.get("nodad", observed.fields["nodad"]))
         put = PutAddress(key.netns, dev, cidr, nodad)
-        if not observed.own:
+        if not observed.includes_own:
             # Of an adopted one what nobody declares stays, and it does not get netd's mark.
             put = replace(put, like=found.raw)
         steps = [Step(Phase.ADDRESS, put)]
@@ -176,23 +176,23 @@ class AddressKind(Kind):
             steps.append(Step(Phase.ADDRESS, route))
         return steps
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, _, cidr = key.name.partition("/")
-        found: Address = observed.extra
+        found: Address = observed.handle
         if ":" in cidr:
             # Two links of one network must not have it at once, not even for a moment.
             return [Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index))]
         return [Step(Phase.RENUMBERED, DeleteAddress(key.netns, dev, cidr, found.index, alone=True))]
 
-    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+    def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         """On the link that it was on, also where somebody renamed that."""
         dev = key.name.partition("/")[0]
         found = ((raw, view.link_at(key.netns, index_in(raw))) for raw in map(bytes.fromhex, foreign))
         return [Step(Phase.ADDRESS, RestoreAddress(key.netns, link.name if link else dev, raw)) for raw, link in found]
 
-    def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+    def put_back(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         # A lifetime that ran meanwhile cannot be had again.
         return found if field == "nodad" else None
 
-    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
         return {"nodad": False}.get(field)

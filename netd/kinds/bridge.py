@@ -14,7 +14,7 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import attributes
 
-from .base.kind import Place
+from .base.kind import TableContext
 from .link.ends import (
     EndTable,
     end_changes,
@@ -26,7 +26,7 @@ from .link.ends import (
     link_claims,
     unpack,
 )
-from .link.link_kind import SingleKind
+from .link.link_kind import LinkKind
 
 #: key: (IFLA_BR_*, struct format, units per second or 0, the kernel's default), include/uapi/linux/if_link.h.
 FIELDS: Mapping[str, tuple[int, str, int, Any]] = {
@@ -88,27 +88,27 @@ def payload(fields: Mapping[str, Any]) -> dict[int, bytes]:
     return found
 
 
-class BridgeKind(SingleKind):
+class BridgeKind(LinkKind):
     """bridge/N."""
 
     name = "bridge"
     table = BridgeTable
     toml = "bridge"
 
-    def declare(self, table: BridgeTable, place: Place) -> Iterable[Desired]:
-        link = LinkName(place.netns, place.name)
+    def declare(self, table: BridgeTable, context: TableContext) -> Iterable[Desired]:
+        link = LinkName(context.netns, context.name)
         fields = end_fields(table, made=True)
         fields.update({name: value for name in FIELDS if (value := getattr(table, name)) is not None})
         yield Desired(
-            key=Key(place.netns, "bridge", place.name),
+            key=Key(context.netns, "bridge", context.name),
             fields=fields,
-            origins=(place.origin,),
-            makes=(link,),
-            wants=end_wants(table, place.netns),
+            origins=(context.origin,),
+            provides=(link,),
+            after=end_wants(table, context.netns),
             claims=link_claims(link),
             ends=(end_of(table, link, bridge=True),),
         )
-        yield from end_objects(table, place, link)
+        yield from end_objects(table, context, link)
 
     def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
         raw = attributes(info)
@@ -136,14 +136,14 @@ class BridgeKind(SingleKind):
         return [*steps, *end_changes(key.netns, key.name, {"up": fields["up"]} if "up" in fields else {})]
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
         if fields.get("stp") is not False:
-            return super().change(key, data, observed, fields, view)
+            return super().change(key, locator, observed, fields, view)
         # While it is on, times are held to its limits, and the kernel takes times first.
         off = SetLink(key.netns, key.name, LinkSettings(info=payload({"stp": False})), "bridge")
         rest = {name: value for name, value in fields.items() if name != "stp"}
-        return [Step(Phase.SETTINGS, off), *super().change(key, data, observed, rest, view)]
+        return [Step(Phase.SETTINGS, off), *super().change(key, locator, observed, rest, view)]
 
-    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
         return FIELDS[field][3] if field in FIELDS else end_default(field)

@@ -9,12 +9,12 @@ from typing import Any
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, Origin, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.operations import DeleteFdb, PutFdb
 from netd.model.state import NTF_EXT_LEARNED, FdbEntry
 
-from .base.kind import Kind, on_link, renamed
+from .base.kind import Kind, link_by_identity, link_identity
 from .base.values import hosts_in
 
 #: The entry that unknown, broadcast and multicast frames follow.
@@ -42,8 +42,8 @@ def fdb_object(
         key=Key(link.netns, "fdb", f"{link.name}/{mac}/{dst}"),
         fields=entry if shared else {**entry, "others": 0},
         origins=(origin,),
-        data={**entry, "shared": True} if shared else entry,
-        needs=(link,),
+        locator={**entry, "shared": True} if shared else entry,
+        requires=(link,),
         hosts=hosts_in([dst]),
     )
 
@@ -63,9 +63,9 @@ class FdbKind(Kind):
     """fdb/DEV/MAC/DST."""
 
     name = "fdb"
-    guards = frozenset({"port", "vni", "via", "others"})
+    guard_fields = frozenset({"port", "vni", "via", "others"})
 
-    def declare(self, table: Any, place: Any) -> Iterable[Desired]:
+    def declare(self, table: Any, context: Any) -> Iterable[Desired]:
         return ()
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
@@ -76,16 +76,16 @@ class FdbKind(Kind):
         return replace(desired, key=desired.key._replace(name=f"{dev}/{mac}/{addresses[name]}"), hosts=())
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         dev, mac, dst = parse_fdb_key(key)
-        link = renamed(LinkName(key.netns, dev), identity, view)
+        link = link_by_identity(LinkName(key.netns, dev), identity, view)
         if link is None:
             return None
         entries = [entry for entry in view.fdb(key.netns, link.index) if (entry.mac, entry.dst) == (mac, dst)]
-        wanted = {name: value for name, value in data.items() if name != "shared"}
+        wanted = {name: value for name, value in locator.items() if name != "shared"}
         right = [entry for entry in entries if self._fields(entry, key.netns, view) == wanted]
-        if data.get("shared"):
+        if locator.get("shared"):
             entries = right
         if not entries:
             return None
@@ -94,8 +94,8 @@ class FdbKind(Kind):
             # More than one to the same remote: each frame would be sent as often.
             fields={**self._fields(entry, key.netns, view), "others": len(entries) - 1},
             identity=_identity(view.cookie(key.netns), link.index, bool(entry.flags & NTF_EXT_LEARNED)),
-            astray=link.name != dev,
-            extra=tuple(entries),
+            renamed_away=link.name != dev,
+            handle=tuple(entries),
         )
 
     def _fields(self, entry: FdbEntry, netns: str, view: View) -> dict[str, Any]:
@@ -103,32 +103,32 @@ class FdbKind(Kind):
         via = carrier.name if carrier else f"index {entry.via}" if entry.via else ""
         return {"port": entry.port, "vni": entry.vni, "via": via}
 
-    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
-        link = on_link(LinkName(key.netns, key.name.partition("/")[0]), view)
+    def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        link = link_identity(LinkName(key.netns, key.name.partition("/")[0]), view)
         return None if link is None else _identity(link["cookie"], link["index"], False)
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         dev = key.name.partition("/")[0]
-        return (Topic("link", key.netns, dev), Topic("fdb", key.netns, dev))
+        return (WatchKey("link", key.netns, dev), WatchKey("fdb", key.netns, dev))
 
-    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
-        self._put(key, data)
+    def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
+        self._put(key, locator)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        return self._put(desired.key, desired.data)
+        return self._put(desired.key, desired.locator)
 
-    def _put(self, key: Key, data: Mapping[str, Any]) -> Sequence[Step]:
+    def _put(self, key: Key, locator: Mapping[str, Any]) -> Sequence[Step]:
         dev, mac, dst = parse_fdb_key(key)
-        return [Step(Phase.NEIGHBOR, PutFdb(key.netns, dev, mac, dst, data["port"], data["vni"], data["via"]))]
+        return [Step(Phase.NEIGHBOR, PutFdb(key.netns, dev, mac, dst, locator["port"], locator["vni"], locator["via"]))]
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        return [*self.delete(key, data, observed, view), *self._put(key, data)]
+        return [*self.delete(key, locator, observed, view), *self._put(key, locator)]
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, mac, dst = parse_fdb_key(key)
         return [
             Step(Phase.NEIGHBOR, DeleteFdb(key.netns, dev, mac, dst, entry.port, entry.vni, entry.via, entry.index))
-            for entry in observed.extra
+            for entry in observed.handle
         ]

@@ -9,7 +9,7 @@ from netd.model.desired import Desired, Origin
 from netd.model.firewall import Match
 from netd.model.key import Key, LinkName
 
-from .base.accept_rule import Passage
+from .base.accept_rule import AcceptRule
 
 
 def forward_object(link: LinkName, origin: Origin) -> Desired:
@@ -17,11 +17,11 @@ def forward_object(link: LinkName, origin: Origin) -> Desired:
     return Desired(Key(link.netns, "forward", link.name), {"accepted": True}, (origin,))
 
 
-class ForwardKind(Passage):
+class ForwardKind(AcceptRule):
     """forward/DEV: what comes by the link, and what leaves by it."""
 
     name = "forward"
     hook = "forward"
 
-    def packets(self, key: Key, data: Mapping[str, Any]) -> Sequence[Match]:
+    def packets(self, key: Key, locator: Mapping[str, Any]) -> Sequence[Match]:
         return (Match(iif=key.name), Match(oif=key.name))

@@ -10,13 +10,13 @@ from pydantic import Field
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
 from netd.model.operations import LinkSettings, RestorePort, SetLink
 from netd.model.state import Link
 
-from .base.kind import Kind, Place, renamed
+from .base.kind import Kind, TableContext, link_by_identity
 from .link.bridge_port import PORT_DEFAULTS, PORT_FIELDS
 from .link.ends import (
     EndTable,
@@ -50,66 +50,66 @@ class InterfaceKind(Kind):
     name = "interface"
     table = InterfaceTable
     toml = "interface"
-    foreign = True
-    anchors = frozenset({"from_host"})
+    is_foreign = True
+    placement_fields = frozenset({"from_host"})
 
-    def declare(self, table: InterfaceTable, place: Place) -> Iterable[Desired]:
-        link = LinkName(place.netns, place.name)
-        if table.from_host and place.netns == HOST:
+    def declare(self, table: InterfaceTable, context: TableContext) -> Iterable[Desired]:
+        link = LinkName(context.netns, context.name)
+        if table.from_host and context.netns == HOST:
             raise ValueError("from_host: this table is the host's: the key belongs into a namespace")
         fields = end_fields(table, made=False)
         if table.from_host:
             fields["from_host"] = True
         yield Desired(
-            key=Key(place.netns, "interface", place.name),
+            key=Key(context.netns, "interface", context.name),
             fields=fields,
-            origins=(place.origin,),
-            data={"from_host": table.from_host},
-            makes=(link,),
-            wants=end_wants(table, place.netns),
+            origins=(context.origin,),
+            locator={"from_host": table.from_host},
+            provides=(link,),
+            after=end_wants(table, context.netns),
             ends=(end_of(table, link, foreign=True),),
         )
-        yield from end_objects(table, place, link)
+        yield from end_objects(table, context, link)
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        link, outside = self._find(key, data, identity, view)
+        link, outside = self._find(key, locator, identity, view)
         if link is not None:
             fields = read_end(link, key.netns, view) | {"from_host": True}
             found = {"cookie": view.cookie(key.netns), "index": link.index}
-            return Observed(fields=fields, identity=found, astray=link.name != key.name, extra=link.name)
+            return Observed(fields=fields, identity=found, renamed_away=link.name != key.name, handle=link.name)
         if outside is not None and view.exists(key.netns):
             found = {"cookie": view.cookie(key.netns), "index": outside.index}
             fields = read_end(outside, HOST, view)
-            return Observed(fields | {"from_host": _as_lent(fields)}, found, extra=outside.name)
+            return Observed(fields | {"from_host": _as_lent(fields)}, found, handle=outside.name)
         return None
 
     def _find(
-        self, key: Key, data: Mapping[str, Any], identity: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], identity: Mapping[str, Any], view: View
     ) -> tuple[Link | None, Link | None]:
         """The link in its namespace, and where it may be on the host (``from_host``) that one."""
         here = LinkName(key.netns, key.name)
-        if not data.get("from_host"):
-            return renamed(here, identity, view), None
+        if not locator.get("from_host"):
+            return link_by_identity(here, identity, view), None
         # Out there it may have had another index: that tells only where it is nowhere by its name.
         link, outside = view.link(*here), view.link(HOST, key.name)
         if link is None and outside is None:
-            link = renamed(here, identity, view)
+            link = link_by_identity(here, identity, view)
             link = None if link is not None and link.group == GROUP else link
         return link, outside
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
-        here = Topic("link", key.netns, key.name)
-        return (here, Topic("link", HOST, key.name)) if data["from_host"] else (here,)
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
+        here = WatchKey("link", key.netns, key.name)
+        return (here, WatchKey("link", HOST, key.name)) if locator["from_host"] else (here,)
 
-    def without(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
+    def reduced(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
         return reachable_fields(desired.fields, missing, desired.key.netns)
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        name: str = observed.extra
+        name: str = observed.handle
         if fields.get("from_host") is True:
             # The rest follows in the next look: in the namespace it is another link.
             return [Step(Phase.LINK, SetLink(HOST, name, LinkSettings(netns=key.netns)))]
@@ -120,25 +120,27 @@ class InterfaceKind(Kind):
             return [Step(Phase.SYSCTL, each) for each in order] + _back(key.netns, name, fields["from_host"] or {})
         return list(end_changes(key.netns, name, fields))
 
-    def leaves(self, data: Mapping[str, Any]) -> bool:
-        return bool(data.get("from_host"))
+    def must_leave_namespace(self, locator: Mapping[str, Any]) -> bool:
+        return bool(locator.get("from_host"))
 
-    def lapsed(self, key: Key, data: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View) -> bool:
+    def lost_referent(
+        self, key: Key, locator: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View
+    ) -> bool:
         return end_lapsed(key.netns, field, wrote, have, view)
 
-    def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+    def put_back(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         if field == "from_host" and found and "master" in found and view.link(HOST, found["master"]) is None:
             return {"up": True} if "up" in found else False
         return end_put_back(key.netns, field, found, view)
 
-    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
         # It was no port when it was found, so it had none of these.
         return end_default(field) if field.startswith("bridge_port.") else None
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         return ()
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return ()
 
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from netd.model.attach import CONTAINER, ENGINES
+from netd.model.attach import CONTAINER, RUNTIMES
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import HOST, Key
 from netd.model.operations import (
     AttachNamespace,
@@ -24,7 +24,7 @@ from netd.model.operations import (
     WriteSysctl,
 )
 
-from .base.kind import LOOPBACK, Kind, Place, Table
+from .base.kind import LOOPBACK, Kind, Table, TableContext
 
 DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
 
@@ -36,7 +36,7 @@ def namespace_source(text: str) -> str:
     if text.startswith("/") and "\0" not in text:
         return text
     engine, colon, name = text.partition(":")
-    if colon and engine in ENGINES:
+    if colon and engine in RUNTIMES:
         if CONTAINER.fullmatch(text):
             return text
         raise ValueError(f"'{name}' is no name of a container: letters and digits, then also '_', '.', '-'")
@@ -57,11 +57,11 @@ class NamespaceKind(Kind):
     """namespace/N."""
 
     name = "namespace"
-    guards = frozenset({"loopback", "attached"})
+    guard_fields = frozenset({"loopback", "attached"})
     table = NamespaceTable
     toml = "namespace"
 
-    def declare(self, table: NamespaceTable, place: Place) -> Iterable[Desired]:
+    def declare(self, table: NamespaceTable, context: TableContext) -> Iterable[Desired]:
         fields: dict[str, Any] = {}
         if table.ipv6 is not None:
             fields["ipv6"] = table.ipv6
@@ -70,10 +70,10 @@ class NamespaceKind(Kind):
         else:
             fields["loopback"] = True
         yield Desired(
-            key=Key(HOST, "namespace", place.name),
+            key=Key(HOST, "namespace", context.name),
             fields=fields,
-            origins=(place.origin,),
-            data={"attach": table.attach or ""},
+            origins=(context.origin,),
+            locator={"attach": table.attach or ""},
             source=table.attach or "",
         )
 
@@ -86,11 +86,11 @@ class NamespaceKind(Kind):
                 yield one, other, f"attach: '{one.source}' has the name '{other.key.name}' already, and only one"
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         cookie = view.cookie(key.name)
         mine = int(identity.get("cookie") or 0)
-        source = {"attach": data["attach"]} if data["attach"] else {}
+        source = {"attach": locator["attach"]} if locator["attach"] else {}
         borrowed = source or identity.get("attach")
         entry = view.entry(key.name) if borrowed else None
         attached = view.attached(key.name) if borrowed else False
@@ -98,7 +98,7 @@ class NamespaceKind(Kind):
         # alive, and where netd is to make one of its own that one is not to be built into.
         astray = attached is False or (attached is None and cookie != mine)
         if entry is not None and entry in (mine, 0) and astray:
-            return Observed(fields={}, identity={"cookie": mine} | source, leftover="its name")
+            return Observed(fields={}, identity={"cookie": mine} | source, residue="its name")
         if cookie is None:
             return None
         fields: dict[str, Any] = {"ipv6": view.sysctl(key.name, DISABLE_IPV6) == "0"}
@@ -110,15 +110,15 @@ class NamespaceKind(Kind):
             conflict = "another namespace of this name" if attached is None else ""
         return Observed(fields=fields, identity={"cookie": cookie} | source, conflict=conflict)
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         return (
-            Topic("namespace", key.name),
-            Topic("sysctl", key.name, DISABLE_IPV6),
-            Topic("link", key.name, LOOPBACK),
+            WatchKey("namespace", key.name),
+            WatchKey("sysctl", key.name, DISABLE_IPV6),
+            WatchKey("link", key.name, LOOPBACK),
         )
 
-    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
-        if "attach" not in data:
+    def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
+        if "attach" not in locator:
             raise KeyError("attach")  # whose it is would be a guess
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
@@ -126,9 +126,9 @@ class NamespaceKind(Kind):
         return [Step(Phase.NAMESPACE, made)]
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        if observed.leftover:
+        if observed.residue:
             return [Step(Phase.NAMESPACE, DetachNamespace(key.name, int(observed.identity["cookie"])))]
         steps = []
         if "ipv6" in fields:
@@ -142,8 +142,8 @@ class NamespaceKind(Kind):
             steps.append(Step(Phase.NAMESPACE, DetachNamespace(key.name, int(observed.identity["cookie"]))))
         return steps
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return [Step(Phase.NAMESPACE, DeleteNamespace(key.name, int(observed.identity["cookie"])))]
 
-    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
         return {"ipv6": True}.get(field)

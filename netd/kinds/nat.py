@@ -13,13 +13,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
-from netd.model.dirty import Topic
 from netd.model.firewall import Firewall
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.operations import RunNft
 
 from .base import nat_rules as translation
-from .base.kind import Kind, Place, Table
+from .base.kind import Kind, Table, TableContext
 from .base.values import Name, Network, canonical_address, unicast_address
 
 
@@ -151,31 +151,33 @@ class NatKind(Kind):
     table = NatTable
     toml = "nat"
     form = "single"
-    together = True
-    always_own = True
+    batched = True
+    never_adopted = True
     #: What comes in, and what goes out, are never rivals.
-    interleaved = frozenset({"snat", "masquerade"})
+    ordered_arrays = frozenset({"snat", "masquerade"})
 
-    def declare(self, table: NatTable, place: Place) -> Iterable[Desired]:
+    def declare(self, table: NatTable, context: TableContext) -> Iterable[Desired]:
         for number, entry in _entries(table):
-            yield _object(place, number, entry)
+            yield _object(context, number, entry)
 
-    def arrange(self, desired: Sequence[Desired]) -> Sequence[Desired]:
+    def arranged(self, desired: Sequence[Desired]) -> Sequence[Desired]:
         """Each is told which one it follows: a place would change with every entry before it."""
         before = ["", *(one.key.name for one in desired)]
-        return [replace(one, data={**one.data, "after": name}) for one, name in zip(desired, before, strict=False)]
+        return [
+            replace(one, locator={**one.locator, "after": name}) for one, name in zip(desired, before, strict=False)
+        ]
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
         groups: dict[tuple[str, ...], list[Desired]] = {}
         for one in desired:
-            if one.data["type"] == "dnat":
+            if one.locator["type"] == "dnat":
                 family = one.key.name.split("/")[1]
-                groups.setdefault((one.key.netns, family, one.data["protocol"]), []).append(one)
+                groups.setdefault((one.key.netns, family, one.locator["protocol"]), []).append(one)
         for group in groups.values():
             yield from _overlaps(group)
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         if not view.exists(key.netns):
             return None
@@ -183,29 +185,29 @@ class NatKind(Kind):
         found = firewall.own.get(key.name)
         if found is None:
             return None
-        after = firewall.own.get(data.get("after", ""))
+        after = firewall.own.get(locator.get("after", ""))
         if firewall.disorder:
             rules = firewall.disorder
-        elif not data or found.digest != translation.digest(data):
+        elif not locator or found.digest != translation.digest(locator):
             rules = found.digest if " " in found.digest else f"other rules ({found.digest})"
         elif after is not None and after.place > found.place:
-            rules = f"stands before {data['after']}"
+            rules = f"stands before {locator['after']}"
         else:
-            rules = _words(data)
+            rules = _words(locator)
         return Observed({"rules": rules}, {"cookie": view.cookie(key.netns)}, marked=True)
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
-        return (Topic("nft", key.netns),)
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
+        return (WatchKey("nft", key.netns),)
 
-    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
-        if data:
-            translation.digest(data)
+    def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
+        if locator:
+            translation.digest(locator)
 
     def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
         firewall = view.firewall(netns)
         if not desired and not firewall.exists:
             return []
-        entries = [(one.key.name, one.data) for one in _in_order(desired, firewall)]
+        entries = [(one.key.name, one.locator) for one in _in_order(desired, firewall)]
         text = translation.transaction(entries, firewall.exists)
         return [Step(Phase.FIREWALL, RunNft(netns, text))]
 
@@ -247,17 +249,17 @@ def _dnat_entry(table: Dnat) -> dict[str, Any]:
     }
 
 
-def _object(place: Place, number: int, entry: dict[str, Any]) -> Desired:
+def _object(context: TableContext, number: int, entry: dict[str, Any]) -> Desired:
     kind = entry["type"]
-    origin = place.at(kind, number)
+    origin = context.at(kind, number)
     key, link = _name(entry), "in" if kind == "dnat" else "out"
-    mentions = ((LinkName(place.netns, entry[link]), place.at(kind, number, link)),) if entry[link] else ()
+    mentions = ((LinkName(context.netns, entry[link]), context.at(kind, number, link)),) if entry[link] else ()
     return Desired(
-        key=Key(place.netns, "nat", key),
+        key=Key(context.netns, "nat", key),
         fields={"rules": _words(entry)},
         origins=(origin,),
-        data=entry,
-        mentions=mentions,
+        locator=entry,
+        references=mentions,
     )
 
 
@@ -288,15 +290,15 @@ def _overlaps(group: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]
     """
     taken: dict[tuple[str, str], list[tuple[int, int, Desired]]] = {}
     for later in sorted(group, key=lambda one: one.order):
-        link, destination = later.data["in"], later.data["destination"]
-        first, last = span(later.data["port"])
+        link, destination = later.locator["in"], later.locator["destination"]
+        first, last = span(later.locator["port"])
         for match in dict.fromkeys(((link, destination), (link, ""), ("", destination), ("", ""))):
             apart = taken.get(match, [])
             place = bisect.bisect(apart, last, key=lambda one: one[0]) - 1
             if place >= 0 and apart[place][1] >= first:
                 earlier = apart[place][2]
-                ports = f"port {later.data['port']} overlaps {earlier.data['port']}"
-                yield later, earlier, f"{ports}, which goes to {earlier.data['address']} already"
+                ports = f"port {later.locator['port']} overlaps {earlier.locator['port']}"
+                yield later, earlier, f"{ports}, which goes to {earlier.locator['address']} already"
                 break
         else:
             bisect.insort(taken.setdefault((link, destination), []), (first, last, later), key=lambda one: one[0])

@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import DeleteNeighbor, PutNeighbor
 
-from .base.kind import LOOPBACK, Kind, Place, Table, on_link, renamed
+from .base.kind import LOOPBACK, Kind, Table, TableContext, link_by_identity, link_identity
 from .base.values import Mac, Name, UnicastAddress, family_of
 
 
@@ -43,19 +43,19 @@ class NeighborKind(Kind):
     has_mark = True
     form = "array"
 
-    def declare(self, table: NeighborTable, place: Place) -> Iterable[Desired]:
+    def declare(self, table: NeighborTable, context: TableContext) -> Iterable[Desired]:
         yield Desired(
-            key=Key(place.netns, "neighbor", f"{table.dev}/{table.address}"),
+            key=Key(context.netns, "neighbor", f"{table.dev}/{table.address}"),
             fields={"mac": table.mac},
-            origins=(place.origin,),
-            needs=(LinkName(place.netns, table.dev),),
+            origins=(context.origin,),
+            requires=(LinkName(context.netns, table.dev),),
         )
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         dev, _, address = key.name.partition("/")
-        link = renamed(LinkName(key.netns, dev), identity, view)
+        link = link_by_identity(LinkName(key.netns, dev), identity, view)
         neighbor = view.neighbor(key.netns, link.index, address) if link else None
         if link is None or neighbor is None:
             return None
@@ -63,16 +63,16 @@ class NeighborKind(Kind):
             fields={"mac": neighbor.mac},
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=neighbor.protocol == PROTOCOL,
-            astray=link.name != dev,
-            extra=link,
+            renamed_away=link.name != dev,
+            handle=link,
         )
 
-    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
-        return on_link(LinkName(key.netns, key.name.partition("/")[0]), view)
+    def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+        return link_identity(LinkName(key.netns, key.name.partition("/")[0]), view)
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         dev = key.name.partition("/")[0]
-        return (Topic("link", key.netns, dev), Topic("neighbors", key.netns, dev))
+        return (WatchKey("link", key.netns, dev), WatchKey("neighbors", key.netns, dev))
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         dev, _, address = desired.key.name.partition("/")
@@ -80,12 +80,12 @@ class NeighborKind(Kind):
         return [Step(Phase.NEIGHBOR, put)]
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
         address = key.name.partition("/")[2]
         protocol = PROTOCOL if observed.marked else 0
-        return [Step(Phase.NEIGHBOR, PutNeighbor(key.netns, observed.extra.name, address, fields["mac"], protocol))]
+        return [Step(Phase.NEIGHBOR, PutNeighbor(key.netns, observed.handle.name, address, fields["mac"], protocol))]
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         dev, _, address = key.name.partition("/")
-        return [Step(Phase.NEIGHBOR, DeleteNeighbor(key.netns, dev, address, observed.extra.index))]
+        return [Step(Phase.NEIGHBOR, DeleteNeighbor(key.netns, dev, address, observed.handle.index))]

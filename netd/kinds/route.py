@@ -11,13 +11,13 @@ from pydantic import Field, model_validator
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, Origin, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRoute, DeleteRoute, Hop, RestoreRoute
 from netd.model.state import RTPROT_KERNEL, RTPROT_RA, Nexthop, Route
 
-from .base.kind import Kind, Place, Table
+from .base.kind import Kind, Table, TableContext
 from .base.values import (
     TABLE_NAMES,
     TABLES,
@@ -151,8 +151,14 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
         key=route_key(netns, int(table.table), to, metric),
         fields=fields,
         origins=(origin,),
-        data={"type": table.type, "hops": hops, "src": table.src or "", "mtu": table.mtu or 0, "onlink": table.onlink},
-        needs=tuple(dict.fromkeys(devs)),
+        locator={
+            "type": table.type,
+            "hops": hops,
+            "src": table.src or "",
+            "mtu": table.mtu or 0,
+            "onlink": table.onlink,
+        },
+        requires=tuple(dict.fromkeys(devs)),
     )
 
 
@@ -164,24 +170,24 @@ class RouteKind(Kind):
     toml = "route"
     form = "array"
     has_mark = True
-    guards = frozenset({"duplicates"})
-    follows = frozenset({"address"})
+    guard_fields = frozenset({"duplicates"})
+    lost_with = frozenset({"address"})
 
-    def declare(self, table: RouteTable, place: Place) -> Iterable[Desired]:
-        yield route_object(table, place.netns, place.origin)
+    def declare(self, table: RouteTable, context: TableContext) -> Iterable[Desired]:
+        yield route_object(table, context.netns, context.origin)
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         routes = [route for route in view.routes(key.netns, *parse_route_key(key)) if route.protocol != RTPROT_RA]
         if not routes:
             return None
         kernels = next((route for route in routes if route.protocol == RTPROT_KERNEL), None)
         if kernels is not None:
-            return Observed(fields={}, conflict="a route of the kernel's own", extra=())
+            return Observed(fields={}, conflict="a route of the kernel's own", handle=())
         # Several of one identity: the first wins the look-up, so ours must be alone.
         route = routes[0]
-        wanted = tuple((str(via), str(dev), int(weight)) for via, dev, weight in data["hops"])
+        wanted = tuple((str(via), str(dev), int(weight)) for via, dev, weight in locator["hops"])
         return Observed(
             fields={
                 "type": route.type,
@@ -193,9 +199,9 @@ class RouteKind(Kind):
             },
             identity={"cookie": view.cookie(key.netns)},
             marked=route.protocol == PROTOCOL,
-            own=any(other.protocol == PROTOCOL for other in routes),
-            foreign=tuple(other.raw.hex() for other in routes if other.protocol != PROTOCOL),
-            extra=tuple(routes),
+            includes_own=any(other.protocol == PROTOCOL for other in routes),
+            displaced=tuple(other.raw.hex() for other in routes if other.protocol != PROTOCOL),
+            handle=tuple(routes),
         )
 
     def _hops(
@@ -223,27 +229,27 @@ class RouteKind(Kind):
             if route.protocol == PROTOCOL:
                 yield route_key(netns, route.table, route.to, route.metric), {"hops": []}
 
-    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+    def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
         return {"cookie": view.cookie(key.netns)}
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
-        devs = [Topic("link", key.netns, dev) for _, dev, _ in data["hops"] if dev]
-        return (Topic("routes", key.netns), *devs)
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
+        devs = [WatchKey("link", key.netns, dev) for _, dev, _ in locator["hops"] if dev]
+        return (WatchKey("routes", key.netns), *devs)
 
-    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
-        super().understand(key, data)
-        self._operation(key, data)
+    def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
+        super().validate_locator(key, locator)
+        self._operation(key, locator)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        return [Step(Phase.ROUTE, self._operation(desired.key, desired.data))]
+        return [Step(Phase.ROUTE, self._operation(desired.key, desired.locator))]
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        steps = [Step(Phase.ROUTE, DeleteRoute(key.netns, route)) for route in observed.extra]
-        return [*steps, Step(Phase.ROUTE, self._operation(key, data))]
+        steps = [Step(Phase.ROUTE, DeleteRoute(key.netns, route)) for route in observed.handle]
+        return [*steps, Step(Phase.ROUTE, self._operation(key, locator))]
 
-    def _operation(self, key: Key, data: Mapping[str, Any]) -> CreateRoute:
+    def _operation(self, key: Key, locator: Mapping[str, Any]) -> CreateRoute:
         table, to, metric = parse_route_key(key)
         return CreateRoute(
             key.netns,
@@ -251,17 +257,17 @@ class RouteKind(Kind):
             table=table,
             to=to,
             metric=metric,
-            type=data["type"],
-            src=data["src"],
-            mtu=data["mtu"],
-            hops=tuple(Hop(via, dev, weight, data["onlink"]) for via, dev, weight in data["hops"]),
+            type=locator["type"],
+            src=locator["src"],
+            mtu=locator["mtu"],
+            hops=tuple(Hop(via, dev, weight, locator["onlink"]) for via, dev, weight in locator["hops"]),
         )
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        return [Step(Phase.ROUTE, DeleteRoute(key.netns, r)) for r in observed.extra if r.protocol == PROTOCOL]
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return [Step(Phase.ROUTE, DeleteRoute(key.netns, r)) for r in observed.handle if r.protocol == PROTOCOL]
 
-    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+    def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         return [Step(Phase.ROUTE, RestoreRoute(key.netns, bytes.fromhex(raw))) for raw in foreign]
 
-    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
         return {"src": "", "mtu": 0, "onlink": False}.get(field)

@@ -11,13 +11,13 @@ from pydantic import Field, model_validator
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRule, DeleteRule, RestoreRule
-from netd.model.state import Rule
+from netd.model.state import PolicyRule
 
-from .base.kind import Kind, Place, Table
+from .base.kind import Kind, Table, TableContext
 from .base.values import Name, Network, RoutingTable, family_of
 
 FAMILIES = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
@@ -87,9 +87,9 @@ class RuleKind(Kind):
     toml = "rule"
     form = "array"
     has_mark = True
-    guards = frozenset({"action", "fwmask", "others"})
+    guard_fields = frozenset({"action", "fwmask", "others"})
 
-    def declare(self, table: RuleTable, place: Place) -> Iterable[Desired]:
+    def declare(self, table: RuleTable, context: TableContext) -> Iterable[Desired]:
         mark, mask = canonical_fwmark(table.fwmark) if table.fwmark is not None else (0, 0)
         fields = {
             "from": unless_all(table.source),
@@ -102,50 +102,52 @@ class RuleKind(Kind):
             "action": 1,
         }
         named = [
-            (LinkName(place.netns, dev), place.at(end)) for end, dev in (("iif", table.iif), ("oif", table.oif)) if dev
+            (LinkName(context.netns, dev), context.at(end))
+            for end, dev in (("iif", table.iif), ("oif", table.oif))
+            if dev
         ]
         yield Desired(
-            key=Key(place.netns, "rule", f"{table.family_name}/{table.priority}"),
+            key=Key(context.netns, "rule", f"{table.family_name}/{table.priority}"),
             fields={**fields, "others": 0},
-            origins=(place.origin,),
-            data=fields,
-            mentions=tuple(named),
+            origins=(context.origin,),
+            locator=fields,
+            references=tuple(named),
         )
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         rules = self._alike(key, view)
         if not rules:
             return None
-        equal = next((rule for rule in rules if self._fields(rule) == dict(data) and not rule.other), None)
+        equal = next((rule for rule in rules if self._fields(rule) == dict(locator) and not rule.other), None)
         chosen = equal or next((rule for rule in rules if rule.protocol == PROTOCOL), rules[0])
         # One that could not be deleted when it was to change: netd's own, and not wanted any more.
         others = [rule for rule in rules if rule.protocol == PROTOCOL and rule is not chosen]
         conflict, rivals = "", []
         if equal is None and chosen.protocol != PROTOCOL:
             conflict = "another rule of this priority"
-            rivals = self._rivals(data, rules)
+            rivals = self._rivals(locator, rules)
         return Observed(
             fields={**self._fields(chosen), "others": len(others)},
             identity={"cookie": view.cookie(key.netns)},
             marked=chosen.protocol == PROTOCOL,
             conflict=conflict,
-            foreign=tuple(rule.raw.hex() for rule in rivals),
-            extra=(*([] if conflict else [chosen]), *others),
+            displaced=tuple(rule.raw.hex() for rule in rivals),
+            handle=(*([] if conflict else [chosen]), *others),
         )
 
-    def _alike(self, key: Key, view: View) -> Sequence[Rule]:
+    def _alike(self, key: Key, view: View) -> Sequence[PolicyRule]:
         """All of its family and priority."""
         family, _, priority = key.name.partition("/")
         return view.rules(key.netns, FAMILIES[family], int(priority))
 
-    def _rivals(self, data: Mapping[str, Any], rules: Sequence[Rule]) -> list[Rule]:
+    def _rivals(self, locator: Mapping[str, Any], rules: Sequence[PolicyRule]) -> list[PolicyRule]:
         """Where none is as wanted: those of others for the same packets. All other ones can stand beside netd's."""
         theirs = [rule for rule in rules if rule.protocol != PROTOCOL and not rule.other]
-        return [rule for rule in theirs if {**self._fields(rule), **LEADS} == {**data, **LEADS}]
+        return [rule for rule in theirs if {**self._fields(rule), **LEADS} == {**locator, **LEADS}]
 
-    def _fields(self, rule: Rule) -> dict[str, Any]:
+    def _fields(self, rule: PolicyRule) -> dict[str, Any]:
         return {
             "from": rule.source,
             "to": rule.to,
@@ -163,49 +165,49 @@ class RuleKind(Kind):
             if rule.protocol == PROTOCOL and rule.family in names:
                 yield Key(netns, "rule", f"{names[rule.family]}/{rule.priority}"), self._fields(rule)
 
-    def place(self, key: Key, data: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
+    def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
         return {"cookie": view.cookie(key.netns)}
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
-        return (Topic("rules", key.netns),)
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
+        return (WatchKey("rules", key.netns),)
 
-    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
-        self._operation(key, data)
+    def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
+        self._operation(key, locator)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         # What gives way: only where somebody put it into the place of netd's own, else it is a conflict.
-        rivals = self._rivals(desired.data, self._alike(desired.key, view))
-        made = Step(Phase.RULE, self._operation(desired.key, desired.data))
+        rivals = self._rivals(desired.locator, self._alike(desired.key, view))
+        made = Step(Phase.RULE, self._operation(desired.key, desired.locator))
         return [*self._deletions(desired.key, rivals), made]
 
-    def _operation(self, key: Key, data: Mapping[str, Any]) -> CreateRule:
+    def _operation(self, key: Key, locator: Mapping[str, Any]) -> CreateRule:
         family, _, priority = key.name.partition("/")
-        rule = Rule(
+        rule = PolicyRule(
             family=FAMILIES[family],
             priority=int(priority),
-            table=data["table"],
-            source=data["from"],
-            to=data["to"],
-            iif=data["iif"],
-            oif=data["oif"],
-            fwmark=data["fwmark"],
-            fwmask=data["fwmask"],
+            table=locator["table"],
+            source=locator["from"],
+            to=locator["to"],
+            iif=locator["iif"],
+            oif=locator["oif"],
+            fwmark=locator["fwmark"],
+            fwmask=locator["fwmask"],
             protocol=PROTOCOL,
         )
         return CreateRule(key.netns, rule)
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
         if set(fields) == {"others"}:
-            return self._deletions(key, observed.extra[1:])
-        return [*self._deletions(key, observed.extra), Step(Phase.RULE, self._operation(key, data))]
+            return self._deletions(key, observed.handle[1:])
+        return [*self._deletions(key, observed.handle), Step(Phase.RULE, self._operation(key, locator))]
 
-    def _deletions(self, key: Key, rules: Sequence[Rule]) -> list[Step]:
+    def _deletions(self, key: Key, rules: Sequence[PolicyRule]) -> list[Step]:
         return [Step(Phase.RULE, DeleteRule(key.netns, rule)) for rule in rules]
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        return self._deletions(key, observed.extra)
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return self._deletions(key, observed.handle)
 
-    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+    def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         return [Step(Phase.RULE, RestoreRule(key.netns, bytes.fromhex(raw))) for raw in foreign]

@@ -10,12 +10,12 @@ from pydantic import ConfigDict, model_validator
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.names import link_name
 from netd.model.operations import WriteSysctl
 
-from .base.kind import Kind, Place, Table, renamed
+from .base.kind import Kind, Table, TableContext, link_by_identity
 
 #: Keys below these have an interface's name (or "all", "default") before their last part.
 PER_LINK = frozenset(
@@ -129,25 +129,25 @@ class SysctlKind(Kind):
     table = SysctlTable
     toml = "sysctl"
     form = "single"
-    setting = True
+    is_setting = True
 
-    def declare(self, table: SysctlTable, place: Place) -> Iterable[Desired]:
+    def declare(self, table: SysctlTable, context: TableContext) -> Iterable[Desired]:
         for toml_path, value in flatten(table.model_extra or {}):
             path = proc_path(toml_path)
             dev = link_of(path)
             yield Desired(
-                key=Key(place.netns, "sysctl", sysctl_name(path)),
+                key=Key(context.netns, "sysctl", sysctl_name(path)),
                 fields={"value": canonical_value(value)},
-                origins=(place.at(*toml_path),),
-                needs=(LinkName(place.netns, dev),) if dev else (),
+                origins=(context.at(*toml_path),),
+                requires=(LinkName(context.netns, dev),) if dev else (),
             )
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         path = sysctl_path(key.name)
         dev = link_of(path)
-        link = renamed(LinkName(key.netns, dev), identity, view) if dev else None
+        link = link_by_identity(LinkName(key.netns, dev), identity, view) if dev else None
         if dev and link is None:
             # A folder of that name may be there before the link is heard of: it is not of the one that is known.
             return None
@@ -159,15 +159,15 @@ class SysctlKind(Kind):
         return Observed(
             fields={"value": value},
             identity={"cookie": view.cookie(key.netns), "index": link.index if link else 0},
-            astray=link is not None and link.name != dev,
-            extra=path,
+            renamed_away=link is not None and link.name != dev,
+            handle=path,
         )
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         path = sysctl_path(key.name)
         dev = link_of(path)
-        links = (Topic("link", key.netns, dev),) if dev else ()
-        return (Topic("sysctl", key.netns, path), *links)
+        links = (WatchKey("link", key.netns, dev),) if dev else ()
+        return (WatchKey("sysctl", key.netns, path), *links)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         return self._write(desired.key.netns, sysctl_path(desired.key.name), desired.fields["value"])
@@ -177,11 +177,11 @@ class SysctlKind(Kind):
         return [Step(phase, WriteSysctl(netns, path, value))]
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        return self._write(key.netns, observed.extra, fields["value"]) if fields else ()
+        return self._write(key.netns, observed.handle, fields["value"]) if fields else ()
 
-    def along(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
+    def side_effects(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
         path = sysctl_path(key.name)
         if path not in WIDE:
             return {}
@@ -191,13 +191,13 @@ class SysctlKind(Kind):
             found[REDIRECTS] = "1" if value == "0" else "0"
         return found
 
-    def changed_with(self, key: Key) -> tuple[Key, str] | None:
+    def changed_by(self, key: Key) -> tuple[Key, str] | None:
         path = sysctl_path(key.name)
         wide = IP_FORWARD if path == REDIRECTS else WIDER.get(path_of(path, "{}"))
         return None if wide in (None, path) else (Key(key.netns, self.name, sysctl_name(wide)), path)
 
-    def restore(self, key: Key, data: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
-        made = self.along(
+    def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+        made = self.side_effects(
             key, view.sysctl(key.netns, sysctl_path(key.name)), [link.name for link in view.links(key.netns)]
         )
         found = (one.partition("=")[::2] for one in foreign)
@@ -208,10 +208,10 @@ class SysctlKind(Kind):
             if path in made and view.sysctl(key.netns, path) == made[path]
         ]
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return ()
 
-    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
         """What a link is born with is what "default" says."""
         path = sysctl_path(key.name)
         return Key(key.netns, self.name, sysctl_name(path_of(path, "default"))) if link_of(path) else None

@@ -10,14 +10,14 @@ from pydantic import Field
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
 from netd.model.operations import CreateLink, DeleteLink, LinkSettings
 from netd.model.segment import ETHERNET
 from netd.model.state import Link
 
-from .base.kind import Kind, Place
+from .base.kind import Kind, TableContext
 from .base.values import Name, NamespaceName
 from .link.ends import (
     EndTable,
@@ -52,9 +52,9 @@ class VethTable(EndTable):
     peer: PeerTable = Field(description="the other end")
 
 
-def peer_of(data: Mapping[str, Any]) -> LinkName:
+def peer_of(locator: Mapping[str, Any]) -> LinkName:
     """The other end, as the object's data names it."""
-    netns, name = data["peer"]
+    netns, name = locator["peer"]
     return LinkName(netns, name)
 
 
@@ -65,18 +65,18 @@ class VethKind(Kind):
     table = VethTable
     toml = "veth"
     has_mark = True
-    makes_links = True
+    provides_links = True
 
-    def declare(self, table: VethTable, place: Place) -> Iterable[Desired]:
-        end = LinkName(place.netns, place.name)
+    def declare(self, table: VethTable, context: TableContext) -> Iterable[Desired]:
+        end = LinkName(context.netns, context.name)
         peer = LinkName(table.peer.namespace or HOST, table.peer.name)
         yield Desired(
-            key=Key(place.netns, "veth", place.name),
+            key=Key(context.netns, "veth", context.name),
             fields=end_fields(table, made=True) | end_fields(table.peer, made=True, prefix=PEER),
-            origins=(place.origin,),
-            data={"peer": list(peer)},
-            makes=(end, peer),
-            wants=end_wants(table, end.netns) + end_wants(table.peer, peer.netns),
+            origins=(context.origin,),
+            locator={"peer": list(peer)},
+            provides=(end, peer),
+            after=end_wants(table, end.netns) + end_wants(table.peer, peer.netns),
             claims=link_claims(end, peer),
             namespaces=(peer.netns,) if peer.netns not in (HOST, end.netns) else (),
             ends=(
@@ -84,13 +84,13 @@ class VethKind(Kind):
                 end_of(table.peer, peer, PEER, peer=end, first=ETHERNET),
             ),
         )
-        yield from end_objects(table, place, end)
-        yield from end_objects(table.peer, place, peer, "peer")
+        yield from end_objects(table, context, end)
+        yield from end_objects(table.peer, context, peer, "peer")
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        other = peer_of(data)
+        other = peer_of(locator)
         peer_key = Key(other.netns, key.kind, other.name)
         end = find_link(key, view, identity)
         known = {"cookie": identity.get("peer_cookie"), "index": identity.get("peer_index", 0)} if identity else {}
@@ -109,7 +109,7 @@ class VethKind(Kind):
         fields: dict[str, Any] = {}
         if not conflict and end is not None and peer is not None:
             fields = read_end(end, key.netns, view) | read_end(peer, other.netns, view, PEER)
-        return Observed(fields=fields, identity=found, marked=all(ours), conflict=conflict, extra=victims)
+        return Observed(fields=fields, identity=found, marked=all(ours), conflict=conflict, handle=victims)
 
     def _conflict(self, key: Key, other: LinkName, end: Link | None, peer: Link | None, view: View) -> str:
         """What is wrong with the pair, "" when the two ends belong together."""
@@ -132,26 +132,26 @@ class VethKind(Kind):
                 # The other end is wherever it is: it goes with this one.
                 yield Key(netns, self.name, link.name), {"peer": [netns, link.name]}
 
-    def renamed_in(self, data: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
-        peer = peer_of(data)
-        return {**data, "peer": [names.get(peer.netns, peer.netns), peer.name]}
+    def with_renamed_namespaces(self, locator: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
+        peer = peer_of(locator)
+        return {**locator, "peer": [names.get(peer.netns, peer.netns), peer.name]}
 
-    def own(self, desired: Desired) -> Mapping[str, Any]:
-        peer = peer_of(desired.data)
+    def owned_fields(self, desired: Desired) -> Mapping[str, Any]:
+        peer = peer_of(desired.locator)
         return {"link_group": GROUP, "name": desired.key.name, "peer.link_group": GROUP, "peer.name": peer.name}
 
     def remember(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
         return {name: remembered_mac(desired.fields.get(name), memory.get(name)) for name in ("mac", "peer.mac")}
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
-        return (Topic("link", key.netns, key.name), Topic("link", *peer_of(data)))
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
+        return (WatchKey("link", key.netns, key.name), WatchKey("link", *peer_of(locator)))
 
-    def without(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
+    def reduced(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
         fields = reachable_fields(desired.fields, missing, desired.key.netns)
-        return reachable_fields(fields, missing, peer_of(desired.data).netns, PEER)
+        return reachable_fields(fields, missing, peer_of(desired.locator).netns, PEER)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        key, fields, peer = desired.key, desired.fields, peer_of(desired.data)
+        key, fields, peer = desired.key, desired.fields, peer_of(desired.locator)
 
         def settings(prefix: str) -> LinkSettings:
             mac = fields.get(prefix + "mac") or memory.get(prefix + "mac")
@@ -169,24 +169,26 @@ class VethKind(Kind):
         ]
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        peer = peer_of(data)
+        peer = peer_of(locator)
         return [
             *end_changes(key.netns, key.name, fields, "", observed.fields.get("name")),
             *end_changes(peer.netns, peer.name, fields, PEER, observed.fields.get(PEER + "name")),
         ]
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        return [Step(Phase.LINK, DeleteLink(netns, index)) for netns, index in observed.extra]
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return [Step(Phase.LINK, DeleteLink(netns, index)) for netns, index in observed.handle]
 
-    def lapsed(self, key: Key, data: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View) -> bool:
-        netns = peer_of(data).netns if field.startswith(PEER) else key.netns
+    def lost_referent(
+        self, key: Key, locator: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View
+    ) -> bool:
+        netns = peer_of(locator).netns if field.startswith(PEER) else key.netns
         return end_lapsed(netns, field.removeprefix(PEER), wrote, have, view)
 
-    def put_back(self, key: Key, data: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
-        netns = peer_of(data).netns if field.startswith(PEER) else key.netns
+    def put_back(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        netns = peer_of(locator).netns if field.startswith(PEER) else key.netns
         return end_put_back(netns, field.removeprefix(PEER), found, view)
 
-    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
         return end_default(field, PEER if field.startswith(PEER) else "")

@@ -19,7 +19,7 @@ from netd.model.operations import CreateLink, LinkSettings
 from netd.model.segment import ETHERNET, Tunnel
 from netd.model.state import Link, attributes
 
-from .base.kind import Place, Room, Table
+from .base.kind import MtuLimit, Table, TableContext
 from .base.values import (
     Mac,
     MulticastAddress,
@@ -44,8 +44,8 @@ from .link.ends import (
     link_claims,
     unpack,
 )
-from .link.link_kind import SingleKind
-from .open import closed_text, found_at, from_host, open_object
+from .link.link_kind import LinkKind
+from .open_firewall import closed_text, found_at, from_host, open_object
 
 VNI, GROUP, LINK, LOCAL, TTL, TOS, LEARNING, AGEING, LIMIT, PORT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
 GROUP6, LOCAL6, UDP_CSUM = 16, 17, 18
@@ -215,7 +215,7 @@ def family_with(tunnel: Tunnel) -> int:
     return next(family for family, taken in OVERHEAD.items() if taken == tunnel.overhead)
 
 
-class VxlanKind(SingleKind):
+class VxlanKind(LinkKind):
     """vxlan/N."""
 
     name = "vxlan"
@@ -223,8 +223,8 @@ class VxlanKind(SingleKind):
     toml = "vxlan"
     immutable = frozenset({"vni", "port", "dev", "group", "limit", "udp_csum", "family"})
 
-    def declare(self, table: VxlanTable, place: Place) -> Iterable[Desired]:
-        link = LinkName(place.netns, place.name)
+    def declare(self, table: VxlanTable, context: TableContext) -> Iterable[Desired]:
+        link = LinkName(context.netns, context.name)
         fields = end_fields(table, made=True)
         fields.update({name: value for name in NUMBERS if (value := getattr(table, name)) is not None})
         if table.fdb_owner == "external":
@@ -239,26 +239,28 @@ class VxlanKind(SingleKind):
         inlets = inlets_of(table)
         tunnel = tunnel_of(table)
         yield Desired(
-            key=Key(place.netns, "vxlan", place.name),
+            key=Key(context.netns, "vxlan", context.name),
             fields=fields,
-            origins=(place.origin,),
-            data={"family": family_with(tunnel)},
-            makes=(link,),
-            needs=(LinkName(place.netns, table.dev),) if table.dev else (),
-            wants=end_wants(table, place.netns),
-            claims=(*link_claims(link), f"vni:{place.netns}:{table.vni}:{table.port}"),
+            origins=(context.origin,),
+            locator={"family": family_with(tunnel)},
+            provides=(link,),
+            requires=(LinkName(context.netns, table.dev),) if table.dev else (),
+            after=end_wants(table, context.netns),
+            claims=(*link_claims(link), f"vni:{context.netns}:{table.vni}:{table.port}"),
             ends=(end_of(table, link, tunnel=tunnel),),
             hosts=hosts,
-            hears=() if table.open_firewall else tuple(packets._replace(iif=table.dev or "") for packets in inlets),
+            required_ingress=()
+            if table.open_firewall
+            else tuple(packets._replace(iif=table.dev or "") for packets in inlets),
         )
         for packets in inlets if table.open_firewall else ():
-            yield open_object(place.netns, packets, place.at("open_firewall"))
-        yield from end_objects(table, place, link)
+            yield open_object(context.netns, packets, context.at("open_firewall"))
+        yield from end_objects(table, context, link)
         if "remote" in fields:
             # The very entry that the kernel makes of this option: another one beside it would send everything twice.
-            yield fdb_object(link, FLOOD, fields["remote"], place.at("remote"), via=table.dev or "")
+            yield fdb_object(link, FLOOD, fields["remote"], context.at("remote"), via=table.dev or "")
         for number, remote in enumerate(table.remotes() if "remote" not in fields else ()):
-            where = place.at("remote", number) if isinstance(table.remote, list) else place.at("remote")
+            where = context.at("remote", number) if isinstance(table.remote, list) else context.at("remote")
             yield fdb_object(link, FLOOD, remote, where)
         for number, entry in enumerate(table.fdb):
             port = entry.port if entry.port not in (None, table.port) else 0
@@ -267,7 +269,7 @@ class VxlanKind(SingleKind):
                 link,
                 entry.mac,
                 entry.dst,
-                place.at("fdb", number),
+                context.at("fdb", number),
                 port=port or 0,
                 vni=vni or 0,
                 shared=table.fdb_owner == "external",
@@ -285,8 +287,8 @@ class VxlanKind(SingleKind):
             if other is not one:
                 yield one, other, f"vni: {fields['vni']} on port {fields['port']} is that of {other.key} already"
 
-    def own(self, desired: Desired) -> Mapping[str, Any]:
-        return {**super().own(desired), "family": desired.data["family"]}
+    def owned_fields(self, desired: Desired) -> Mapping[str, Any]:
+        return {**super().owned_fields(desired), "family": desired.locator["family"]}
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
         """Flooding has entries of its own; here it is the source address: this machine's, where none is written."""
@@ -302,20 +304,27 @@ class VxlanKind(SingleKind):
         local = end.tunnel.local or own
         fields = {**desired.fields, "local": local} if local else desired.fields
         tunnel = Tunnel(end.tunnel.dev, local, OVERHEAD[family])
-        hears = tuple(packets for each in desired.hears if (packets := found_at(each, addresses)) is not None)
+        hears = tuple(
+            packets for each in desired.required_ingress if (packets := found_at(each, addresses)) is not None
+        )
         return replace(
-            desired, fields=fields, ends=(end._replace(tunnel=tunnel),), hosts=(), hears=hears, data={"family": family}
+            desired,
+            fields=fields,
+            ends=(end._replace(tunnel=tunnel),),
+            hosts=(),
+            required_ingress=hears,
+            locator={"family": family},
         )
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        found = super().observe(key, data, view, identity)
+        found = super().observe(key, locator, view, identity)
         if found is None or found.conflict:
             return found
         # The kernel tells it by an address alone: without one it is as the link was made.
         made = identity if found.identity.items() <= identity.items() else {}
-        family = found.fields["family"] or made.get("family") or data.get("family", 0)
+        family = found.fields["family"] or made.get("family") or locator.get("family", 0)
         identified = {**found.identity, "family": family}
         return replace(found, fields={**found.fields, "family": family}, identity=identified)
 
@@ -335,7 +344,7 @@ class VxlanKind(SingleKind):
         return found
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
         # None of them any more: said as the zero address of the family it has.
         zero = {
@@ -343,12 +352,14 @@ class VxlanKind(SingleKind):
             for name in ("local", "remote")
             if fields.get(name) == ""
         }
-        return super().change(key, data, observed, {**fields, **zero}, view)
+        return super().change(key, locator, observed, {**fields, **zero}, view)
 
-    def remark(self, desired: Desired, view: View) -> str:
-        return closed_text(desired.hears, view.firewall(desired.key.netns)) if desired.hears else ""
+    def missing_ingress(self, desired: Desired, view: View) -> str:
+        return (
+            closed_text(desired.required_ingress, view.firewall(desired.key.netns)) if desired.required_ingress else ""
+        )
 
-    def fixed(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
+    def immutable_changes(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
         """The kernel changes addresses in place, but not their family, and does not leave a group for a remote."""
         families = {
             name: {family_of(address) for address in (differing[name].want, differing[name].have) if address}
@@ -358,7 +369,7 @@ class VxlanKind(SingleKind):
         several = {name for name, found in families.items() if len(found) > 1}
         remote = differing["remote"].have if "remote" in differing else ""
         left = {"remote"} if remote and ipaddress.ip_address(remote).is_multicast else set()
-        return super().fixed(differing) | several | left
+        return super().immutable_changes(differing) | several | left
 
     def options_payload(self, fields: Mapping[str, Any]) -> dict[int, bytes]:
         return payload(fields)
@@ -366,7 +377,7 @@ class VxlanKind(SingleKind):
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         key, fields = desired.key, desired.fields
         info = payload(fields)
-        if desired.data["family"] == 6 and not info.keys() & {GROUP6, LOCAL6}:
+        if desired.locator["family"] == 6 and not info.keys() & {GROUP6, LOCAL6}:
             # As no address says so: it would be of IPv4, and take no entry of IPv6.
             info[GROUP6] = bytes(16)
         settings = LinkSettings(
@@ -376,14 +387,14 @@ class VxlanKind(SingleKind):
         late = {name: value for name, value in fields.items() if name in ("up", "master") or "bridge_port." in name}
         return [Step(Phase.LINK, made), *end_changes(key.netns, key.name, late)]
 
-    def default(self, key: Key, data: Mapping[str, Any], field: str, view: View) -> Any:
+    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
         if field == "mtu":
-            return self._mtu_at_birth(key, data, view)
+            return self._mtu_at_birth(key, locator, view)
         if field in NUMBERS:
             return NUMBERS[field][2]
         return {"remote": "", "group": "", "local": "", "dev": ""}.get(field, end_default(field))
 
-    def _mtu_at_birth(self, key: Key, data: Mapping[str, Any], view: View) -> int | Room | None:
+    def _mtu_at_birth(self, key: Key, locator: Mapping[str, Any], view: View) -> int | MtuLimit | None:
         """What a new tunnel has, vxlan_dev_configure(): what its dev leaves of a packet."""
         link = view.link(key.netns, key.name)
         if link is None:
@@ -392,4 +403,4 @@ class VxlanKind(SingleKind):
         carrier = view.link_at(key.netns, lower) if lower else None
         if carrier is None:
             return None if lower else ETHERNET
-        return Room(LinkName(key.netns, carrier.name), OVERHEAD[data.get("family") or 4])
+        return MtuLimit(LinkName(key.netns, carrier.name), OVERHEAD[locator.get("family") or 4])

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 
 #: Engines that know containers by name.
-ENGINES = ("docker", "podman")
+RUNTIMES = ("docker", "podman")
 #: A container by its engine and its name (or id).
-CONTAINER = re.compile(rf"({'|'.join(ENGINES)}):([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
+CONTAINER = re.compile(rf"({'|'.join(RUNTIMES)}):([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AttachTarget:
     """``path``: "/path" or "pid:N", "" where there is none for now.
 
     ``waits_for``: what is missing, in words, as long as no namespace is found at ``path``.

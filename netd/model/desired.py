@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from .firewall import Firewall, Match
 from .key import Key, LinkName
 from .segment import End
-from .state import Address, FdbEntry, Link, Neighbor, Route, Rule
+from .state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
 
 class Hidden:
@@ -31,37 +31,40 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One object that the files declare.
-
-    ``fields`` is what is compared: only what is managed, values normalised by the kind. ``data`` is what is needed to
-    find the object again when nothing declares it any more (JSON values; kept in the ledger). ``makes`` are the links
-    that it brings into being. ``needs`` must be there before it can be built (else it is pending), ``wants`` should be
-    (it is built without, and pending). ``namespaces`` are those that must exist besides its own. ``order`` counts the
-    declarations: address translation matches in it. ``mentions`` are links that are only named (NAT's ``out``): they
-    are checked for typing mistakes and wait for nothing. ``source`` is where a namespace of someone else's is found.
-    ``hears`` are packets that must come in for it to work, and that nothing declared lets through firewalls.
-    ``claims`` name what only one object can have at a time (a VNI, an address): who no longer declares it makes room at
-    once. ``ends`` are its links, as what shares a layer-2 segment with them needs to know them. ``hosts``
-    are other machines of which it holds the names instead of the addresses, until all files are read. ``ways`` are
-    gateways of which it does not name the link, and the declared links that lead there: one of them must be there.
-    """
+    """One object that the files declare."""
 
     key: Key
+    #: What is compared: only managed fields, values normalized by the kind.
     fields: Mapping[str, Any]
+    #: Where it is declared.
     origins: tuple[Origin, ...]
-    data: Mapping[str, Any] = field(default_factory=dict)
-    makes: tuple[LinkName, ...] = ()
-    needs: tuple[LinkName, ...] = ()
-    wants: tuple[LinkName, ...] = ()
+    #: What finds the object when no file declares it any more (JSON values; kept in the ledger).
+    locator: Mapping[str, Any] = field(default_factory=dict)
+    #: The links that it creates.
+    provides: tuple[LinkName, ...] = ()
+    #: Links that must exist before it can be built; until then it is pending.
+    requires: tuple[LinkName, ...] = ()
+    #: Links that should exist; without them it is built reduced, and pending.
+    after: tuple[LinkName, ...] = ()
+    #: Namespaces that must exist besides its own.
     namespaces: tuple[str, ...] = ()
-    mentions: tuple[tuple[LinkName, Origin], ...] = ()
+    #: Links that are only named (NAT's ``out``): checked for typing errors, waited for by nothing.
+    references: tuple[tuple[LinkName, Origin], ...] = ()
+    #: The position among all declarations: address translation matches in it.
     order: int = field(default=0, compare=False)
+    #: Where a foreign namespace is found (``attach``), "" where netd makes the namespace.
     source: str = ""
+    #: Names of what only one object can have at a time (a VNI, an address): an object that is no longer declared makes
+    #: room at once.
     claims: tuple[str, ...] = ()
+    #: Its links, as the other links of the same layer-2 segment need to know them.
     ends: tuple[End, ...] = ()
+    #: Other hosts that are named instead of their addresses, until all files are read.
     hosts: tuple[str, ...] = ()
-    hears: tuple[Match, ...] = ()
-    ways: Mapping[str, Sequence[LinkName]] = field(default_factory=dict)
+    #: Packets that must come in for it to work, and that no declared object lets through firewalls.
+    required_ingress: tuple[Match, ...] = ()
+    #: Gateways whose link is not written, each with the declared links that lead there: one of them must exist.
+    gateways: Mapping[str, Sequence[LinkName]] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
@@ -71,30 +74,30 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One object as the kernel has it.
+    """One object as the kernel has it."""
 
-    ``identity`` tells it from another of the same name (JSON values: a cookie, an index). ``marked``: it carries
-    netd's mark. ``conflict``: what stands in its place is something else, in words ("a dummy link"). ``foreign`` are
-    things of others that give way when ours is made, as the kind can put them back (JSON values). ``leftover``: what
-    netd had put beside a thing that is gone, or no longer meant: that goes first, in words. ``astray``: it hangs on a
-    link that somebody renamed since. ``own``: netd's is among what stands there, by its mark or by the ledger; known
-    where it is changed. ``extra`` is what the kind needs to change or delete it. A field that is HIDDEN is neither
-    right nor wrong.
-    """
-
+    #: Values in the form of ``Desired.fields``; a field that is HIDDEN is neither right nor wrong.
     fields: Mapping[str, Any]
+    #: What tells it from another object of the same name (JSON values: a cookie, an index).
     identity: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether it carries netd's mark.
     marked: bool = False
+    #: What is in its place is something else, in words ("a dummy link").
     conflict: str = ""
-    foreign: tuple[str, ...] = ()
-    leftover: str = ""
-    astray: bool = False
-    own: bool = False
-    extra: Any = None
+    #: Foreign things that are displaced when ours is created, as the kind can restore them (JSON values).
+    displaced: tuple[str, ...] = ()
+    #: What netd had put beside a thing that is gone, or no longer meant, in words: it is removed first.
+    residue: str = ""
+    #: Whether the link that it is on was renamed by someone.
+    renamed_away: bool = False
+    #: Whether netd's own is among what is there, by its mark or by the ledger; known where it is changed.
+    includes_own: bool = False
+    #: What the kind needs to change or delete it.
+    handle: Any = None
 
 
 class View(Protocol):
-    """The mirror, as kinds may read it: the kernel's state as it was last read.
+    """The mirror, as kinds may read it: the kernel's state as last read.
 
     KernelError where it cannot be read: that is unknown, not absent.
     """
@@ -120,7 +123,7 @@ class View(Protocol):
     def all_routes(self, netns: str) -> Sequence[Route]:
         """The routes of the tables that were asked for, main included."""
 
-    def all_rules(self, netns: str) -> Sequence[Rule]:
+    def all_rules(self, netns: str) -> Sequence[PolicyRule]:
         """All policy rules."""
 
     def link(self, netns: str, name: str) -> Link | None:
@@ -141,7 +144,7 @@ class View(Protocol):
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         """The routes of one identity: none, one, or several."""
 
-    def rules(self, netns: str, family: int, priority: int) -> Sequence[Rule]:
+    def rules(self, netns: str, family: int, priority: int) -> Sequence[PolicyRule]:
         """The rules of one priority."""
 
     def neighbor(self, netns: str, index: int, address: str) -> Neighbor | None:
@@ -160,4 +163,4 @@ class View(Protocol):
         """The value of a key below /proc/sys, words joined by one space; None where there is no such key."""
 
     def firewall(self, netns: str) -> Firewall:
-        """netd's nft table, and the gates of others."""
+        """netd's nft table, and the base chains of other tools."""

@@ -27,7 +27,7 @@ class Match(NamedTuple):
     port: str = ""
 
 
-class Line(NamedTuple):
+class ChainRule(NamedTuple):
     """One rule, as far as it matters: packets of ``match`` go to ``verdict`` (a jump or goto: to ``chain``).
 
     ``certain``: the rule asks nothing else; else only some of these packets do. ``own``: it is one of netd's, by its
@@ -43,8 +43,8 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """A base chain of another tool that packets pass, and what it leads to: ``lines`` of each chain by its name.
+class BaseChain:
+    """A base chain of another tool that packets pass, and what it leads to: ``rules`` of each chain by its name.
 
     ``family`` is ip, ip6 or inet; ``table`` and ``chain`` name it; ``legacy``: it is iptables-legacy's; ``drops`` is
     its policy. ``owner``: only the process that made the table may change it.
@@ -57,7 +57,7 @@ class Gate:
     legacy: bool = False
     drops: bool = False
     owner: bool = False
-    lines: Mapping[str, tuple[Line, ...]] = field(default_factory=dict)
+    rules: Mapping[str, tuple[ChainRule, ...]] = field(default_factory=dict)
 
 
 class OwnRules(NamedTuple):
@@ -78,4 +78,4 @@ class Firewall:
     exists: bool = False
     disorder: str = ""
     own: Mapping[str, OwnRules] = field(default_factory=dict)
-    gates: tuple[Gate, ...] = ()
+    gates: tuple[BaseChain, ...] = ()

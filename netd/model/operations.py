@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .firewall import Match
 from .marks import ADDRESS_PROTOCOL
-from .state import Route, Rule
+from .state import PolicyRule, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +203,14 @@ class RestoreRoute(Operation):
 class CreateRule(Operation):
     """RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, with FRA_PROTOCOL netd."""
 
-    rule: Rule
+    rule: PolicyRule
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRule(Operation):
     """RTM_DELRULE of exactly this rule as it was read."""
 
-    rule: Rule
+    rule: PolicyRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PolicyRule:
     """RTM_NEWRULE. ``source`` and ``to`` are CIDRs, "" for all; ``other`` tells of selectors netd does not know."""
 
     family: int

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from structlog.stdlib import BoundLogger
 
-from netd.engine.reconciler import Done
+from netd.engine.reconciler import ChangeResult
 from netd.model.key import Key
 from netd.model.status import State, Status
 
@@ -21,7 +21,7 @@ PAST = {"create": "made", "update": "changed", "recreate": "made again", "delete
 KNOWN_CULPRITS = frozenset({"nat", "forward", "open"})
 
 
-class Teller:
+class ChangeLog:
     """``culprit`` names who changed a namespace's rules last, "" where nobody knows."""
 
     def __init__(self, log: BoundLogger, culprit: Callable[[str], str]) -> None:
@@ -35,7 +35,7 @@ class Teller:
         #: The mistakes of the files, as they were told last.
         self.told: tuple[str, ...] = ()
 
-    def done(self, done: Done) -> None:
+    def done(self, done: ChangeResult) -> None:
         """A change; a refusal only where it is another than the last one of this object."""
         key, change = done.change.key, done.change
         event = {

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 
-from netd.engine.reconciler import Done
+from netd.engine.reconciler import ChangeResult
 from netd.model.status import SETTLED, State
 
 #: Seconds; a repair takes a millisecond, a first build some seconds.
@@ -81,7 +81,7 @@ class Metrics:
         with contextlib.suppress(OSError):
             self._stop()
 
-    def done(self, done: Done) -> None:
+    def done(self, done: ChangeResult) -> None:
         """One change, or a refusal."""
         kind, action = done.change.key.kind, done.change.action
         if done.error:

@@ -8,7 +8,7 @@ import time
 import sdnotify
 
 from netd.config import printable
-from netd.config.diagnostics.mistake import shortened
+from netd.config.diagnostics.problem import shortened
 
 #: Of a status, in characters: systemd throws away a message of more than 4096 bytes (NOTIFY_BUFFER_MAX).
 LONGEST = 1000

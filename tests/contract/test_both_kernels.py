@@ -17,7 +17,7 @@ import pytest
 
 from netd.engine.apply.executor import NAMESPACE_OPERATIONS
 from netd.engine.ledger import Ledger
-from netd.engine.reconciler import Engine
+from netd.engine.reconciler import Reconciler
 from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
@@ -37,8 +37,8 @@ from netd.model.operations import (
     SetLink,
     WriteSysctl,
 )
-from netd.model.state import Rule, attributes
-from tests.fakekernel import FakeKernel, Machine
+from netd.model.state import PolicyRule, attributes
+from tests.fakekernel import FakeKernel, FakeMachine
 from tests.fakekernel.machine import Chain
 from tests.fakekernel.session import FakeSession
 from tests.support.kernel_sandbox import eventually, lonely_kernel, sh
@@ -209,10 +209,11 @@ SCRIPTS: dict[str, list[Any]] = {
         route("10.3.0.0/16", hops=[("", "nowhere")]), delete("br0"),
     ],
     "rules": [
-        do.CreateRule("", Rule(V4, 100, 7, "10.0.0.0/8")), do.CreateRule("", Rule(V4, 100, 7, "10.0.0.0/8")),
-        do.CreateRule("", Rule(V6, 100, 300, to="fd00::/8", fwmark=3)),
-        do.DeleteRule("", Rule(V4, 100, 7, "10.0.0.0/8", protocol=110)),
-        do.DeleteRule("", Rule(V4, 100, 7, "10.0.0.0/8", protocol=110)),
+        do.CreateRule("", PolicyRule(V4, 100, 7, "10.0.0.0/8")),
+        do.CreateRule("", PolicyRule(V4, 100, 7, "10.0.0.0/8")),
+        do.CreateRule("", PolicyRule(V6, 100, 300, to="fd00::/8", fwmark=3)),
+        do.DeleteRule("", PolicyRule(V4, 100, 7, "10.0.0.0/8", protocol=110)),
+        do.DeleteRule("", PolicyRule(V4, 100, 7, "10.0.0.0/8", protocol=110)),
     ],
     "a link that is made again gets what was on it": [
         *UP, veth("v0", "v1"), veth("u0", "u1"), PutAddress("", "u0", "10.3.0.1/24"), change("u0", up=True),
@@ -262,7 +263,7 @@ def gone(on: On, name: str) -> None:
 def test_the_fake_kernel_answers_and_ends_as_the_real_one(what: str) -> None:
     wrong: list[str] = []
     with lonely_kernel() as kernel:
-        pair = real, fake = On(kernel), On(FakeKernel(Machine()))
+        pair = real, fake = On(kernel), On(FakeKernel(FakeMachine()))
         assert not differences(snapshot(fake.kernel), snapshot(kernel))
         for number, step in enumerate(SCRIPTS[what]):
             answers = [on.do(step) for on in pair]
@@ -301,7 +302,7 @@ def test_the_fake_kernel_attaches_and_detaches_as_the_real_one() -> None:
         bridge("br2", "box"), detach, attach(), attach("/run/netns/box"),
     )  # fmt: skip
     with lonely_kernel() as kernel:
-        pair = real, fake = On(kernel), On(FakeKernel(Machine()))
+        pair = real, fake = On(kernel), On(FakeKernel(FakeMachine()))
         assert [on.do(attach()) for on in pair] == [errno.ENOENT] * 2
         sh(ENGINE)
         fake.kernel.someone_opens(BOX)
@@ -321,7 +322,7 @@ def test_the_fake_kernel_has_the_same_legacy_rules_as_the_real_one() -> None:
     steps = (put, replace(put, match=Match("ip", oif="br0")), put, replace(put, delete=True), replace(put, delete=True),
              replace(put, delete=True), replace(put, chain="NOWHERE"))  # fmt: skip
     with lonely_kernel() as kernel:
-        pair = real, fake = On(kernel), On(FakeKernel(Machine()))
+        pair = real, fake = On(kernel), On(FakeKernel(FakeMachine()))
         sh(LEGACY)
         fake.kernel.machine.space("").firewall.chains.append(Chain("ip", "filter", "FORWARD", legacy=True))
         for number, step in enumerate(steps):
@@ -335,15 +336,15 @@ def test_the_fake_kernel_has_the_same_legacy_rules_as_the_real_one() -> None:
 def test_netd_builds_the_same_on_both(texts: list[str], tmp_path: Any) -> None:
     with lonely_kernel() as kernel:
         ends: list[Any] = []
-        for name, on in (("real", On(kernel)), ("fake", On(FakeKernel(Machine())))):
+        for name, on in (("real", On(kernel)), ("fake", On(FakeKernel(FakeMachine())))):
             for step in (veth("eth0", "cable"), veth("port9", "eth9"), PutAddress("", "eth0", "10.230.4.1/24")):
                 assert on.do(step) == 0
             for link in ("eth0", "cable"):
                 assert on.do(change(link, up=True)) == 0
-            engine = Engine(on.kernel, Ledger(str(tmp_path / name)))
+            engine = Reconciler(on.kernel, Ledger(str(tmp_path / name)))
             seen = []
             for text in texts:
-                engine.take(declared(text))
+                engine.set_desired(declared(text))
                 for _ in engine.converge():
                     pass
                 told = [f"{row.key} {row.state} {row.reason}" for row in engine.statuses() if row.state != "ok"]

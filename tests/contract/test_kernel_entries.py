@@ -15,7 +15,7 @@ from netd.kernel.kernel import Kernel
 from netd.model import operations as do
 from netd.model.marks import ADDRESS_PROTOCOL, PROTOCOL
 from netd.model.operations import Hop, LinkSettings
-from netd.model.state import Rule
+from netd.model.state import PolicyRule
 from tests.support.kernel_sandbox import done, execute, lonely_kernel, sh, shown
 
 MAC, OTHER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
@@ -133,19 +133,19 @@ def test_deleting_a_route_spares_a_foreign_one_beside_it(cable: Kernel) -> None:
 
 
 RULES = [
-    (Rule(2, 100, 77, source="10.0.0.0/8"), "100: from 10.0.0.0/8 lookup 77"),
-    (Rule(2, 101, 1000, to="10.1.0.0/16", iif="v0", oif="v1"),
+    (PolicyRule(2, 100, 77, source="10.0.0.0/8"), "100: from 10.0.0.0/8 lookup 77"),
+    (PolicyRule(2, 101, 1000, to="10.1.0.0/16", iif="v0", oif="v1"),
      "101: from all to 10.1.0.0/16 iif v0 oif v1 lookup 1000"),
-    (Rule(2, 102, 5, fwmark=16, fwmask=255), "102: from all fwmark 0x10/0xff lookup 5"),
-    (Rule(2, 103, 5, fwmark=16), "103: from all fwmark 0x10 lookup 5"),
-    (Rule(2, 104, 5, source="0.0.0.0/0"), "104: from all lookup 5"),
-    (Rule(10, 100, 78, source="fd00::/64", to="fd01::1/128"), "100: from fd00::/64 to fd01::1 lookup 78"),
+    (PolicyRule(2, 102, 5, fwmark=16, fwmask=255), "102: from all fwmark 0x10/0xff lookup 5"),
+    (PolicyRule(2, 103, 5, fwmark=16), "103: from all fwmark 0x10 lookup 5"),
+    (PolicyRule(2, 104, 5, source="0.0.0.0/0"), "104: from all lookup 5"),
+    (PolicyRule(10, 100, 78, source="fd00::/64", to="fd01::1/128"), "100: from fd00::/64 to fd01::1 lookup 78"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("rule", "line"), RULES, ids=[line for _, line in RULES])
 @pytest.mark.parametrize("raw", [True, False])
-def test_a_rule_is_made_and_deleted(kernel: Kernel, rule: Rule, line: str, raw: bool) -> None:
+def test_a_rule_is_made_and_deleted(kernel: Kernel, rule: PolicyRule, line: str, raw: bool) -> None:
     show = f"ip -{6 if rule.family == socket.AF_INET6 else 4} rule show priority {rule.priority}"
     done(kernel, "", do.CreateRule("", rule))
     assert words(sh(show)) == line

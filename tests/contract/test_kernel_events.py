@@ -12,7 +12,7 @@ from netd.errors import Changed
 from netd.kernel import events as events_module
 from netd.kernel.kernel import Kernel
 from netd.model import operations as do
-from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.marks import FIRST_NSID
 from netd.model.operations import LinkSettings
 from tests.support.kernel_sandbox import Heard, done, lonely_kernel, sh, shown, watch_sysctl
@@ -45,25 +45,25 @@ def test_each_change_names_what_to_read_again(kernel: Kernel, heard: Heard, wher
     kernel.watch("a")
     on = f"-n {where}" if where else ""
     sh(f"ip {on} link set lo up; ip {on} link add v0 type veth peer name v1; ip {on} link set v1 up")
-    number, routes = index("v0", on), Dirty("routes", where, family=socket.AF_INET)
+    number, routes = index("v0", on), Invalidation("routes", where, family=socket.AF_INET)
     heard.forget()
 
-    def change(command: str, *wanted: Dirty) -> None:
+    def change(command: str, *wanted: Invalidation) -> None:
         sh(command)
         heard.waits_for(*wanted)
         assert {one.netns for one in heard.all} == {where}, heard.all
         heard.forget()
 
-    change(f"ip {on} link set v0 mtu 1400", Dirty("link", where, number))
-    change(f"ip {on} link set v0 up", Dirty("link", where, number))
-    change(f"ip {on} address add 10.0.0.1/24 dev v0", Dirty("addresses", where, number), routes)
+    change(f"ip {on} link set v0 mtu 1400", Invalidation("link", where, number))
+    change(f"ip {on} link set v0 up", Invalidation("link", where, number))
+    change(f"ip {on} address add 10.0.0.1/24 dev v0", Invalidation("addresses", where, number), routes)
     change(f"ip {on} route add 10.9.0.0/16 via 10.0.0.9", routes)
-    change(f"ip {on} address del 10.0.0.1/24 dev v0", Dirty("addresses", where, number), routes)
-    change(f"ip {on} rule add priority 7 table 9", Dirty("rules", where))
-    change(f"ip {on} -6 rule add priority 7 table 9", Dirty("rules", where))
-    change(f"ip {on} neigh add 10.0.0.9 lladdr 02:00:00:00:00:01 dev v0", Dirty("neighbors", where, number))
-    change(f"ip {on} link set v0 down", Dirty("link", where, number), Dirty("routes", where))
-    change(f"ip {on} link del v0", Dirty("link", where, number))
+    change(f"ip {on} address del 10.0.0.1/24 dev v0", Invalidation("addresses", where, number), routes)
+    change(f"ip {on} rule add priority 7 table 9", Invalidation("rules", where))
+    change(f"ip {on} -6 rule add priority 7 table 9", Invalidation("rules", where))
+    change(f"ip {on} neigh add 10.0.0.9 lladdr 02:00:00:00:00:01 dev v0", Invalidation("neighbors", where, number))
+    change(f"ip {on} link set v0 down", Invalidation("link", where, number), Invalidation("routes", where))
+    change(f"ip {on} link del v0", Invalidation("link", where, number))
 
 
 def test_netconf_and_nftables_are_heard(kernel: Kernel, heard: Heard) -> None:
@@ -71,10 +71,10 @@ def test_netconf_and_nftables_are_heard(kernel: Kernel, heard: Heard) -> None:
     kernel.watch("a")
     heard.forget()
     sh("ip netns exec a sysctl -qw net.ipv4.conf.lo.forwarding=1")
-    heard.waits_for(Dirty("sysctl", "a"))
+    heard.waits_for(Invalidation("sysctl", "a"))
     heard.forget()
     sh("ip netns exec a nft add table inet mine")
-    heard.waits_for(Dirty("nft", "a"))
+    heard.waits_for(Invalidation("nft", "a"))
     assert kernel.culprit("a") == "nft"
     assert kernel.culprit("") == ""
 
@@ -84,8 +84,8 @@ def test_a_port_that_leaves_its_bridge_is_no_lost_link(kernel: Kernel, heard: He
     heard.forget()
     number = index("v0")
     sh("ip link set v0 nomaster")
-    heard.waits_for(Dirty("link", "", number))
-    assert Dirty("addresses", "", number) not in heard.all
+    heard.waits_for(Invalidation("link", "", number))
+    assert Invalidation("addresses", "", number) not in heard.all
 
 
 def test_a_static_fdb_entry_is_heard_and_a_learned_one_is_not(kernel: Kernel, heard: Heard) -> None:
@@ -93,10 +93,10 @@ def test_a_static_fdb_entry_is_heard_and_a_learned_one_is_not(kernel: Kernel, he
     number = index("vx")
     heard.forget()
     sh("bridge fdb add 02:00:00:00:00:01 dst 10.0.0.7 dev vx dynamic; ip link set vx mtu 1300")
-    heard.waits_for(Dirty("link", "", number))
-    assert Dirty("fdb", "", number) not in heard.all
+    heard.waits_for(Invalidation("link", "", number))
+    assert Invalidation("fdb", "", number) not in heard.all
     sh("bridge fdb add 02:00:00:00:00:02 dst 10.0.0.7 dev vx")
-    heard.waits_for(Dirty("fdb", "", number))
+    heard.waits_for(Invalidation("fdb", "", number))
 
 
 def test_a_dynamic_entry_in_the_place_of_one_that_was_read_is_heard(kernel: Kernel, heard: Heard) -> None:
@@ -112,13 +112,13 @@ def test_a_dynamic_entry_in_the_place_of_one_that_was_read_is_heard(kernel: Kern
         assert session.fdb(number) and session.neighbors(number)
     heard.forget()
     sh("bridge fdb replace 02:00:00:00:00:02 dst 10.0.0.8 dev vx dynamic")
-    heard.waits_for(Dirty("fdb", "", number))
+    heard.waits_for(Invalidation("fdb", "", number))
     sh("ip neigh replace 10.0.0.9 lladdr 02:00:00:00:00:02 dev vx nud reachable")
-    heard.waits_for(Dirty("neighbors", "", number))
+    heard.waits_for(Invalidation("neighbors", "", number))
     heard.forget()
     sh("ip neigh replace 10.0.0.8 lladdr 02:00:00:00:00:02 dev vx nud reachable; ip link set vx mtu 1300")
-    heard.waits_for(Dirty("link", "", number))
-    assert Dirty("neighbors", "", number) not in heard.all
+    heard.waits_for(Invalidation("link", "", number))
+    assert Invalidation("neighbors", "", number) not in heard.all
 
 
 def test_a_write_to_a_watched_sysctl_is_heard_by_its_key(kernel: Kernel, heard: Heard) -> None:
@@ -131,7 +131,7 @@ def test_a_write_to_a_watched_sysctl_is_heard_by_its_key(kernel: Kernel, heard: 
         watch_sysctl(kernel, "nowhere", key)
     heard.forget()
     sh("ip netns exec a sysctl -qw net.ipv4.conf.v0.arp_ignore=1")
-    heard.waits_for(Dirty("sysctl", "a", path=key))
+    heard.waits_for(Invalidation("sysctl", "a", path=key))
     assert len(heard.all) == 1
 
 
@@ -142,7 +142,7 @@ def test_a_sysctl_of_a_link_that_was_made_again_is_watched_again(kernel: Kernel,
         watch_sysctl(kernel, "", key)
         heard.forget()
         sh("sysctl -qw net.ipv4.conf.v0.arp_ignore=1")
-        heard.waits_for(Dirty("sysctl", "", path=key))
+        heard.waits_for(Invalidation("sysctl", "", path=key))
         sh("ip link del v0")
 
 
@@ -151,12 +151,12 @@ def test_namespaces_that_nobody_watches_are_not_heard(kernel: Kernel, heard: Hea
     kernel.watch("a")
     heard.forget()
     sh("ip -n b link set v1 mtu 1400; ip -n a link set lo mtu 1400")
-    heard.waits_for(Dirty("link", "a", 1))
+    heard.waits_for(Invalidation("link", "a", 1))
     assert {one.netns for one in heard.all} == {"a"}
     kernel.forget("a")
     sh("ip -n a link set lo mtu 1300; ip link set lo mtu 1300")
-    heard.waits_for(Dirty("link", "", 1))
-    assert Dirty("link", "a", 1) not in heard.all[len(heard.all) - 1 :]
+    heard.waits_for(Invalidation("link", "", 1))
+    assert Invalidation("link", "a", 1) not in heard.all[len(heard.all) - 1 :]
 
 
 def test_numbers_are_our_own_and_never_used_twice(kernel: Kernel, heard: Heard) -> None:
@@ -184,7 +184,7 @@ def test_a_number_of_an_earlier_daemon_stays(kernel: Kernel, heard: Heard) -> No
     later = Heard(second)
     later.forget()
     sh("ip -n a link set lo mtu 1400")
-    later.waits_for(Dirty("link", "a", 1))
+    later.waits_for(Invalidation("link", "a", 1))
     second.close()
 
 
@@ -193,17 +193,17 @@ def test_a_namespace_with_an_automatic_number_is_heard_too(kernel: Kernel, heard
     kernel.watch("a")
     heard.forget()
     sh("ip -n a link set lo mtu 1400")
-    heard.waits_for(Dirty("link", "a", 1))
+    heard.waits_for(Invalidation("link", "a", 1))
 
 
 def test_a_number_for_the_host_itself_hides_nothing(kernel: Kernel, heard: Heard) -> None:
     sh("touch /run/netns/self; mount --bind /proc/self/ns/net /run/netns/self; ip netns set self 5")
     heard.forget()
     sh("ip link set lo mtu 1400")
-    heard.waits_for(Dirty("link", "", 1))
+    heard.waits_for(Invalidation("link", "", 1))
     kernel.watch("self")
     sh("ip link set lo mtu 1300")
-    heard.waits_for(Dirty("link", "self", 1))
+    heard.waits_for(Invalidation("link", "self", 1))
 
 
 def test_two_names_of_one_namespace_are_both_told(kernel: Kernel, heard: Heard) -> None:
@@ -212,7 +212,7 @@ def test_two_names_of_one_namespace_are_both_told(kernel: Kernel, heard: Heard) 
     kernel.watch("b")
     heard.forget()
     sh("ip -n a link set lo mtu 1400")
-    heard.waits_for(Dirty("link", "a", 1), Dirty("link", "b", 1))
+    heard.waits_for(Invalidation("link", "a", 1), Invalidation("link", "b", 1))
 
 
 def test_the_descriptors_wake_a_loop_for_every_source(kernel: Kernel) -> None:
@@ -245,7 +245,7 @@ def test_an_overrun_says_that_everything_is_unknown_and_goes_on(
     heard.waits_for(EVERYTHING)
     heard.forget()
     sh("ip link set br7 mtu 1400")
-    heard.waits_for(Dirty("link", "", index("br7")))
+    heard.waits_for(Invalidation("link", "", index("br7")))
 
 
 def test_each_thing_is_told_once_in_the_order_of_its_change(kernel: Kernel, heard: Heard) -> None:
@@ -254,4 +254,4 @@ def test_each_thing_is_told_once_in_the_order_of_its_change(kernel: Kernel, hear
     heard.forget()
     sh("for n in 1 2 3; do ip link set v2 mtu 130$n; ip link set v0 mtu 130$n; done")
     told = [one for one in kernel.drain() if one.what == "link"]
-    assert told == [Dirty("link", "", first), Dirty("link", "", second)]
+    assert told == [Invalidation("link", "", first), Invalidation("link", "", second)]

@@ -21,7 +21,7 @@ from netd.kernel.rtnl.netlink_socket import HEADER, messages, refusal
 from netd.kernel.session import Session
 from netd.model import operations as do
 from netd.model.operations import Hop, LinkSettings
-from netd.model.state import Nexthop, Route, Rule
+from netd.model.state import Nexthop, PolicyRule, Route
 from tests.support import tally
 from tests.support.fuzzing import FACTOR, spoilt, tried
 from tests.support.kernel_sandbox import lonely_kernel, sh
@@ -77,7 +77,7 @@ def test_mutated_messages_decode_or_are_nothing(name: str, data: st.DataObject) 
     seeds = real_messages()
     assert seeds[name]
     value = DECODERS[name](data.draw(mutated(seeds[name]) | st.binary(max_size=64)))
-    if isinstance(value, (Route, Rule)):
+    if isinstance(value, (Route, PolicyRule)):
         assert len(value.raw) >= 12
     repr(value)
 
@@ -129,7 +129,7 @@ SETTINGS = st.builds(
 HOPS = st.lists(st.builds(Hop, WORD, WORD, NUMBER, st.booleans()), max_size=3).map(tuple)
 NEXTHOPS = st.lists(st.builds(Nexthop, WORD, NUMBER, NUMBER, st.booleans()), max_size=3).map(tuple)
 ROUTE = st.builds(Route, NUMBER, NUMBER, WORD, NUMBER, st.just("unicast") | WORD, NUMBER, NUMBER, nexthops=NEXTHOPS)
-RULE = st.builds(Rule, NUMBER, NUMBER, NUMBER, WORD, WORD, WORD, WORD, NUMBER, NUMBER)
+RULE = st.builds(PolicyRule, NUMBER, NUMBER, NUMBER, WORD, WORD, WORD, WORD, NUMBER, NUMBER)
 ANY: dict[type[do.Operation], st.SearchStrategy[do.Operation]] = {
     do.CreateLink: st.builds(do.CreateLink, WORD, WORD, WORD | st.just("veth"), SETTINGS, WORD, WORD, WORD, SETTINGS),
     do.SetLink: st.builds(do.SetLink, WORD, WORD, SETTINGS, WORD),

@@ -10,7 +10,7 @@ import pytest
 
 from netd.kernel.kernel import Kernel
 from netd.model import operations as do
-from netd.model.dirty import Dirty
+from netd.model.invalidation import Invalidation
 from tests.support.kernel_sandbox import Heard, eventually, lonely_kernel, sh, shown
 
 
@@ -34,10 +34,10 @@ def test_a_namespace_that_appears_is_usable_when_it_is_told(kernel: Kernel, hear
     for number in range(20):
         name = f"n{number}"
         with subprocess.Popen(["ip", "netns", "add", name]):
-            heard.waits_for(Dirty("namespace", name))
+            heard.waits_for(Invalidation("namespace", name))
             assert kernel.cookie(name) is not None
     sh("ip netns del n5")
-    heard.waits_for(Dirty("namespace", "n5"))
+    heard.waits_for(Invalidation("namespace", "n5"))
 
 
 def test_a_namespace_that_dies_or_is_made_again_is_told(kernel: Kernel, heard: Heard) -> None:
@@ -45,11 +45,11 @@ def test_a_namespace_that_dies_or_is_made_again_is_told(kernel: Kernel, heard: H
     kernel.watch("a")
     heard.forget()
     sh("ip netns del a; ip netns add a")
-    heard.waits_for(Dirty("namespace", "a"))
+    heard.waits_for(Invalidation("namespace", "a"))
     kernel.watch("a")
     heard.forget()
     sh("ip -n a link set lo mtu 1400")
-    heard.waits_for(Dirty("link", "a", 1))
+    heard.waits_for(Invalidation("link", "a", 1))
 
 
 def test_a_namespace_that_is_only_unmounted_is_told(kernel: Kernel, heard: Heard) -> None:
@@ -62,7 +62,7 @@ def test_a_namespace_that_is_only_unmounted_is_told(kernel: Kernel, heard: Heard
             eventually(lambda: os.stat(f"/proc/{living.pid}/ns/net").st_ino == wanted, "it is inside")
             heard.forget()
             sh("umount /run/netns/a")
-            heard.waits_for(Dirty("namespace", "a"))
+            heard.waits_for(Invalidation("namespace", "a"))
         finally:
             living.kill()
 
@@ -71,32 +71,32 @@ def test_our_own_namespaces_are_no_news(kernel: Kernel, heard: Heard) -> None:
     assert kernel.execute_namespace(do.CreateNamespace("a")) is None
     cookie = kernel.cookie("a") or 0
     heard.hears()
-    assert Dirty("namespace", "a") not in heard.all
+    assert Invalidation("namespace", "a") not in heard.all
     sh("ip -n a link set lo mtu 1400")
-    heard.waits_for(Dirty("link", "a", 1))
+    heard.waits_for(Invalidation("link", "a", 1))
     heard.forget()
     assert kernel.execute_namespace(do.DeleteNamespace("a", cookie)) is None
     sh("ip link set lo mtu 1400")
-    heard.waits_for(Dirty("link", "", 1))
-    assert Dirty("namespace", "a") not in heard.all
+    heard.waits_for(Invalidation("link", "", 1))
+    assert Invalidation("namespace", "a") not in heard.all
     sh("ip netns add a")
-    heard.waits_for(Dirty("namespace", "a"))
+    heard.waits_for(Invalidation("namespace", "a"))
 
 
 def test_an_attached_namespace_is_told_when_its_place_appears_and_goes(kernel: Kernel, heard: Heard) -> None:
     kernel.attach("c", "/run/docker/netns/x")
     heard.forget()
     sh("mkdir -p /run/docker/netns; touch /run/docker/netns/x; unshare --net=/run/docker/netns/x true")
-    heard.waits_for(Dirty("namespace", "c"))
+    heard.waits_for(Invalidation("namespace", "c"))
     eventually(lambda: kernel.cookie("c") is not None, "it is there")
     kernel.watch("c")
     heard.forget()
     sh("umount /run/docker/netns/x; rm /run/docker/netns/x")
-    heard.waits_for(Dirty("namespace", "c"))
+    heard.waits_for(Invalidation("namespace", "c"))
     heard.forget()
     sh("rm -r /run/docker; mkdir -p /run/docker/netns; touch /run/docker/netns/x")
     sh("unshare --net=/run/docker/netns/x true")
-    heard.waits_for(Dirty("namespace", "c"))
+    heard.waits_for(Invalidation("namespace", "c"))
 
 
 def test_the_end_of_the_process_behind_an_attached_name_is_told(kernel: Kernel, heard: Heard) -> None:
@@ -109,4 +109,4 @@ def test_the_end_of_the_process_behind_an_attached_name_is_told(kernel: Kernel, 
         kernel.watch("c")
         heard.forget()
         living.kill()
-    heard.waits_for(Dirty("namespace", "c"))
+    heard.waits_for(Invalidation("namespace", "c"))

@@ -9,7 +9,7 @@ import pytest
 
 from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
-from netd.kernel.sysctl.files import Folders
+from netd.kernel.sysctl.files import SysctlDirectories
 from netd.model.operations import WriteSysctl
 from tests.support.kernel_sandbox import done, execute, lonely_kernel, sh
 
@@ -79,7 +79,7 @@ def test_a_key_that_only_the_machine_has(kernel: Kernel) -> None:
 
 
 def test_many_namespaces_share_few_descriptors(kernel: Kernel) -> None:
-    kernel.folders = Folders(limit=4)
+    kernel.folders = SysctlDirectories(limit=4)
     for number in range(9):
         sh(f"ip netns add n{number}")
         done(kernel, f"n{number}", WriteSysctl(f"n{number}", FORWARD, str(number % 2)))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from netd.engine.reconciler import Engine
+from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
 from netd.kernel.kernel import Kernel
 from netd.kernel.netns.named import STALE_AGE
@@ -143,12 +143,12 @@ def converge(text: str | None, hand: Hand | None = None, *, compacts: bool = Fal
     kernel = Kernel()
     step_inside(kernel, hand)
     ledger = TroubledLedger(LEDGER, hand, compacts=compacts)
-    engine = Engine(TroubledKernel(kernel, hand), ledger)  # type: ignore[arg-type]
+    engine = Reconciler(TroubledKernel(kernel, hand), ledger)  # type: ignore[arg-type]
     if text is None:
         for _ in engine.take_down(None):
             pass
     else:
-        engine.take(declared(text))
+        engine.set_desired(declared(text))
         for _ in engine.converge():
             pass
     changes, rows = engine.compare(Scope())

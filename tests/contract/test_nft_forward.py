@@ -10,7 +10,7 @@ from netd.kernel.nft import iptables_legacy as legacy
 from netd.kernel.nft import libnftables as nft
 from netd.kinds.forward import ForwardKind, forward_object
 from netd.model.desired import Observed, Origin
-from netd.model.firewall import Gate, Line, Match
+from netd.model.firewall import BaseChain, ChainRule, Match
 from netd.model.key import LinkName
 from tests.support.nft_lab import Lab, sandbox
 
@@ -77,9 +77,9 @@ def rules() -> list[set[tuple[str, str]]]:
     ]
 
 
-def own(gate: Gate) -> list[Line]:
+def own(gate: BaseChain) -> list[ChainRule]:
     """netd's rules for links there."""
-    return [line for lines in gate.lines.values() for line in lines if line.own and not line.match.protocol]
+    return [line for lines in gate.rules.values() for line in lines if line.own and not line.match.protocol]
 
 
 @pytest.mark.parametrize("how", DROPS)
@@ -147,7 +147,7 @@ def test_a_lost_rule_and_one_behind_a_drop_are_put_right(bare: Lab) -> None:
     assert now is not None and now.fields == {"accepted": False}
     bare.execute(KIND.change(BR0.key, {}, now, {"accepted": True}, bare.view))
     (gate,) = nft.read().gates
-    assert len(own(gate)) == 2 and all(line.own for line in gate.lines["FORWARD"][:2])
+    assert len(own(gate)) == 2 and all(line.own for line in gate.rules["FORWARD"][:2])
 
 
 LATE = "nft add chain inet fw late '{ type filter hook forward priority 10; policy drop; }'; "
@@ -225,13 +225,13 @@ def test_the_rules_of_iptables_legacy_are_understood() -> None:
         """
     some = Match("ip")
     lines = {
-        "FORWARD": (Line(some, "jump", "DOCKER-USER"), Line(some, "jump", "deny")),
+        "FORWARD": (ChainRule(some, "jump", "DOCKER-USER"), ChainRule(some, "jump", "deny")),
         "DOCKER-USER": (
-            Line(some._replace(iif="br0"), "accept", own=True),
-            Line(some._replace(source="10.0.0.1/32"), "return"),
-            Line(some._replace(oif="br0"), "accept", own=True),
+            ChainRule(some._replace(iif="br0"), "accept", own=True),
+            ChainRule(some._replace(source="10.0.0.1/32"), "return"),
+            ChainRule(some._replace(oif="br0"), "accept", own=True),
         ),
-        "deny": (Line(some, "drop"),),
+        "deny": (ChainRule(some, "drop"),),
     }
     gates = list(legacy.gates("ip", saved))
-    assert gates[0] == Gate("forward", "ip", "filter", "FORWARD", legacy=True, lines=lines)
+    assert gates[0] == BaseChain("forward", "ip", "filter", "FORWARD", legacy=True, rules=lines)

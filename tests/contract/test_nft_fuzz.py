@@ -74,7 +74,7 @@ def test_mutated_answers_of_nftables_raise_nothing(data: st.DataObject) -> None:
     reader = Told(given)
     tables, chains, rules = reader.tables(), reader.chains(), reader.rules("ip", "filter")
     assert all(len(rule.comment) < 1000 for rule in rules)
-    forward = tuple(gates.gates(tables, chains, rules, lambda *_: ()))
+    forward = tuple(gates.base_chains(tables, chains, rules, lambda *_: ()))
     firewall = ruleset.firewall(tables, chains, [rule for rule in rules if rule.table == "netd"], forward)
     repr(firewall)
     for rule in rules:
@@ -82,7 +82,7 @@ def test_mutated_answers_of_nftables_raise_nothing(data: st.DataObject) -> None:
 
 
 def test_a_name_that_is_no_text_can_be_sealed() -> None:
-    rule = nfnetlink.Rule("inet", "netd", "\udc80rerouting", 7, "", b"")
+    rule = nfnetlink.NftRule("inet", "netd", "\udc80rerouting", 7, "", b"")
     assert ruleset.seal([rule]) != ruleset.seal([replace(rule, chain="\udc81rerouting")])
 
 

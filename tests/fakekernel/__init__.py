@@ -1,11 +1,11 @@
 """The kernel in memory, behind the interface of ``netd.kernel``: for tests by the thousand, without root.
 
-``Machine`` is what the kernel has, with the rules by which one thing takes another with it; ``FakeKernel`` is one
+``FakeMachine`` is what the kernel has, with the rules by which one thing takes another with it; ``FakeKernel`` is one
 process that looks at it. The contract tests hold the same assertions against both kernels: where they differ this one
 is wrong. What it does not have: traffic, physical ports, duplicate address detection, attached namespaces.
 """
 
 from tests.fakekernel.kernel import FakeKernel
-from tests.fakekernel.machine import Machine
+from tests.fakekernel.machine import FakeMachine
 
-__all__ = ["FakeKernel", "Machine"]
+__all__ = ["FakeKernel", "FakeMachine"]

@@ -14,9 +14,9 @@ from netd.kernel.rtnl import decode
 from netd.kernel.rtnl.encode import address_body
 from netd.kernel.rtnl.wire import RT_SCOPE_LINK, RT_TABLE_MAIN, RTPROT_KERNEL
 from netd.model import operations as do
-from netd.model.dirty import Dirty
+from netd.model.invalidation import Invalidation
 from netd.model.state import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFF_LOOPBACK, Address, Nexthop, Route
-from tests.fakekernel.machine import LOOPBACK, Machine, Space
+from tests.fakekernel.machine import LOOPBACK, FakeMachine, FakeNamespace
 
 from . import routes
 
@@ -24,7 +24,7 @@ from . import routes
 IPV6_METRIC = 256
 
 
-def put(machine: Machine, space: Space, index: int, op: do.PutAddress) -> None:
+def put(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutAddress) -> None:
     """RTM_NEWADDR with NLM_F_REPLACE; KernelError EACCES where IPv6 is off."""
     link = space.at(index)
     found = space.addresses.setdefault(index, {})
@@ -37,12 +37,12 @@ def put(machine: Machine, space: Space, index: int, op: do.PutAddress) -> None:
     new = decode.address(address_body(op, index))
     assert new is not None
     found[cidr] = replace(new, address=cidr, flags=new.flags | IFA_F_PERMANENT)
-    machine.tell(space, Dirty("addresses", index=index))
+    machine.tell(space, Invalidation("addresses", index=index))
     if link.up and not new.flags & IFA_F_NOPREFIXROUTE:
         _connect(machine, space, index, cidr)
 
 
-def restore(machine: Machine, space: Space, index: int, op: do.RestoreAddress) -> None:
+def restore(machine: FakeMachine, space: FakeNamespace, index: int, op: do.RestoreAddress) -> None:
     """As it was read once; KernelError EEXIST."""
     one = decode.address(op.raw)
     if one is None:
@@ -56,7 +56,7 @@ def _same(other: str, one: Address) -> bool:
     return other.split("/")[0] == one.address.split("/")[0]
 
 
-def equip_loopback(space: Space) -> None:
+def equip_loopback(space: FakeNamespace) -> None:
     """The kernel's own addresses of ``lo`` (IFAPROT_KERNEL_LO on that of IPv6)."""
     own = space.addresses.setdefault(LOOPBACK, {})
     own.setdefault("127.0.0.1/8", Address(LOOPBACK, "127.0.0.1/8", IFA_F_PERMANENT))
@@ -64,8 +64,8 @@ def equip_loopback(space: Space) -> None:
         own.setdefault("::1/128", Address(LOOPBACK, "::1/128", IFA_F_PERMANENT, protocol=1))
 
 
-def delete_alone(machine: Machine, space: Space, index: int, address: str) -> None:
-    """As netd.kernel.renumber does it; KernelError EADDRNOTAVAIL."""
+def delete_alone(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -> None:
+    """As netd.kernel.delete_address does it; KernelError EADDRNOTAVAIL."""
     _check(space, index, address)
     secondaries, before = list(_secondaries(space, index, address)), space.routes
     drop(machine, space, index, address)
@@ -79,7 +79,7 @@ def delete_alone(machine: Machine, space: Space, index: int, address: str) -> No
             routes.restore(machine, space, route.raw)
 
 
-def delete(machine: Machine, space: Space, index: int, address: str) -> None:
+def delete(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -> None:
     """RTM_DELADDR; KernelError EADDRNOTAVAIL. A first one takes the others of its network with it (IPv4)."""
     _check(space, index, address)
     for secondary in list(_secondaries(space, index, address)):
@@ -87,13 +87,13 @@ def delete(machine: Machine, space: Space, index: int, address: str) -> None:
     drop(machine, space, index, address)
 
 
-def _check(space: Space, index: int, address: str) -> None:
+def _check(space: FakeNamespace, index: int, address: str) -> None:
     space.at(index)
     if address not in space.addresses.get(index, {}):
         raise kernel_error(errno.EADDRNOTAVAIL, "Address not found")
 
 
-def _secondaries(space: Space, index: int, address: str) -> Iterable[str]:
+def _secondaries(space: FakeNamespace, index: int, address: str) -> Iterable[str]:
     if ":" in address:
         return []
     network = ipaddress.ip_interface(address).network
@@ -101,7 +101,7 @@ def _secondaries(space: Space, index: int, address: str) -> Iterable[str]:
     return alike[1:] if alike[0] == address else []
 
 
-def drop(machine: Machine, space: Space, index: int, address: str) -> None:
+def drop(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -> None:
     """Without its network's route and the routes that leave with it; the last of IPv4 takes all routes of its link."""
     found = space.addresses[index]
     del found[address]
@@ -115,11 +115,11 @@ def drop(machine: Machine, space: Space, index: int, address: str) -> None:
         return connected or route.src == str(one.ip) or (last and on_link and route.family == socket.AF_INET)
 
     space.routes = [route for route in space.routes if not goes(route)]
-    machine.tell(space, Dirty("addresses", index=index))
-    machine.tell(space, Dirty("routes"))
+    machine.tell(space, Invalidation("addresses", index=index))
+    machine.tell(space, Invalidation("routes"))
 
 
-def _connect(machine: Machine, space: Space, index: int, address: str) -> None:
+def _connect(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -> None:
     one = ipaddress.ip_interface(address)
     if one.network.num_addresses == 1 or space.at(index).flags & IFF_LOOPBACK:
         return
@@ -132,17 +132,17 @@ def _connect(machine: Machine, space: Space, index: int, address: str) -> None:
     identity = (route.to, route.metric, route.nexthops)
     if all((other.to, other.metric, other.nexthops) != identity for other in space.routes):
         routes.insert(space, route)
-        machine.tell(space, Dirty("routes"))
-        machine.tell(space, Dirty("addresses", index=index))
+        machine.tell(space, Invalidation("routes"))
+        machine.tell(space, Invalidation("addresses", index=index))
 
 
-def connect_all(machine: Machine, space: Space, index: int) -> None:
+def connect_all(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """The link came up."""
     for address in space.addresses.get(index, {}):
         _connect(machine, space, index, address)
 
 
-def link_down(machine: Machine, space: Space, index: int) -> None:
+def link_down(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """Routes, neighbours and IPv6 addresses go; no event tells of each route."""
     routes.drop_of_link(machine, space, index)
     for key in [key for key in space.neighbors if key[0] == index]:

@@ -11,45 +11,45 @@ from netd.kernel.rtnl import decode
 from netd.kernel.rtnl.encode import neighbor_body, rule_body
 from netd.kernel.rtnl.wire import NUD_NOARP, RTPROT_KERNEL
 from netd.model import operations as do
-from netd.model.dirty import Dirty
+from netd.model.invalidation import Invalidation
 from netd.model.marks import PROTOCOL
-from netd.model.state import NTF_SELF, NUD_PERMANENT, FdbEntry, Neighbor, Rule
-from tests.fakekernel.machine import Machine, Space
+from netd.model.state import NTF_SELF, NUD_PERMANENT, FdbEntry, Neighbor, PolicyRule
+from tests.fakekernel.machine import FakeMachine, FakeNamespace
 
 NO_MAC = "00:00:00:00:00:00"
 
 
-def equip(space: Space) -> None:
+def equip(space: FakeNamespace) -> None:
     """The rules of a new namespace: local, main, and for IPv4 default."""
     for family, priority, table in (
         (socket.AF_INET, 0, 255), (socket.AF_INET, 32766, 254), (socket.AF_INET, 32767, 253),
         (socket.AF_INET6, 0, 255), (socket.AF_INET6, 32766, 254),
     ):  # fmt: skip
-        _insert(space, Rule(family, priority, table, protocol=RTPROT_KERNEL))
+        _insert(space, PolicyRule(family, priority, table, protocol=RTPROT_KERNEL))
 
 
-def _insert(space: Space, rule: Rule) -> None:
+def _insert(space: FakeNamespace, rule: PolicyRule) -> None:
     space.rules.append(replace(rule, raw=rule_body(rule, rule.protocol)))
 
 
-def create_rule(machine: Machine, space: Space, rule: Rule, protocol: int = PROTOCOL) -> None:
+def create_rule(machine: FakeMachine, space: FakeNamespace, rule: PolicyRule, protocol: int = PROTOCOL) -> None:
     """RTM_NEWRULE with NLM_F_EXCL: the protocol does not count."""
     rule = replace(rule, protocol=protocol, fwmask=rule.fwmask or (0xFFFFFFFF if rule.fwmark else 0))
     if any(replace(other, protocol=protocol) == rule for other in space.rules):
         raise kernel_error(errno.EEXIST, "")
     _insert(space, rule)
-    machine.tell(space, Dirty("rules"))
+    machine.tell(space, Invalidation("rules"))
 
 
-def delete_rule(machine: Machine, space: Space, rule: Rule) -> None:
+def delete_rule(machine: FakeMachine, space: FakeNamespace, rule: PolicyRule) -> None:
     """RTM_DELRULE; KernelError ENOENT."""
     if rule not in space.rules:
         raise kernel_error(errno.ENOENT, "")
     space.rules.remove(rule)
-    machine.tell(space, Dirty("rules"))
+    machine.tell(space, Invalidation("rules"))
 
 
-def restore_rule(machine: Machine, space: Space, raw: bytes) -> None:
+def restore_rule(machine: FakeMachine, space: FakeNamespace, raw: bytes) -> None:
     """A message as it was read."""
     rule = decode.rule(raw)
     if rule is None:
@@ -57,19 +57,19 @@ def restore_rule(machine: Machine, space: Space, raw: bytes) -> None:
     create_rule(machine, space, rule, rule.protocol)
 
 
-def put_neighbor(machine: Machine, space: Space, index: int, op: do.PutNeighbor) -> None:
+def put_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutNeighbor) -> None:
     """RTM_NEWNEIGH with NLM_F_REPLACE."""
     space.at(index)
     _keep(machine, space, Neighbor(index, op.address, op.mac, NUD_PERMANENT, op.protocol))
 
 
-def _keep(machine: Machine, space: Space, one: Neighbor) -> None:
+def _keep(machine: FakeMachine, space: FakeNamespace, one: Neighbor) -> None:
     raw = neighbor_body(do.PutNeighbor("", "", one.address, one.mac, one.protocol), one.index)
     space.neighbors[one.index, one.address] = replace(one, raw=raw)
-    machine.tell(space, Dirty("neighbors", index=one.index))
+    machine.tell(space, Invalidation("neighbors", index=one.index))
 
 
-def restore_neighbor(machine: Machine, space: Space, index: int, raw: bytes) -> None:
+def restore_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, raw: bytes) -> None:
     """As it was read once; KernelError EEXIST."""
     space.at(index)
     one = decode.neighbor(raw)
@@ -80,15 +80,15 @@ def restore_neighbor(machine: Machine, space: Space, index: int, raw: bytes) -> 
     _keep(machine, space, replace(one, index=index))
 
 
-def delete_neighbor(machine: Machine, space: Space, index: int, address: str) -> None:
+def delete_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -> None:
     """RTM_DELNEIGH; KernelError ENOENT."""
     space.at(index)
     if space.neighbors.pop((index, address), None) is None:
         raise kernel_error(errno.ENOENT, "")
-    machine.tell(space, Dirty("neighbors", index=index))
+    machine.tell(space, Invalidation("neighbors", index=index))
 
 
-def put_fdb(machine: Machine, space: Space, index: int, op: do.PutFdb, via: int) -> None:
+def put_fdb(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutFdb, via: int) -> None:
     """The zero MAC and groups: one entry more; others: in the place of the one before."""
     if space.at(index).kind != "vxlan":
         raise kernel_error(errno.EOPNOTSUPP, "")
@@ -100,10 +100,10 @@ def put_fdb(machine: Machine, space: Space, index: int, op: do.PutFdb, via: int)
     elif any(_identity(other) == _identity(entry) for other in found):
         return
     found.append(entry)
-    machine.tell(space, Dirty("fdb", index=index))
+    machine.tell(space, Invalidation("fdb", index=index))
 
 
-def delete_fdb(machine: Machine, space: Space, index: int, op: do.DeleteFdb) -> None:
+def delete_fdb(machine: FakeMachine, space: FakeNamespace, index: int, op: do.DeleteFdb) -> None:
     """One remote of one MAC; KernelError ENOENT."""
     space.at(index)
     found = space.fdb.get(index, [])
@@ -115,7 +115,7 @@ def delete_fdb(machine: Machine, space: Space, index: int, op: do.DeleteFdb) -> 
     if entry is None:
         raise kernel_error(errno.ENOENT, "")
     found.remove(entry)
-    machine.tell(space, Dirty("fdb", index=index))
+    machine.tell(space, Invalidation("fdb", index=index))
 
 
 def _identity(entry: FdbEntry) -> tuple[str, str, int, int, int]:

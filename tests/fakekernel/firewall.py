@@ -9,10 +9,10 @@ import re
 from netd.errors import kernel_error
 from netd.kernel.nft.own_table import COMMENT
 from netd.model import firewall as model
-from netd.model.dirty import Dirty
-from netd.model.firewall import Gate, Line, Match, OwnRules
+from netd.model.firewall import BaseChain, ChainRule, Match, OwnRules
+from netd.model.invalidation import Invalidation
 from netd.model.operations import LegacyAccept
-from tests.fakekernel.machine import Chain, Firewall, Machine, Space
+from tests.fakekernel.machine import Chain, FakeMachine, FakeNamespace, Firewall
 
 RULE = re.compile(r'add rule inet netd (\S+) (.*) comment "([^"]*)"')
 INSERT = re.compile(r'insert rule (\S+) (\S+) (\S+) (.*) counter accept comment "netd"')
@@ -20,14 +20,14 @@ ASKED = re.compile(r'(iif|oif)name "([^"]*)"|ip6? saddr (\S+)|udp dport (\d+)')
 DELETE = re.compile(r"delete rule (\S+) (\S+) (\S+) handle (\d+)")
 
 
-def run(machine: Machine, space: Space, text: str) -> None:
+def run(machine: FakeMachine, space: FakeNamespace, text: str) -> None:
     """One transaction: all of it or nothing; KernelError ENOENT, EINVAL."""
     draft = copy.deepcopy(space.firewall)
     for line in text.splitlines():
         if line.strip():
             _line(draft, line.strip())
     space.firewall = draft
-    machine.tell(space, Dirty("nft"))
+    machine.tell(space, Invalidation("nft"))
 
 
 def _line(draft: Firewall, line: str) -> None:
@@ -43,7 +43,7 @@ def _line(draft: Firewall, line: str) -> None:
         draft.own.append((found[1], found[2], found[3]))
     elif found := INSERT.fullmatch(line):
         draft.handle += 1
-        accept = Line(_match(found[1], found[4]), "accept", own=True, handle=draft.handle)
+        accept = ChainRule(_match(found[1], found[4]), "accept", own=True, handle=draft.handle)
         _chain(draft, *found.group(1, 2, 3)).accepted.insert(0, accept)
     elif found := DELETE.fullmatch(line):
         chain = _chain(draft, *found.group(1, 2, 3))
@@ -72,9 +72,9 @@ def _chain(draft: Firewall, family: str, table: str, chain: str) -> Chain:
     raise kernel_error(errno.ENOENT, "nft: Could not process rule")
 
 
-def run_legacy(space: Space, rule: LegacyAccept) -> None:
+def run_legacy(space: FakeNamespace, rule: LegacyAccept) -> None:
     """iptables-legacy, which tells no one; KernelError EINVAL."""
-    accept = Line(rule.match, "accept", own=True)
+    accept = ChainRule(rule.match, "accept", own=True)
     for one in space.firewall.chains:
         if one.legacy and (one.family, one.chain) == (rule.family, rule.chain):
             if not rule.delete:
@@ -86,10 +86,10 @@ def run_legacy(space: Space, rule: LegacyAccept) -> None:
     raise kernel_error(errno.EINVAL, "iptables: Bad rule (does a matching rule exist in that chain?).")
 
 
-def read(space: Space) -> model.Firewall:
-    """As ``netd.kernel.nft.read`` tells it."""
+def read(space: FakeNamespace) -> model.Firewall:
+    """As ``netd.kernel.nft.libnftables.read`` tells it."""
     gates = tuple(
-        Gate(one.hook, one.family, one.table, one.chain, one.legacy, True, lines={one.chain: tuple(one.accepted)})
+        BaseChain(one.hook, one.family, one.table, one.chain, one.legacy, True, rules={one.chain: tuple(one.accepted)})
         for one in space.firewall.chains
     )
     if space.firewall.own is None:

@@ -1,4 +1,4 @@
-"""One process that looks at a ``Machine``: the same methods as ``netd.kernel.kernel.Kernel``."""
+"""One process that looks at a ``FakeMachine``: the same methods as ``netd.kernel.kernel.Kernel``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
-from netd.model.dirty import EVERYTHING, Dirty
 from netd.model.firewall import Firewall
+from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import HOST
 from netd.model.operations import Operation
-from tests.fakekernel.machine import LOOPBACK, NAMES, Machine
+from tests.fakekernel.machine import LOOPBACK, NAMES, FakeMachine
 from tests.fakekernel.session import Answer, FakeSession
 from tests.fakekernel.sysctls import write
 
@@ -23,12 +23,12 @@ from . import firewall, links
 class FakeKernel:
     """``deaf``: events are lost until ``overrun`` says so, as a full socket does."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: FakeMachine) -> None:
         self.machine = machine
         self.deaf = False
         self._listening = False
         self._watched: dict[str, int] = {}
-        self._heard: dict[Dirty, None] = {}
+        self._heard: dict[Invalidation, None] = {}
         self._quiet = False
 
     def attach(self, netns: str, source: str | None) -> None:
@@ -145,17 +145,17 @@ class FakeKernel:
         """A name came or went: the others are told."""
         for listener in self.machine.listeners:
             if listener != self._hear:
-                listener(0, Dirty("namespace", netns))
+                listener(0, Invalidation("namespace", netns))
 
     def someone_adds(self, netns: str) -> None:
         """``ip netns add``, by someone else."""
         self.machine.add_name(netns, self.machine.new_space())
-        self._hear(0, Dirty("namespace", netns))
+        self._hear(0, Invalidation("namespace", netns))
 
     def someone_deletes(self, netns: str) -> None:
         """``ip netns del``, by someone else."""
         self.machine.drop_name(netns)
-        self._hear(0, Dirty("namespace", netns))
+        self._hear(0, Invalidation("namespace", netns))
 
     def someone_opens(self, path: str) -> None:
         """A container engine makes a namespace, and shows it there."""
@@ -170,7 +170,7 @@ class FakeKernel:
     def _tell_of(self, path: str) -> None:
         for netns, source in self.machine.sources.items():
             if source == path:
-                self._hear(0, Dirty("namespace", netns))
+                self._hear(0, Invalidation("namespace", netns))
 
     # Events
 
@@ -197,7 +197,7 @@ class FakeKernel:
     def read_entries(self, netns: str, index: int, what: str, found: set[str]) -> None:
         """All entries are heard of."""
 
-    def _hear(self, cookie: int, what: Dirty) -> None:
+    def _hear(self, cookie: int, what: Invalidation) -> None:
         if self.deaf or not self._listening:
             return
         if what.what == "namespace":
@@ -212,7 +212,7 @@ class FakeKernel:
         self.deaf = False
         self._heard[EVERYTHING] = None
 
-    def drain(self) -> list[Dirty]:
+    def drain(self) -> list[Invalidation]:
         """What is to be read again, each once."""
         heard, self._heard = list(self._heard), {}
         return heard

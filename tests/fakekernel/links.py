@@ -12,11 +12,11 @@ from typing import Any
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
 from netd.model import operations as do
-from netd.model.dirty import Dirty
+from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
 from netd.model.segment import ETHERNET
 from netd.model.state import IFF_UP, FdbEntry, Link
-from tests.fakekernel.machine import LOOPBACK, Machine, Space
+from tests.fakekernel.machine import LOOPBACK, FakeMachine, FakeNamespace
 
 from . import addresses, routes, sysctls
 
@@ -37,7 +37,7 @@ BRIDGE_PORT: Mapping[int, bytes] = {
 NO_MAC = "00:00:00:00:00:00"
 
 
-def create(machine: Machine, space: Space, op: do.CreateLink, lower: int, master: int) -> Link:
+def create(machine: FakeMachine, space: FakeNamespace, op: do.CreateLink, lower: int, master: int) -> Link:
     """RTM_NEWLINK with NLM_F_EXCL. ``lower`` and ``master`` are indexes, 0 for none."""
     if op.kind not in ("bridge", "veth", "vxlan"):
         raise kernel_error(errno.EOPNOTSUPP, "Unknown device type")
@@ -67,7 +67,7 @@ def create(machine: Machine, space: Space, op: do.CreateLink, lower: int, master
     return space.at(link.index)
 
 
-def _add(machine: Machine, space: Space, name: str, kind: str, settings: do.LinkSettings, mtu: int) -> Link:
+def _add(machine: FakeMachine, space: FakeNamespace, name: str, kind: str, settings: do.LinkSettings, mtu: int) -> Link:
     index = next(space.indexes)
     while index in space.links:
         index = next(space.indexes)
@@ -77,11 +77,11 @@ def _add(machine: Machine, space: Space, name: str, kind: str, settings: do.Link
     )  # fmt: skip
     space.links[index] = link
     sysctls.add_link(space, name)
-    machine.tell(space, Dirty("link", index=index))
+    machine.tell(space, Invalidation("link", index=index))
     return link
 
 
-def _most_mtu(space: Space, kind: str, info: Mapping[int, bytes]) -> int:
+def _most_mtu(space: FakeNamespace, kind: str, info: Mapping[int, bytes]) -> int:
     """A tunnel is no larger than what carries it; another's lower link may be gone."""
     if kind != "vxlan" or CARRIER not in info:
         return 65535 + LOOPBACK
@@ -89,7 +89,7 @@ def _most_mtu(space: Space, kind: str, info: Mapping[int, bytes]) -> int:
     return space.at(struct.unpack("=I", info[CARRIER])[0]).mtu - (70 if six else 50)
 
 
-def _vxlan(space: Space, info: dict[int, bytes], lower: int) -> dict[int, bytes]:
+def _vxlan(space: FakeNamespace, info: dict[int, bytes], lower: int) -> dict[int, bytes]:
     if lower:
         space.at(lower)
         info[CARRIER] = struct.pack("=I", lower)
@@ -107,7 +107,7 @@ def _said(info: Mapping[int, bytes]) -> dict[int, bytes]:
     return {number: value for number, value in info.items() if number not in addresses or any(value)}
 
 
-def _default_entry(space: Space, index: int) -> None:
+def _default_entry(space: FakeNamespace, index: int) -> None:
     """The remote that is an option of the tunnel is an entry of its table."""
     info = space.info[index]
     flood = info.get(GROUP) or info.get(GROUP6)
@@ -124,7 +124,7 @@ def _default_entry(space: Space, index: int) -> None:
     space.fdb[index] = left
 
 
-def change(machine: Machine, space: Space, index: int, op: do.SetLink, master: int | None) -> None:
+def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLink, master: int | None) -> None:
     """RTM_NEWLINK of one that is there. ``master`` None: it stays, 0: none."""
     settings = op.settings
     if settings.netns is not None:
@@ -156,10 +156,10 @@ def change(machine: Machine, space: Space, index: int, op: do.SetLink, master: i
         if not space.at(index).master:
             raise kernel_error(errno.EOPNOTSUPP, "")
         space.port[index] = {**space.port[index], **settings.port}
-    machine.tell(space, Dirty("link", index=index))
+    machine.tell(space, Invalidation("link", index=index))
 
 
-def _change_info(machine: Machine, space: Space, index: int, info: Mapping[int, bytes]) -> None:
+def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, info: Mapping[int, bytes]) -> None:
     old = space.info.get(index, {})
     if space.at(index).kind == "vxlan":
         for number in FIXED:
@@ -168,10 +168,10 @@ def _change_info(machine: Machine, space: Space, index: int, info: Mapping[int, 
     space.info[index] = _said({**old, **info})
     if space.at(index).kind == "vxlan":
         _default_entry(space, index)
-        machine.tell(space, Dirty("fdb", index=index))
+        machine.tell(space, Invalidation("fdb", index=index))
 
 
-def set_mtu(machine: Machine, space: Space, index: int, mtu: int) -> None:
+def set_mtu(machine: FakeMachine, space: FakeNamespace, index: int, mtu: int) -> None:
     """Within limits; a bridge of a set MTU follows its ports no longer."""
     link = space.at(index)
     if not 68 <= mtu <= _most_mtu(space, link.kind, space.info.get(index, {})):
@@ -183,7 +183,7 @@ def set_mtu(machine: Machine, space: Space, index: int, mtu: int) -> None:
         _follow_ports(machine, space, link.master)
 
 
-def _follow_ports(machine: Machine, space: Space, bridge: int) -> None:
+def _follow_ports(machine: FakeMachine, space: FakeNamespace, bridge: int) -> None:
     """br_mtu_auto_adjust()."""
     ports = [link.mtu for link in space.links.values() if link.master == bridge]
     if bridge in space.fixed or bridge not in space.links:
@@ -191,10 +191,10 @@ def _follow_ports(machine: Machine, space: Space, bridge: int) -> None:
     mtu = min(ports, default=1500)
     if space.at(bridge).mtu != mtu:
         space.put(space.at(bridge), mtu=mtu)
-        machine.tell(space, Dirty("link", index=bridge))
+        machine.tell(space, Invalidation("link", index=bridge))
 
 
-def _join(machine: Machine, space: Space, index: int, master: int) -> None:
+def _join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) -> None:
     if space.at(master).kind != "bridge":
         raise kernel_error(errno.EOPNOTSUPP, "")
     if space.at(index).kind == "bridge":
@@ -204,7 +204,7 @@ def _join(machine: Machine, space: Space, index: int, master: int) -> None:
     _follow_ports(machine, space, master)
 
 
-def _leave(machine: Machine, space: Space, index: int) -> None:
+def _leave(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     link = space.at(index)
     if link.master:
         space.put(link, master=0)
@@ -212,7 +212,7 @@ def _leave(machine: Machine, space: Space, index: int) -> None:
         _follow_ports(machine, space, link.master)
 
 
-def set_up(machine: Machine, space: Space, index: int, up: bool) -> None:
+def set_up(machine: FakeMachine, space: FakeNamespace, index: int, up: bool) -> None:
     """Down takes routes, neighbours and IPv6 addresses; up brings back the networks of the addresses."""
     link = space.at(index)
     if link.up == up:
@@ -224,10 +224,10 @@ def set_up(machine: Machine, space: Space, index: int, up: bool) -> None:
         addresses.connect_all(machine, space, index)
     else:
         addresses.link_down(machine, space, index)
-    machine.tell(space, Dirty("link", index=index))
+    machine.tell(space, Invalidation("link", index=index))
 
 
-def remove(machine: Machine, space: Space, index: int) -> None:
+def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """RTM_DELLINK: with its other end, its ports set free, tunnels that it carries, and all that hangs on it."""
     link = space.at(index)
     if index == LOOPBACK:
@@ -239,7 +239,7 @@ def remove(machine: Machine, space: Space, index: int) -> None:
     for port in [port for port in space.links.values() if port.master == index]:
         space.put(port, master=0)
         space.port.pop(port.index, None)
-        machine.tell(space, Dirty("link", index=port.index))
+        machine.tell(space, Invalidation("link", index=port.index))
     sysctls.drop_link(space, link.name)
     del space.links[index]
     space.fixed.discard(index)
@@ -252,7 +252,7 @@ def remove(machine: Machine, space: Space, index: int) -> None:
         remove(machine, machine.spaces[other[0]], other[1])
 
 
-def _strip(machine: Machine, space: Space, index: int) -> None:
+def _strip(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """What does not survive a removal or a move."""
     _leave(machine, space, index)
     set_up(machine, space, index, False)
@@ -263,13 +263,13 @@ def _strip(machine: Machine, space: Space, index: int) -> None:
     space.fdb.pop(index, None)
 
 
-def _tell_gone(machine: Machine, space: Space, index: int) -> None:
+def _tell_gone(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     for what in ("link", "addresses"):
-        machine.tell(space, Dirty(what, index=index))
-    machine.tell(space, Dirty("routes"))
+        machine.tell(space, Invalidation(what, index=index))
+    machine.tell(space, Invalidation("routes"))
 
 
-def move(machine: Machine, space: Space, index: int, netns: str) -> tuple[Space, int]:
+def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> tuple[FakeNamespace, int]:
     """Into another namespace: without addresses, down, and with another index where its own is taken."""
     target = machine.space(netns if netns else HOST)
     link = space.at(index)
@@ -295,11 +295,11 @@ def move(machine: Machine, space: Space, index: int, netns: str) -> tuple[Space,
     if other is not None:
         machine.cables[target.cookie, fresh] = other
         machine.cables[other] = (target.cookie, fresh)
-    machine.tell(target, Dirty("link", index=fresh))
+    machine.tell(target, Invalidation("link", index=fresh))
     return target, fresh
 
 
-def shown(machine: Machine, space: Space, link: Link) -> Link:
+def shown(machine: FakeMachine, space: FakeNamespace, link: Link) -> Link:
     """The link as it is read: with its options, its other end, and how that one's namespace is known here."""
     other = machine.cables.get((space.cookie, link.index))
     info = wire.mapping(space.info.get(link.index, {}))

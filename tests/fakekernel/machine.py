@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from netd.errors import kernel_error
-from netd.model.dirty import Dirty
-from netd.model.firewall import Hook, Line
+from netd.model.firewall import ChainRule, Hook
+from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
-from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
 #: (namespace by its cookie, index of a link).
 Place = tuple[int, int]
@@ -28,7 +28,7 @@ class Chain:
     family: str
     table: str
     chain: str
-    accepted: list[Line] = field(default_factory=list)
+    accepted: list[ChainRule] = field(default_factory=list)
     hook: Hook = "forward"
     legacy: bool = False
 
@@ -43,7 +43,7 @@ class Firewall:
 
 
 @dataclass
-class Space:
+class FakeNamespace:
     """One network namespace. ``info`` and ``port`` hold the attributes of links, ``fixed`` bridges of a set MTU."""
 
     cookie: int
@@ -53,7 +53,7 @@ class Space:
     fixed: set[int] = field(default_factory=set)
     addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[PolicyRule] = field(default_factory=list)
     neighbors: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Space:
         return link
 
 
-class Machine:
+class FakeMachine:
     """``listeners`` are told of each change, with the namespace's cookie: who watches it knows its name."""
 
     def __init__(self, seed: int = 0) -> None:
@@ -84,7 +84,7 @@ class Machine:
 
         self.random = random.Random(seed)
         self._cookies = itertools.count(1)
-        self.spaces: dict[int, Space] = {}
+        self.spaces: dict[int, FakeNamespace] = {}
         self.names: dict[str, int] = {}
         #: Namespaces of others by their paths, and those names that only stand for one of them.
         self.places: dict[str, int] = {}
@@ -93,13 +93,13 @@ class Machine:
         self.sources: dict[str, str] = {}
         self.cables: dict[Place, Place] = {}
         self._numbers: dict[tuple[int, int], int] = {}
-        self.listeners: list[Callable[[int, Dirty], None]] = []
+        self.listeners: list[Callable[[int, Invalidation], None]] = []
         self._equip = (entries.equip, sysctls.equip)
         self.names[HOST] = self.new_space().cookie
 
-    def new_space(self) -> Space:
+    def new_space(self) -> FakeNamespace:
         """A namespace as it is born: ``lo`` (down), the kernel's rules, the kernel's defaults."""
-        space = Space(next(self._cookies))
+        space = FakeNamespace(next(self._cookies))
         self.spaces[space.cookie] = space
         space.links[LOOPBACK] = Link(LOOPBACK, "lo", flags=0x8, mtu=65536, mac="00:00:00:00:00:00")
         for equip in self._equip:
@@ -115,19 +115,19 @@ class Machine:
         found = self.names.get(source.removeprefix(NAMES)) if source.startswith(NAMES) else self.places.get(source)
         return found if found in self.spaces else None
 
-    def space(self, netns: str) -> Space:
+    def space(self, netns: str) -> FakeNamespace:
         """The namespace of that name; KernelError ENOENT."""
         cookie = self.cookie(netns)
         if cookie is None:
             raise kernel_error(errno.ENOENT, f"namespace {netns}")
         return self.spaces[cookie]
 
-    def tell(self, space: Space, what: Dirty) -> None:
+    def tell(self, space: FakeNamespace, what: Invalidation) -> None:
         """An event, to all who listen."""
         for listener in list(self.listeners):
             listener(space.cookie, what)
 
-    def add_name(self, netns: str, space: Space) -> None:
+    def add_name(self, netns: str, space: FakeNamespace) -> None:
         """``ip netns add``; KernelError EEXIST."""
         if netns in self.names:
             raise kernel_error(errno.EEXIST, f"namespace {netns}")
@@ -143,7 +143,7 @@ class Machine:
         else:
             self.end(self.spaces[cookie])
 
-    def end(self, space: Space) -> None:
+    def end(self, space: FakeNamespace) -> None:
         """Nothing holds it any more."""
         from . import links
 

@@ -12,21 +12,21 @@ from netd.kernel.rtnl import decode
 from netd.kernel.rtnl.encode import route_body
 from netd.kernel.rtnl.wire import RT_SCOPE_LINK, RT_SCOPE_UNIVERSE
 from netd.model import operations as do
-from netd.model.dirty import Dirty
+from netd.model.invalidation import Invalidation
 from netd.model.marks import PROTOCOL
 from netd.model.state import Nexthop, Route
-from tests.fakekernel.machine import Machine, Space
+from tests.fakekernel.machine import FakeMachine, FakeNamespace
 
 #: IP6_RT_PRIO_USER.
 IPV6_METRIC = 1024
 
 
-def insert(space: Space, route: Route) -> None:
+def insert(space: FakeNamespace, route: Route) -> None:
     """At the end of those of its identity, as a dump shows them."""
     space.routes.append(replace(route, raw=route_body(route)))
 
 
-def create(machine: Machine, space: Space, op: do.CreateRoute, hops: tuple[Nexthop, ...]) -> None:
+def create(machine: FakeMachine, space: FakeNamespace, op: do.CreateRoute, hops: tuple[Nexthop, ...]) -> None:
     """RTM_NEWROUTE; NLM_F_EXCL for IPv4 alone. ``hops`` have indexes, 0 where the kernel is to choose."""
     six = op.family == socket.AF_INET6
     direct = op.type == "unicast" and hops and not any(hop.via for hop in hops)
@@ -37,7 +37,7 @@ def create(machine: Machine, space: Space, op: do.CreateRoute, hops: tuple[Nexth
     add(machine, space, route, exclusive=not six)
 
 
-def add(machine: Machine, space: Space, route: Route, exclusive: bool) -> None:
+def add(machine: FakeMachine, space: FakeNamespace, route: Route, exclusive: bool) -> None:
     """Checked, and put behind others of its identity; KernelError EEXIST."""
     if route.type == "unicast":
         route = replace(route, nexthops=tuple(_resolved(space, hop, route) for hop in route.nexthops))
@@ -48,18 +48,18 @@ def add(machine: Machine, space: Space, route: Route, exclusive: bool) -> None:
         if same and (exclusive or other.nexthops == route.nexthops):
             raise kernel_error(errno.EEXIST, "")
     insert(space, route)
-    machine.tell(space, Dirty("routes"))
+    machine.tell(space, Invalidation("routes"))
 
 
 def _identity(route: Route) -> tuple[int, int, str, int, int]:
     return (route.family, route.table, route.to, route.metric, route.tos)
 
 
-def _local(space: Space, ip: str) -> bool:
+def _local(space: FakeNamespace, ip: str) -> bool:
     return any(address.split("/")[0] == ip for found in space.addresses.values() for address in found)
 
 
-def _resolved(space: Space, hop: Nexthop, route: Route) -> Nexthop:
+def _resolved(space: FakeNamespace, hop: Nexthop, route: Route) -> Nexthop:
     """The link of a hop: the one that is named, or the one whose network its gateway is in."""
     six = route.family == socket.AF_INET6
     if hop.index:
@@ -82,17 +82,17 @@ def _resolved(space: Space, hop: Nexthop, route: Route) -> Nexthop:
     raise kernel_error(errno.EHOSTUNREACH if six else errno.ENETUNREACH, "" if six else "Nexthop has invalid gateway")
 
 
-def delete(machine: Machine, space: Space, route: Route) -> None:
+def delete(machine: FakeMachine, space: FakeNamespace, route: Route) -> None:
     """RTM_DELROUTE of what the message names; KernelError ESRCH."""
     for number, other in enumerate(space.routes):
         if replace(other, raw=b"") == replace(route, raw=b""):
             del space.routes[number]
-            machine.tell(space, Dirty("routes"))
+            machine.tell(space, Invalidation("routes"))
             return
     raise kernel_error(errno.ESRCH, "")
 
 
-def restore(machine: Machine, space: Space, raw: bytes, was: int = 0, index: int = 0) -> None:
+def restore(machine: FakeMachine, space: FakeNamespace, raw: bytes, was: int = 0, index: int = 0) -> None:
     """A message as it was read: NLM_F_APPEND. ``index``: that link has taken the place of ``was``."""
     route = decode.route(raw)
     if route is None:
@@ -103,6 +103,6 @@ def restore(machine: Machine, space: Space, raw: bytes, was: int = 0, index: int
     add(machine, space, route, exclusive=False)
 
 
-def drop_of_link(machine: Machine, space: Space, index: int) -> None:
+def drop_of_link(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """All that leave by a link; without an event for each."""
     space.routes = [route for route in space.routes if not any(hop.index == index for hop in route.nexthops)]

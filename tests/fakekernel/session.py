@@ -11,8 +11,8 @@ from netd.errors import KernelError, kernel_error
 from netd.kernel.rtnl.wire import RT_TABLE_MAIN, RTPROT_KERNEL, family_of
 from netd.kernel.session import leaves_by
 from netd.model import operations as do
-from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, Route, Rule
-from tests.fakekernel.machine import Machine, Space
+from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, PolicyRule, Route
+from tests.fakekernel.machine import FakeMachine, FakeNamespace
 
 from . import addresses, entries, firewall, links, routes, sysctls
 
@@ -26,7 +26,7 @@ IndexOf = Callable[[str, str], int]
 class FakeSession:
     """Made by ``FakeKernel.open``."""
 
-    def __init__(self, kernel: FakeKernel, netns: str, space: Space) -> None:
+    def __init__(self, kernel: FakeKernel, netns: str, space: FakeNamespace) -> None:
         self.kernel = kernel
         self.netns = netns
         self.space = space
@@ -36,7 +36,7 @@ class FakeSession:
         return [links.shown(self._machine, self.space, link) for link in self.space.links.values()]
 
     @property
-    def _machine(self) -> Machine:
+    def _machine(self) -> FakeMachine:
         return self.kernel.machine
 
     def link(self, index: int) -> Link | None:
@@ -67,7 +67,7 @@ class FakeSession:
         """One table of these families (none: both)."""
         return [one for one in self.space.routes if one.table == table and (not families or one.family in families)]
 
-    def rules(self) -> list[Rule]:
+    def rules(self) -> list[PolicyRule]:
         """The rules of both families."""
         return sorted(self.space.rules, key=lambda one: (one.family, one.priority))
 
@@ -102,10 +102,10 @@ class FakeSession:
 
     def execute(self, operations: Sequence[do.Operation], index_of: IndexOf) -> list[Answer]:
         """One answer per operation, errors as values."""
-        return Execution(self, index_of).run(operations)
+        return FakeBatch(self, index_of).run(operations)
 
 
-class Execution:
+class FakeBatch:
     """One call of ``execute``. Names mean the index that they had before, or that an operation gave them since."""
 
     def __init__(self, session: FakeSession, index_of: IndexOf) -> None:
@@ -215,26 +215,26 @@ class Execution:
         firewall.run_legacy(self._space, op)
 
 
-HANDLERS: Mapping[type[do.Operation], Callable[[Execution, Any], Answer]] = {
-    do.CreateLink: Execution._create_link,
-    do.SetLink: Execution._set_link,
-    do.DeleteLink: Execution._delete_link,
-    do.PutAddress: Execution._put_address,
-    do.DeleteAddress: Execution._delete_address,
-    do.RestoreAddress: Execution._restore_address,
-    do.RestorePort: Execution._restore_port,
-    do.CreateRoute: Execution._create_route,
-    do.DeleteRoute: Execution._delete_route,
-    do.RestoreRoute: Execution._restore_route,
-    do.CreateRule: Execution._create_rule,
-    do.DeleteRule: Execution._delete_rule,
-    do.RestoreRule: Execution._restore_rule,
-    do.PutNeighbor: Execution._put_neighbor,
-    do.RestoreNeighbor: Execution._restore_neighbor,
-    do.DeleteNeighbor: Execution._delete_neighbor,
-    do.PutFdb: Execution._put_fdb,
-    do.DeleteFdb: Execution._delete_fdb,
-    do.WriteSysctl: Execution._write_sysctl,
-    do.RunNft: Execution._run_nft,
-    do.LegacyAccept: Execution._legacy_accept,
+HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
+    do.CreateLink: FakeBatch._create_link,
+    do.SetLink: FakeBatch._set_link,
+    do.DeleteLink: FakeBatch._delete_link,
+    do.PutAddress: FakeBatch._put_address,
+    do.DeleteAddress: FakeBatch._delete_address,
+    do.RestoreAddress: FakeBatch._restore_address,
+    do.RestorePort: FakeBatch._restore_port,
+    do.CreateRoute: FakeBatch._create_route,
+    do.DeleteRoute: FakeBatch._delete_route,
+    do.RestoreRoute: FakeBatch._restore_route,
+    do.CreateRule: FakeBatch._create_rule,
+    do.DeleteRule: FakeBatch._delete_rule,
+    do.RestoreRule: FakeBatch._restore_rule,
+    do.PutNeighbor: FakeBatch._put_neighbor,
+    do.RestoreNeighbor: FakeBatch._restore_neighbor,
+    do.DeleteNeighbor: FakeBatch._delete_neighbor,
+    do.PutFdb: FakeBatch._put_fdb,
+    do.DeleteFdb: FakeBatch._delete_fdb,
+    do.WriteSysctl: FakeBatch._write_sysctl,
+    do.RunNft: FakeBatch._run_nft,
+    do.LegacyAccept: FakeBatch._legacy_accept,
 }

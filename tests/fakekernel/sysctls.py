@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 
 from netd.errors import kernel_error
-from netd.model.dirty import Dirty
-from tests.fakekernel.machine import LOOPBACK, Machine, Space
+from netd.model.invalidation import Invalidation
+from tests.fakekernel.machine import LOOPBACK, FakeMachine, FakeNamespace
 
 from . import addresses
 
@@ -17,7 +17,7 @@ CONF: dict[str, dict[str, str]] = {
 PLAIN = {"net/ipv4/ip_forward": "0", "net/ipv4/ip_default_ttl": "64", "net/core/somaxconn": "4096"}
 
 
-def equip(space: Space) -> None:
+def equip(space: FakeNamespace) -> None:
     """The defaults of a new namespace."""
     space.sysctls.update(PLAIN)
     for name in ("all", "default", "lo"):
@@ -25,28 +25,28 @@ def equip(space: Space) -> None:
             space.sysctls.update({f"{folder}/{name}/{key}": value for key, value in keys.items()})
 
 
-def add_link(space: Space, name: str) -> None:
+def add_link(space: FakeNamespace, name: str) -> None:
     """What a link is born with is what "default" says."""
     for folder, keys in CONF.items():
         for key in keys:
             space.sysctls[f"{folder}/{name}/{key}"] = space.sysctls[f"{folder}/default/{key}"]
 
 
-def drop_link(space: Space, name: str) -> None:
+def drop_link(space: FakeNamespace, name: str) -> None:
     """Its folder goes with it."""
     for folder, keys in CONF.items():
         for key in keys:
             space.sysctls.pop(f"{folder}/{name}/{key}", None)
 
 
-def rename_link(space: Space, old: str, new: str) -> None:
+def rename_link(space: FakeNamespace, old: str, new: str) -> None:
     """Its folder is called otherwise, and keeps what is in it."""
     for folder, keys in CONF.items():
         for key in keys:
             space.sysctls[f"{folder}/{new}/{key}"] = space.sysctls.pop(f"{folder}/{old}/{key}")
 
 
-def write(machine: Machine, space: Space, path: str, value: str) -> None:
+def write(machine: FakeMachine, space: FakeNamespace, path: str, value: str) -> None:
     """One write(2); KernelError ENOENT, EINVAL."""
     if path not in space.sysctls:
         raise kernel_error(errno.ENOENT, f"sysctl {path} = {value}")
@@ -54,7 +54,7 @@ def write(machine: Machine, space: Space, path: str, value: str) -> None:
         raise kernel_error(errno.EINVAL, f"sysctl {path} = {value}")
     before = space.sysctls[path]
     space.sysctls[path] = value
-    machine.tell(space, Dirty("sysctl", path=path))
+    machine.tell(space, Invalidation("sysctl", path=path))
     if before == value:
         return
     if path in ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding"):
@@ -63,14 +63,14 @@ def write(machine: Machine, space: Space, path: str, value: str) -> None:
             if other == "net/ipv4/ip_forward" or (other.startswith("net/ipv4/conf/") and other.endswith("/forwarding")):
                 space.sysctls[other] = value
         space.sysctls["net/ipv4/conf/all/accept_redirects"] = "1" if value == "0" else "0"
-        machine.tell(space, Dirty("sysctl"))
+        machine.tell(space, Invalidation("sysctl"))
     elif path == "net/ipv6/conf/all/forwarding":
         # addrconf_fixup_forwarding() in net/ipv6/addrconf.c.
         for other in [
             other for other in space.sysctls if other.startswith("net/ipv6/") and other.endswith("forwarding")
         ]:
             space.sysctls[other] = value
-        machine.tell(space, Dirty("sysctl"))
+        machine.tell(space, Invalidation("sysctl"))
     elif path == "net/ipv6/conf/all/disable_ipv6":
         for other in [other for other in space.sysctls if other.endswith("/disable_ipv6")]:
             space.sysctls[other] = value
@@ -80,10 +80,10 @@ def write(machine: Machine, space: Space, path: str, value: str) -> None:
             addresses.equip_loopback(space)
 
 
-def _no_ipv6(machine: Machine, space: Space) -> None:
+def _no_ipv6(machine: FakeMachine, space: FakeNamespace) -> None:
     """addrconf_ifdown() of every link."""
     for index, found in space.addresses.items():
         for address in [address for address in found if ":" in address]:
             addresses.drop(machine, space, index, address)
     space.routes = [route for route in space.routes if ":" not in route.to or not route.nexthops]
-    machine.tell(space, Dirty("routes"))
+    machine.tell(space, Invalidation("routes"))

@@ -10,7 +10,7 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netd.config import Config, Folder
+from netd.config import Config, ConfigDirectory
 from netd.config.diagnostics.positions import Positions
 from netd.config.parse.parser import parse
 from tests.support.fuzzing import tried
@@ -96,20 +96,20 @@ def settled(files: dict[str, str]) -> Config:
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             Path(folder, f"{name}.toml").write_text(text)
-        return Folder(os.fspath(folder), None, trusted=False).read(warn=True)
+        return ConfigDirectory(os.fspath(folder), None, trusted=False).read(warn=True)
 
 
 @tried(100)
 @given(st.dictionaries(st.sampled_from("pqrs"), TABLES, min_size=1))
 def test_every_name_has_one_owner_and_every_loss_is_told(files: dict[str, str]) -> None:
     config = settled(files)
-    made = [link for each in config.desired.values() for link in each.makes]
+    made = [link for each in config.desired.values() for link in each.provides]
     assert len(made) == len(set(made))
     for state in config.files:
         told = any(mistake.file == state.path for mistake in config.errors)
         assert told == (state.state != "ok")
     for each in config.desired.values():
-        assert each.needs == () or each.key.kind in ("vxlan", "address") or each.makes
+        assert each.requires == () or each.key.kind in ("vxlan", "address") or each.provides
 
 
 @tried(100)

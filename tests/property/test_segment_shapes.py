@@ -11,7 +11,7 @@ from netd.model import operations as do
 from netd.model.key import HOST
 from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import Link
-from tests.fakekernel.machine import Space
+from tests.fakekernel.machine import FakeNamespace
 from tests.support.fuzzing import tried
 from tests.support.world import World, world
 
@@ -52,7 +52,7 @@ class Oracle:
         self.each, self.policies = each, policies
         self.spaces = {each.machine.space(netns).cookie: netns for netns in SPACES}
 
-    def space(self, netns: str) -> Space:
+    def space(self, netns: str) -> FakeNamespace:
         return self.each.machine.space(netns)
 
     def all(self) -> dict[tuple[str, str], Link]:

@@ -1,7 +1,7 @@
 """How drift is tested: something is broken behind netd's back, and must come back.
 
 Each case is broken twice: while the daemon is stopped, so that the test sees that it is broken, and while it runs.
-Nothing else may change meanwhile: see ``tests.stage``.
+Nothing else may change meanwhile: see ``tests.support.stage``.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Drift:
 
     ``told`` is "OBJECT ACTION FIELD,FIELD": what the log has to say when it was broken while netd slept. ``before``
     is there before netd comes. ``again``: links that stand but must be made again. ``spoilt``: what the harm does to
-    things of others (a pattern of ``tests.picture``).
+    things of others (a pattern of ``tests.support.picture``).
     """
 
     name: str

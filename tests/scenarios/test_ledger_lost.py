@@ -42,7 +42,7 @@ HARM = {
     "rubbish": "head -c 5000 /dev/urandom > ledger.jsonl",
     "gone": "rm ledger.jsonl",
     "a pipe": "rm ledger.jsonl; mkfifo ledger.jsonl",
-    "with less in it": """sed -i 's/"data":{[^}]*}/"data":{}/' ledger.jsonl""",
+    "with less in it": """sed -i 's/"locator":{[^}]*}/"locator":{}/' ledger.jsonl""",
     "a folder": "rm ledger.jsonl; mkdir ledger.jsonl",
     "of an older version": """sed -i 's/"state":/"status":/' ledger.jsonl""",
     "of a newer version": """sed -i 's/"record":{/"record":{"future":[1],/' ledger.jsonl""",

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Answer
-from netd.model.dirty import Dirty
+from netd.model.invalidation import Invalidation
 from netd.model.operations import Operation
 from tests.conftest import need_root
 
@@ -124,14 +124,14 @@ class Heard:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self.all: list[Dirty] = []
+        self.all: list[Invalidation] = []
 
-    def hears(self, *wanted: Dirty) -> bool:
+    def hears(self, *wanted: Invalidation) -> bool:
         """Whether all of these came by now."""
         self.all += self._kernel.drain()
         return set(wanted) <= set(self.all)
 
-    def waits_for(self, *wanted: Dirty) -> None:
+    def waits_for(self, *wanted: Invalidation) -> None:
         """Until all of these came."""
         eventually(lambda: self.hears(*wanted), f"{wanted} in {self.all}")
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from netd.config import Folder
+from netd.config import ConfigDirectory
 from netd.model.desired import Desired
 from netd.model.key import Key
 
@@ -284,6 +284,6 @@ def declared(text: str, seed: int = 0) -> Mapping[Key, Desired]:
     with tempfile.TemporaryDirectory() as folder:
         for name, part in spread(text, seed).items():
             Path(folder, name).write_text(part)
-        config = Folder(os.fspath(folder), None, trusted=False).read()
+        config = ConfigDirectory(os.fspath(folder), None, trusted=False).read()
     assert not config.errors, config.errors
     return config.desired

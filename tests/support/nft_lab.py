@@ -25,7 +25,7 @@ import tomli
 
 from netd.kernel.nft import iptables_legacy as legacy
 from netd.kernel.nft import libnftables as nft
-from netd.kinds.base.kind import Place
+from netd.kinds.base.kind import TableContext
 from netd.kinds.nat import NatKind, NatTable
 from netd.model.change import Step
 from netd.model.desired import Desired, Origin, View
@@ -169,8 +169,8 @@ class Lab:
     def declared(self, text: str) -> list[Desired]:
         """The objects of a file's [nat], in their order."""
         table = NatTable.model_validate(tomli.loads(text)["nat"])
-        found = NatKind().declare(table, Place("", "nat", Origin("lab.toml", ("nat",))))
-        return list(NatKind().arrange([dataclasses.replace(one, order=number) for number, one in enumerate(found)]))
+        found = NatKind().declare(table, TableContext("", "nat", Origin("lab.toml", ("nat",))))
+        return list(NatKind().arranged([dataclasses.replace(one, order=number) for number, one in enumerate(found)]))
 
     def translate(self, text: str) -> list[Desired]:
         """Puts the entries of a file into force."""
@@ -181,7 +181,7 @@ class Lab:
     def found(self, desired: Sequence[Desired]) -> list[str]:
         """What stands in the place of each object: "as written", "" for nothing, or what is wrong."""
         view = cast(View, Machine(nft.read()))
-        seen = [NatKind().observe(one.key, one.data, view) for one in desired]
+        seen = [NatKind().observe(one.key, one.locator, view) for one in desired]
         return [
             "" if have is None else "as written" if have.fields == want.fields else str(have.fields["rules"])
             for want, have in zip(desired, seen, strict=True)

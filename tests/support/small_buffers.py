@@ -7,7 +7,7 @@ from typing import Any
 from netd.cli.main import main
 from netd.kernel.events import Events
 from netd.kernel.sysctl.watch import SysctlWatch
-from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.invalidation import EVERYTHING, Invalidation
 
 #: What SO_RCVBUF is asked for: the kernel doubles it.
 BUFFER = 4096
@@ -17,7 +17,7 @@ def telling(source: type[Events] | type[SysctlWatch]) -> None:
     """Prints a line for each loss that ``source`` reports."""
     drain = source.drain
 
-    def told(self: Events | SysctlWatch, *args: Any) -> Iterator[Dirty]:
+    def told(self: Events | SysctlWatch, *args: Any) -> Iterator[Invalidation]:
         for dirty in drain(self, *args):  # type: ignore[arg-type]
             if dirty == EVERYTHING:
                 print(f"lost events of {source.__name__}", file=sys.stderr, flush=True)

@@ -112,7 +112,7 @@ def firewall(kernel: Kernel | FakeKernel, netns: str) -> dict[str, Any]:
         "accepted": sorted(
             (gate.family, gate.table, chain, *one.match)
             for gate in found.gates
-            for chain, lines in gate.lines.items()
+            for chain, lines in gate.rules.items()
             for one in lines
             if one.own
         ),

@@ -13,8 +13,8 @@ from netd.engine.ledger import Ledger
 from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Answer, Session
-from netd.model.dirty import Dirty
 from netd.model.firewall import Firewall
+from netd.model.invalidation import Invalidation
 from netd.model.operations import Operation
 
 #: What a session reads from rtnetlink.
@@ -42,7 +42,7 @@ class Hand:
         self.reading: Callable[[str], KernelError | None] = lambda what: None
         self.after: Callable[[Operation, Answer], None] = lambda operation, answer: None
         #: In which order events come.
-        self.order: Callable[[list[Dirty]], list[Dirty]] = list
+        self.order: Callable[[list[Invalidation]], list[Invalidation]] = list
 
     def read(self, what: str) -> None:
         """KernelError, if it may not be read now."""
@@ -70,7 +70,7 @@ class TroubledKernel:
         with self._kernel.open(netns) as session:
             yield TroubledSession(self._kernel, session, self._hand)
 
-    def drain(self) -> list[Dirty]:
+    def drain(self) -> list[Invalidation]:
         return self._hand.order(self._kernel.drain())
 
     def execute_namespace(self, operation: Operation, *more: Any, **others: Any) -> Answer:

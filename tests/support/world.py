@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import netd.engine.reconciler as engine_module
-from netd.engine.reconciler import Engine
+from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
 from netd.errors import KernelError
 from netd.model import operations as do
 from netd.model.key import Key
 from netd.model.operations import CreateLink, LinkSettings, Operation, PutAddress, SetLink
-from netd.model.state import Rule
-from tests.fakekernel import FakeKernel, Machine
+from netd.model.state import PolicyRule
+from tests.fakekernel import FakeKernel, FakeMachine
 from tests.fakekernel.machine import Chain
 from tests.fakekernel.session import FakeSession
 from tests.support.labs import BOX, CRATE, declared
@@ -48,7 +48,7 @@ class World:
     def __init__(self, folder: str, clock: Clock) -> None:
         self.clock = clock
         self.hand = Hand()
-        self.machine = Machine()
+        self.machine = FakeMachine()
         #: What the files say, and over which ones it is spread (``labs.spread``).
         self.text, self.spread = "", 0
         self.ledger = os.path.join(folder, "ledger")
@@ -68,7 +68,7 @@ class World:
             PutAddress("", "eth0", "fd30::1/64", nodad=True, protocol=0),
             do.CreateRoute("", 2, 254, "10.2.0.0/24", 0, mtu=1234, hops=(do.Hop("10.230.4.77"),), protocol=3),
             do.CreateRoute("", 2, 254, "10.6.0.0/24", 0, hops=(do.Hop("10.230.4.3"),), protocol=3),
-            do.CreateRule("", Rule(2, 500, 50, "10.99.0.0/16")),
+            do.CreateRule("", PolicyRule(2, 500, 50, "10.99.0.0/16")),
             do.WriteSysctl("", "net/ipv4/conf/all/accept_redirects", "0"),
             do.WriteSysctl("", "net/ipv4/conf/eth0/forwarding", "1"),
         ):
@@ -93,7 +93,7 @@ class World:
         self.kernel = FakeKernel(self.machine)
         self.kernel.start_watching()
         troubled: Any = TroubledKernel(self.kernel, self.hand)  # type: ignore[arg-type]
-        self.engine = Engine(troubled, TroubledLedger(self.ledger, self.hand), watch=True)
+        self.engine = Reconciler(troubled, TroubledLedger(self.ledger, self.hand), watch=True)
         self.pruned = True
 
     def stop(self) -> None:
@@ -105,13 +105,13 @@ class World:
         """The one before ended; the next one begins with all files and all that the kernel has."""
         self.stop()
         self.start()
-        self.engine.take(declared(self.text, self.spread))
+        self.engine.set_desired(declared(self.text, self.spread))
         self._run(None)
 
     def take(self, text: str, seed: int = 0) -> None:
         """The files say this now."""
         self.text, self.spread = text, seed
-        self._run(self.engine.take(declared(text, seed)))
+        self._run(self.engine.set_desired(declared(text, seed)))
 
     def _run(self, keys: Collection[Key] | None, drift: bool = False) -> None:
         for _ in self.engine.converge(keys, Scope(), drift=drift):
@@ -121,7 +121,7 @@ class World:
         """One wake-up; False: there is nothing to hear."""
         heard = self.hand.order(self.kernel.drain())
         if heard:
-            self._run(self.engine.hear(heard), drift=True)
+            self._run(self.engine.invalidate(heard), drift=True)
         return bool(heard)
 
     def settle(self, seconds: float = 400.0) -> None:
@@ -133,7 +133,7 @@ class World:
                     break
             else:
                 raise AssertionError(f"it does not come to rest: {self.states()}")
-            due = self.engine.pacing.due()
+            due = self.engine.backoff.next_due()
             if due is None or due > end:
                 return
             self.clock.now = max(self.clock.now, due) + 0.005

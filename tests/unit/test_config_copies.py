@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netd.config import Config, Folder
+from netd.config import Config, ConfigDirectory
 
 GOOD = "[bridge.br0]\nmtu = 1400\n"
 BROKEN = "[bridge.br0]\nmtu = 'large'\n"
@@ -24,7 +24,7 @@ class Machine:
         self.start()
 
     def start(self) -> None:
-        self.reader = Folder(str(self.etc), str(self.cache), trusted=False)
+        self.reader = ConfigDirectory(str(self.etc), str(self.cache), trusted=False)
 
     def read(self) -> Config:
         return self.reader.read(write=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from netd.config import Config, Folder
+from netd.config import Config, ConfigDirectory
 from netd.config.read.files import LARGEST, config_files
 from netd.errors import ConfigError
 from netd.model.key import Key
@@ -30,7 +30,7 @@ def names(config: Config) -> set[str]:
 
 
 def read(folder: Path, *, trusted: bool = False) -> Config:
-    return Folder(str(folder), None, trusted=trusted).read(wait=0.1)
+    return ConfigDirectory(str(folder), None, trusted=trusted).read(wait=0.1)
 
 
 def test_only_visible_toml_files_count_in_the_order_of_their_names(folder: Path) -> None:
@@ -69,7 +69,7 @@ def test_what_is_no_plain_file_is_a_mistake_and_blocks_nobody(folder: Path) -> N
 
 def test_a_folder_that_is_not_there_says_nothing_about_files(folder: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        Folder(str(folder / "gone"), None, trusted=False).read()
+        ConfigDirectory(str(folder / "gone"), None, trusted=False).read()
 
 
 def test_a_folder_that_goes_after_it_was_listed_says_nothing_about_files(
@@ -82,15 +82,15 @@ def test_a_folder_that_goes_after_it_was_listed_says_nothing_about_files(
         folder.rename(folder.with_name("away"))
         return found
 
-    monkeypatch.setattr("netd.config.read.folder.config_files", listed)
+    monkeypatch.setattr("netd.config.read.directory.config_files", listed)
     with pytest.raises(ConfigError):
-        Folder(str(folder), None, trusted=False).read()
+        ConfigDirectory(str(folder), None, trusted=False).read()
 
 
 def test_a_file_that_did_not_change_is_not_parsed_again(folder: Path) -> None:
     (folder / "a.toml").write_text("[bridge.a]\n")
     (folder / "b.toml").write_text("[bridge.b]\n")
-    reader = Folder(str(folder), None, trusted=False)
+    reader = ConfigDirectory(str(folder), None, trusted=False)
     first = reader.read()
     (folder / "b.toml").write_text("[bridge.c]\n")
     second = reader.read()
@@ -99,7 +99,7 @@ def test_a_file_that_did_not_change_is_not_parsed_again(folder: Path) -> None:
 
 
 def test_a_change_that_leaves_size_and_second_alike_is_seen(folder: Path) -> None:
-    reader = Folder(str(folder), None, trusted=False)
+    reader = ConfigDirectory(str(folder), None, trusted=False)
     for number in range(20):
         (folder / "a.toml").write_text(f"[bridge.b{number % 2}]\n")
         assert names(reader.read()) == {f"bridge/b{number % 2}"}
@@ -108,7 +108,7 @@ def test_a_change_that_leaves_size_and_second_alike_is_seen(folder: Path) -> Non
 def test_a_file_held_open_for_writing_keeps_its_last_version(folder: Path) -> None:
     path = folder / "a.toml"
     path.write_text(BRIDGE)
-    reader = Folder(str(folder), None, trusted=False)
+    reader = ConfigDirectory(str(folder), None, trusted=False)
     reader.read()
     with path.open("w") as writer:
         writer.write("[bridge.")
@@ -127,7 +127,7 @@ def test_a_command_that_waited_in_vain_for_a_writer_says_so(folder: Path) -> Non
         config = read(folder)
         assert [mistake.message.split(" by ")[0] for mistake in config.errors] == ["is held open for writing"]
         assert not config.desired
-        assert not Folder(str(folder), None, trusted=False).read().mistakes
+        assert not ConfigDirectory(str(folder), None, trusted=False).read().mistakes
     assert names(read(folder)) == {"bridge/br0"}
 
 
@@ -152,7 +152,7 @@ def test_every_prefix_of_a_file_that_is_being_written_changes_nothing(folder: Pa
     text = "[bridge.br0]\n[bridge.br1]\n[bridge.br2]\n"
     path = folder / "a.toml"
     path.write_text(text)
-    reader = Folder(str(folder), None, trusted=False)
+    reader = ConfigDirectory(str(folder), None, trusted=False)
     before = names(reader.read())
     with path.open("w") as writer:
         for line in text.splitlines(keepends=True):
@@ -170,7 +170,7 @@ class TestTrust:
         config = read(folder, trusted=True)
         (state,) = config.files
         assert state.state == "invalid" and not config.desired
-        warned = Folder(str(folder), None, trusted=False).read(warn=True)
+        warned = ConfigDirectory(str(folder), None, trusted=False).read(warn=True)
         assert names(warned) == {"bridge/br0"} and warned.warnings[0].file == state.path and not warned.errors
         return config.errors[0].message
 

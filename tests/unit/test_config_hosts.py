@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from netd.config import Config, Folder
+from netd.config import Config, ConfigDirectory
 from netd.config.parse import this_host as machine_module
 from netd.config.parse.parser import parse
-from netd.config.parse.this_host import Machine, this_machine
-from netd.config.read import folder
+from netd.config.parse.this_host import ThisHost, this_host
+from netd.config.read import directory as folder
 
 LAB = """
 [vxlan.vx]
@@ -39,8 +39,8 @@ class Machines:
     def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
         self.path, self.patch = path, patch
         self.name = ""
-        patch.setattr(folder, "this_machine", lambda: Machine(frozenset({self.name})))
-        self.folder = Folder(str(path), None, trusted=False)
+        patch.setattr(folder, "this_host", lambda: ThisHost(frozenset({self.name})))
+        self.folder = ConfigDirectory(str(path), None, trusted=False)
 
     def write(self, text: str, name: str = "lab") -> None:
         (self.path / f"{name}.toml").write_text(textwrap.dedent(text))
@@ -106,7 +106,7 @@ def test_a_machine_goes_by_its_names(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     (tmp_path / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     monkeypatch.setattr(machine_module, "MACHINE_ID", tmp_path / "machine-id")
     monkeypatch.setattr(machine_module.socket, "gethostname", lambda: "RED.Example.org")
-    here = this_machine()
+    here = this_host()
     assert parse("lab.toml", f"[host.{name}.bridge.br0]\n".encode(), here).objects
     assert not parse("lab.toml", b"[host.redd.bridge.br0]\n", here).objects
 
@@ -122,7 +122,7 @@ def test_addresses_may_stand_in_another_file(machines: Machines) -> None:
 
 def test_a_broken_file_of_hosts_counts_as_it_was(machines: Machines, tmp_path: Path) -> None:
     common, _, own = LAB.partition("[host.red]")
-    machines.folder = Folder(str(tmp_path), str(tmp_path / "cache"), trusted=False)
+    machines.folder = ConfigDirectory(str(tmp_path), str(tmp_path / "cache"), trusted=False)
     machines.write(common, "a")
     machines.write("[host.red]" + own, "z")
     before = machines.keys("red")
@@ -221,7 +221,7 @@ def test_a_firewall_lets_in_the_hosts_by_their_addresses(machines: Machines, fam
     lab = LAB.replace("192.0.2.", family)
     machines.write(lab)
     (tunnel,) = (one for key, one in machines.read("red").desired.items() if key.kind == "vxlan")
-    assert [each.source.partition("/")[0] for each in tunnel.hears] == [f"{family}{n}" for n in (2, 3, 9)]
+    assert [each.source.partition("/")[0] for each in tunnel.required_ingress] == [f"{family}{n}" for n in (2, 3, 9)]
     machines.write(lab.replace("vni = 7", "vni = 7\nopen_firewall = true"))
     kind = "ip6" if ":" in family else "ip"
     let_in = {f"open/{kind}/udp/4789,{family}{n},*" for n in (1, 3, 9)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netd.config import Folder, load
+from netd.config import ConfigDirectory, load
 from netd.config.parse.parser import MOST_MISTAKES, parse
 
 N = 8000
@@ -50,7 +50,7 @@ def test_a_large_valid_file_is_taken_whole() -> None:
 
 def test_commands_do_not_look_for_garbage_while_they_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[bool] = []
-    monkeypatch.setattr(Folder, "read", lambda *_, **__: looked.append(gc.isenabled()))
+    monkeypatch.setattr(ConfigDirectory, "read", lambda *_, **__: looked.append(gc.isenabled()))
     load(str(tmp_path), None, (), trusted=False, wait=0.0, write=False)
     assert looked == [False] and gc.isenabled()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netd.config import Config, Folder
+from netd.config import Config, ConfigDirectory
 
 VXLAN = "[vxlan.{}]\nvni = 5\n{}\n"
 ROUTE6 = '[[route]]\nto = "fd09::/64"\n'
@@ -16,7 +16,7 @@ OFF = "[namespace.n]\nipv6 = false\n[namespace.n.bridge.b]\n{}\n"
 def read(folder: Path, **files: str) -> Config:
     for name, text in files.items():
         (folder / f"{name}.toml").write_text(text)
-    return Folder(str(folder), None, trusted=False).read(warn=True)
+    return ConfigDirectory(str(folder), None, trusted=False).read(warn=True)
 
 
 def said(folder: Path, **files: str) -> list[str]:
@@ -255,7 +255,7 @@ def test_between_files_it_costs_one_of_them_the_object(tmp_path: Path, first: st
 def test_a_master_that_is_only_a_last_good_copy_gives_way_to_who_names_it(tmp_path: Path) -> None:
     etc = tmp_path / "etc"
     etc.mkdir()
-    reader = Folder(str(etc), str(tmp_path / "cache"), trusted=False)
+    reader = ConfigDirectory(str(etc), str(tmp_path / "cache"), trusted=False)
     (etc / "a.toml").write_text(VXLAN.format("x", ""))
     assert reader.read(write=True).desired
     (etc / "a.toml").write_text("[[[")

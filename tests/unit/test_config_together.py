@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netd.config import Config, Folder, load
+from netd.config import Config, ConfigDirectory, load
 from netd.errors import UsageError
 
 
@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 def read(folder: Path, **files: str) -> Config:
     for name, text in files.items():
         (folder / f"{name}.toml").write_text(textwrap.dedent(text))
-    return Folder(str(folder), None, trusted=False).read(warn=True)
+    return ConfigDirectory(str(folder), None, trusted=False).read(warn=True)
 
 
 def names(config: Config) -> set[str]:
@@ -76,7 +76,7 @@ def test_namespace_tables_of_several_files_merge(folder: Path) -> None:
     assert not config.errors
     (namespace,) = (each for key, each in config.desired.items() if key.kind == "namespace")
     assert namespace.fields["ipv6"] is False and namespace.source == "pid:5"
-    assert namespace.data["attach"] == "pid:5" and len(namespace.origins) == 3
+    assert namespace.locator["attach"] == "pid:5" and len(namespace.origins) == 3
 
 
 @pytest.mark.parametrize("first", ["attach", "mention"])

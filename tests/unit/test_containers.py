@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from netd.containers import docker, podman
-from netd.containers.runtime import NO_CONTAINER, NOT_RUNNING, ON_THE_HOST, Engine
-from netd.model.attach import Place
+from netd.containers.runtime import NO_CONTAINER, NOT_RUNNING, ON_THE_HOST, ContainerRuntime
+from netd.model.attach import AttachTarget
 from tests.conftest import need_root
 from tests.support.containers import Docker, number
 from tests.support.process import child_of, until
@@ -63,21 +63,21 @@ def processes() -> Iterator[Callable[..., int]]:
 class Followed:
     """An engine that is followed; ``told`` are the names that it told of."""
 
-    def __init__(self, engine: Engine, *names: str) -> None:
+    def __init__(self, engine: ContainerRuntime, *names: str) -> None:
         self.engine = engine
         self.told: list[str] = []
         engine.start(self.told.append)
         engine.follow(set(names))
 
-    def says(self, name: str, place: Place) -> None:
+    def says(self, name: str, place: AttachTarget) -> None:
         until(lambda: self.engine.locate(name) == place, f"{name} is at {place}, not {self.engine.locate(name)}")
 
 
 @pytest.fixture
 def followed() -> Iterator[Callable[..., Followed]]:
-    engines: list[Engine] = []
+    engines: list[ContainerRuntime] = []
 
-    def follow(engine: Engine, *names: str) -> Followed:
+    def follow(engine: ContainerRuntime, *names: str) -> Followed:
         engines.append(engine)
         return Followed(engine, *names)
 
@@ -87,8 +87,8 @@ def followed() -> Iterator[Callable[..., Followed]]:
         until(lambda engine=engine: engine._thread is None, "the thread has ended")
 
 
-def at(pid: int) -> Place:
-    return Place(f"pid:{pid}", NOT_RUNNING)
+def at(pid: int) -> AttachTarget:
+    return AttachTarget(f"pid:{pid}", NOT_RUNNING)
 
 
 # Docker
@@ -102,9 +102,9 @@ def test_docker_tells_where_a_container_is_or_why_not(
     asked = docker.Docker(str(folder))
     assert asked.locate("web") == at(pid)
     assert asked.locate(number("web")[:12]) == at(pid)
-    assert asked.locate("stopped") == Place("", NOT_RUNNING)
-    assert asked.locate("nobody") == Place("", NO_CONTAINER)
-    assert asked.locate("host") == Place("", ON_THE_HOST)
+    assert asked.locate("stopped") == AttachTarget("", NOT_RUNNING)
+    assert asked.locate("nobody") == AttachTarget("", NO_CONTAINER)
+    assert asked.locate("host") == AttachTarget("", ON_THE_HOST)
 
 
 def test_docker_that_is_away_hangs_or_talks_nonsense_is_said(
@@ -112,32 +112,32 @@ def test_docker_that_is_away_hangs_or_talks_nonsense_is_said(
 ) -> None:
     monkeypatch.setattr(docker, "PATIENCE", 0.1)
     engine.broken = True
-    assert docker.Docker(str(folder)).locate("web") == Place("", "Docker answers with status 500")
+    assert docker.Docker(str(folder)).locate("web") == AttachTarget("", "Docker answers with status 500")
     engine.broken = False
     engine.answering.clear()
     engine.asked.clear()
     hanging = docker.Docker(str(folder))
-    assert {hanging.locate(name) for name in ("web", "db", "cache")} == {Place("", docker.SILENT)}
+    assert {hanging.locate(name) for name in ("web", "db", "cache")} == {AttachTarget("", docker.SILENT)}
     assert len(engine.asked) == 1, "one patience is enough"
     engine.stop()
-    assert docker.Docker(str(folder)).locate("web") == Place("", docker.NOT_THERE)
+    assert docker.Docker(str(folder)).locate("web") == AttachTarget("", docker.NOT_THERE)
 
 
 def test_docker_is_followed_from_start_to_start(
     engine: Docker, folder: Path, processes: Callable[..., int], followed: Callable[..., Followed]
 ) -> None:
     watch = followed(docker.Docker(str(folder)), "web", "db")
-    watch.says("web", Place("", NO_CONTAINER))
+    watch.says("web", AttachTarget("", NO_CONTAINER))
     for _ in range(3):
         pid = processes()
         engine.put("web", pid)
         watch.says("web", at(pid))
         engine.put("web", 0)
-        watch.says("web", Place("", NOT_RUNNING))
+        watch.says("web", AttachTarget("", NOT_RUNNING))
     engine.containers["db"] = engine.containers.pop("web")
     engine.tell("rename", "db", oldName="/web")
-    watch.says("web", Place("", NO_CONTAINER))
-    watch.says("db", Place("", NOT_RUNNING))
+    watch.says("web", AttachTarget("", NO_CONTAINER))
+    watch.says("db", AttachTarget("", NOT_RUNNING))
     assert set(watch.told) == {"web", "db"}
 
 
@@ -146,13 +146,13 @@ def test_docker_is_asked_only_about_what_happened_to_a_container_that_matters(
 ) -> None:
     engine.containers = {"web": 0, "other": 0}
     watch = followed(docker.Docker(str(folder)), "web")
-    watch.says("web", Place("", NOT_RUNNING))
+    watch.says("web", AttachTarget("", NOT_RUNNING))
     for action in ("start", "exec_create", "die"):
         engine.tell(action, "other")
     engine.tell("exec_start", "web")
     del engine.containers["web"]
     engine.tell("destroy", "web")
-    watch.says("web", Place("", NO_CONTAINER))
+    watch.says("web", AttachTarget("", NO_CONTAINER))
     assert len(engine.times("/containers/web")) == 2
     assert not engine.times("/containers/other")
 
@@ -166,7 +166,7 @@ def test_a_container_whose_process_ends_is_away_before_docker_says_so(
     watch.says("web", at(pid))
     engine.answering.clear()
     os.kill(pid, 9)
-    watch.says("web", Place("", NOT_RUNNING))
+    watch.says("web", AttachTarget("", NOT_RUNNING))
 
 
 def test_containers_outlive_docker_and_are_looked_at_when_it_is_back(
@@ -177,8 +177,8 @@ def test_containers_outlive_docker_and_are_looked_at_when_it_is_back(
     watch = followed(docker.Docker(str(folder)), "web", "db")
     watch.says("web", at(first))
     engine.stop()
-    watch.says("db", Place("", docker.NOT_THERE))
-    watch.says("web", Place(f"pid:{first}", docker.NOT_THERE))
+    watch.says("db", AttachTarget("", docker.NOT_THERE))
+    watch.says("web", AttachTarget(f"pid:{first}", docker.NOT_THERE))
     engine.containers["db"] = second
     engine.start()
     watch.says("db", at(second))
@@ -204,10 +204,10 @@ def test_docker_that_starts_slowly_is_waited_for(
     monkeypatch.setattr(docker, "PATIENCE", 0.1)
     engine.answering.clear()
     watch = followed(docker.Docker(str(folder)), "web")
-    watch.says("web", Place("", docker.SILENT))
+    watch.says("web", AttachTarget("", docker.SILENT))
     assert len(engine.asked) == 1
     engine.answering.set()
-    watch.says("web", Place("", NO_CONTAINER))
+    watch.says("web", AttachTarget("", NO_CONTAINER))
 
 
 def test_what_is_no_longer_wanted_is_no_longer_listened_for(
@@ -218,7 +218,7 @@ def test_what_is_no_longer_wanted_is_no_longer_listened_for(
     watch.engine.follow(set())
     until(lambda: watch.engine._thread is None, "the thread has ended")
     watch.engine.follow({"db"})
-    watch.says("db", Place("", NO_CONTAINER))
+    watch.says("db", AttachTarget("", NO_CONTAINER))
 
 
 def test_a_thread_that_stumbles_says_so_and_goes_on(
@@ -232,9 +232,9 @@ def test_a_thread_that_stumbles_says_so_and_goes_on(
     monkeypatch.setattr(docker, "Inotify", exhausted)
     monkeypatch.setattr("netd.containers.runtime.PAUSE", 0.1)
     watch = followed(docker.Docker(str(folder)), "web")
-    watch.says("web", Place("", "Docker cannot be followed: [Errno 24] Too many open files"))
+    watch.says("web", AttachTarget("", "Docker cannot be followed: [Errno 24] Too many open files"))
     monkeypatch.setattr(docker, "Inotify", real)
-    watch.says("web", Place("", NO_CONTAINER))
+    watch.says("web", AttachTarget("", NO_CONTAINER))
 
 
 # Podman
@@ -267,14 +267,14 @@ def storage(folder: Path) -> Storage:
 
 
 def test_podman_s_files_tell_where_a_container_is(storage: Storage, processes: Callable[..., int]) -> None:
-    assert storage.engine.ask("web") == Place("", NO_CONTAINER)
+    assert storage.engine.ask("web") == AttachTarget("", NO_CONTAINER)
     storage.list(web=ID)
-    assert storage.engine.ask("web") == Place("", NOT_RUNNING)
+    assert storage.engine.ask("web") == AttachTarget("", NOT_RUNNING)
     pid = processes(ID)
     storage.start(pid)
     assert storage.engine.ask("web") == storage.engine.ask(ID[:12]) == at(pid)
     storage.start(processes(ID, "-m"))
-    assert storage.engine.ask("web") == Place("", ON_THE_HOST)
+    assert storage.engine.ask("web") == AttachTarget("", ON_THE_HOST)
 
 
 def test_a_process_that_has_the_number_of_an_earlier_one_is_no_container(
@@ -282,24 +282,24 @@ def test_a_process_that_has_the_number_of_an_earlier_one_is_no_container(
 ) -> None:
     storage.list(web=ID)
     storage.start(processes("another"))
-    assert storage.engine.ask("web") == Place("", NOT_RUNNING)
+    assert storage.engine.ask("web") == AttachTarget("", NOT_RUNNING)
 
 
 def test_podman_is_followed_from_its_first_container_on(
     storage: Storage, processes: Callable[..., int], followed: Callable[..., Followed]
 ) -> None:
     watch = followed(storage.engine, "web")
-    watch.says("web", Place("", NO_CONTAINER))
+    watch.says("web", AttachTarget("", NO_CONTAINER))
     storage.list(other="123", web=ID)
-    watch.says("web", Place("", NOT_RUNNING))
+    watch.says("web", AttachTarget("", NOT_RUNNING))
     for _ in range(3):
         pid = processes(ID)
         storage.start(pid)
         watch.says("web", at(pid))
         os.kill(pid, 9)
-        watch.says("web", Place("", NOT_RUNNING))
+        watch.says("web", AttachTarget("", NOT_RUNNING))
     storage.list(other=ID)
-    watch.says("web", Place("", NO_CONTAINER))
+    watch.says("web", AttachTarget("", NO_CONTAINER))
 
 
 def test_a_folder_of_podman_that_comes_while_it_is_looked_for_is_followed(
@@ -315,9 +315,9 @@ def test_a_folder_of_podman_that_comes_while_it_is_looked_for_is_followed(
 
     monkeypatch.setattr(podman, "folders", late)
     watch = followed(storage.engine, "web")
-    watch.says("web", Place("", NO_CONTAINER))
+    watch.says("web", AttachTarget("", NO_CONTAINER))
     storage.list(web=ID)
-    watch.says("web", Place("", NOT_RUNNING))
+    watch.says("web", AttachTarget("", NOT_RUNNING))
 
 
 def test_podman_s_storage_is_where_its_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def test_a_file_full_of_history_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     ledger = written(path, {BRIDGE: MADE})
     for number in range(SLACK + 10):
-        ledger.put(VETH, Record("made", {"index": number}, MADE.data))
+        ledger.put(VETH, Record("made", {"index": number}, MADE.locator))
         ledger.flush()
     assert len(path.read_text().splitlines()) < SLACK
     assert set(Ledger(str(path))) == {VETH, BRIDGE}

@@ -10,7 +10,7 @@ import tomli
 from pydantic import ValidationError
 
 from netd.kinds.base import nat_rules as translation
-from netd.kinds.base.kind import Place
+from netd.kinds.base.kind import TableContext
 from netd.kinds.nat import NatKind, NatTable
 from netd.model.desired import Desired, Origin, View
 from netd.model.firewall import Firewall
@@ -22,7 +22,7 @@ KIND = NatKind()
 def declared(text: str, netns: str = "") -> list[Desired]:
     """The objects of a file's [nat], in their order."""
     table = NatTable.model_validate(tomli.loads(text)["nat"])
-    found = KIND.declare(table, Place(netns, "nat", Origin("lab.toml", ("nat",))))
+    found = KIND.declare(table, TableContext(netns, "nat", Origin("lab.toml", ("nat",))))
     return [dataclasses.replace(one, order=number) for number, one in enumerate(found)]
 
 
@@ -74,11 +74,11 @@ def test_an_object_is_named_by_what_it_matches(entry: str, name: str) -> None:
 
 def test_links_are_mentioned_and_not_waited_for() -> None:
     found = declared('[[nat.masquerade]]\nout = "eth0"\n[[nat.dnat]]\nport = 1\nto = "10.0.0.2"\nin = "eth1"', "a")
-    assert [(str(link), origin.path) for one in found for link, origin in one.mentions] == [
+    assert [(str(link), origin.path) for one in found for link, origin in one.references] == [
         ("a:eth1", ("nat", "dnat", 0, "in")),
         ("a:eth0", ("nat", "masquerade", 0, "out")),
     ]
-    assert not any(one.needs or one.wants for one in found)
+    assert not any(one.requires or one.after for one in found)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_entries_are_written_in_their_order() -> None:
 def test_the_digest_tells_other_rules_and_not_another_place() -> None:
     first, second = declared(dnat(port=1, to="10.0.0.2") + dnat(port=2, to="10.0.0.2"))
     (alone,) = declared(dnat(port=2, to="10.0.0.2"))
-    assert translation.digest(second.data) == translation.digest(alone.data) != translation.digest(first.data)
+    assert translation.digest(second.locator) == translation.digest(alone.locator) != translation.digest(first.locator)
 
 
 def test_the_longest_comment_fits_the_kernel() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netd.engine.status.backoff import BUDGET, CONTENDED_LONGEST, REFILL, RETRY_FIRST, RETRY_LONGEST, Pacing
+from netd.engine.status.backoff import BUDGET, CONTENDED_LONGEST, REFILL, RETRY_FIRST, RETRY_LONGEST, Backoff
 from netd.model.key import Key
 
 KEY = Key("", "bridge", "br0")
@@ -10,10 +10,10 @@ OTHER = Key("", "bridge", "br1")
 
 
 def test_a_failure_waits_longer_each_time_but_never_more_than_a_minute() -> None:
-    pacing, now, waits = Pacing(), 0.0, []
+    pacing, now, waits = Backoff(), 0.0, []
     for _ in range(12):
         pacing.failed(KEY, now)
-        due = pacing.due()
+        due = pacing.next_due()
         assert due is not None
         waits.append(round(due - now, 6))
         now = due
@@ -23,29 +23,29 @@ def test_a_failure_waits_longer_each_time_but_never_more_than_a_minute() -> None
 
 
 def test_an_event_brings_a_failed_object_forward() -> None:
-    pacing = Pacing()
+    pacing = Backoff()
     for _ in range(10):
         pacing.failed(KEY, 0.0)
-    pacing.event(KEY, 1.0)
-    assert not pacing.may(KEY, 1.0)
-    assert pacing.may(KEY, 1.0 + RETRY_FIRST)
+    pacing.relevant_event(KEY, 1.0)
+    assert not pacing.is_due(KEY, 1.0)
+    assert pacing.is_due(KEY, 1.0 + RETRY_FIRST)
 
 
 def test_ten_repairs_in_a_row_are_granted_the_next_are_not() -> None:
-    pacing = Pacing()
+    pacing = Backoff()
     granted = [not pacing.repaired(KEY, 0.0) for _ in range(int(BUDGET) + 3)]
     assert granted.count(True) in (BUDGET - 1, BUDGET)
     assert granted[-1] is False
-    assert pacing.may(OTHER, 0.0)
+    assert pacing.is_due(OTHER, 0.0)
 
 
 def test_repairs_of_a_contended_object_become_rarer() -> None:
-    pacing, now = Pacing(), 0.0
+    pacing, now = Backoff(), 0.0
     while not pacing.repaired(KEY, now):
         pass
     pauses = []
     for _ in range(10):
-        due = pacing.due()
+        due = pacing.next_due()
         assert due is not None
         pauses.append(due - now)
         now = due
@@ -56,7 +56,7 @@ def test_repairs_of_a_contended_object_become_rarer() -> None:
 
 
 def test_a_fight_that_is_over_is_forgotten() -> None:
-    pacing, now = Pacing(), 0.0
+    pacing, now = Backoff(), 0.0
     while not pacing.repaired(KEY, now):
         pass
     assert pacing.contended(KEY, now)
@@ -64,9 +64,9 @@ def test_a_fight_that_is_over_is_forgotten() -> None:
 
 
 def test_who_waited_is_named_once() -> None:
-    pacing = Pacing()
+    pacing = Backoff()
     pacing.failed(KEY, 0.0)
-    assert pacing.waiting(0.01) == set()
-    assert pacing.waiting(5.0) == {KEY}
-    assert pacing.waiting(5.0) == set()
-    assert pacing.due() is None
+    assert pacing.take_due(0.01) == set()
+    assert pacing.take_due(5.0) == {KEY}
+    assert pacing.take_due(5.0) == set()
+    assert pacing.next_due() is None

@@ -2,78 +2,78 @@
 
 from __future__ import annotations
 
-from netd.kinds.base.accept_rule import fate, nft_words, target
-from netd.kinds.open import closed_text
+from netd.kinds.base.accept_rule import nft_words, target, trace
+from netd.kinds.open_firewall import closed_text
 from netd.kinds.vxlan import VxlanTable, inlets_of
-from netd.model.firewall import Firewall, Gate, Line, Match
+from netd.model.firewall import BaseChain, ChainRule, Firewall, Match
 
 VXLAN = Match("ip", source="10.0.0.2/32", protocol="udp", port="4789")
 UDP = Match("ip", protocol="udp")
 SSH = Match("ip", protocol="6", port="22")
 #: A firewall of the usual shape: what it lets in, then the rest is refused.
 USUAL = (
-    Line(Match("ip", iif="lo"), "accept"),
-    Line(Match("ip", protocol="1"), "accept"),
-    Line(SSH, "accept"),
-    Line(Match(), "drop"),
+    ChainRule(Match("ip", iif="lo"), "accept"),
+    ChainRule(Match("ip", protocol="1"), "accept"),
+    ChainRule(SSH, "accept"),
+    ChainRule(Match(), "drop"),
 )
 
 
-def gate(*lines: Line, drops: bool = False, **chains: tuple[Line, ...]) -> Gate:
-    return Gate("input", "ip", "filter", "INPUT", drops=drops, lines={"INPUT": lines, **chains})
+def gate(*lines: ChainRule, drops: bool = False, **chains: tuple[ChainRule, ...]) -> BaseChain:
+    return BaseChain("input", "ip", "filter", "INPUT", drops=drops, rules={"INPUT": lines, **chains})
 
 
 def test_an_empty_chain_does_what_its_policy_says() -> None:
-    assert fate(gate(), VXLAN) == {"accept"}
-    assert fate(gate(drops=True), VXLAN) == {"drop"}
+    assert trace(gate(), VXLAN) == {"accept"}
+    assert trace(gate(drops=True), VXLAN) == {"drop"}
 
 
 def test_a_port_that_nothing_lets_in_is_dropped_at_the_end() -> None:
-    assert fate(gate(*USUAL), VXLAN) == {"drop"}
+    assert trace(gate(*USUAL), VXLAN) == {"drop"}
 
 
 def test_the_first_rule_that_fits_decides() -> None:
-    assert fate(gate(Line(UDP._replace(port="4789"), "accept"), *USUAL), VXLAN) == {"accept"}
-    assert fate(gate(*USUAL, Line(UDP._replace(port="4789"), "accept")), VXLAN) == {"drop"}
+    assert trace(gate(ChainRule(UDP._replace(port="4789"), "accept"), *USUAL), VXLAN) == {"accept"}
+    assert trace(gate(*USUAL, ChainRule(UDP._replace(port="4789"), "accept")), VXLAN) == {"drop"}
 
 
 def test_a_network_holds_its_addresses_and_no_others() -> None:
     inside, outside = Match("ip", source="10.0.0.0/24"), Match("ip", source="10.0.1.0/24")
-    assert fate(gate(Line(inside, "accept"), drops=True), VXLAN) == {"accept"}
-    assert fate(gate(Line(outside, "accept"), drops=True), VXLAN) == {"drop"}
+    assert trace(gate(ChainRule(inside, "accept"), drops=True), VXLAN) == {"accept"}
+    assert trace(gate(ChainRule(outside, "accept"), drops=True), VXLAN) == {"drop"}
 
 
 def test_a_range_holds_its_ports_and_no_others() -> None:
-    assert fate(gate(Line(UDP._replace(port="4000-4789"), "accept"), drops=True), VXLAN) == {"accept"}
-    assert fate(gate(Line(UDP._replace(port="4790-5000"), "accept"), drops=True), VXLAN) == {"drop"}
+    assert trace(gate(ChainRule(UDP._replace(port="4000-4789"), "accept"), drops=True), VXLAN) == {"accept"}
+    assert trace(gate(ChainRule(UDP._replace(port="4790-5000"), "accept"), drops=True), VXLAN) == {"drop"}
 
 
 def test_what_is_only_said_of_some_such_packets_leaves_both_open() -> None:
-    assert fate(gate(Line(UDP, "accept", certain=False), drops=True), VXLAN) == {"accept", "drop"}
-    assert fate(gate(Line(Match("ip", iif="eth0"), "accept"), drops=True), VXLAN) == {"accept", "drop"}
-    assert fate(gate(Line(UDP, "accept", certain=False), drops=True), SSH) == {"drop"}
+    assert trace(gate(ChainRule(UDP, "accept", certain=False), drops=True), VXLAN) == {"accept", "drop"}
+    assert trace(gate(ChainRule(Match("ip", iif="eth0"), "accept"), drops=True), VXLAN) == {"accept", "drop"}
+    assert trace(gate(ChainRule(UDP, "accept", certain=False), drops=True), SSH) == {"drop"}
 
 
 def test_jumps_come_back_and_gotos_do_not() -> None:
-    below = (Line(SSH, "accept"),)
-    after = Line(UDP, "accept")
-    assert fate(gate(Line(Match(), "jump", "below"), after, drops=True, below=below), VXLAN) == {"accept"}
-    assert fate(gate(Line(Match(), "goto", "below"), after, drops=True, below=below), VXLAN) == {"drop"}
-    back = (Line(Match(), "return"), Line(Match(), "accept"))
-    assert fate(gate(Line(Match(), "jump", "below"), drops=True, below=back), VXLAN) == {"drop"}
+    below = (ChainRule(SSH, "accept"),)
+    after = ChainRule(UDP, "accept")
+    assert trace(gate(ChainRule(Match(), "jump", "below"), after, drops=True, below=below), VXLAN) == {"accept"}
+    assert trace(gate(ChainRule(Match(), "goto", "below"), after, drops=True, below=below), VXLAN) == {"drop"}
+    back = (ChainRule(Match(), "return"), ChainRule(Match(), "accept"))
+    assert trace(gate(ChainRule(Match(), "jump", "below"), drops=True, below=back), VXLAN) == {"drop"}
 
 
 def test_chains_that_lead_to_each_other_end() -> None:
-    loop = {"one": (Line(Match(), "jump", "two"),), "two": (Line(Match(), "jump", "one"),)}
-    assert fate(gate(Line(Match(), "jump", "one"), drops=True, **loop), VXLAN) == {"drop"}
+    loop = {"one": (ChainRule(Match(), "jump", "two"),), "two": (ChainRule(Match(), "jump", "one"),)}
+    assert trace(gate(ChainRule(Match(), "jump", "one"), drops=True, **loop), VXLAN) == {"drop"}
 
 
 def test_dockers_chain_for_users_is_taken_where_packets_get_there() -> None:
-    user = Line(Match(), "jump", "DOCKER-USER")
+    user = ChainRule(Match(), "jump", "DOCKER-USER")
     assert target(gate(user, drops=True), VXLAN) == "DOCKER-USER"
-    assert target(gate(Line(Match("ip", protocol="1"), "drop"), user), VXLAN) == "DOCKER-USER"
-    assert target(gate(Line(UDP, "drop", certain=False), user), VXLAN) == "INPUT"
-    assert target(gate(Line(Match(), "accept"), user, drops=True), VXLAN) == "INPUT"
+    assert target(gate(ChainRule(Match("ip", protocol="1"), "drop"), user), VXLAN) == "DOCKER-USER"
+    assert target(gate(ChainRule(UDP, "drop", certain=False), user), VXLAN) == "INPUT"
+    assert target(gate(ChainRule(Match(), "accept"), user, drops=True), VXLAN) == "INPUT"
 
 
 def test_a_tunnel_hears_its_remotes_or_where_others_can_be_all_on_its_link() -> None:
@@ -89,7 +89,7 @@ def test_a_tunnel_hears_its_remotes_or_where_others_can_be_all_on_its_link() -> 
 
 
 def test_a_rule_says_its_family_where_the_table_has_several() -> None:
-    inet = Gate("input", "inet", "fw", "in")
+    inet = BaseChain("input", "inet", "fw", "in")
     assert nft_words(gate(), VXLAN) == "ip saddr 10.0.0.2/32 udp dport 4789"
     assert nft_words(inet, VXLAN) == "ip saddr 10.0.0.2/32 udp dport 4789"
     assert nft_words(inet, UDP._replace(iif="eth0", port="1")) == 'meta nfproto ipv4 iifname "eth0" udp dport 1'
@@ -98,5 +98,5 @@ def test_a_rule_says_its_family_where_the_table_has_several() -> None:
 def test_what_is_dropped_for_certain_is_said_in_words() -> None:
     text = "a firewall drops what comes from 10.0.0.2 to its port, udp 4789 (chain INPUT of ip filter): "
     assert closed_text([VXLAN], Firewall(gates=(gate(*USUAL),))).startswith(text)
-    assert closed_text([VXLAN], Firewall(gates=(gate(Line(UDP, "drop", certain=False)),))) == ""
+    assert closed_text([VXLAN], Firewall(gates=(gate(ChainRule(UDP, "drop", certain=False)),))) == ""
     assert closed_text([VXLAN._replace(family="ip6")], Firewall(gates=(gate(*USUAL),))) == ""

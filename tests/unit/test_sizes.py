@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netd.config import Folder
+from netd.config import ConfigDirectory
 
 VXLAN = '[interface.lower]\nmtu = 1500\n[vxlan.vx0]\nvni = 1\ndev = "lower"\nremote = "10.0.0.2"\nmaster = "br0"\n'
 BRIDGE = "[bridge.br0]\n"
@@ -34,7 +34,7 @@ SILENT = {
 def warned(tmp_path: Path, *texts: str) -> list[str]:
     for number, text in enumerate(texts):
         (tmp_path / f"{number}.toml").write_text(text)
-    config = Folder(str(tmp_path), None, trusted=False).read(warn=True)
+    config = ConfigDirectory(str(tmp_path), None, trusted=False).read(warn=True)
     assert not config.errors, config.errors
     return [str(each) for each in config.warnings if "lost" in str(each)]
 
@@ -96,5 +96,5 @@ def test_two_files_of_one_segment_are_each_warned(tmp_path: Path) -> None:
 def test_anything_but_bytes_and_auto_is_a_mistake(tmp_path: Path) -> None:
     for value, words in (('"large"', "'auto', not 'large'"), ("true", "not a boolean"), ("20", "at least 68, not 20")):
         (tmp_path / "0.toml").write_text(f"[bridge.b]\nmtu = {value}\n")
-        (mistake,) = Folder(str(tmp_path), None, trusted=False).read().errors
+        (mistake,) = ConfigDirectory(str(tmp_path), None, trusted=False).read().errors
         assert ":2:1: bridge.b: mtu: " in str(mistake) and words in str(mistake)

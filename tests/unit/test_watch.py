@@ -12,9 +12,9 @@ from tests.conftest import need_root
 
 SCRIPT = """
 import sys, threading
-from netd.watch import FolderWatch
+from netd.daemon.directory_watch import DirectoryWatch
 changed = threading.Event()
-watch = FolderWatch(sys.argv[1], changed.set, print)
+watch = DirectoryWatch(sys.argv[1], changed.set, print)
 open(sys.argv[1] + "/a.toml", "w").close()
 print("seen" if changed.wait(float(sys.argv[2])) else "unseen")
 watch.close()

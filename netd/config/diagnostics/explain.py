@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from .mistake import Mistake, Source
 from .positions import TomlPath
+from .problem import Problem, Source
 from .schema import titled
 
 #: What was expected, by the type of pydantic's error.
@@ -55,7 +55,7 @@ def type_name(value: Any) -> str:
 
 def explain(
     error: ValidationError, raw: Any, model: type[BaseModel], base: TomlPath, source: Source
-) -> Iterator[Mistake]:
+) -> Iterator[Problem]:
     """All mistakes of one table. ``raw`` is the table as it was read, ``base`` its path."""
     groups: dict[TomlPath, list[ErrorDetails]] = {}
     for each in error.errors(include_url=False):
@@ -97,7 +97,7 @@ def member(raw: Any, part: str | int) -> Any:
 
 def _mistake(
     errors: Sequence[ErrorDetails], path: TomlPath, raw: Any, model: type[BaseModel], base: TomlPath, source: Source
-) -> Mistake:
+) -> Problem:
     first = errors[0]
     value = first["input"]
     if first["type"] == "missing":

@@ -13,8 +13,8 @@ from netd.kinds import registry
 from netd.kinds.base.kind import Kind, Table
 from netd.kinds.base.values import HostName, Name, NamespaceName, UnicastAddress
 
-from .mistake import LONGEST_NAME, shortened
 from .positions import TomlPath
+from .problem import LONGEST_NAME, shortened
 
 NAMESPACE = "namespace"
 HOSTS = "host"

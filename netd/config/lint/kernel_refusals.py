@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from netd.config.diagnostics.mistake import Mistake, Source
+from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import NAMESPACE, titled
 from netd.config.merge.merge import find, table_at
 from netd.kinds.base.kind import LOOPBACK
@@ -14,7 +14,7 @@ from netd.model.desired import Desired
 from netd.model.key import HOST, Key, LinkName
 
 
-def refused(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> Iterator[Mistake]:
+def refused(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> Iterator[Problem]:
     """At most one for each address, neighbour and route."""
     declared = _Declared(desired)
     for each in desired.values():
@@ -64,13 +64,13 @@ class _Declared:
 
     def _route(self, each: Desired) -> tuple[str, str]:
         netns, six = each.key.netns, ":" in each.key.name
-        for via, dev, _ in each.data["hops"]:
+        for via, dev, _ in each.locator["hops"]:
             link = LinkName(netns, dev)
             if dev and link in self._down:
                 return f"no route leads through {link}, which is declared down (up = false)", dev
             if dev and six and (why := self._without_ipv6(link)):
                 return f"the route is IPv6: {why}", dev
-            if via and (why := self._astray(via, link, onlink=bool(each.data["onlink"]))):
+            if via and (why := self._astray(via, link, onlink=bool(each.locator["onlink"]))):
                 return why, via
         return "", ""
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netd.config.diagnostics.explain import meant
-from netd.config.diagnostics.mistake import Mistake, Source
 from netd.config.diagnostics.positions import TomlPath
+from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import NAMESPACE, titled
 from netd.config.merge.merge import find, table_at
 from netd.config.parse.parser import Parsed
@@ -21,7 +21,7 @@ from .mtu import lost_frames
 FORWARDING = {"ip": "net.ipv4.ip_forward", "ip6": "net.ipv6.conf.all.forwarding"}
 
 
-def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterator[Mistake]:
+def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterator[Problem]:
     """All warnings of all files. Where one could not be read at all, nobody knows what it names: none about names."""
     sources = {each.source.file: each.source for each in parsed}
     if all(each.readable for each in parsed):
@@ -44,7 +44,7 @@ class _Names:
             self.by_namespace.setdefault(link.netns, set()).add(link.name)
         self.foreign = {key.name for key, each in desired.items() if key.kind == NAMESPACE and each.source}
 
-    def unknown(self) -> Iterator[Mistake]:
+    def unknown(self) -> Iterator[Problem]:
         told: set[Origin] = set()
         for each in self.desired.values():
             for origin, text in self._of(each):
@@ -55,11 +55,11 @@ class _Names:
                     yield self.sources[origin.file].mistake(origin.path, shown, warning=True)
 
     def _of(self, each: Desired) -> Iterator[tuple[Origin, str]]:
-        for link in dict.fromkeys((*each.needs, *each.wants)):
+        for link in dict.fromkeys((*each.requires, *each.after)):
             hint = self._missing(link)
             if hint is not None:
                 yield self._written(each, link.name), hint
-        for link, origin in each.mentions:
+        for link, origin in each.references:
             hint = self._missing(link)
             if hint is not None:
                 yield origin, hint
@@ -95,7 +95,7 @@ def _on_this_machine(name: str) -> bool:
 
 def _forwarding(
     desired: Mapping[Key, Desired], parsed: Sequence[Parsed], sources: Mapping[str, Source]
-) -> Iterator[Mistake]:
+) -> Iterator[Problem]:
     """One for each namespace, file and family."""
     declared = set(desired) | {each.key for one in parsed for each in one.objects}
     told: set[tuple[str, str, str]] = set()

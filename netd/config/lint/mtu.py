@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from netd.config.diagnostics.mistake import Mistake, Source
+from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import titled
 from netd.kinds.link.segment import Segments
 from netd.model.desired import Desired, Origin
@@ -14,7 +14,7 @@ from netd.model.segment import AUTO, ETHERNET, End
 from netd.model.state import Address, Link
 
 
-class OnPaper:
+class DeclaredOnly:
     """A machine on which nothing is yet: what netd will make, and nothing else."""
 
     def link(self, netns: str, name: str) -> Link | None:
@@ -33,10 +33,10 @@ class OnPaper:
         return False
 
 
-def lost_frames(desired: Iterable[Desired], sources: Mapping[str, Source]) -> Iterator[Mistake]:
+def lost_frames(desired: Iterable[Desired], sources: Mapping[str, Source]) -> Iterator[Problem]:
     """One warning for each segment and file: the first link that sends more than gets through."""
     written = {end.link: one for one in desired for end in one.ends}
-    graph = Segments((end for one in written.values() for end in one.ends), OnPaper())
+    graph = Segments((end for one in written.values() for end in one.ends), DeclaredOnly())
     rank = {link: number for number, link in enumerate(written)}
     seen: set[LinkName] = set()
     for link in written:
@@ -56,7 +56,7 @@ def lost_frames(desired: Iterable[Desired], sources: Mapping[str, Source]) -> It
 def _told(
     senders: Sequence[End], narrow: LinkName, size: int, written: Mapping[LinkName, Desired],
     sources: Mapping[str, Source],
-) -> Iterator[Mistake]:  # fmt: skip
+) -> Iterator[Problem]:  # fmt: skip
     by_file: dict[str, list[End]] = {}
     for end in senders:
         by_file.setdefault(written[end.link].file, []).append(end)

@@ -13,7 +13,7 @@ from netd.model.key import Key, LinkName
 def with_ways(desired: Mapping[Key, Desired]) -> Mapping[Key, Desired]:
     """The same, each route told of its ways."""
     gateways = {
-        key: [via for via, dev, _ in each.data["hops"] if via and not dev]
+        key: [via for via, dev, _ in each.locator["hops"] if via and not dev]
         for key, each in desired.items()
         if key.kind == "route"
     }
@@ -32,5 +32,5 @@ def with_ways(desired: Mapping[Key, Desired]) -> Mapping[Key, Desired]:
             address = ipaddress.ip_address(via)
             ways[via] = tuple(link for network, link in networks.get(key.netns, ()) if address in network)
         if any(ways.values()):
-            found[key] = replace(desired[key], ways={via: links for via, links in ways.items() if links})
+            found[key] = replace(desired[key], gateways={via: links for via, links in ways.items() if links})
     return found

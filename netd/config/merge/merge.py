@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from netd.config.diagnostics.explain import key_in, member
-from netd.config.diagnostics.mistake import Mistake, Source
 from netd.config.diagnostics.positions import TomlPath
+from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import NAMESPACE, titled
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
@@ -30,7 +30,7 @@ class Clash:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Merged:
     """``kept`` is in the order in which it was given."""
 
     kept: Mapping[Key, Desired]
@@ -40,7 +40,7 @@ class Settled:
 Finder = Callable[[list[Desired]], Iterator[Clash]]
 
 
-def settle(objects: Iterable[Desired], copied: Collection[str] = ()) -> Settled:
+def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
     """What remains of ``objects``: of two that contradict, the one that comes first.
 
     ``copied`` are files of which the last good copy counts: what they declare makes room for the others' objects.
@@ -54,7 +54,7 @@ def settle(objects: Iterable[Desired], copied: Collection[str] = ()) -> Settled:
     lent = _drop_all(joined, clashes, _loan_clashes)
     checked = _drop_all(lent, clashes, _cross_clashes)
     found = _drop_all(checked, clashes, _cycles)
-    return Settled({each.key: each for each in found}, tuple(clashes))
+    return Merged({each.key: each for each in found}, tuple(clashes))
 
 
 def _drop_all(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
@@ -72,7 +72,7 @@ def _drop(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[De
         return objects
     clashes += new
     losers = {id(clash.loser) for clash in new}
-    tables = {origin for clash in new if clash.loser.makes for origin in clash.loser.origins}
+    tables = {origin for clash in new if clash.loser.provides for origin in clash.loser.origins}
     left = []
     for each in objects:
         origins = tuple(origin for origin in each.origins if not _within(origin, tables))
@@ -89,17 +89,17 @@ def _link_clashes(objects: list[Desired]) -> Iterator[Clash]:
     """The name of a link is unique in its namespace, across all kinds and both ends of pairs."""
     taken: dict[LinkName, Desired] = {}
     for each in objects:
-        if not each.makes:
+        if not each.provides:
             continue
         own: set[LinkName] = set()
-        for link in each.makes:
+        for link in each.provides:
             other = each if link in own else taken.get(link)
             own.add(link)
             if other is not None:
                 yield _link_clash(each, other, link)
                 break
         else:
-            taken.update(dict.fromkeys(each.makes, each))
+            taken.update(dict.fromkeys(each.provides, each))
 
 
 def _link_clash(loser: Desired, winner: Desired, link: LinkName) -> Clash:
@@ -107,7 +107,7 @@ def _link_clash(loser: Desired, winner: Desired, link: LinkName) -> Clash:
         return Clash(loser, winner, f"both ends are called '{link.name}' in one namespace", link.name)
     if loser.key == winner.key:
         return Clash(loser, winner, "declared at {place} already: a link is declared once")
-    if len(loser.makes) > 1 and set(loser.makes) == set(winner.makes):
+    if len(loser.provides) > 1 and set(loser.provides) == set(winner.provides):
         text = f"this pair is written at both ends, the other is {winner.key} at {{place}}: write it once"
         return Clash(loser, winner, text)
     return Clash(loser, winner, f"the name '{link.name}' is taken by {winner.key} at {{place}}", link.name)
@@ -150,12 +150,12 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
 
 def _shared(kind: str) -> bool:
     """Whether several tables of one file may declare it alike."""
-    return kind == NAMESPACE or registry()[kind].shared
+    return kind == NAMESPACE or registry()[kind].mergeable
 
 
 def _alike(one: Desired, other: Desired) -> bool:
-    return (one.fields, one.needs, one.wants, one.namespaces) == (
-        other.fields, other.needs, other.wants, other.namespaces,
+    return (one.fields, one.requires, one.after, one.namespaces) == (
+        other.fields, other.requires, other.after, other.namespaces,
     )  # fmt: skip
 
 
@@ -167,10 +167,10 @@ def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
         return None
     chosen = one if one.source else other
     # What nobody writes goes with who says where it is: another's namespace is not to have what netd's own have.
-    guards = registry()[NAMESPACE].guards
+    guards = registry()[NAMESPACE].guard_fields
     fields = {name: value for name, value in {**one.fields, **other.fields}.items() if name not in guards}
     fields |= {name: value for name, value in chosen.fields.items() if name in guards}
-    return replace(one, fields=fields, data=chosen.data, source=chosen.source)
+    return replace(one, fields=fields, locator=chosen.locator, source=chosen.source)
 
 
 def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
@@ -192,10 +192,10 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
 
 def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
     """Ports of a link that is declared, and no bridge. Who names it is wrong, also where that one stands first."""
-    makers = {link: each for each in objects for link in each.makes}
+    makers = {link: each for each in objects for link in each.provides}
     wrong = {end.link for each in objects for end in each.ends if not (end.bridge or end.foreign)}
     for each in objects:
-        end = next((end for end in each.ends if end.master in wrong and end.master not in each.makes), None)
+        end = next((end for end in each.ends if end.master in wrong and end.master not in each.provides), None)
         if end is None or end.master is None:
             continue
         maker = makers[end.master]
@@ -207,7 +207,7 @@ def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator
 
 def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
     """Ports that are to come from the host, and are links that netd makes there: each move would end them."""
-    makers = {link: each for each in objects for link in each.makes if each.key.kind != "interface"}
+    makers = {link: each for each in objects for link in each.provides if each.key.kind != "interface"}
     for each in objects:
         maker = makers.get(LinkName(HOST, each.key.name)) if each.fields.get("from_host") else None
         if maker is not None:
@@ -216,19 +216,19 @@ def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
 
 def _cycles(objects: list[Desired]) -> Iterator[Clash]:
     """Cycles of links that share none: what is built on another, or lies in another, may not come back to itself."""
-    links = [each for each in objects if each.makes]
-    makers = {link: each for each in links for link in each.makes}
+    links = [each for each in objects if each.provides]
+    makers = {link: each for each in links for link in each.provides}
     rank = {each.key: number for number, each in enumerate(links)}
     by_key = {each.key: each for each in links}
     lost: set[Key] = set()
     after: dict[Key, list[Key]] = {}
     above: dict[Key, list[Key]] = {}
     for each in links:
-        for link in each.needs:
+        for link in each.requires:
             if link in makers:
                 after.setdefault(each.key, []).append(makers[link].key)
                 above.setdefault(each.key, []).append(makers[link].key)
-        for link in each.wants:
+        for link in each.after:
             if link in makers:
                 # A bridge lies above its ports, a tunnel above what carries it.
                 after.setdefault(each.key, []).append(makers[link].key)
@@ -270,7 +270,7 @@ def _loops(graph: Mapping[Key, list[Key]]) -> Iterator[list[Key]]:
                 left.append(iter(graph.get(below, ())))
 
 
-def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Mistake:
+def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Problem:
     """The mistake of the file that loses, with both places in it."""
     origin, other = clash.loser.origins[-1], clash.winner.origins[0]
     source = sources[origin.file]

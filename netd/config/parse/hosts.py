@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netd.config.diagnostics.explain import meant
-from netd.config.diagnostics.mistake import Mistake, Source
+from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import HOSTS, titled
 from netd.config.merge.merge import shown_place
 from netd.kinds import registry
 from netd.model.desired import Desired, Origin
 
 from .parser import HostEntry, Parsed
-from .this_host import Machine
+from .this_host import ThisHost
 
 
 class Hosts:
@@ -21,8 +21,8 @@ class Hosts:
     ``mistakes`` are those of the files in ``told``.
     """
 
-    def __init__(self, files: Sequence[Parsed], machine: Machine, told: Mapping[str, Source]) -> None:
-        self.mistakes: list[Mistake] = []
+    def __init__(self, files: Sequence[Parsed], machine: ThisHost, told: Mapping[str, Source]) -> None:
+        self.mistakes: list[Problem] = []
         self._machine = machine
         self._told = told
         self._found: dict[str, HostEntry] = {}

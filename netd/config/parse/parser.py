@@ -12,8 +12,8 @@ import tomli
 from pydantic import BaseModel, ValidationError
 
 from netd.config.diagnostics.explain import explain, key_in, meant, type_name
-from netd.config.diagnostics.mistake import Mistake, Source
 from netd.config.diagnostics.positions import Position, TomlPath
+from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import (
     HOSTS,
     NAMESPACE,
@@ -25,14 +25,14 @@ from netd.config.diagnostics.schema import (
     outer,
     titled,
 )
-from netd.config.merge.merge import Clash, clash_mistake, find, settle
+from netd.config.merge.merge import Clash, clash_mistake, find, merge
 from netd.kinds import registry
-from netd.kinds.base.kind import Kind, Place
+from netd.kinds.base.kind import Kind, TableContext
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, LinkName
 from netd.model.names import host_name, link_name, namespace_name
 
-from .this_host import Machine, this_machine
+from .this_host import ThisHost, this_host
 
 #: What tomli says of a table, or a key, that is there already; it points behind it.
 TWICE = re.compile(r"(Cannot declare .* twice)|Cannot overwrite a value")
@@ -64,7 +64,7 @@ class Parsed:
 
     source: Source
     objects: tuple[Desired, ...] = ()
-    mistakes: tuple[Mistake, ...] = ()
+    mistakes: tuple[Problem, ...] = ()
     links: frozenset[LinkName] = frozenset()
     namespaces: frozenset[str] = frozenset()
     hosts: tuple[HostEntry, ...] = ()
@@ -86,13 +86,13 @@ class Found(NamedTuple):
 class Parser:
     """Collects what one file declares."""
 
-    def __init__(self, source: Source, machine: Machine | None = None) -> None:
+    def __init__(self, source: Source, machine: ThisHost | None = None) -> None:
         self.source = source
         self._machine = machine
         self.hosts: list[HostEntry] = []
         self.asked: list[tuple[str, Origin]] = []
         self._elsewhere: list[tuple[TomlPath, Parser]] = []
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[Problem] = []
         self.objects: list[Desired] = []
         self.links: set[LinkName] = set()
         self.namespaces: set[str] = set()
@@ -100,13 +100,13 @@ class Parser:
     def read(self) -> None:
         """Declares every table, and checks what they are together."""
         self._declare_all(self._tables(self.source.data, outer(), HOST, ()))
-        clashes = () if self._full else settle(self.objects).clashes
+        clashes = () if self._full else merge(self.objects).clashes
         for path, other in self._elsewhere if not self._full else ():
             clashes += self._clashes_elsewhere(path, other)
         self._tell_clashes(clashes)
         self.mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
         if self._full:
-            self.mistakes.append(Mistake(self.source.file, (), f"has more mistakes than these {len(self.mistakes)}"))
+            self.mistakes.append(Problem(self.source.file, (), f"has more mistakes than these {len(self.mistakes)}"))
 
     def _declare_all(self, tables: Iterable[Found]) -> None:
         for found in tables:
@@ -126,9 +126,9 @@ class Parser:
         """A table whose name is wrong may have other mistakes, too."""
         other = self._look_at(lambda other: other._named_table(found))
         self.links |= other.links
-        self._tell_clashes(settle(other.objects).clashes)
+        self._tell_clashes(merge(other.objects).clashes)
 
-    def _tell(self, mistakes: Iterable[Mistake]) -> list[Mistake]:
+    def _tell(self, mistakes: Iterable[Problem]) -> list[Problem]:
         """As many of them as there is room for."""
         told = list(islice(mistakes, max(0, MOST_MISTAKES - len(self.mistakes))))
         self.mistakes += told
@@ -141,7 +141,7 @@ class Parser:
     def _clashes_elsewhere(self, path: TomlPath, other: Parser) -> tuple[Clash, ...]:
         """What of a host's tables contradicts each other, or what all hosts have: said on every machine."""
         common = [each for each in self.objects if each.origins[0].path[:1] != (HOSTS,)]
-        clashes = settle([*common, *other.objects]).clashes
+        clashes = merge([*common, *other.objects]).clashes
         both = (clash.loser.origins + clash.winner.origins for clash in clashes)
         return tuple(
             clash
@@ -199,7 +199,7 @@ class Parser:
             origin = Origin(self.source.file, (*path, "address") if table.address else path)
             self.hosts.append(HostEntry(name.lower(), table.address or "", origin))
         if self._machine is None:
-            self._machine = this_machine()
+            self._machine = this_host()
         if self._machine.is_called(name):
             yield from self._tables(contents, layout(), HOST, path)
             return
@@ -208,7 +208,7 @@ class Parser:
 
     def _validated(
         self, model: type[BaseModel], raw: Any, path: TomlPath, known: type[BaseModel]
-    ) -> BaseModel | list[Mistake]:
+    ) -> BaseModel | list[Problem]:
         """The table, or what is wrong with it, which is told; ``known``: the model of all that could stand there."""
         try:
             return model.model_validate(raw)
@@ -268,7 +268,7 @@ class Parser:
         if table is None:
             self._name_ends(found)
             return
-        place = Place(found.netns, found.name, Origin(self.source.file, found.path))
+        place = TableContext(found.netns, found.name, Origin(self.source.file, found.path))
         try:
             declared = list(found.kind.declare(table, place))
         except ValueError as error:
@@ -278,8 +278,8 @@ class Parser:
             # Made a moment ago, known to nobody yet: copies would take a tenth of the time that a large file takes.
             object.__setattr__(each, "order", len(self.objects))
             self.objects.append(each)
-            self.links.update(each.makes)
-            if each.hosts and not each.makes and not registry()[each.key.kind].shared:
+            self.links.update(each.provides)
+            if each.hosts and not each.provides and not registry()[each.key.kind].mergeable:
                 self.asked += [(name, each.origins[0]) for name in each.hosts]
             self._not_reserved(each, found)
 
@@ -287,12 +287,12 @@ class Parser:
         """TOML keeps no order between two arrays of tables: where it counts, it is that of the text."""
         inside = len(found.path)
         arrays = {origin.path[inside] for each in declared for origin in each.origins if len(origin.path) > inside}
-        if len(arrays & found.kind.interleaved) < 2:
+        if len(arrays & found.kind.ordered_arrays) < 2:
             return declared
         return sorted(declared, key=lambda each: self.source.positions.at(each.origins[0].path) or Position(0, 0, 0))
 
     def _not_reserved(self, each: Desired, found: Found) -> None:
-        for link in each.makes:
+        for link in each.provides:
             if link.name in RESERVED:
                 text = f"'{link.name}' cannot be the name of a link: the kernel keeps it for its sysctls"
                 inside = () if found.name == link.name else find(found.raw, link.name)
@@ -332,7 +332,7 @@ def without(raw: Any, path: TomlPath) -> Any:
     return rest | {str(path[0]): below} if below else rest
 
 
-def parse(file: str, content: bytes, machine: Machine | None = None) -> Parsed:
+def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
     """One file's content, on ``machine`` (None: this one); never raises for what may stand in a file."""
     try:
         text = content.decode()
@@ -349,9 +349,9 @@ def parse(file: str, content: bytes, machine: Machine | None = None) -> Parsed:
     except tomli.TOMLDecodeError as error:
         return Parsed(source, mistakes=(_syntax(source, error),), readable=False)
     except RecursionError:
-        return Parsed(source, mistakes=(Mistake(file, (), "is nested too deeply"),), readable=False)
+        return Parsed(source, mistakes=(Problem(file, (), "is nested too deeply"),), readable=False)
     except ValueError as error:
-        return Parsed(source, mistakes=(Mistake(file, (), f"is not TOML: {error}"),), readable=False)
+        return Parsed(source, mistakes=(Problem(file, (), f"is not TOML: {error}"),), readable=False)
     parser = Parser(source, machine)
     parser.read()
     return Parsed(
@@ -360,7 +360,7 @@ def parse(file: str, content: bytes, machine: Machine | None = None) -> Parsed:
     )  # fmt: skip
 
 
-def _syntax(source: Source, error: tomli.TOMLDecodeError) -> Mistake:
+def _syntax(source: Source, error: tomli.TOMLDecodeError) -> Problem:
     line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
     text = getattr(error, "msg", str(error))
     if source.text.startswith("\ufeff"):

@@ -11,7 +11,7 @@ MACHINE_ID = Path("/etc/machine-id")
 ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Machine(NamedTuple):
+class ThisHost(NamedTuple):
     """``names`` in lower case: the host's name, that up to its first dot, and its machine-id."""
 
     names: frozenset[str]
@@ -21,11 +21,11 @@ class Machine(NamedTuple):
         return name.lower() in self.names
 
 
-def this_machine() -> Machine:
+def this_host() -> ThisHost:
     """hostname(7), machine-id(5)."""
     name = socket.gethostname().lower()
     try:
         number = MACHINE_ID.read_text().strip()
     except (OSError, UnicodeDecodeError):
         number = ""
-    return Machine(frozenset({name, name.partition(".")[0], number if ID.fullmatch(number) else ""} - {""}))
+    return ThisHost(frozenset({name, name.partition(".")[0], number if ID.fullmatch(number) else ""} - {""}))

@@ -11,7 +11,7 @@ import signal
 import stat
 from dataclasses import dataclass
 
-from netd.config.diagnostics.mistake import printable
+from netd.config.diagnostics.problem import printable
 from netd.errors import ConfigError
 
 ENDING = ".toml"

@@ -17,7 +17,7 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class LastGoodCopy:
     """``path`` is the file's. ``identity`` is that of the good file; ``broken`` and ``broken_identity`` those of the
     content that stands there now, "" while it is good: by them a broken file is known again under another name."""
 
@@ -54,7 +54,7 @@ class File(Protocol):
     def good(self) -> bool: ...
 
 
-def assign(copies: Sequence[Copy], files: Sequence[File]) -> Mapping[str, Copy]:
+def assign(copies: Sequence[LastGoodCopy], files: Sequence[File]) -> Mapping[str, LastGoodCopy]:
     """Which copy belongs to which file, by the file's path: each copy to one file, each file has one.
 
     A copy follows the very same file to whatever name; else it stays with its name, unless the file there is known to
@@ -76,7 +76,7 @@ def assign(copies: Sequence[Copy], files: Sequence[File]) -> Mapping[str, Copy]:
             ranks[copy.path] = 1 if not known or number in known else 3
         ranks |= {file.path: 0 for file in same if not file.good or file.path == copy.path}
         ways += [(rank, path != copy.path, copy.path, path, number) for path, rank in ranks.items()]
-    found: dict[str, Copy] = {}
+    found: dict[str, LastGoodCopy] = {}
     taken: set[int] = set()
     for _, _, _, path, number in sorted(ways):
         if path not in found and number not in taken:
@@ -94,7 +94,7 @@ def _grouped(files: Sequence[File], name: str) -> Mapping[str, list[File]]:
     return groups
 
 
-class Copies:
+class LastGoodCopies:
     """One file each in the cache folder: a comment in JSON, then the text as it was."""
 
     def __init__(self, folder: str | None, *, trusted: bool) -> None:
@@ -108,16 +108,16 @@ class Copies:
         """The folder of the copies, "" where none are kept."""
         return os.path.join(self._folder, "files") if self._folder is not None else ""
 
-    def get(self, path: str) -> Copy | None:
+    def get(self, path: str) -> LastGoodCopy | None:
         """The copy of a file."""
         return self._copies.get(path)
 
     @property
-    def all(self) -> Mapping[str, Copy]:
+    def all(self) -> Mapping[str, LastGoodCopy]:
         """Every copy by the path of its file."""
         return self._copies
 
-    def put(self, copy: Copy) -> None:
+    def put(self, copy: LastGoodCopy) -> None:
         """Keeps a copy, in memory until ``save``."""
         if self._copies.get(copy.path) != copy:
             self._copies[copy.path] = copy
@@ -153,7 +153,7 @@ class Copies:
         if errors:
             raise errors[0]
 
-    def _load(self) -> Mapping[str, Copy]:
+    def _load(self) -> Mapping[str, LastGoodCopy]:
         if self._folder is None:
             return {}
         folder = self.place
@@ -173,7 +173,7 @@ def _file_name(path: str) -> str:
     return f"{name}.{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
 
 
-def _write(target: str, copy: Copy) -> None:
+def _write(target: str, copy: LastGoodCopy) -> None:
     content = copy.text.encode(errors="surrogateescape")
     about = {
         "path": copy.path,
@@ -190,7 +190,7 @@ def _write(target: str, copy: Copy) -> None:
     os.replace(draft, target)
 
 
-def _read(path: str) -> Copy | None:
+def _read(path: str) -> LastGoodCopy | None:
     """A copy; None where it is torn, or none."""
     try:
         with open(path, "rb") as file:
@@ -198,7 +198,7 @@ def _read(path: str) -> Copy | None:
         about: dict[str, Any] = json.loads(head.removeprefix(PREFIX.encode()))
         if about["digest"] != digest(content):
             return None
-        return Copy(
+        return LastGoodCopy(
             str(about["path"]),
             content.decode(),
             str(about["identity"]),

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from netd.config.diagnostics.mistake import printable
+from netd.config.diagnostics.problem import printable
 from netd.errors import UsageError
 
+from .directory import Config, ConfigDirectory
 from .files import ENDING
-from .folder import Config, Folder
 
 
 def load(
@@ -26,11 +26,11 @@ def load(
     inside = [_inside(path, folder) for path in paths]
     narrow = named(config_dir, paths)
     if paths and all(known is None for known in inside):
-        reader = Folder(folder, cache_dir, trusted=trusted, paths=sorted(narrow))
+        reader = ConfigDirectory(folder, cache_dir, trusted=trusted, paths=sorted(narrow))
     elif None in inside:
         raise UsageError(f"some of these paths are in {printable(folder)} and some are not: one or the other")
     else:
-        reader = Folder(folder, cache_dir, trusted=trusted)
+        reader = ConfigDirectory(folder, cache_dir, trusted=trusted)
     with without_collector():
         config = reader.read(wait=wait, write=write, warn=warn)
     return config, narrow if paths else None

@@ -8,11 +8,11 @@ from functools import partial
 from itertools import groupby
 
 from netd.engine.observe.mirror import Mirror
-from netd.engine.ownership.recorder import Bookkeeping
+from netd.engine.ownership.recorder import LedgerRecorder
 from netd.errors import KernelError, kernel_error
 from netd.kernel.session import Answer
 from netd.model import operations as ops
-from netd.model.dirty import Dirty, Topic
+from netd.model.invalidation import Invalidation, WatchKey
 from netd.model.key import HOST, Key, LinkName
 from netd.model.state import Link
 
@@ -41,10 +41,10 @@ UNFIT = frozenset({
 PORTION = 256
 
 
-class Execution:
+class Executor:
     """One plan under way. ``failed`` maps objects to the first error; ``skipped`` those that hung on them."""
 
-    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], books: Bookkeeping) -> None:
+    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], books: LedgerRecorder) -> None:
         self._mirror = mirror
         self._hangs_on = hangs_on
         self._books = books
@@ -54,8 +54,8 @@ class Execution:
         self.unfit: Set[Key] = frozenset()
         self.sent = 0
         self._links: set[LinkName] = set()
-        self._dirty: set[Dirty] = set()
-        self._topics: set[Topic] = set()
+        self._dirty: set[Invalidation] = set()
+        self._topics: set[WatchKey] = set()
         # Namespaces with something in it that had to leave and could not: it would die with them.
         self._held: set[str] = set()
         # What was to be put back and does not fit, as far as is known.
@@ -72,7 +72,7 @@ class Execution:
         self._held.update(key.netns for key in leaving)
         self._refused.update(key.netns for key in failed)
         for key in failed:
-            self._books.not_made(key)
+            self._books.record_refused(key)
 
     def run(self, stages: Sequence[Stage]) -> Iterator[None]:
         """Sends everything; yields between portions."""
@@ -111,14 +111,14 @@ class Execution:
         culprit = self._hangs_on(key, set(self.failed)) if self.failed else None
         if culprit is not None:
             self.skipped[key] = culprit
-            self._books.not_made(key)
+            self._books.record_refused(key)
             return False
         return True
 
     def _find(self, netns: str, values: Mapping[Key, str]) -> None:
         """What is in the way of the first write there, before it: one value may change others."""
         try:
-            self._books.find(values, self._mirror.session(netns))
+            self._books.read_before_write(values, self._mirror.session(netns))
         except KernelError as error:
             self.failed.update(dict.fromkeys(values, error))
             self._refused.add(netns)
@@ -157,12 +157,12 @@ class Execution:
             for key in task.keys:
                 self.failed.setdefault(key, answer)
             if isinstance(operation, ops.CreateLink):
-                self._books.not_made(task.keys[0])
+                self._books.record_refused(task.keys[0])
 
     def _touch(self, op: ops.Operation, answer: Answer) -> None:
         """What this operation made unknown."""
         if isinstance(op, NAMESPACE_OPERATIONS):
-            self._topics |= self._mirror.forget(Dirty("namespace", op.netns))
+            self._topics |= self._mirror.invalidate(Invalidation("namespace", op.netns))
         elif isinstance(op, ops.CreateLink):
             self._touch_created(op, answer)
         elif isinstance(op, ops.SetLink):
@@ -170,13 +170,13 @@ class Execution:
         elif isinstance(op, ops.RestorePort):
             self._links.add(LinkName(op.netns, op.dev))
         elif isinstance(op, ops.DeleteLink):
-            self._dirty.add(Dirty("link", op.netns, op.index))
-            self._dirty.add(Dirty("routes", op.netns))
+            self._dirty.add(Invalidation("link", op.netns, op.index))
+            self._dirty.add(Invalidation("routes", op.netns))
         elif isinstance(op, ops.PutAddress | ops.DeleteAddress | ops.RestoreAddress):
-            self._dirty.add(Dirty("addresses", op.netns, self._index(op)))
+            self._dirty.add(Invalidation("addresses", op.netns, self._index(op)))
             if isinstance(op, ops.DeleteAddress):
                 # The last address takes routes with it, and no event tells (FACTS 36).
-                self._dirty.add(Dirty("routes", op.netns))
+                self._dirty.add(Invalidation("routes", op.netns))
         else:
             self._touch_rest(op)
 
@@ -197,7 +197,7 @@ class Execution:
     def _touch_set(self, op: ops.SetLink) -> None:
         index = self._mirror.index(op.netns, op.name)
         if index:
-            self._dirty.add(Dirty("link", op.netns, index))
+            self._dirty.add(Invalidation("link", op.netns, index))
         if op.settings.name:
             self._links.add(LinkName(op.netns, op.settings.name))
             if index:
@@ -208,33 +208,35 @@ class Execution:
 
     def _touch_rest(self, op: ops.Operation) -> None:
         if isinstance(op, ops.CreateRoute | ops.DeleteRoute | ops.RestoreRoute):
-            self._dirty.add(Dirty("routes", op.netns))
+            self._dirty.add(Invalidation("routes", op.netns))
             if isinstance(op, ops.CreateRoute) and op.protocol:
                 # A connected route is the address's.
-                self._dirty |= {Dirty("addresses", op.netns, self._mirror.index(op.netns, hop.dev)) for hop in op.hops}
+                self._dirty |= {
+                    Invalidation("addresses", op.netns, self._mirror.index(op.netns, hop.dev)) for hop in op.hops
+                }
         elif isinstance(op, ops.CreateRule | ops.DeleteRule | ops.RestoreRule):
-            self._dirty.add(Dirty("rules", op.netns))
+            self._dirty.add(Invalidation("rules", op.netns))
         elif isinstance(op, ops.PutNeighbor | ops.RestoreNeighbor | ops.DeleteNeighbor):
-            self._dirty.add(Dirty("neighbors", op.netns, self._index(op)))
+            self._dirty.add(Invalidation("neighbors", op.netns, self._index(op)))
         elif isinstance(op, ops.PutFdb | ops.DeleteFdb):
-            self._dirty.add(Dirty("fdb", op.netns, self._index(op)))
+            self._dirty.add(Invalidation("fdb", op.netns, self._index(op)))
         elif isinstance(op, ops.WriteSysctl):
             # One key may change others (ip_forward resets every conf.*.forwarding).
             wide = "/all/" in op.path or "/default/" in op.path or op.path == "net/ipv4/ip_forward"
-            self._dirty.add(Dirty("sysctl", op.netns, path="" if wide else op.path))
+            self._dirty.add(Invalidation("sysctl", op.netns, path="" if wide else op.path))
         elif isinstance(op, ops.RunNft | ops.LegacyAccept):
-            self._dirty.add(Dirty("nft", op.netns))
+            self._dirty.add(Invalidation("nft", op.netns))
 
-    def read_again(self) -> set[Topic]:
+    def read_again(self) -> set[WatchKey]:
         """Forgets what was touched and reads what must be known by name; returns what may have changed."""
-        topics = self._topics
-        if any(topic.what == "namespace" for topic in topics):
-            topics |= self._mirror.look_for_missing()
+        watch_keys = self._topics
+        if any(watch_key.what == "namespace" for watch_key in watch_keys):
+            watch_keys |= self._mirror.invalidate_missing()
         for dirty in sorted(self._dirty, key=lambda one: (one.netns, one.what, one.index)):
-            topics |= self._mirror.forget(dirty)
+            watch_keys |= self._mirror.invalidate(dirty)
         for link in sorted(self._links):
-            topics |= self._mirror.read_named(*link)
-        return topics
+            watch_keys |= self._mirror.read_named(*link)
+        return watch_keys
 
 
 def sysctls(stages: Sequence[Stage]) -> Mapping[str, Mapping[Key, str]]:

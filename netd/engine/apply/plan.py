@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
-from netd.engine.graph.dependencies import Index
+from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ledger import Record
 from netd.errors import KernelError
 from netd.kinds import registry
@@ -54,9 +54,13 @@ class Planner:
     """Turns changes into stages. ``failed``: what a kind could not read that it needed, by the objects it was for."""
 
     def __init__(
-        self, index: Index, view: View, records: Callable[[Key], Record | None], in_scope: Callable[[Key], bool]
+        self,
+        graph: DependencyGraph,
+        view: View,
+        records: Callable[[Key], Record | None],
+        in_scope: Callable[[Key], bool],
     ) -> None:
-        self._index = index
+        self._graph = graph
         self._view = view
         self._records = records
         self._in_scope = in_scope
@@ -67,7 +71,7 @@ class Planner:
         """The stages in the order in which they are to be sent."""
         together: dict[tuple[str, str], list[Key]] = {}
         for change in changes:
-            if registry()[change.key.kind].together:
+            if registry()[change.key.kind].batched:
                 together.setdefault((change.key.netns, change.key.kind), []).append(change.key)
                 continue
             try:
@@ -83,7 +87,7 @@ class Planner:
         return [Stage(place, tasks) for place, tasks in self._merged() if tasks]
 
     def _plan_together(self, netns: str, kind: str, keys: Sequence[Key]) -> None:
-        desired = [one for one in self._index.together(netns, kind) if self._stands(one.key)]
+        desired = [one for one in self._graph.batch(netns, kind) if self._stands(one.key)]
         desired += self._left_standing(netns, kind, set(keys))
         for step in registry()[kind].write_all(netns, desired, self._view):
             self._put((1, step.phase, 0), Task(tuple(keys), step.operation))
@@ -103,12 +107,12 @@ class Planner:
 
         ``netd down PATH`` knows no declarations, and what a changed file no longer declares stays for a moment.
         """
-        for key in self._index.undeclared:
+        for key in self._graph.undeclared:
             record = self._records(key)
             if (key.netns, key.kind) != (netns, kind) or key in changing or record is None:
                 continue
-            if registry()[kind].observe(key, record.data, self._view, record.identity) is not None:
-                yield Desired(key, {}, (), data=record.data)
+            if registry()[kind].observe(key, record.locator, self._view, record.identity) is not None:
+                yield Desired(key, {}, (), locator=record.locator)
 
     def _stands(self, key: Key) -> bool:
         """Of objects that are written at once: what was made before, or is to be made now."""
@@ -119,10 +123,10 @@ class Planner:
 
     def _plan_one(self, change: Change) -> None:
         key, kind, record = change.key, registry()[change.key.kind], self._records(change.key)
-        level = self._index.level(key) or 0
+        level = self._graph.level(key) or 0
         desired, observed = change.desired, change.observed
         if observed is not None and (change.action in ("delete", "recreate")):
-            data = desired.data if desired else record.data if record else {}
+            data = desired.locator if desired else record.locator if record else {}
             for step in kind.delete(key, data, observed, self._view):
                 self._put(going(step, level), Task((key,), step.operation))
         if desired is None:
@@ -133,10 +137,10 @@ class Planner:
             steps = kind.create(desired, self._view, record.memory if record else {})
         elif change.action == "update" and observed is not None:
             fields = {name: diff.want for name, diff in change.fields.items()}
-            steps = kind.change(key, desired.data, observed, fields, self._view)
-        if kind.makes_links and change.action == "update" and record is not None and record.foreign:
+            steps = kind.change(key, desired.locator, observed, fields, self._view)
+        if kind.provides_links and change.action == "update" and record is not None and record.displaced:
             # Once the link is there, with all that is declared on it: routes of others stand on addresses of netd's.
-            steps = [*kind.restore(key, desired.data, record.foreign, self._view), *steps]
+            steps = [*kind.restore(key, desired.locator, record.displaced, self._view), *steps]
         for step in steps:
             place = (0, -Phase.CLEAR, 0) if step.phase is Phase.CLEAR else coming(step, level)
             self._put(place, Task((key,), step.operation))
@@ -145,10 +149,10 @@ class Planner:
         key, kind = change.key, registry()[change.key.kind]
         if change.action == "update" and change.observed is not None and record is not None:
             fields = {name: diff.want for name, diff in change.fields.items()}
-            for step in kind.change(key, record.data, change.observed, fields, self._view):
+            for step in kind.change(key, record.locator, change.observed, fields, self._view):
                 self._put(put_back(step), Task((key,), step.operation))
-        if record is not None and record.foreign:
-            for step in kind.restore(key, record.data, record.foreign, self._view):
+        if record is not None and record.displaced:
+            for step in kind.restore(key, record.locator, record.displaced, self._view):
                 self._put((1, step.phase, 0), Task((key,), step.operation))
 
     def _drop_what_goes_anyway(self, changes: Sequence[Change]) -> None:
@@ -167,7 +171,7 @@ class Planner:
             if task.operation.netns in namespaces:
                 return True
             hangs_on = (change.key.netns, change.observed.identity.get("index", 0))
-            return hangs_on in links and not registry()[change.key.kind].makes_links
+            return hangs_on in links and not registry()[change.key.kind].provides_links
 
         for place, tasks in self._places.items():
             if place[0] == 0 or place[1] == Phase.RENUMBERED:

@@ -10,7 +10,7 @@ from typing import Any
 from netd.engine.ledger import Record
 from netd.errors import KernelError
 from netd.kinds import registry
-from netd.kinds.base.kind import Kind, Room
+from netd.kinds.base.kind import Kind, MtuLimit
 from netd.kinds.link.carry_over import others_on
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import HIDDEN, Desired, Observed, View
@@ -21,7 +21,7 @@ from netd.model.status import State
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What came of a comparison: a state, and the change that is called for, if any.
 
     ``error``: nothing came of it, because something could not be read.
@@ -46,13 +46,13 @@ def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:
 
     A link stays netd's own where someone took its mark away: its identity is the link's itself, not its place's.
     """
-    if kind.always_own:
+    if kind.never_adopted:
         return True
     if observed.marked and (kind.has_mark or record is None or record.state == "intent"):
         return True
     if record is None or not record.made or not same_identity(record, observed):
         return False
-    return not kind.has_mark or (kind.makes_links and record.state == "made")
+    return not kind.has_mark or (kind.provides_links and record.state == "made")
 
 
 class Comparison:
@@ -108,10 +108,10 @@ class Comparison:
         for netns in (desired.key.netns, *desired.namespaces):
             if not self.namespace_there(netns):
                 return f"waits for namespace {netns}{self._why(netns)}"
-        for link in desired.needs:
+        for link in desired.requires:
             if not self.available(link):
                 return f"waits for {link}{self._why(link)}"
-        for gateway, links in desired.ways.items():
+        for gateway, links in desired.gateways.items():
             if not any(map(self.available, links)) and not self._leads_to(desired.key.netns, gateway):
                 return f"waits for {links[0]}{self._why(links[0])}"
         return ""
@@ -137,55 +137,55 @@ class Comparison:
         reason = self._blocked(what)
         return f" ({reason})" if reason else ""
 
-    def judge(self, desired: Desired) -> Verdict:
+    def evaluate(self, desired: Desired) -> Decision:
         """Compares one declared object."""
         waiting = self._not_ready(desired)
         if waiting:
-            return Verdict(State.PENDING, waiting)
+            return Decision(State.PENDING, waiting)
         desired = self._resolved(desired)
         key, kind = desired.key, registry()[desired.key.kind]
         record = self._records(key)
         identity = record.identity if record else {}
-        observed = kind.observe(key, desired.data, self._view, identity)
-        if observed is not None and observed.astray:
+        observed = kind.observe(key, desired.locator, self._view, identity)
+        if observed is not None and observed.renamed_away:
             leaving = self._leave(desired, record)
             if leaving is not None:
-                return Verdict(State.PENDING, "is taken off the link that was renamed", leaving)
-            observed = kind.observe(key, desired.data, self._view)
+                return Decision(State.PENDING, "is taken off the link that was renamed", leaving)
+            observed = kind.observe(key, desired.locator, self._view)
         if observed is not None and observed.conflict:
-            return self._judge_conflict(desired, record, observed, kind)
+            return self._evaluate_conflict(desired, record, observed, kind)
         missing = self._missing(desired)
-        if observed is not None and observed.leftover:
+        if observed is not None and observed.residue:
             change = Change(key, "update", left_over(observed), desired.file, desired, observed)
             if desired.source and not missing:
                 missing = f"waits for {self._foreign_thing(desired)}"
-            return Verdict(State.PENDING if missing else State.OK, missing, change, observed)
-        absent = {link for link in desired.wants if not self.available(link)}
-        wanted = kind.without(desired, absent)
-        unplugged = ", ".join(f"{link}{self._why(link)}" for link in desired.wants if link in absent)
+            return Decision(State.PENDING if missing else State.OK, missing, change, observed)
+        absent = {link for link in desired.after if not self.available(link)}
+        wanted = kind.reduced(desired, absent)
+        unplugged = ", ".join(f"{link}{self._why(link)}" for link in desired.after if link in absent)
         waiting = f"waits for {unplugged}" if unplugged else ""
         if observed is None:
-            if missing or kind.foreign or desired.source:
-                return Verdict(State.PENDING, missing or f"waits for {self._foreign_thing(desired)}")
-            fields = {name: FieldDiff(value, None) for name, value in wanted.items() if name not in kind.guards}
+            if missing or kind.is_foreign or desired.source:
+                return Decision(State.PENDING, missing or f"waits for {self._foreign_thing(desired)}")
+            fields = {name: FieldDiff(value, None) for name, value in wanted.items() if name not in kind.guard_fields}
             self._announce(desired)
             change = Change(key, "create", fields, desired.file, replace(desired, fields=wanted), None)
-            return Verdict(State.PENDING if waiting else State.OK, waiting, change)
-        verdict = self._judge_fields(desired, record, observed, kind, wanted)
-        if verdict.change is not None and missing and self._blocked_need(desired):
-            return Verdict(State.PENDING, missing, observed=observed)
-        if verdict.state is State.OK and waiting:
-            return Verdict(State.PENDING, waiting, verdict.change, observed)
-        return verdict
+            return Decision(State.PENDING if waiting else State.OK, waiting, change)
+        decision = self._evaluate_fields(desired, record, observed, kind, wanted)
+        if decision.change is not None and missing and self._blocked_need(desired):
+            return Decision(State.PENDING, missing, observed=observed)
+        if decision.state is State.OK and waiting:
+            return Decision(State.PENDING, waiting, decision.change, observed)
+        return decision
 
     def _leave(self, desired: Desired, record: Record | None) -> Change | None:
         """What netd has on somebody's link that was renamed, once another has the name; a mere rename takes nothing."""
-        links = [self._view.link(*link) for link in (*desired.needs, *desired.makes)]
+        links = [self._view.link(*link) for link in (*desired.requires, *desired.provides)]
         if record is None or not all(links):
             return None
         before = self._view.link_at(desired.key.netns, int(record.identity.get("index", 0)))
         # One that netd made gets its name back.
-        return None if before is None or before.group == GROUP else self.judge_undeclared(desired.key, record)
+        return None if before is None or before.group == GROUP else self.evaluate_undeclared(desired.key, record)
 
     def _foreign_thing(self, desired: Desired) -> str:
         if desired.source:
@@ -195,73 +195,80 @@ class Comparison:
         return str(LinkName(desired.key.netns, desired.key.name))
 
     def _blocked_need(self, desired: Desired) -> bool:
-        return any(self._blocked(link) for link in desired.needs)
+        return any(self._blocked(link) for link in desired.requires)
 
     def _announce(self, desired: Desired) -> None:
-        self.coming.update(desired.makes)
+        self.coming.update(desired.provides)
         if desired.key.kind == "namespace":
             self.coming.add(desired.key.name)
 
-    def _judge_conflict(self, desired: Desired, record: Record | None, observed: Observed, kind: Kind) -> Verdict:
+    def _evaluate_conflict(self, desired: Desired, record: Record | None, observed: Observed, kind: Kind) -> Decision:
         """Something wrong stands in its place: netd's own may be put back, a foreign one is reported."""
         mine = observed.marked or (record is not None and record.state == "made")
         missing = self._missing(desired)
         if not mine:
             advice = "netd does not touch it: rename or remove one of the two"
-            return Verdict(State.CONFLICT, f"{observed.conflict} is already there; {advice}", observed=observed)
+            return Decision(State.CONFLICT, f"{observed.conflict} is already there; {advice}", observed=observed)
         if missing:
-            return Verdict(State.PENDING, missing, observed=observed)
-        absent = {link for link in desired.wants if not self.available(link)}
-        reduced = replace(desired, fields=kind.without(desired, absent))
+            return Decision(State.PENDING, missing, observed=observed)
+        absent = {link for link in desired.after if not self.available(link)}
+        reduced = replace(desired, fields=kind.reduced(desired, absent))
         fields = {"state": FieldDiff("whole", observed.conflict)}
         return self._again(desired, reduced, fields, observed)
 
     def _again(
         self, desired: Desired, reduced: Desired, fields: Mapping[str, FieldDiff], observed: Observed
-    ) -> Verdict:
+    ) -> Decision:
         """It must be made again: with what others put on netd's own."""
         self._announce(desired)
         record = self._records(desired.key)
         written = record.fields if record is not None and record.state == "made" else None
         theirs = others_on(desired, written, self._view, self._is_own)
-        observed = replace(observed, foreign=(*observed.foreign, *theirs))
+        observed = replace(observed, displaced=(*observed.displaced, *theirs))
         change = Change(desired.key, "recreate", fields, desired.file, reduced, observed)
-        return Verdict(State.OK, "", change, observed)
+        return Decision(State.OK, "", change, observed)
 
     def _is_own(self, key: Key) -> bool:
         record = self._records(key)
         return record is not None and record.made
 
-    def _judge_fields(
+    def _evaluate_fields(
         self, desired: Desired, record: Record | None, observed: Observed, kind: Kind, wanted: Mapping[str, Any]
-    ) -> Verdict:
+    ) -> Decision:
         mine = ours(record, observed, kind)
         full = dict(wanted)
         if mine:
-            full |= kind.own(desired)
+            full |= kind.owned_fields(desired)
         found = {name: FieldDiff(value, observed.fields.get(name)) for name, value in full.items()}
         differing = {name: diff for name, diff in found.items() if diff.have not in (diff.want, HIDDEN)}
-        same = record is None or not record.identity or same_identity(record, observed) or kind.leaves(desired.data)
+        same = (
+            record is None
+            or not record.identity
+            or same_identity(record, observed)
+            or kind.must_leave_namespace(desired.locator)
+        )
         if self._withdraw and (mine or same):
-            back = self._withdrawn(desired.key, desired.data, record, observed, set(desired.fields))
-            if kind.anchors & back.keys():
-                differing = back = self._withdrawn(desired.key, desired.data, record, observed, frozenset())
+            back = self._withdrawn(desired.key, desired.locator, record, observed, set(desired.fields))
+            if kind.placement_fields & back.keys():
+                differing = back = self._withdrawn(desired.key, desired.locator, record, observed, frozenset())
             differing |= back
         # What others had on the link before it was made again is to come back.
-        owed = kind.makes_links and record is not None and bool(record.foreign)
+        owed = kind.provides_links and record is not None and bool(record.displaced)
         if not differing and not owed:
-            return Verdict(State.OK, observed=observed)
-        fixed = kind.fixed(differing)
+            return Decision(State.OK, observed=observed)
+        fixed = kind.immutable_changes(differing)
         if not fixed:
-            change = Change(desired.key, "update", differing, desired.file, desired, replace(observed, own=mine))
-            return Verdict(State.OK, "", change, observed)
+            change = Change(
+                desired.key, "update", differing, desired.file, desired, replace(observed, includes_own=mine)
+            )
+            return Decision(State.OK, "", change, observed)
         if mine or (record is not None and record.state == "made"):
             return self._again(desired, replace(desired, fields=wanted), differing, observed)
         told = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
         reason = f"the {desired.key.kind} that is already there cannot be changed so: {told}; netd did not make it"
-        return Verdict(State.CONFLICT, reason, observed=observed)
+        return Decision(State.CONFLICT, reason, observed=observed)
 
-    def judge_undeclared(self, key: Key, record: Record, *, force: bool = False) -> Change | None:
+    def evaluate_undeclared(self, key: Key, record: Record, *, force: bool = False) -> Change | None:
         """What becomes of an object that only the ledger knows; None: nothing is left to do, it is forgotten.
 
         ``force``: it is deleted although netd did not make it (``netd down --adopted``).
@@ -269,12 +276,14 @@ class Comparison:
         kind = registry().get(key.kind)
         if kind is None:
             return None
-        observed = kind.observe(key, record.data, self._view, record.identity)
-        if lacks_foreign(record, observed) and record.foreign_at(kind.place(key, record.data, self._view)):
+        observed = kind.observe(key, record.locator, self._view, record.identity)
+        if lacks_foreign(record, observed) and record.displaced_at(
+            kind.expected_identity(key, record.locator, self._view)
+        ):
             return Change(key, "delete", {}, first(record.files), None, None)
         if observed is None:
             return None
-        if observed.leftover:
+        if observed.residue:
             return Change(key, "update", left_over(observed), first(record.files), None, observed)
         if force or (record.made and deletable(record, observed, kind)):
             fields = {name: FieldDiff(None, value) for name, (value, *_) in record.fields.items()}
@@ -282,8 +291,8 @@ class Comparison:
         if record.made:
             return None
         if not record.identity or same_identity(record, observed):
-            back = self._withdrawn(key, record.data, record, observed, frozenset())
-            if back or (kind.setting and record.foreign):
+            back = self._withdrawn(key, record.locator, record, observed, frozenset())
+            if back or (kind.is_setting and record.displaced):
                 return Change(key, "update", back, first(record.files), None, observed)
         return None
 
@@ -298,7 +307,7 @@ class Comparison:
                 continue
             have = observed.fields.get(name)
             as_written = have is HIDDEN or have in map(as_compared, (wrote, *before))
-            if not as_written and not kind.lapsed(key, data, name, wrote, have, self._view):
+            if not as_written and not kind.lost_referent(key, data, name, wrote, have, self._view):
                 continue
             if found is not None:
                 value = kind.put_back(key, data, name, as_compared(found), self._view)
@@ -306,13 +315,13 @@ class Comparison:
                 value = kind.default(key, data, name, self._view)
                 if isinstance(value, Key):
                     value = self._coming(value, name)
-                elif isinstance(value, Room):
+                elif isinstance(value, MtuLimit):
                     value = self._room(value)
             if value is not None and value != have:
                 back[name] = FieldDiff(value, have)
         return back
 
-    def _room(self, room: Room) -> int | None:
+    def _room(self, room: MtuLimit) -> int | None:
         carrier = self._providers.get(room.link)
         if carrier is not None:
             field = next(end.field for end in self._desired[carrier].ends if end.link == room.link)
@@ -327,7 +336,7 @@ class Comparison:
         one, record = self._desired.get(key), self._records(key)
         if one is not None and name in one.fields:
             return self._resolved(one).fields[name]
-        data = one.data if one is not None else record.data if record is not None else {}
+        data = one.locator if one is not None else record.locator if record is not None else {}
         observed = registry()[key.kind].observe(key, data, self._view)
         if observed is None:
             return None
@@ -342,13 +351,13 @@ def as_compared(value: Any) -> Any:
 
 def left_over(observed: Observed) -> Mapping[str, FieldDiff]:
     """What is to go of something that went by itself."""
-    return {"left": FieldDiff(None, observed.leftover)}
+    return {"left": FieldDiff(None, observed.residue)}
 
 
 def lacks_foreign(record: Record, observed: Observed | None) -> bool:
     """Whether ours is gone, by a netd that was killed then, and what had given way to it is not back yet."""
-    there = set(observed.foreign) if observed is not None and not observed.marked else set()
-    return there < set(record.foreign) and (observed is None or bool(there))
+    there = set(observed.displaced) if observed is not None and not observed.marked else set()
+    return there < set(record.displaced) and (observed is None or bool(there))
 
 
 def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
@@ -356,9 +365,9 @@ def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
 
     Only intended, or made and not read back yet (the files changed in between): one of the two tells whose it is.
     """
-    if kind.always_own:
+    if kind.never_adopted:
         return observed.marked
-    marked = observed.marked or observed.own
+    marked = observed.marked or observed.includes_own
     if record.state == "intent" or not record.identity:
         return marked or (same_identity(record, observed) and not kind.has_mark)
     return same_identity(record, observed) and (marked or not kind.has_mark)

@@ -11,12 +11,12 @@ from dataclasses import replace
 from netd.errors import KernelError
 from netd.kinds.link.segment import Segment, Segments
 from netd.model.desired import Desired, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.segment import AUTO
 
 
-class Followers:
+class AutoMtu:
     """Those of a configuration. Segments are kept until something that they were read from changes."""
 
     def __init__(self, desired: Iterable[Desired], view: View) -> None:
@@ -40,22 +40,22 @@ class Followers:
             return one
         return replace(one, fields={**one.fields, **{field: self._size(link) for field, link in fields.items()}})
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Nothing is known any more."""
         self._of.clear()
         self._by_link.clear()
         self._inside.clear()
         self._searching.clear()
 
-    def concerned(self, topics: Iterable[Topic]) -> set[Key]:
+    def affected(self, watch_keys: Iterable[WatchKey]) -> set[Key]:
         """The followers that are to have something else after these changes."""
-        stale = {segment for topic in topics for segment in self._touched(topic)} if self._of else ()
+        stale = {segment for watch_key in watch_keys for segment in self._touched(watch_key)} if self._of else ()
         before: dict[LinkName, int] = {}
         for segment in stale:
             before |= self._drop(segment)
         return self._changed(before)
 
-    def differing(self, before: Followers) -> set[Key]:
+    def differing(self, before: AutoMtu) -> set[Key]:
         """Those that have to follow something else than another configuration had them follow."""
         return self._changed({link: segment.size for link, segment in before._of.items() if link in self._keys})
 
@@ -92,16 +92,16 @@ class Followers:
             self._of.pop(link, None)
         return followers
 
-    def _touched(self, topic: Topic) -> Iterable[Segment]:
+    def _touched(self, watch_key: WatchKey) -> Iterable[Segment]:
         """The segments that are no longer known to be what they were."""
-        if topic.what == "addresses":
-            return self._searching.get(topic.netns, ())
-        if topic.what == "namespace" or (topic.what == "link" and not topic.name):
-            return self._inside.get(topic.netns, ())
-        if topic.what != "link":
+        if watch_key.what == "addresses":
+            return self._searching.get(watch_key.netns, ())
+        if watch_key.what == "namespace" or (watch_key.what == "link" and not watch_key.name):
+            return self._inside.get(watch_key.netns, ())
+        if watch_key.what != "link":
             return ()
         try:
-            return set(self._reached(LinkName(topic.netns, topic.name)))
+            return set(self._reached(LinkName(watch_key.netns, watch_key.name)))
         except KernelError:
             return set(self._of.values())
 

@@ -8,16 +8,16 @@ from typing import Any
 from netd.engine.ledger import Ledger, Record
 from netd.kinds import registry
 from netd.model.desired import Desired, View
-from netd.model.dirty import Topic
+from netd.model.invalidation import WatchKey
 from netd.model.key import HOST, Key, LinkName
 
-from .auto_mtu import Followers
+from .auto_mtu import AutoMtu
 
 #: Keys by what they are found by.
-Table = dict[Any, set[Key]]
+KeyIndex = dict[Any, set[Key]]
 
 
-class Index:
+class DependencyGraph:
     """The objects of a configuration, and those the ledger still knows, by what concerns them.
 
     A new configuration costs what it changes, and one look at the names of what stays.
@@ -31,27 +31,27 @@ class Index:
         self.former: Sequence[Key] = ()
         self._twins: dict[str, str] = {}
         #: Namespaces with rules among those of other tools: legacy iptables tells of no change.
-        self.firewalled: Table = {}
+        self.firewalled: KeyIndex = {}
         #: Undeclared objects that have what a declared one needs: they make room at once.
-        self.rivals: Set[Key] = frozenset()
+        self.displaced_by: Set[Key] = frozenset()
         self._ledger = ledger
         self._view = view
         #: What the ledger knows of undeclared objects.
         self._left: dict[Key, Record] = {}
-        self._by_topic: Table = {}
-        self._by_namespace: Table = {}
-        self._dependents: Table = {}
-        self._together: Table = {}
-        self._claimed: Table = {}
+        self._by_watch_key: KeyIndex = {}
+        self._by_namespace: KeyIndex = {}
+        self._dependents: KeyIndex = {}
+        self._together: KeyIndex = {}
+        self._claimed: KeyIndex = {}
         self._levels: dict[Key, int] = {}
-        self.followers = Followers((), view)
+        self.auto_mtu = AutoMtu((), view)
 
     @property
     def undeclared(self) -> Set[Key]:
         """Objects that only the ledger knows."""
         return self._left.keys()
 
-    def take(self, desired: Mapping[Key, Desired]) -> set[Key]:
+    def set_desired(self, desired: Mapping[Key, Desired]) -> set[Key]:
         """A new configuration; returns the objects that are new, changed, or no longer declared."""
         before = self.desired
         # What a file had before is the same object.
@@ -60,7 +60,7 @@ class Index:
         for key in changed & before.keys():
             self._drop(before[key])
         for key, record in self._left.items():
-            _put_out(key, self._topics(key, record.data))
+            _put_out(key, self._watch_places(key, record.locator))
         self._levels.clear()
         self.desired = desired
         self.namespaces = {key: one for key, one in desired.items() if key.kind == "namespace"}
@@ -70,54 +70,56 @@ class Index:
         for key in changed & desired.keys():
             self._add(desired[key])
         for key, record in self._left.items():
-            _put_in(key, self._topics(key, record.data))
+            _put_in(key, self._watch_places(key, record.locator))
         claimed = self._claimed.keys()
-        self.rivals = frozenset(key for key, record in self._left.items() if not claimed.isdisjoint(record.claims))
+        self.displaced_by = frozenset(
+            key for key, record in self._left.items() if not claimed.isdisjoint(record.claims)
+        )
         return changed
 
-    def follow(self) -> set[Key]:
+    def refresh_auto_mtu(self) -> set[Key]:
         """Looks anew at what links follow; returns those that have to follow something else than before."""
-        before, self.followers = self.followers, Followers(self.desired.values(), self._view)
-        return self.followers.differing(before)
+        before, self.auto_mtu = self.auto_mtu, AutoMtu(self.desired.values(), self._view)
+        return self.auto_mtu.differing(before)
 
     def _add(self, one: Desired) -> None:
-        self.providers.update(dict.fromkeys(one.makes, one.key))
+        self.providers.update(dict.fromkeys(one.provides, one.key))
         _put_in(one.key, self._places(one))
 
     def _drop(self, one: Desired) -> None:
-        for link in one.makes:
+        for link in one.provides:
             del self.providers[link]
         _put_out(one.key, self._places(one))
 
-    def _places(self, one: Desired) -> Iterator[tuple[Table, Any]]:
+    def _places(self, one: Desired) -> Iterator[tuple[KeyIndex, Any]]:
         """Where a declared object is to be found."""
         key, kind = one.key, registry()[one.key.kind]
-        for link in (*one.needs, *one.wants, *(link for links in one.ways.values() for link in links)):
+        for link in (*one.requires, *one.after, *(link for links in one.gateways.values() for link in links)):
             yield self._dependents, link
-            yield self._by_topic, Topic("link", *link)
+            yield self._by_watch_key, WatchKey("link", *link)
         for netns in one.namespaces:
             yield self._by_namespace, netns
         for claim in one.claims:
             yield self._claimed, claim
-        if kind.together:
+        if kind.batched:
             yield self._together, (key.netns, key.kind)
-        if kind.foreign_rules:
+        if kind.in_foreign_chains:
             yield self.firewalled, key.netns
-        yield from self._topics(key, one.data)
+        yield from self._watch_places(key, one.locator)
 
-    def _topics(self, key: Key, data: Mapping[str, Any]) -> Iterator[tuple[Table, Any]]:
+    def _watch_places(self, key: Key, data: Mapping[str, Any]) -> Iterator[tuple[KeyIndex, Any]]:
         """Where an object is to be found by what the kernel tells."""
         kind = registry().get(key.kind)
         if kind is None:
             return
         yield self._by_namespace, key.netns
-        for topic in kind.topics(key, data):
-            yield self._by_topic, topic
-            if topic.what == "namespace":
-                yield self._by_namespace, topic.netns
-            elif topic.name:
+        for watch_key in kind.watch_keys(key, data):
+            yield self._by_watch_key, watch_key
+            if watch_key.what == "namespace":
+                yield self._by_namespace, watch_key.netns
+            elif watch_key.name:
                 # An event that does not say which: all of that sort in the namespace.
-                yield self._by_topic, Topic(topic.what, topic.netns)
+                yield self._by_watch_key, WatchKey(watch_key.what, watch_key.netns)
 
     def level(self, key: Key) -> int | None:
         """How deep a declared link stands on others: a bridge 0, its port 1; None: it is none.
@@ -127,9 +129,9 @@ class Index:
         left = [] if key in self._levels else [key]
         while left:
             one = self.desired.get(left[-1])
-            if one is None or not one.makes:
+            if one is None or not one.provides:
                 return None
-            below = {self.providers[link] for link in (*one.needs, *one.wants) if link in self.providers} - {one.key}
+            below = {self.providers[link] for link in (*one.requires, *one.after) if link in self.providers} - {one.key}
             unknown = below - self._levels.keys()
             if unknown:
                 left.extend(unknown)
@@ -137,38 +139,38 @@ class Index:
                 self._levels[left.pop()] = max((self._levels[each] + 1 for each in below), default=0)
         return self._levels[key]
 
-    def concerned(self, topics: Iterable[Topic]) -> set[Key]:
+    def affected(self, watch_keys: Iterable[WatchKey]) -> set[Key]:
         """The objects to compare again."""
-        topics = set(topics)
-        if any(topic.what in ("everything", "namespace") for topic in topics):
+        watch_keys = set(watch_keys)
+        if any(watch_key.what in ("everything", "namespace") for watch_key in watch_keys):
             self._twins.clear()
-        if any(topic.what == "everything" for topic in topics):
-            self.followers.forget()
+        if any(watch_key.what == "everything" for watch_key in watch_keys):
+            self.auto_mtu.invalidate()
             return set(self.desired) | self.undeclared
-        found = self.followers.concerned(topics)
-        for topic in topics:
-            if topic.what == "namespace":
-                found |= self._by_namespace.get(topic.netns, set())
-            found |= self._by_topic.get(topic, set())
+        found = self.auto_mtu.affected(watch_keys)
+        for watch_key in watch_keys:
+            if watch_key.what == "namespace":
+                found |= self._by_namespace.get(watch_key.netns, set())
+            found |= self._by_watch_key.get(watch_key, set())
         return found
 
     def resolved(self, one: Desired) -> Desired:
         """The object with the values that hang on other links, as they are to be now."""
-        return self.followers.resolved(one)
+        return self.auto_mtu.resolved(one)
 
-    def hanging_on(self, key: Key) -> set[Key]:
+    def dependents(self, key: Key) -> set[Key]:
         """What needs or wants the links of an object, or stands in a namespace: to look at when it was made."""
         one = self.desired.get(key)
         if one is None:
             return set()
         found: set[Key] = set()
-        for link in one.makes:
+        for link in one.provides:
             found |= self._dependents.get(link, set())
         if key.kind == "namespace":
             found |= self._by_namespace.get(key.name, set())
         return found
 
-    def hangs_on(self, key: Key, failed: set[Key]) -> Key | None:
+    def failed_dependency(self, key: Key, failed: set[Key]) -> Key | None:
         """The one of these objects, which failed, that this one hangs on."""
         one = self.desired.get(key)
         if one is None:
@@ -176,13 +178,13 @@ class Index:
         for netns in (key.netns, *one.namespaces):
             if netns and Key(HOST, "namespace", netns) in failed:
                 return Key(HOST, "namespace", netns)
-        for link in one.needs:
+        for link in one.requires:
             provider = self.providers.get(link)
             if provider in failed and provider != key:
                 return provider
         return None
 
-    def twin(self, netns: str) -> str:
+    def duplicate_of(self, netns: str) -> str:
         """What else is declared of the namespace that a name of another's stands for, "" for nothing."""
         if netns not in self._twins:
             self._twins[netns] = self._find_twin(netns)
@@ -197,31 +199,35 @@ class Index:
                 return f"{key} by another name"
         return ""
 
-    def leaving(self, keys: Iterable[Key]) -> set[Key]:
+    def must_leave_first(self, keys: Iterable[Key]) -> set[Key]:
         """What has to be out of those of these namespaces that nothing declares any more."""
         gone = [key.name for key in keys if key.kind == "namespace" and key in self.undeclared]
-        return self.in_need(key for netns in gone for key in self.left_in(netns))
+        return self.needing_removal(key for netns in gone for key in self.undeclared_in(netns))
 
-    def left_in(self, netns: str) -> Iterator[Key]:
+    def undeclared_in(self, netns: str) -> Iterator[Key]:
         """Undeclared objects in a namespace, as far as the ledger knows them yet."""
         inside = (key for key in self._by_namespace.get(netns, ()) if key.netns == netns and key in self.undeclared)
         return (key for key in inside if self._ledger.get(key) is not None)
 
-    def in_need(self, keys: Iterable[Key]) -> set[Key]:
+    def needing_removal(self, keys: Iterable[Key]) -> set[Key]:
         """Those of these objects that have to be out of their namespace before it goes."""
-        return {key for key in keys if key in self.undeclared and registry()[key.kind].leaves(self._left[key].data)}
+        return {
+            key
+            for key in keys
+            if key in self.undeclared and registry()[key.kind].must_leave_namespace(self._left[key].locator)
+        }
 
-    def together(self, netns: str, kind: str) -> list[Desired]:
+    def batch(self, netns: str, kind: str) -> list[Desired]:
         """All objects of a kind that is written at once, in their order."""
         return sorted((self.desired[key] for key in self._together.get((netns, kind), ())), key=lambda one: one.order)
 
 
-def _put_in(key: Key, places: Iterable[tuple[Table, Any]]) -> None:
+def _put_in(key: Key, places: Iterable[tuple[KeyIndex, Any]]) -> None:
     for table, place in places:
         table.setdefault(place, set()).add(key)
 
 
-def _put_out(key: Key, places: Iterable[tuple[Table, Any]]) -> None:
+def _put_out(key: Key, places: Iterable[tuple[KeyIndex, Any]]) -> None:
     for table, place in places:
         keys = table.get(place, set())
         keys.discard(key)

@@ -1,8 +1,8 @@
 """The kernel as it was last read. It changes only by reading; an event merely says what is no longer known.
 
-Everything is read when a kind first asks for it and kept until it is forgotten (``forget``). Within ``looking`` the
-sockets stay open, so that all reads and writes in one namespace share one; none is kept longer (an open socket keeps a
-dying namespace alive).
+Everything is read when a kind first asks for it, and kept until ``invalidate`` names it. Within ``reading`` the sockets
+stay open, so that all reads and writes in one namespace share one; none is kept longer (an open socket keeps a dying
+namespace alive).
 
 What cannot be read is unknown, not absent: reading raises KernelError then. Only what the kernel says is not there
 (``Changed``: the namespace, the link, the table went meanwhile) reads as nothing.
@@ -20,12 +20,12 @@ from netd.errors import Changed, KernelError
 from netd.kernel.kernel import Kernel
 from netd.kernel.rtnl.wire import family_of
 from netd.kernel.session import Session
-from netd.model.dirty import Dirty, Topic
 from netd.model.firewall import Firewall
+from netd.model.invalidation import Invalidation, WatchKey
 from netd.model.key import HOST
-from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
-from .netns_cache import Netns
+from .netns_cache import NamespaceCache
 
 #: RT_TABLE_MAIN.
 MAIN = 254
@@ -39,14 +39,14 @@ class Mirror:
     def __init__(self, kernel: Kernel, *, watch: bool) -> None:
         self.kernel = kernel
         self._watch = watch
-        self._known: dict[str, Netns | None] = {}
+        self._known: dict[str, NamespaceCache | None] = {}
         self._sessions: dict[str, tuple[AbstractContextManager[Session], Session]] = {}
         self._looks = 0
 
     # reading ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def looking(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """Reads and writes inside share sockets; the outermost one closes them."""
         self._looks += 1
         try:
@@ -78,7 +78,7 @@ class Mirror:
             opened = self._sessions[netns] = (context, context.__enter__())
         return opened[1]
 
-    def _netns(self, netns: str) -> Netns | None:
+    def _netns(self, netns: str) -> NamespaceCache | None:
         if netns not in self._known:
             cookie = self.kernel.cookie(netns)
             if cookie is not None and self._watch:
@@ -86,10 +86,10 @@ class Mirror:
                     self.kernel.watch(netns, cookie)
                 except Changed:
                     cookie = None
-            self._known[netns] = None if cookie is None else Netns(cookie)
+            self._known[netns] = None if cookie is None else NamespaceCache(cookie)
         return self._known[netns]
 
-    def _with_links(self, netns: str) -> Netns | None:
+    def _with_links(self, netns: str) -> NamespaceCache | None:
         known = self._netns(netns)
         if known is not None and not known.links_known:
             try:
@@ -216,18 +216,18 @@ class Mirror:
             route for table in (known.routes.values() if known else ()) for found in table.values() for route in found
         ]
 
-    def rules(self, netns: str, family: int, priority: int) -> Sequence[Rule]:
+    def rules(self, netns: str, family: int, priority: int) -> Sequence[PolicyRule]:
         return self._all_rules(netns).get((family, priority), ())
 
-    def all_rules(self, netns: str) -> Sequence[Rule]:
+    def all_rules(self, netns: str) -> Sequence[PolicyRule]:
         return [rule for found in self._all_rules(netns).values() for rule in found]
 
-    def _all_rules(self, netns: str) -> Mapping[tuple[int, int], Sequence[Rule]]:
+    def _all_rules(self, netns: str) -> Mapping[tuple[int, int], Sequence[PolicyRule]]:
         known = self._netns(netns)
         if known is None:
             return {}
         if known.rules is None:
-            found: dict[tuple[int, int], list[Rule]] = {}
+            found: dict[tuple[int, int], list[PolicyRule]] = {}
             try:
                 for rule in self.session(netns).rules():
                     found.setdefault((rule.family, rule.priority), []).append(rule)
@@ -298,42 +298,42 @@ class Mirror:
 
     # forgetting ------------------------------------------------------------------------------------------------
 
-    def forget(self, dirty: Dirty) -> set[Topic]:
+    def invalidate(self, dirty: Invalidation) -> set[WatchKey]:
         """What an event says is no longer known; a link is read again at once. Returns what changed, by name."""
         if dirty.what == "everything":
             self.close_sessions()
             self._known.clear()
-            return {Topic("everything", HOST)}
+            return {WatchKey("everything", HOST)}
         known = self._known.get(dirty.netns)
         if dirty.what == "namespace":
             self.close_session(dirty.netns)
             self._known.pop(dirty.netns, None)
-            return {Topic("namespace", dirty.netns)}
+            return {WatchKey("namespace", dirty.netns)}
         if known is None:
-            return {Topic("namespace", dirty.netns)} if dirty.netns in self._known else set()
+            return {WatchKey("namespace", dirty.netns)} if dirty.netns in self._known else set()
         if dirty.what == "link":
             return self._read_link(known, dirty.netns, dirty.index)
-        return known.forget(dirty)
+        return known.invalidate(dirty)
 
-    def look_for_missing(self) -> set[Topic]:
+    def invalidate_missing(self) -> set[WatchKey]:
         """Namespaces that were not there are looked for again: where netd has just made its own, one may be found."""
         missing = [netns for netns, known in self._known.items() if known is None]
-        return {topic for netns in missing for topic in self.forget(Dirty("namespace", netns))}
+        return {watch_key for netns in missing for watch_key in self.invalidate(Invalidation("namespace", netns))}
 
-    def _read_link(self, known: Netns, netns: str, index: int) -> set[Topic]:
+    def _read_link(self, known: NamespaceCache, netns: str, index: int) -> set[WatchKey]:
         if not known.links_known:
             return set()
         if not index:
-            known.forget_links()
-            return {Topic("link", netns)}
+            known.invalidate_links()
+            return {WatchKey("link", netns)}
         old = known.links.get(index)
         try:
             new = self.session(netns).link(index)
         except Changed:
             new = None
         except KernelError:
-            return self.forget(Dirty("namespace", netns))
-        topics = {Topic("link", netns, link.name) for link in (old, new) if link is not None}
+            return self.invalidate(Invalidation("namespace", netns))
+        watch_keys = {WatchKey("link", netns, link.name) for link in (old, new) if link is not None}
         if new is None:
             known.drop_link(index)
         else:
@@ -343,8 +343,8 @@ class Mirror:
         gone = new is None or old is None
         if gone or (old is not None and new is not None and (old.up, old.name) != (new.up, new.name)):
             # Routes and addresses go with a link, and no event tells of each (FACTS 13).
-            topics |= known.suspect(netns, index, [link.name for link in (old, new) if link is not None])
-        return topics
+            watch_keys |= known.invalidate_link(netns, index, [link.name for link in (old, new) if link is not None])
+        return watch_keys
 
     def rename(self, netns: str, index: int, name: str) -> None:
         """A link that was just renamed, so that the next operation finds it."""
@@ -367,7 +367,7 @@ class Mirror:
             if known is not None and cookie is not None and nsid is not None:
                 known.peers[cookie] = nsid
 
-    def read_named(self, netns: str, name: str) -> set[Topic]:
+    def read_named(self, netns: str, name: str) -> set[WatchKey]:
         """Reads the link of that name again, whatever its index is now."""
         known = self._known.get(netns)
         if known is None or not known.links_known:
@@ -378,9 +378,9 @@ class Mirror:
         except Changed:
             link = None
         except KernelError:
-            return self.forget(Dirty("namespace", netns))
-        topics = self._read_link(known, netns, old) if old else set()
+            return self.invalidate(Invalidation("namespace", netns))
+        watch_keys = self._read_link(known, netns, old) if old else set()
         if link is not None and link.index != old:
             known.put_link(link)
-            topics |= {Topic("link", netns, name)} | known.suspect(netns, link.index, [name])
-        return topics
+            watch_keys |= {WatchKey("link", netns, name)} | known.invalidate_link(netns, link.index, [name])
+        return watch_keys

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netd.model.dirty import Dirty, Topic
 from netd.model.firewall import Firewall
-from netd.model.state import Address, FdbEntry, Link, Neighbor, Route, Rule
+from netd.model.invalidation import Invalidation, WatchKey
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
 
 @dataclass(slots=True)
-class Netns:
+class NamespaceCache:
     """What is known of one namespace."""
 
     cookie: int
@@ -25,7 +25,7 @@ class Netns:
     connected_known: set[int] = field(default_factory=set)
     #: {(family, table): {(to, metric): routes}}
     routes: dict[tuple[int, int], dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
-    rules: dict[tuple[int, int], list[Rule]] | None = None
+    rules: dict[tuple[int, int], list[PolicyRule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     sysctls: dict[str, str | None] = field(default_factory=dict)
@@ -37,12 +37,12 @@ class Netns:
         link = self.links.pop(index, None)
         if link is not None and self.names.get(link.name) == index:
             del self.names[link.name]
-        self.forget_connected(index)
+        self.invalidate_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
         self.fdb.pop(index, None)
 
-    def forget_connected(self, index: int) -> None:
+    def invalidate_connected(self, index: int) -> None:
         """The kernel's own routes on one link are no longer known; 0: on any."""
         if not index:
             self.connected.clear()
@@ -51,7 +51,7 @@ class Netns:
         for family in self.connected_known:
             self.connected.pop((index, family), None)
 
-    def forget_routes(self, family: int) -> None:
+    def invalidate_routes(self, family: int) -> None:
         """The routes of one family are no longer known; 0: of both."""
         self.routes = {of: found for of, found in self.routes.items() if family not in (0, of[0])}
 
@@ -63,17 +63,17 @@ class Netns:
         self.links[link.index] = link
         self.names[link.name] = link.index
 
-    def forget_links(self) -> None:
+    def invalidate_links(self) -> None:
         """No link is known any more."""
         self.links_known = False
         self.links.clear()
         self.names.clear()
 
-    def forget(self, dirty: Dirty) -> set[Topic]:
+    def invalidate(self, dirty: Invalidation) -> set[WatchKey]:
         """What an event (of anything but a link) says is no longer known; returns what it concerns, by name."""
         what, netns = dirty.what, dirty.netns
         if what == "routes":
-            self.forget_routes(dirty.family)
+            self.invalidate_routes(dirty.family)
         elif what == "rules":
             self.rules = None
         elif what == "nft":
@@ -82,7 +82,7 @@ class Netns:
             if not dirty.path:
                 self.sysctls.clear()
             self.sysctls.pop(dirty.path, None)
-            return {Topic("sysctl", netns, dirty.path)}
+            return {WatchKey("sysctl", netns, dirty.path)}
         else:
             tables: dict[str, dict[int, Any]] = {
                 "addresses": self.addresses,
@@ -91,21 +91,21 @@ class Netns:
             }
             table = tables[what]
             if what == "addresses":
-                self.forget_connected(dirty.index)
+                self.invalidate_connected(dirty.index)
             if not dirty.index:
                 table.clear()
-                return {Topic(what, netns)}
+                return {WatchKey(what, netns)}
             table.pop(dirty.index, None)
             link = self.links.get(dirty.index)
-            return {Topic(what, netns, link.name)} if link else set()
-        return {Topic(what, netns)}
+            return {WatchKey(what, netns, link.name)} if link else set()
+        return {WatchKey(what, netns)}
 
-    def suspect(self, netns: str, index: int, names: Sequence[str]) -> set[Topic]:
+    def invalidate_link(self, netns: str, index: int, names: Sequence[str]) -> set[WatchKey]:
         """What hangs on a link that came, went, or went down: no event tells of each."""
         self.routes.clear()
         self.sysctls = {path: value for path, value in self.sysctls.items() if not set(path.split("/")) & set(names)}
-        self.forget_connected(index)
+        self.invalidate_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
         self.fdb.pop(index, None)
-        return {Topic("routes", netns)}
+        return {WatchKey("routes", netns)}

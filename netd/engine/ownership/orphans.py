@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import product
 from typing import Any
 
-from netd.engine.graph.dependencies import Index
+from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ledger import Ledger
 from netd.engine.observe.mirror import Mirror
 from netd.errors import KernelError
@@ -15,10 +15,10 @@ from netd.kinds import registry
 from netd.model.key import HOST, Key, LinkName
 
 
-def find_orphans(index: Index, ledger: Ledger, mirror: Mirror) -> Mapping[Key, Mapping[str, Any]]:
+def find_orphans(index: DependencyGraph, ledger: Ledger, mirror: Mirror) -> Mapping[Key, Mapping[str, Any]]:
     """{object: data}, in the host, in all named namespaces and those that netd knows; of what can be read."""
     found: dict[Key, Mapping[str, Any]] = {}
-    with mirror.looking(), suppress(KernelError):
+    with mirror.reading(), suppress(KernelError):
         # One namespace may have several names: one of its maker's, too.
         names: dict[int | None, list[str]] = {}
         ours = {HOST, *(key.netns for key in (*index.desired, *ledger))}
@@ -34,7 +34,7 @@ def find_orphans(index: Index, ledger: Ledger, mirror: Mirror) -> Mapping[Key, M
     return found
 
 
-def _known(index: Index, ledger: Ledger) -> Set[Key | LinkName]:
+def _known(index: DependencyGraph, ledger: Ledger) -> Set[Key | LinkName]:
     """The objects and links of netd, by each name of their namespaces."""
     claims = [claim for key in ledger if (record := ledger.get(key)) for claim in record.claims]
     links = [claim.removeprefix("link:").rpartition(":") for claim in claims if claim.startswith("link:")]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from netd.engine.compare.diff import as_compared, ours, same_identity
-from netd.engine.graph.dependencies import Index
+from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ledger import Ledger, Record
 from netd.kernel.session import Session
 from netd.kinds import registry
@@ -18,7 +18,7 @@ from netd.model.key import Key
 from netd.model.marks import GROUP
 
 
-class Bookkeeping:
+class LedgerRecorder:
     """Writes down what netd is about to make, what it found, and what is its own."""
 
     def __init__(self, ledger: Ledger, view: View) -> None:
@@ -31,7 +31,7 @@ class Bookkeeping:
         #: What the ledger held of links that are being made again.
         self._before: dict[Key, Record] = {}
 
-    def own(self, one: Desired, observed: Observed, index: Index, *, withdrawn: bool) -> None:
+    def record_found(self, one: Desired, observed: Observed, graph: DependencyGraph, *, withdrawn: bool) -> None:
         """What is as declared is netd's own, or adopted."""
         kind, record = registry()[one.key.kind], self.ledger.get(one.key)
         files = tuple(dict.fromkeys(origin.file for origin in one.origins))
@@ -53,71 +53,75 @@ class Bookkeeping:
             for name, value in fresh.fields.items()
             if not withdrawn or name in one.fields
         }
-        if kind.setting and any(found is None for _, found in fields.values()) and not self._of_netds_own(one, index):
+        if (
+            kind.is_setting
+            and any(found is None for _, found in fields.values())
+            and not self._of_netds_own(one, graph)
+        ):
             # It was to be read before the first write, netd was killed before, and it already is as it should be.
             fields = {name: [wrote, observed.fields.get(name)] for name, (wrote, _) in fields.items()}
         identity = dict(observed.identity)
-        foreign = fresh.foreign if kind.makes_links else fresh.foreign_at(identity)
+        foreign = fresh.displaced if kind.provides_links else fresh.displaced_at(identity)
         fresh = replace(
             fresh,
             identity=identity,
-            foreign=foreign,
-            data=dict(one.data),
+            displaced=foreign,
+            locator=dict(one.locator),
             files=files,
             claims=one.claims,
             fields=fields,
         )
         self.ledger.put(one.key, fresh)
 
-    def remember(self, changes: Iterable[Change], index: Index) -> None:
+    def record_intent(self, changes: Iterable[Change], graph: DependencyGraph) -> None:
         """Before anything is written: what is about to be made, and what was found."""
         self._before.clear()
-        rivals = ((key, self.ledger.get(key)) for key in index.rivals)
-        owing = {key: record for key, record in rivals if record is not None and record.foreign}
+        rivals = ((key, self.ledger.get(key)) for key in graph.displaced_by)
+        owing = {key: record for key, record in rivals if record is not None and record.displaced}
         for change in changes:
-            one = index.desired.get(change.key)
-            if one is None or change.desired is None or (change.observed is not None and change.observed.leftover):
+            one = graph.desired.get(change.key)
+            if one is None or change.desired is None or (change.observed is not None and change.observed.residue):
                 continue
             kind = registry()[change.key.kind]
             making = change.action in ("create", "recreate")
             base = self.ledger.get(change.key)
             if base is None:
-                base = Record("intent" if (making and not kind.setting) or kind.always_own else "adopted")
+                base = Record("intent" if (making and not kind.is_setting) or kind.never_adopted else "adopted")
             if not making:
-                base = self._changing(one, change, base, index)
-            elif kind.setting:
-                base = self._setting(one, base, index)
+                base = self._changing(one, change, base, graph)
+            elif kind.is_setting:
+                base = self._setting(one, base, graph)
             else:
                 base = self._making(one, change, base)
-            if change.observed is not None and change.observed.foreign:
+            if change.observed is not None and change.observed.displaced:
                 base = self._giving_way(base, change.observed)
             if owing:
                 base = self._heir(one, base, owing)
             files = tuple(dict.fromkeys(origin.file for origin in one.origins))
-            self.ledger.put(change.key, replace(base, data=dict(one.data), files=files, claims=one.claims))
+            self.ledger.put(change.key, replace(base, locator=dict(one.locator), files=files, claims=one.claims))
         self.ledger.flush()
 
     def _heir(self, one: Desired, base: Record, owing: Mapping[Key, Record]) -> Record:
         """What gave way to netd's own that makes room now (an address of another length) waits for this one to go."""
-        place = registry()[one.key.kind].place(one.key, one.data, self._view)
+        place = registry()[one.key.kind].expected_identity(one.key, one.locator, self._view)
         for key, record in owing.items():
             if key.kind == one.key.kind and record.identity == place and not set(record.claims).isdisjoint(one.claims):
-                base = replace(base, foreign=tuple(dict.fromkeys((*base.foreign, *record.foreign))))
-                self.ledger.update(key, foreign=())
+                base = replace(base, displaced=tuple(dict.fromkeys((*base.displaced, *record.displaced))))
+                self.ledger.update(key, displaced=())
         return base
 
     def _giving_way(self, base: Record, observed: Observed) -> Record:
         """Before others' make room: netd's own stands there then, until it is read by its mark alone."""
-        before = base.foreign_at(observed.identity)
-        if not observed.marked and not set(observed.foreign) <= set(before):
+        before = base.displaced_at(observed.identity)
+        if not observed.marked and not set(observed.displaced) <= set(before):
             # Somebody put another in the place of netd's: what was there before is not what they want now.
             before = ()
-        foreign = tuple(dict.fromkeys((*before, *observed.foreign)))
-        return replace(base, state="intent" if base.state == "adopted" else base.state, foreign=foreign)
+        foreign = tuple(dict.fromkeys((*before, *observed.displaced)))
+        return replace(base, state="intent" if base.state == "adopted" else base.state, displaced=foreign)
 
-    def _setting(self, one: Desired, base: Record, index: Index) -> Record:
+    def _setting(self, one: Desired, base: Record, graph: DependencyGraph) -> Record:
         """Before the first write of a value that nobody can read yet."""
-        if not self._of_netds_own(one, index):
+        if not self._of_netds_own(one, graph):
             self._unread.add(one.key)
         self._unwritten.add(one.key)
         fields = {name: [value, None] for name, value in one.fields.items()}
@@ -130,24 +134,24 @@ class Bookkeeping:
         wrote = change.desired.fields if change.desired is not None else one.fields
         fields = {name: [value, None] for name, value in wrote.items()}
         # One that is made again where it was has the identity that is written down: nothing is in doubt.
-        place = kind.place(one.key, one.data, self._view)
+        place = kind.expected_identity(one.key, one.locator, self._view)
         again = base.state == "made" and base.identity == place
         # Else, of the one before this tells nothing, unless that one is still to go.
         identity = base.identity if again or change.action == "recreate" else {}
         state: Literal["made", "intent"] = "made" if again else "intent"
-        if base.state == "made" and kind.makes_links:
+        if base.state == "made" and kind.provides_links:
             self._before[one.key] = base
         # What others had on a link that is made again is owed, wherever netd was killed over it.
-        foreign = base.foreign if kind.makes_links else base.foreign_at(place)
-        return replace(base, state=state, memory=memory, fields=fields, identity=identity, foreign=foreign)
+        foreign = base.displaced if kind.provides_links else base.displaced_at(place)
+        return replace(base, state=state, memory=memory, fields=fields, identity=identity, displaced=foreign)
 
-    def _changing(self, one: Desired, change: Change, base: Record, index: Index) -> Record:
+    def _changing(self, one: Desired, change: Change, base: Record, graph: DependencyGraph) -> Record:
         """Before fields of an object are written: what they were before netd wrote them for the first time."""
         kind = registry()[one.key.kind]
         self._unread.discard(one.key)
         mine = change.observed is not None and ours(self.ledger.get(one.key), change.observed, kind)
-        if kind.setting and change.observed is not None:
-            mine = self._of_netds_own(one, index)
+        if kind.is_setting and change.observed is not None:
+            mine = self._of_netds_own(one, graph)
         if change.observed is not None and not mine:
             base = self._of_this_one(one, base, change.observed)
         fields = dict(base.fields)
@@ -157,12 +161,12 @@ class Bookkeeping:
                 continue
             known = name in fields
             wrote, found, *before = fields.get(name, [None, None if mine else diff.have])
-            if found is None and kind.setting and not mine:
+            if found is None and kind.is_setting and not mine:
                 # It was to be read before the first write, and netd was killed before.
                 found = diff.have
-            if kind.setting and not known and not mine:
+            if kind.is_setting and not known and not mine:
                 found = self._before_the_wide(one, kind, diff.have)
-            if kind.setting and found == diff.have and not base.foreign:
+            if kind.is_setting and found == diff.have and not base.displaced:
                 self._unwritten.add(one.key)
             # Until the kernel takes the new value, the one that netd wrote before still is netd's.
             still = [diff.have] if known and diff.have in map(as_compared, (wrote, *before)) else []
@@ -171,28 +175,28 @@ class Bookkeeping:
 
     def _before_the_wide(self, one: Desired, kind: Kind, have: Any) -> Any:
         """What a value was before netd wrote another one with which the kernel changed it."""
-        wide, path = kind.changed_with(one.key) or (None, "")
+        wide, path = kind.changed_by(one.key) or (None, "")
         record = self.ledger.get(wide) if wide is not None else None
         if wide is None or record is None or record.made or wide in self._unwritten:
             return have
-        links = [link.name for link in one.needs]
+        links = [link.name for link in one.requires]
         wrote, found, *_ = record.fields.get("value", (None, None))
-        if found is None or kind.along(wide, wrote, links).get(path) != have:
+        if found is None or kind.side_effects(wide, wrote, links).get(path) != have:
             return have
-        known = dict(entry.partition("=")[::2] for entry in record.foreign)
-        return known.get(path, kind.along(wide, found, links).get(path, have))
+        known = dict(entry.partition("=")[::2] for entry in record.displaced)
+        return known.get(path, kind.side_effects(wide, found, links).get(path, have))
 
     def _of_this_one(self, one: Desired, base: Record, observed: Observed) -> Record:
         """Without what was found on another link, or in another namespace, than this: to this nothing was written yet.
 
         One that moves between namespaces has another index there.
         """
-        moves = registry()[one.key.kind].leaves(one.data)
+        moves = registry()[one.key.kind].must_leave_namespace(one.locator)
         if moves or not base.identity or not observed.identity or same_identity(base, observed):
             return base
         return replace(base, fields={}, identity=dict(observed.identity))
 
-    def not_made(self, key: Key) -> None:
+    def record_refused(self, key: Key) -> None:
         """The kernel refused to make it: what the ledger held before still is true of it.
 
         Somebody may have been quicker, and then netd's own was not deleted by netd.
@@ -200,25 +204,25 @@ class Bookkeeping:
         record, now = self._before.pop(key, None), self.ledger.get(key)
         if record is not None:
             # What others had on it may be lost by now, and is owed.
-            self.ledger.put(key, replace(record, foreign=now.foreign if now is not None else ()))
+            self.ledger.put(key, replace(record, displaced=now.displaced if now is not None else ()))
 
-    def _of_netds_own(self, one: Desired, index: Index) -> bool:
+    def _of_netds_own(self, one: Desired, graph: DependencyGraph) -> bool:
         """Whether it is a value of a link that netd made, or is about to make: the kernel's default was found there."""
-        providers = [provider for link in one.needs if (provider := index.providers.get(link)) is not None]
-        records = [self.ledger.get(provider) for provider in providers if registry()[provider.kind].makes_links]
+        providers = [provider for link in one.requires if (provider := graph.providers.get(link)) is not None]
+        records = [self.ledger.get(provider) for provider in providers if registry()[provider.kind].provides_links]
         return any(record is not None and record.made for record in records)
 
     def as_left(self, change: Change) -> bool:
         """Whether nobody broke anything: its owner ended it, or all that differs still is as netd wrote it, and what
         it follows has changed."""
-        if change.observed is not None and change.observed.leftover:
+        if change.observed is not None and change.observed.residue:
             return True
         record = self.ledger.get(change.key)
         written = record.fields if record is not None else {}
         still = [len(written.get(name, ())) > 2 for name in change.fields]
         return change.action == "update" and bool(still) and all(still)
 
-    def find(self, paths: Mapping[Key, str], session: Session) -> None:
+    def read_before_write(self, paths: Mapping[Key, str], session: Session) -> None:
         """Before the first write of these: what the values are that nobody could know before, and those of others that
         the kernel changes with them. One write of the file."""
         for key in self._unread.intersection(paths):
@@ -233,19 +237,19 @@ class Bookkeeping:
 
     def _find_along(self, key: Key, before: str | None, session: Session) -> None:
         kind = registry()[key.kind]
-        if before is None or not kind.along(key, before, ()):
+        if before is None or not kind.side_effects(key, before, ()):
             return
         others = [link.name for link in session.links() if link.group != GROUP]
-        left = kind.along(key, before, others)
+        left = kind.side_effects(key, before, others)
         found = {path: value for path in left if (value := session.sysctl(path)) not in (None, left[path])}
-        self.ledger.update(key, foreign=tuple(f"{path}={value}" for path, value in found.items()))
+        self.ledger.update(key, displaced=tuple(f"{path}={value}" for path, value in found.items()))
 
     def name_namespace(self, key: Key, cookie: int) -> None:
         """A namespace carries no mark: its cookie is written down before it has its name, so before anyone sees it."""
         self.ledger.update(key, identity={"cookie": cookie})
         self.ledger.flush()
 
-    def made(self, change: Change, *, owing: bool) -> None:
+    def record_made(self, change: Change, *, owing: bool) -> None:
         """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark.
 
         ``owing``: not all of what gave way could be put back yet.
@@ -255,21 +259,21 @@ class Bookkeeping:
             return
         if change.desired is None:
             record = self._without_it(kind, change, record)
-        if change.desired is not None and kind.anchors & change.fields.keys() - change.desired.fields.keys():
+        if change.desired is not None and kind.placement_fields & change.fields.keys() - change.desired.fields.keys():
             # It is somewhere else now, and as it was found there.
             record = replace(record, fields={}, identity={})
-        if change.desired is None or (kind.makes_links and change.action == "update" and not owing):
+        if change.desired is None or (kind.provides_links and change.action == "update" and not owing):
             # What gave way was put back, as far as it could be.
-            record = replace(record, foreign=())
-        if change.action in ("create", "recreate") and not kind.setting and record.state == "intent":
+            record = replace(record, displaced=())
+        if change.action in ("create", "recreate") and not kind.is_setting and record.state == "intent":
             record = replace(record, state="made", identity=record.identity if change.action == "create" else {})
         self.ledger.put(change.key, record)
 
     def _without_it(self, kind: Kind, change: Change, record: Record) -> Record:
         """What stands there now is not netd's, however alike; and of a link that was renamed netd knows no more."""
-        if change.observed is not None and change.observed.astray:
+        if change.observed is not None and change.observed.renamed_away:
             return replace(record, state="adopted", fields={}, identity={})
-        if record.foreign and not (kind.has_mark or kind.setting):
+        if record.displaced and not (kind.has_mark or kind.is_setting):
             return replace(record, state="adopted", fields={})
         return record
 

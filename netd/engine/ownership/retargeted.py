@@ -9,36 +9,36 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from netd.engine.ledger import Ledger
-from netd.engine.observe.attached import Sources
+from netd.engine.observe.attached import AttachedNamespaces
 from netd.kinds import registry
 from netd.model.desired import Desired
 from netd.model.key import HOST, Key
 
 
-def keep_former(desired: Mapping[Key, Desired], ledger: Ledger, sources: Sources) -> None:
+def retarget_namespaces(desired: Mapping[Key, Desired], ledger: Ledger, sources: AttachedNamespaces) -> None:
     """Brings the ledger in line with a new configuration; no name in a file has a "%", the former ones have."""
     names: dict[str, str] = {}
     for key, record in [(key, record) for key, record in ledger.items() if key.kind == "namespace" and key in desired]:
-        before, after, identity = record.data["attach"], desired[key].source, record.identity
+        before, after, identity = record.locator["attach"], desired[key].source, record.identity
         if before == after:
             continue
-        data, cookie = desired[key].data, identity.get("cookie")
+        data, cookie = desired[key].locator, identity.get("cookie")
         if after and cookie and not record.made and sources.cookie(after) == cookie:
             # The same one, by another way.
-            ledger.put(key, replace(record, data=data, identity={**identity, "attach": after}))
+            ledger.put(key, replace(record, locator=data, identity={**identity, "attach": after}))
             continue
         if cookie and not record.made:
             names[key.name] = f"{key.name}%{cookie}"
-            former = replace(record, data={**record.data, "attach": before or sources.entry(key.name)})
+            former = replace(record, locator={**record.locator, "attach": before or sources.entry(key.name)})
             ledger.put(Key(HOST, "namespace", names[key.name]), former)
         # By this identity the name is taken off the former one, where it was netd that gave it.
         named = record.made or "attached" in record.fields
-        ledger.put(key, replace(record, data=data, fields={}, identity=identity if named else {}))
+        ledger.put(key, replace(record, locator=data, fields={}, identity=identity if named else {}))
     if not names:
         return
     for key, record in tuple(ledger.items()):
         kind = registry().get(key.kind)
-        data = kind.renamed_in(record.data, names) if kind is not None else record.data
-        ledger.put(key._replace(netns=names.get(key.netns, key.netns)), replace(record, data=data))
+        data = kind.with_renamed_namespaces(record.locator, names) if kind is not None else record.locator
+        ledger.put(key._replace(netns=names.get(key.netns, key.netns)), replace(record, locator=data))
         if key.netns in names:
             ledger.forget(key)

@@ -16,72 +16,72 @@ CONTENDED_FIRST, CONTENDED_LONGEST = 1.0, 300.0
 
 
 @dataclass(slots=True)
-class Pace:
+class ObjectBackoff:
     """One object."""
 
     budget: float = BUDGET
     counted: float = 0.0
     failures: int = 0
-    hushed: bool = False
+    first_failure_suppressed: bool = False
     pause: float = 0.0
     not_before: float = 0.0
 
 
-class Pacing:
+class Backoff:
     """All objects that failed or were repaired lately; times are of a monotonic clock."""
 
     def __init__(self) -> None:
-        self._paces: dict[Key, Pace] = {}
+        self._paces: dict[Key, ObjectBackoff] = {}
 
-    def forget(self, key: Key | None = None) -> None:
+    def reset(self, key: Key | None = None) -> None:
         """The configuration changed (all), or the object did: start afresh."""
         if key is None:
             self._paces.clear()
         else:
             self._paces.pop(key, None)
 
-    def may(self, key: Key, now: float) -> bool:
+    def is_due(self, key: Key, now: float) -> bool:
         """Whether the object may be touched now."""
         pace = self._paces.get(key)
         return pace is None or now >= pace.not_before
 
-    def some_wait(self, keys: Iterable[Key], now: float) -> bool:
+    def any_waiting(self, keys: Iterable[Key], now: float) -> bool:
         """Whether one of these objects may not be touched now."""
-        return not all(self.may(key, now) for key in keys)
+        return not all(self.is_due(key, now) for key in keys)
 
-    def quiet(self, key: Key, now: float) -> bool:
+    def suppress_first_failure(self, key: Key, now: float) -> bool:
         """A repair was refused. The first time says little (what it hangs on may be going): True, soon again."""
-        pace = self._paces.setdefault(key, Pace(counted=now))
-        if pace.failures or pace.hushed:
+        pace = self._paces.setdefault(key, ObjectBackoff(counted=now))
+        if pace.failures or pace.first_failure_suppressed:
             return False
-        pace.hushed = True
+        pace.first_failure_suppressed = True
         pace.not_before = now + RETRY_QUIET
         return True
 
     def failed(self, key: Key, now: float) -> None:
         """An operation on it was refused."""
-        pace = self._paces.setdefault(key, Pace(counted=now))
+        pace = self._paces.setdefault(key, ObjectBackoff(counted=now))
         pace.not_before = now + min(RETRY_FIRST * 2**pace.failures, RETRY_LONGEST)
         pace.failures = min(pace.failures + 1, 20)
 
-    def event(self, key: Key, now: float) -> None:
+    def relevant_event(self, key: Key, now: float) -> None:
         """Something that concerns a failed object happened: try soon, not in a minute."""
         pace = self._paces.get(key)
         if pace is not None and pace.failures:
             pace.failures = 0
             pace.not_before = min(pace.not_before, now + RETRY_FIRST)
 
-    def worked(self, key: Key) -> None:
+    def succeeded(self, key: Key) -> None:
         """The last operation on it was accepted."""
         pace = self._paces.get(key)
         if pace is not None:
-            pace.hushed = False
+            pace.first_failure_suppressed = False
             if pace.failures:
                 pace.failures, pace.not_before = 0, 0.0
 
     def repaired(self, key: Key, now: float) -> bool:
         """Counts a repair; True: its budget is used up, it is contended."""
-        pace = self._paces.setdefault(key, Pace(counted=now))
+        pace = self._paces.setdefault(key, ObjectBackoff(counted=now))
         pace.budget = min(BUDGET, pace.budget + (now - pace.counted) / REFILL)
         pace.counted = now
         pace.budget = max(0.0, pace.budget - 1)
@@ -91,9 +91,9 @@ class Pacing:
         pace.not_before = now + pace.pause
         return True
 
-    def later(self, key: Key, now: float) -> None:
+    def postpone(self, key: Key, now: float) -> None:
         """Not now: writing it again would change nothing, or somebody is quicker."""
-        pace = self._paces.setdefault(key, Pace(counted=now))
+        pace = self._paces.setdefault(key, ObjectBackoff(counted=now))
         if pace.not_before <= now:
             pace.pause = min(max(CONTENDED_FIRST, pace.pause * 2), CONTENDED_LONGEST)
             pace.not_before = now + pace.pause
@@ -111,12 +111,12 @@ class Pacing:
             pace.not_before = now + lacking
         return True
 
-    def due(self) -> float | None:
+    def next_due(self) -> float | None:
         """The next moment at which something that had to wait may be tried."""
         times = [pace.not_before for pace in self._paces.values() if pace.not_before]
         return min(times) if times else None
 
-    def waiting(self, now: float) -> set[Key]:
+    def take_due(self, now: float) -> set[Key]:
         """Objects whose wait is over."""
         ready = {key for key, pace in self._paces.items() if pace.not_before and now >= pace.not_before}
         for key in ready:

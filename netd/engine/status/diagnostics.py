@@ -10,22 +10,22 @@ from netd.engine.observe.mirror import Mirror
 from netd.errors import KernelError
 from netd.kinds import registry
 from netd.model.desired import Desired
-from netd.model.dirty import Dirty
+from netd.model.invalidation import Invalidation
 from netd.model.key import Key
 from netd.model.status import State, Status
 
 
-def remarked(rows: Iterable[Status], desired: Mapping[Key, Desired], mirror: Mirror) -> list[Status]:
+def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mirror: Mirror) -> list[Status]:
     """The rows, with a reason at those that are ok and do not get what they are there to hear."""
     deaf: dict[Key, str] = {}
     rows = list(rows)
-    hearing = [one for row in rows if row.state is State.OK and (one := desired.get(row.key)) and one.hears]
+    hearing = [one for row in rows if row.state is State.OK and (one := desired.get(row.key)) and one.required_ingress]
     for netns in {one.key.netns for one in hearing}:
         # Legacy iptables tells of no change.
         if mirror.kernel.has_legacy(netns):
-            mirror.forget(Dirty("nft", netns))
-    with mirror.looking():
+            mirror.invalidate(Invalidation("nft", netns))
+    with mirror.reading():
         for one in hearing:
             with suppress(KernelError):
-                deaf[one.key] = registry()[one.key.kind].remark(one, mirror)
+                deaf[one.key] = registry()[one.key.kind].missing_ingress(one, mirror)
     return [replace(row, reason=deaf[row.key]) if row.key in deaf else row for row in rows]

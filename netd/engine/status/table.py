@@ -13,7 +13,7 @@ ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' 
 
 
 @dataclass(slots=True)
-class Row:
+class StatusRow:
     """The state of one object between rounds."""
 
     state: State
@@ -23,29 +23,29 @@ class Row:
     diverged: tuple[Any, ...] | None = None
 
 
-class Rows:
+class StatusTable:
     """One row per object. ``told`` is called with a row that changed, and the state before."""
 
     def __init__(self, file_of: Callable[[Key], str], told: Callable[[Status, State | None], None]) -> None:
-        self._rows: dict[Key, Row] = {}
-        self._unsound: dict[Key, None] = {}
+        self._rows: dict[Key, StatusRow] = {}
+        self._not_ok: dict[Key, None] = {}
         self._file_of = file_of
-        self._told = told
+        self._on_state = told
         self.orphans: Collection[Key] = ()
 
-    def get(self, key: Key) -> Row | None:
+    def get(self, key: Key) -> StatusRow | None:
         """The row of an object, None before its first round."""
         return self._rows.get(key)
 
-    def row(self, key: Key) -> Row:
+    def row(self, key: Key) -> StatusRow:
         """The row of an object; a new one is pending."""
-        return self._rows.setdefault(key, Row(State.PENDING))
+        return self._rows.setdefault(key, StatusRow(State.PENDING))
 
     def keep(self, keys: Collection[Key]) -> None:
         """Forgets all other objects."""
         for key in [key for key in self._rows if key not in keys]:
             del self._rows[key]
-            self._unsound.pop(key, None)
+            self._not_ok.pop(key, None)
 
     def set(self, key: Key, state: State, reason: str = "") -> None:
         """The state of an object now."""
@@ -55,19 +55,19 @@ class Rows:
         changed = (before, row.reason) != (state, reason)
         row.state, row.reason = state, reason
         if state is State.OK:
-            self._unsound.pop(key, None)
+            self._not_ok.pop(key, None)
         else:
-            self._unsound[key] = None
+            self._not_ok[key] = None
         if changed:
-            self._told(self.status(key), before)
+            self._on_state(self.status(key), before)
 
-    def look_anew(self, key: Key) -> None:
+    def clear_diverged(self, key: Key) -> None:
         """What did not read back as written may do so now."""
         row = self._rows.get(key)
         if row is not None:
             row.diverged = None
 
-    def was_sound(self, key: Key) -> bool:
+    def was_ok(self, key: Key) -> bool:
         """Whether it stood before: only then is a change of it a repair, and not what it waited for, or tries again."""
         row = self._rows.get(key)
         return row is not None and row.state in (State.OK, State.CONTENDED)
@@ -83,19 +83,19 @@ class Rows:
 
     def counts(self) -> dict[State, int]:
         """How many objects are in each state; costs what is not ok, not what there is."""
-        found = {State.OK: len(self._rows) - len(self._unsound), State.ORPHAN: len(self.orphans)}
-        for key in self._unsound:
+        found = {State.OK: len(self._rows) - len(self._not_ok), State.ORPHAN: len(self.orphans)}
+        for key in self._not_ok:
             state = self._rows[key].state
             found[state] = found.get(state, 0) + 1
         return found
 
-    def troubles(self) -> list[Status]:
+    def not_settled(self) -> list[Status]:
         """Objects that are neither right nor merely waiting."""
-        return [self.status(key) for key in self._unsound if self._rows[key].state not in SETTLED]
+        return [self.status(key) for key in self._not_ok if self._rows[key].state not in SETTLED]
 
     def summary(self) -> str:
         """Counts by state, and the first trouble; costs what is not ok, not what there is."""
-        troubles = [self.status(key) for key in self._unsound]
+        troubles = [self.status(key) for key in self._not_ok]
         return summary([*troubles, *self._orphan_rows()], len(self._rows) - len(troubles))
 
     def _orphan_rows(self) -> list[Status]:

@@ -31,10 +31,10 @@ LINK_TO_PROCESS = re.compile(r"/proc/\d+/ns/net")
 LOOPBACK_INDEX = 1
 
 
-class Names:
+class NamedNamespaces:
     """One folder of names."""
 
-    def __init__(self, folder: str, home: netns.Home, mounts: Mounts) -> None:
+    def __init__(self, folder: str, home: netns.HomeNamespace, mounts: Mounts) -> None:
         self.folder = folder
         self.home = home
         self.mounts = mounts

@@ -29,7 +29,7 @@ ABSENT = frozenset({
 })  # fmt: skip
 
 
-class Home:
+class HomeNamespace:
     """The namespace that the process belongs to; its descriptor is the only one that is held."""
 
     def __init__(self) -> None:

@@ -12,18 +12,18 @@ from collections.abc import Container, Iterator
 
 from netd.kernel import inotify
 from netd.kernel.inotify import Inotify
-from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.invalidation import EVERYTHING, Invalidation
 
 from .mount import Mounts
-from .setns import Home
+from .setns import HomeNamespace
 
 MOUNTS = "/proc/self/mountinfo"
 
 
-class Places:
+class NamespaceWatch:
     """Reports Dirty("namespace", name)."""
 
-    def __init__(self, folder: str, home: Home, mounts: Mounts) -> None:
+    def __init__(self, folder: str, home: HomeNamespace, mounts: Mounts) -> None:
         mounts.share(folder)
         self._folder = folder
         self._home = home
@@ -121,7 +121,7 @@ class Places:
         self._epoll.register(descriptor, select.EPOLLIN)
         self._processes[netns] = (pid, descriptor)
 
-    def drain(self, ready: Container[int]) -> Iterator[Dirty]:
+    def drain(self, ready: Container[int]) -> Iterator[Invalidation]:
         """Which namespaces came, went or changed."""
         for event in self._inotify.events() if self._inotify.descriptor in ready else ():
             if event.mask & inotify.IN_Q_OVERFLOW:
@@ -133,14 +133,14 @@ class Places:
             ended = {descriptor for descriptor, _ in self._epoll.poll(0)}
             for netns in [name for name, (_, descriptor) in self._processes.items() if descriptor in ended]:
                 self.watch_process(netns, None)
-                yield Dirty("namespace", netns)
+                yield Invalidation("namespace", netns)
         if self._mounts_asked in ready:
             yield from self._mounts_changed()
         elif self.restless:
             self.restless = False
             yield from self._uncovered()
 
-    def _entry(self, event: inotify.Event) -> Iterator[Dirty]:
+    def _entry(self, event: inotify.Event) -> Iterator[Invalidation]:
         """An entry of the folder of names."""
         name = event.name
         created = bool(event.mask & (inotify.IN_CREATE | inotify.IN_MOVED_TO))
@@ -163,9 +163,9 @@ class Places:
         if created and not self._home.is_namespace(path):
             self._unready[name] = path
         else:
-            yield Dirty("namespace", name)
+            yield Invalidation("namespace", name)
 
-    def _way(self, event: inotify.Event) -> Iterator[Dirty]:
+    def _way(self, event: inotify.Event) -> Iterator[Invalidation]:
         """A step on the way to an attached namespace."""
         waiting = self._ancestors.get(event.watch)
         if not waiting:
@@ -181,14 +181,14 @@ class Places:
             if os.path.lexists(source) and not self._home.is_namespace(source):
                 self._unready[netns] = source
             else:
-                yield Dirty("namespace", netns)
+                yield Invalidation("namespace", netns)
 
-    def _mounts_changed(self) -> Iterator[Dirty]:
+    def _mounts_changed(self) -> Iterator[Invalidation]:
         """New files are namespaces by now, or a watched one was unmounted and its file left behind."""
         for netns, path in list(self._unready.items()):
             if self._home.is_namespace(path):
                 del self._unready[netns]
-                yield Dirty("namespace", netns)
+                yield Invalidation("namespace", netns)
         # An entry that came or went may be all there is to it. If not, the file of one is bare now, or covered: who
         # tells has to look at all of them, and does so after what is known to be wrong was mended.
         self.restless = self._explained
@@ -196,8 +196,8 @@ class Places:
         if not self.restless:
             yield from self._uncovered()
 
-    def _uncovered(self) -> Iterator[Dirty]:
+    def _uncovered(self) -> Iterator[Invalidation]:
         """Those of which the mount is not the one that it was."""
         for netns, (path, identity) in self._watched.items():
             if self._home.identity(path) != identity:
-                yield Dirty("namespace", netns)
+                yield Invalidation("namespace", netns)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netd.model.firewall import Gate, Hook, Line
+from netd.model.firewall import BaseChain, ChainRule, Hook
 from netd.model.marks import TABLE
 
-from .nfnetlink import Chain, Rule, Table
-from .rules import DROP, Elements, lines
+from .nfnetlink import NftChain, NftRule, NftTable
+from .rules import DROP, Elements, chain_rules
 
 #: NF_INET_LOCAL_IN, NF_INET_FORWARD.
 HOOKS: Mapping[int | None, Hook] = {1: "input", 2: "forward"}
@@ -19,13 +19,13 @@ APART = frozenset({("inet", TABLE), ("inet", "firewalld_policy_drop")})
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9/\\_.-]*")
 
 
-def gated(chains: Iterable[Chain]) -> list[tuple[str, str]]:
+def packet_chains(chains: Iterable[NftChain]) -> list[tuple[str, str]]:
     """The tables that have such chains."""
     found = {(chain.family, chain.table): None for chain in chains if _is_gate(chain)}
     return list(found)
 
 
-def _is_gate(chain: Chain) -> bool:
+def _is_gate(chain: NftChain) -> bool:
     return (
         chain.hook in HOOKS
         and chain.family in ("ip", "ip6", "inet")
@@ -34,20 +34,20 @@ def _is_gate(chain: Chain) -> bool:
     )
 
 
-def gates(
-    tables: Iterable[Table], chains: Iterable[Chain], rules: Iterable[Rule], elements: Elements
-) -> Iterator[Gate]:
+def base_chains(
+    tables: Iterable[NftTable], chains: Iterable[NftChain], rules: Iterable[NftRule], elements: Elements
+) -> Iterator[BaseChain]:
     """Those that can drop something, or lead to rules of netd; a table that is dormant does neither.
 
     ``elements`` reads a set: (family, table, name).
     """
     states = {(table.family, table.name): table for table in tables}
-    by_table: dict[tuple[str, str], dict[str, list[Rule]]] = {}
+    by_table: dict[tuple[str, str], dict[str, list[NftRule]]] = {}
     for rule in rules:
         by_table.setdefault((rule.family, rule.table), {}).setdefault(rule.chain, []).append(rule)
     bases = [chain for chain in chains if _is_gate(chain)]
     for family, name in dict.fromkeys((base.family, base.table) for base in bases):
-        table = states.get((family, name), Table(family, name))
+        table = states.get((family, name), NftTable(family, name))
         if table.dormant:
             continue
         known = by_table.get((family, name), {})
@@ -57,35 +57,35 @@ def gates(
         own = {chain for chain, found in known.items() if any(_perhaps_own(rule) for rule in found)}
         left = _reached(own.difference(*reached.values()), known, elements)
         for base in here:
-            gate = Gate(
+            gate = BaseChain(
                 HOOKS[base.hook], family, name, base.name,
-                drops=base.policy == DROP, owner=table.owner, lines=left | reached[base.name],
+                drops=base.policy == DROP, owner=table.owner, rules=left | reached[base.name],
             )  # fmt: skip
             if matters(gate):
                 yield gate
 
 
-def matters(gate: Gate) -> bool:
+def matters(gate: BaseChain) -> bool:
     """Whether a packet can end there, or netd has to know its own rules again."""
     return gate.drops or any(
-        line.own or line.verdict == "drop" for of_chain in gate.lines.values() for line in of_chain
+        line.own or line.verdict == "drop" for of_chain in gate.rules.values() for line in of_chain
     )
 
 
 def _reached(
-    chains: Iterable[str], rules: Mapping[str, Sequence[Rule]], elements: Elements
-) -> dict[str, tuple[Line, ...]]:
+    chains: Iterable[str], rules: Mapping[str, Sequence[NftRule]], elements: Elements
+) -> dict[str, tuple[ChainRule, ...]]:
     """The lines of these chains, and of all that they lead to."""
     left = [*chains]
-    reached: dict[str, tuple[Line, ...]] = {}
+    reached: dict[str, tuple[ChainRule, ...]] = {}
     while left:
         name = left.pop()
         if name not in reached:
-            reached[name] = tuple(line for rule in rules.get(name, ()) for line in lines(rule, elements))
+            reached[name] = tuple(line for rule in rules.get(name, ()) for line in chain_rules(rule, elements))
             left += [line.chain for line in reached[name] if line.chain]
     return reached
 
 
-def _perhaps_own(rule: Rule) -> bool:
+def _perhaps_own(rule: NftRule) -> bool:
     """By its comment, nft's or that of an xt match."""
     return rule.comment == TABLE or TABLE.encode() + b"\0" in rule.raw

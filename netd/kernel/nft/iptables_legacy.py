@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from netd.errors import Refused
-from netd.model.firewall import Gate, Hook, Line, Match, Verdict
+from netd.model.firewall import BaseChain, ChainRule, Hook, Match, Verdict
 from netd.model.marks import TABLE
 from netd.model.operations import LegacyAccept
 
@@ -35,17 +35,17 @@ OPTIONS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "--dport": ("port", lambda text: "-".join(str(int(part)) for part in text.split(":"))),
 }
 #: A rule that nobody can read.
-PERHAPS = Line(verdict="drop", certain=False)
+PERHAPS = ChainRule(verdict="drop", certain=False)
 #: Matches that ask nothing by themselves.
 PLAIN = frozenset({"udp", "tcp", "comment", "conntrack", "state"})
 
 
-def read() -> list[Gate]:
+def read() -> list[BaseChain]:
     """The calling thread's namespace.
 
     Without the programs every chain may drop: who needs a way through fails, and says what is missing.
     """
-    found: list[Gate] = []
+    found: list[BaseChain] = []
     for family, (program, names) in FAMILIES.items():
         if not _has_filter(names):
             continue
@@ -53,7 +53,9 @@ def read() -> list[Gate]:
             found += gates(family, _call([f"{program}-save", "-t", "filter"]))
         except Refused:
             lines = dict.fromkeys(GATES, (PERHAPS,))
-            found += [Gate(hook, family, "filter", chain, legacy=True, lines=lines) for chain, hook in GATES.items()]
+            found += [
+                BaseChain(hook, family, "filter", chain, legacy=True, rules=lines) for chain, hook in GATES.items()
+            ]
     return found
 
 
@@ -77,10 +79,10 @@ def words(match: Match) -> list[str]:
     return [*found, "-m", "comment", "--comment", TABLE, "-j", "ACCEPT"]
 
 
-def gates(family: str, saved: str) -> Iterator[Gate]:
+def gates(family: str, saved: str) -> Iterator[BaseChain]:
     """What stands in the output of iptables-save."""
     drops: dict[str, bool] = {}
-    rules: dict[str, list[Line]] = {}
+    rules: dict[str, list[ChainRule]] = {}
     for text in saved.splitlines():
         found = shlex.split(text, comments=True)
         if found and found[0].startswith(":"):
@@ -92,12 +94,12 @@ def gates(family: str, saved: str) -> Iterator[Gate]:
                 rules.setdefault(found[1], []).append(line)
     lines = {name: tuple(found) for name, found in rules.items()}
     for chain, hook in GATES.items():
-        gate = Gate(hook, family, "filter", chain, legacy=True, drops=drops.get(chain, False), lines=lines)
+        gate = BaseChain(hook, family, "filter", chain, legacy=True, drops=drops.get(chain, False), rules=lines)
         if matters(gate):
             yield gate
 
 
-def line_of(family: str, rule: Sequence[str]) -> Line | None:
+def line_of(family: str, rule: Sequence[str]) -> ChainRule | None:
     """One rule; None, where it concerns no new packet or sends it nowhere."""
     asked = {"family": family}
     certain, comment = True, ""
@@ -106,7 +108,7 @@ def line_of(family: str, rule: Sequence[str]) -> Line | None:
             verdict = VERDICTS.get(value, "goto" if option == "-g" else "jump")
             own = verdict == "accept" and certain and comment == TABLE
             chain = value if verdict in ("jump", "goto") else ""
-            return Line(Match(**asked), verdict, chain, certain, own)
+            return ChainRule(Match(**asked), verdict, chain, certain, own)
         if option in OPTIONS and not negated and _ask(asked, *OPTIONS[option], value):
             continue
         if option in ("--ctstate", "--state") and not negated:

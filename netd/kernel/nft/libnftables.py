@@ -19,7 +19,7 @@ import socket
 
 from netd.errors import KernelError, Refused, as_kernel_error, kernel_error
 from netd.kernel.descriptors import LOW
-from netd.model.firewall import Firewall, Gate
+from netd.model.firewall import BaseChain, Firewall
 
 from . import base_chains as gates
 from . import iptables_legacy as legacy
@@ -37,18 +37,18 @@ ABSENT = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno
 
 def read() -> Firewall:
     """The calling thread's namespace. Where the kernel has no nftables: without them."""
-    tables: list[nfnetlink.Table] = []
-    chains: list[nfnetlink.Chain] = []
-    own: list[nfnetlink.Rule] = []
-    found: list[Gate] = []
+    tables: list[nfnetlink.NftTable] = []
+    chains: list[nfnetlink.NftChain] = []
+    own: list[nfnetlink.NftRule] = []
+    found: list[BaseChain] = []
     try:
         with nfnetlink.Reader() as reader:
             chains = reader.chains()
             tables = reader.tables()
             if any(ruleset.is_own(table.family, table.name) for table in tables):
                 own = reader.rules(*ruleset.OWN)
-            foreign = [rule for gated in gates.gated(chains) for rule in reader.rules(*gated)]
-            found += gates.gates(tables, chains, foreign, reader.elements)
+            foreign = [rule for gated in gates.packet_chains(chains) for rule in reader.rules(*gated)]
+            found += gates.base_chains(tables, chains, foreign, reader.elements)
     except KernelError as error:
         if error.code not in ABSENT:
             raise

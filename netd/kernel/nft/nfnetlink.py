@@ -32,7 +32,7 @@ TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class NftTable:
     """``dormant``: the table is there, its chains are off. ``owner``: only the process that made it may change it."""
 
     family: str
@@ -42,7 +42,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class NftChain:
     """``hook`` is NF_INET_* (None: not a base chain), ``policy`` the verdict at its end (0 drop, 1 accept)."""
 
     family: str
@@ -71,7 +71,7 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class NftRule:
     """``comment`` is nft's own, "" none. ``raw`` is NFTA_RULE_EXPRESSIONS: few rules are looked into."""
 
     family: str
@@ -103,19 +103,19 @@ class Reader:
     def __exit__(self, *error: object) -> None:
         close_later(self._socket)
 
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[NftTable]:
         """All tables."""
         found = []
         for family, attributes in self._dump(GETTABLE, 0, b""):
             flags = _number(attributes.get(2, b""))
-            found.append(Table(family, _text(attributes.get(1, b"")), bool(flags & 1), bool(flags & 2)))
+            found.append(NftTable(family, _text(attributes.get(1, b"")), bool(flags & 1), bool(flags & 2)))
         return found
 
-    def chains(self) -> list[Chain]:
+    def chains(self) -> list[NftChain]:
         """All chains of all tables."""
         return [_chain(family, attributes) for family, attributes in self._dump(GETCHAIN, 0, b"")]
 
-    def rules(self, family: str, table: str) -> list[Rule]:
+    def rules(self, family: str, table: str) -> list[NftRule]:
         """The rules of one table, chain after chain, each in its order."""
         wanted = _name(1, table)
         return [_rule(of, attributes) for of, attributes in self._dump(GETRULE, NUMBERS[family], wanted)]
@@ -161,9 +161,9 @@ class Reader:
                 offset += max(16, length + 3 & ~3)
 
 
-def _chain(family: str, attributes: dict[int, bytes]) -> Chain:
+def _chain(family: str, attributes: dict[int, bytes]) -> NftChain:
     hook = dict(_attributes(attributes.get(4, b"")))
-    return Chain(
+    return NftChain(
         family,
         _text(attributes.get(1, b"")),
         _text(attributes.get(3, b"")),
@@ -174,8 +174,8 @@ def _chain(family: str, attributes: dict[int, bytes]) -> Chain:
     )
 
 
-def _rule(family: str, attributes: dict[int, bytes]) -> Rule:
-    return Rule(
+def _rule(family: str, attributes: dict[int, bytes]) -> NftRule:
+    return NftRule(
         family,
         _text(attributes.get(1, b"")),
         _text(attributes.get(2, b"")),

@@ -16,10 +16,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
-from netd.model.firewall import Firewall, Gate, OwnRules
+from netd.model.firewall import BaseChain, Firewall, OwnRules
 from netd.model.marks import TABLE
 
-from .nfnetlink import Chain, Rule, Table
+from .nfnetlink import NftChain, NftRule, NftTable
 from .rules import ACCEPT
 
 OWN = ("inet", TABLE)
@@ -35,7 +35,7 @@ def is_own(family: str, table: str) -> bool:
 
 
 def firewall(
-    tables: Iterable[Table], chains: Iterable[Chain], rules: Sequence[Rule], gates: tuple[Gate, ...]
+    tables: Iterable[NftTable], chains: Iterable[NftChain], rules: Sequence[NftRule], gates: tuple[BaseChain, ...]
 ) -> Firewall:
     """All of it together."""
     own = [table for table in tables if is_own(table.family, table.name)]
@@ -65,13 +65,13 @@ def fills_own(text: str) -> bool:
     return f"\nadd rule {' '.join(OWN)} " in text
 
 
-def seal(rules: Sequence[Rule]) -> str:
+def seal(rules: Sequence[NftRule]) -> str:
     """The transaction that seals the rules as they were read back."""
     own = " ".join(OWN)
     return f'add chain {own} {SEAL}\nadd rule {own} {SEAL} continue comment "{_sealed(rules)}"\n'
 
 
-def _sealed(rules: Sequence[Rule]) -> str:
+def _sealed(rules: Sequence[NftRule]) -> str:
     """ "COUNT DIGEST" """
     digest = hashlib.sha256()
     for rule in rules:
@@ -79,7 +79,7 @@ def _sealed(rules: Sequence[Rule]) -> str:
     return f"{len(rules)} {digest.hexdigest()[:32]}"
 
 
-def _seal_disorder(sealed: Sequence[str], rules: Sequence[Rule]) -> str:
+def _seal_disorder(sealed: Sequence[str], rules: Sequence[NftRule]) -> str:
     """Lost rules show by themselves; of those that are left the seal cannot tell."""
     if len(sealed) != 1:
         return "the seal is broken, or was never set"
@@ -89,7 +89,7 @@ def _seal_disorder(sealed: Sequence[str], rules: Sequence[Rule]) -> str:
     return "" if sealed[0] == _sealed(rules) else "a rule was replaced"
 
 
-def _chain_disorder(chain: Chain) -> str:
+def _chain_disorder(chain: NftChain) -> str:
     if chain.name == SEAL and chain.hook is None:
         return ""
     if CHAINS.get(chain.name) != (chain.type, chain.hook, chain.priority):

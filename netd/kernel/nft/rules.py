@@ -1,4 +1,4 @@
-"""What one rule of nftables asks of a packet, and where it sends it: ``Line``.
+"""What one rule of nftables asks of a packet, and where it sends it: ``ChainRule``.
 
 nft(8) and iptables-nft write the same thing in different expressions; what is not understood makes a line uncertain.
 A packet is looked at as the first of its kind (``ct state new``): what only concerns others is left out.
@@ -14,10 +14,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netd.model.firewall import Line, Match, Verdict
+from netd.model.firewall import ChainRule, Match, Verdict
 from netd.model.marks import TABLE
 
-from .nfnetlink import Element, Expression, Rule, nested
+from .nfnetlink import Element, Expression, NftRule, nested
 
 #: Verdicts, NF_DROP, NF_ACCEPT, NFT_JUMP, NFT_GOTO, NFT_RETURN.
 DROP, ACCEPT, JUMP, GOTO, RETURN = 0, 1, -3, -4, -5
@@ -59,7 +59,7 @@ class _Reader:
     field, ``lower`` is where a range of ports begins of which the end is still to come.
     """
 
-    rule: Rule
+    rule: NftRule
     elements: Elements
     family: str = ""
     asked: dict[str, list[str]] = field(default_factory=dict)
@@ -196,7 +196,7 @@ class _Reader:
             self.asks("port", [str(port) if port == until else f"{port}-{until}"])
         self.certain = self.certain and (first, last, inverted) == (0, 0xFFFF, 0)
 
-    def lines(self) -> Iterator[Line]:
+    def chain_rules(self) -> Iterator[ChainRule]:
         """What came of it: one for each combination of values. A map of verdicts can send a packet either way."""
         asked = {"family": [self.family]} | self.asked
         self.certain = self.certain and not self.lower
@@ -206,10 +206,10 @@ class _Reader:
         for values in itertools.product(*asked.values()):
             match = Match(**dict(zip(asked, values, strict=True)))
             if self.mapped:
-                yield Line(match, "accept", certain=False)
-                yield Line(match, "drop", certain=False)
+                yield ChainRule(match, "accept", certain=False)
+                yield ChainRule(match, "drop", certain=False)
             elif self.verdict:
-                yield Line(match, self.verdict, self.chain, self.certain, own, self.rule.handle)
+                yield ChainRule(match, self.verdict, self.chain, self.certain, own, self.rule.handle)
 
 
 EXPRESSIONS: Mapping[str, Callable[[_Reader, Mapping[int, bytes]], None]] = {
@@ -218,7 +218,7 @@ EXPRESSIONS: Mapping[str, Callable[[_Reader, Mapping[int, bytes]], None]] = {
 }
 
 
-def lines(rule: Rule, elements: Elements) -> list[Line]:
+def chain_rules(rule: NftRule, elements: Elements) -> list[ChainRule]:
     """None, where the rule concerns no new packet or sends it nowhere."""
     reader = _Reader(rule, elements, rule.family if rule.family in ADDRESSES else "")
     try:
@@ -226,7 +226,7 @@ def lines(rule: Rule, elements: Elements) -> list[Line]:
             reader.take(one)
     except _Elsewhere:
         return []
-    return list(reader.lines())
+    return list(reader.chain_rules())
 
 
 def meaning(name: str, family: str, value: bytes, mask: bytes | None = None) -> str:

@@ -11,7 +11,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 
-from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, Route, Rule, attributes
+from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, PolicyRule, Route, attributes
 
 from . import wire
 
@@ -172,7 +172,7 @@ def repeatable_hops(several: bytes) -> bytes:
     )
 
 
-def rule(payload: bytes) -> Rule | None:
+def rule(payload: bytes) -> PolicyRule | None:
     """RTM_NEWRULE: fib_rule_hdr and FRA_*."""
     if len(payload) < 12:
         return None
@@ -182,7 +182,7 @@ def rule(payload: bytes) -> Rule | None:
     found = attributes(payload[12:])
     kept = {kind: value for kind, value in found.items() if kind != wire.FRA_PAD}
     suppressed = found.get(wire.FRA_SUPPRESS_PREFIXLEN, NO_SUPPRESSION) != NO_SUPPRESSION
-    return Rule(
+    return PolicyRule(
         family=family,
         priority=number(found.get(wire.FRA_PRIORITY)),
         table=number(found[wire.FRA_TABLE]) if wire.FRA_TABLE in found else table,

@@ -20,7 +20,7 @@ PAUSE = 0.0001
 Replies = list[tuple[KernelError | None, list[bytes]]]
 
 
-def dispose(rtnl: Rtnl, requests: Sequence[Request], gone: Callable[[], bool]) -> Replies | None:
+def delete_and_wait(rtnl: Rtnl, requests: Sequence[Request], gone: Callable[[], bool]) -> Replies | None:
     """Sends ``requests`` in one go; None as soon as all is ``gone``, the answers where they come first.
 
     ``rtnl`` is used up: the thread closes it.

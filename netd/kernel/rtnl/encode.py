@@ -1,4 +1,4 @@
-"""Operations -> requests to rtnetlink. Indexes and descriptors are looked up by the caller (``Look``).
+"""Operations -> requests to rtnetlink. Indexes and descriptors are looked up by the caller (``LinkLookup``).
 
 A name or address that cannot be packed is a KernelError EINVAL, a link that is not there ENODEV.
 """
@@ -22,13 +22,13 @@ from netd.model.state import (
     NTF_SELF,
     NUD_PERMANENT,
     Nexthop,
+    PolicyRule,
     Route,
-    Rule,
     attributes,
 )
 
 from . import wire
-from .encode_link import MAKE, Look, create_link, set_link
+from .encode_link import MAKE, LinkLookup, create_link, set_link
 from .wire import Request
 
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
@@ -39,7 +39,7 @@ FOREVER = b"\xff" * 4
 NO_MAC = "00:00:00:00:00:00"
 
 
-def put_address(operation: do.PutAddress, look: Look) -> list[Request]:
+def put_address(operation: do.PutAddress, look: LinkLookup) -> list[Request]:
     """IFA_F_NODAD is of IPv6 alone."""
     return [Request(wire.RTM_NEWADDR, PUT, address_body(operation, look.index(operation.netns, operation.dev)))]
 
@@ -76,12 +76,12 @@ def address_again(raw: bytes, index: int, nodad: int | None = None) -> bytes:
     return struct.pack("=BBBBI", family, length, 0, scope, index) + wire.mapping(found)
 
 
-def restore_address(operation: do.RestoreAddress, look: Look) -> list[Request]:
+def restore_address(operation: do.RestoreAddress, look: LinkLookup) -> list[Request]:
     """A message as it was read once."""
     return [Request(wire.RTM_NEWADDR, MAKE, address_again(operation.raw, look.index(operation.netns, operation.dev)))]
 
 
-def delete_address(operation: do.DeleteAddress, look: Look) -> list[Request]:
+def delete_address(operation: do.DeleteAddress, look: LinkLookup) -> list[Request]:
     """By its local address and prefix length: of IPv4 that counts only beside IFA_ADDRESS (net/ipv4/devinet.c)."""
     packed, length = wire.split_cidr(operation.address)
     index = operation.index or look.index(operation.netns, operation.dev)
@@ -90,7 +90,7 @@ def delete_address(operation: do.DeleteAddress, look: Look) -> list[Request]:
     return [Request(wire.RTM_DELADDR, 0, body)]
 
 
-def create_route(operation: do.CreateRoute, look: Look) -> list[Request]:
+def create_route(operation: do.CreateRoute, look: LinkLookup) -> list[Request]:
     """IPv6 without NLM_F_EXCL: a router's advertisement of the same metric stays beside it."""
     hops = tuple(
         Nexthop(hop.via, look.index(operation.netns, hop.dev) if hop.dev else 0, hop.weight, hop.onlink)
@@ -106,7 +106,7 @@ def create_route(operation: do.CreateRoute, look: Look) -> list[Request]:
     return [Request(wire.RTM_NEWROUTE, flags, route_body(value))]
 
 
-def delete_route(operation: do.DeleteRoute, look: Look) -> list[Request]:
+def delete_route(operation: do.DeleteRoute, look: LinkLookup) -> list[Request]:
     """Exactly this one: the kernel compares what the message names."""
     return [Request(wire.RTM_DELROUTE, 0, operation.route.raw or route_body(operation.route))]
 
@@ -165,18 +165,18 @@ def gateway(hop: Nexthop, family: int) -> bytes:
     return wire.attribute(wire.RTA_VIA, struct.pack("=H", own) + packed)
 
 
-def create_rule(operation: do.CreateRule, look: Look) -> list[Request]:
+def create_rule(operation: do.CreateRule, look: LinkLookup) -> list[Request]:
     """With netd's protocol number, whatever the value says."""
     return [Request(wire.RTM_NEWRULE, MAKE, rule_body(operation.rule, PROTOCOL))]
 
 
-def delete_rule(operation: do.DeleteRule, look: Look) -> list[Request]:
+def delete_rule(operation: do.DeleteRule, look: LinkLookup) -> list[Request]:
     """Exactly this one."""
     rule = operation.rule
     return [Request(wire.RTM_DELRULE, 0, rule.raw or rule_body(rule, rule.protocol))]
 
 
-def rule_body(rule: Rule, protocol: int) -> bytes:
+def rule_body(rule: PolicyRule, protocol: int) -> bytes:
     """fib_rule_hdr and FRA_* of a rule."""
     source, source_length = wire.split_cidr(rule.source) if rule.source else (b"", 0)
     to, to_length = wire.split_cidr(rule.to) if rule.to else (b"", 0)
@@ -204,7 +204,7 @@ def ndmsg(family: int, index: int = 0, state: int = 0, flags: int = 0) -> bytes:
     return struct.pack("=BxxxiHBB", family, index, state, flags, 0)
 
 
-def put_neighbor(operation: do.PutNeighbor, look: Look) -> list[Request]:
+def put_neighbor(operation: do.PutNeighbor, look: LinkLookup) -> list[Request]:
     """A permanent entry."""
     return [Request(wire.RTM_NEWNEIGH, PUT, neighbor_body(operation, look.index(operation.netns, operation.dev)))]
 
@@ -226,19 +226,19 @@ def neighbor_again(raw: bytes, index: int) -> bytes:
     return raw[:4] + struct.pack("=i", index) + raw[8:12] + wire.mapping(kept)
 
 
-def restore_neighbor(operation: do.RestoreNeighbor, look: Look) -> list[Request]:
+def restore_neighbor(operation: do.RestoreNeighbor, look: LinkLookup) -> list[Request]:
     """A message as it was read once."""
     body = neighbor_again(operation.raw, look.index(operation.netns, operation.dev))
     return [Request(wire.RTM_NEWNEIGH, MAKE, body)]
 
 
-def restore_port(operation: do.RestorePort, look: Look) -> list[Request]:
+def restore_port(operation: do.RestorePort, look: LinkLookup) -> list[Request]:
     """Into its bridge first: the kernel takes settings of what is a port."""
     settings = do.LinkSettings(master=operation.master, port=operation.port)
     return set_link(do.SetLink(operation.netns, operation.dev, settings), look)
 
 
-def delete_neighbor(operation: do.DeleteNeighbor, look: Look) -> list[Request]:
+def delete_neighbor(operation: do.DeleteNeighbor, look: LinkLookup) -> list[Request]:
     """By its address."""
     index = operation.index or look.index(operation.netns, operation.dev)
     body = ndmsg(wire.family_of(operation.address), index)
@@ -257,7 +257,7 @@ def fdb_body(operation: do.PutFdb | do.DeleteFdb, index: int, state: int) -> byt
     return body + (wire.u32(wire.NDA_VNI, operation.vni) if operation.vni else b"")
 
 
-def put_fdb(operation: do.PutFdb, look: Look) -> list[Request]:
+def put_fdb(operation: do.PutFdb, look: LinkLookup) -> list[Request]:
     """The all-zero MAC and groups have one entry per remote: appended, never replaced."""
     index = look.index(operation.netns, operation.dev)
     several = operation.mac == NO_MAC or int(operation.mac[:2], 16) & 1
@@ -268,14 +268,14 @@ def put_fdb(operation: do.PutFdb, look: Look) -> list[Request]:
     return [Request(wire.RTM_NEWNEIGH, flags, body)]
 
 
-def delete_fdb(operation: do.DeleteFdb, look: Look) -> list[Request]:
+def delete_fdb(operation: do.DeleteFdb, look: LinkLookup) -> list[Request]:
     """One remote of one MAC."""
     index = operation.index or look.index(operation.netns, operation.dev)
     via = wire.u32(wire.NDA_IFINDEX, operation.via) if operation.via else b""
     return [Request(wire.RTM_DELNEIGH, 0, fdb_body(operation, index, 0) + via)]
 
 
-def restore_route(operation: do.RestoreRoute, look: Look) -> list[Request]:
+def restore_route(operation: do.RestoreRoute, look: LinkLookup) -> list[Request]:
     """A message as it was read once; several of them keep their order."""
     body = operation.raw
     if operation.dev:
@@ -298,7 +298,7 @@ def hops_again(family: int, several: bytes, was: int, index: int) -> bytes:
     )
 
 
-def restore_rule(operation: do.RestoreRule, look: Look) -> list[Request]:
+def restore_rule(operation: do.RestoreRule, look: LinkLookup) -> list[Request]:
     """A message as it was read once."""
     return [Request(wire.RTM_NEWRULE, MAKE, operation.raw)]
 
@@ -325,7 +325,7 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
 }
 
 
-def encode(operation: do.Operation, look: Look) -> list[Request]:
+def encode(operation: do.Operation, look: LinkLookup) -> list[Request]:
     """The requests of one operation, in order; KernelError where it cannot be said in rtnetlink."""
     try:
         return ENCODERS[type(operation)](operation, look)

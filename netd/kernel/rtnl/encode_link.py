@@ -20,7 +20,7 @@ from .wire import Request
 MAKE = wire.NLM_F_CREATE | wire.NLM_F_EXCL
 
 
-class Look(Protocol):
+class LinkLookup(Protocol):
     """What a request needs to know of the namespaces."""
 
     def index(self, netns: str, name: str) -> int:
@@ -42,7 +42,7 @@ def header(index: int, settings: do.LinkSettings) -> bytes:
     return ifinfomsg(index, IFF_UP if settings.up else 0, IFF_UP)
 
 
-def plain_settings(netns: str, settings: do.LinkSettings, look: Look) -> bytes:
+def plain_settings(netns: str, settings: do.LinkSettings, look: LinkLookup) -> bytes:
     """The attributes of one end, without those inside IFLA_LINKINFO."""
     body = b""
     if settings.mtu is not None:
@@ -62,7 +62,7 @@ def port_info(port: Mapping[int, bytes]) -> bytes:
     return wire.nested(wire.IFLA_LINKINFO, slave)
 
 
-def create_link(operation: do.CreateLink, look: Look) -> list[Request]:
+def create_link(operation: do.CreateLink, look: LinkLookup) -> list[Request]:
     """One message makes the link, with both ends of a pair; what the kernel drops at creation follows by name."""
     settings = operation.settings
     body = header(0, settings) + wire.text(wire.IFLA_IFNAME, operation.name)
@@ -91,7 +91,7 @@ def create_link(operation: do.CreateLink, look: Look) -> list[Request]:
     return requests
 
 
-def veth_peer(operation: do.CreateLink, look: Look) -> bytes:
+def veth_peer(operation: do.CreateLink, look: LinkLookup) -> bytes:
     """The other end: never up (ENOTCONN), never with a master (its index is of another namespace)."""
     peer = operation.peer or do.LinkSettings()
     body = ifinfomsg() + wire.text(wire.IFLA_IFNAME, operation.peer_name)
@@ -112,7 +112,7 @@ def queues() -> bytes:
     return wire.u32(wire.IFLA_NUM_TX_QUEUES, 1) + wire.u32(wire.IFLA_NUM_RX_QUEUES, 1)
 
 
-def set_link(operation: do.SetLink, look: Look) -> list[Request]:
+def set_link(operation: do.SetLink, look: LinkLookup) -> list[Request]:
     """Changes a link by its index; port settings after a master. One that moves is there what it is to be, at once."""
     settings = operation.settings
     index = look.index(operation.netns, operation.name)

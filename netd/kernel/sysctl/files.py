@@ -25,7 +25,7 @@ SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 Inside = Callable[[Callable[[], int]], int]
 
 
-class Folders:
+class SysctlDirectories:
     """Descriptors by (cookie of the namespace, folder), the least used dropped first."""
 
     def __init__(self, limit: int = 256) -> None:
@@ -60,7 +60,7 @@ class Folders:
 class Sysctls:
     """The keys of one namespace. Paths are those below /proc/sys ("net/ipv4/conf/eth0/forwarding")."""
 
-    def __init__(self, cookie: int, folders: Folders, inside: Inside) -> None:
+    def __init__(self, cookie: int, folders: SysctlDirectories, inside: Inside) -> None:
         self._cookie = cookie
         self._folders = folders
         self._inside = inside

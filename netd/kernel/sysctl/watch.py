@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator
 
 from netd.kernel import inotify
 from netd.kernel.inotify import Inotify
-from netd.model.dirty import EVERYTHING, Dirty
+from netd.model.invalidation import EVERYTHING, Invalidation
 
 from .files import Sysctls
 
@@ -67,7 +67,7 @@ class SysctlWatch:
             self._drop((netns, path))
         self._watches.pop(netns, None)
 
-    def drain(self, ready: Container[int]) -> Iterator[Dirty]:
+    def drain(self, ready: Container[int]) -> Iterator[Invalidation]:
         """Which keys were written to."""
         if self.descriptor not in ready:
             return
@@ -81,4 +81,4 @@ class SysctlWatch:
                         del watches[path]
             else:
                 for netns, path in sorted(self._keys.get(event.watch, ())):
-                    yield Dirty("sysctl", netns, path=path)
+                    yield Invalidation("sysctl", netns, path=path)

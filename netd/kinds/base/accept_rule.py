@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
-from netd.model.dirty import Topic
-from netd.model.firewall import Gate, Hook, Line, Match
+from netd.model.firewall import BaseChain, ChainRule, Hook, Match
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key
 from netd.model.marks import TABLE
 from netd.model.operations import LegacyAccept, RunNft
@@ -33,124 +33,124 @@ WORDS: Mapping[str, str] = {
 FAMILIES = {"ip": "ipv4", "ip6": "ipv6"}
 
 
-class Placed(NamedTuple):
+class PlacedRule(NamedTuple):
     """A line, and the chain of the gate where it stands."""
 
-    gate: Gate
+    gate: BaseChain
     chain: str
-    line: Line
+    line: ChainRule
 
 
-class Passage(Kind):
+class AcceptRule(Kind):
     """Packets that get through the gates of one hook, by a rule of netd's in each that might drop them."""
 
     hook: ClassVar[Hook]
-    always_own = True
-    foreign_rules = True
+    never_adopted = True
+    in_foreign_chains = True
 
     def declare(self, table: Any, place: Any) -> Iterable[Desired]:
         return ()
 
-    def packets(self, key: Key, data: Mapping[str, Any]) -> Sequence[Match]:
+    def packets(self, key: Key, locator: Mapping[str, Any]) -> Sequence[Match]:
         """All that is known of them."""
         raise NotImplementedError
 
     def observe(
-        self, key: Key, data: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
+        self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
         if not view.exists(key.netns):
             return None
-        found = list(self._at_gates(key, data, view))
+        found = list(self._at_gates(key, locator, view))
         closed = any(needs_rule(gate, packet) for gate, packet in found)
-        rules = any(mine(gate, packet) for gate, packet in found)
+        rules = any(own_rules(gate, packet) for gate, packet in found)
         if closed and not rules:
             return None
         return Observed({"accepted": not closed}, {"cookie": view.cookie(key.netns)}, marked=rules)
 
-    def _at_gates(self, key: Key, data: Mapping[str, Any], view: View) -> Iterator[tuple[Gate, Match]]:
+    def _at_gates(self, key: Key, locator: Mapping[str, Any], view: View) -> Iterator[tuple[BaseChain, Match]]:
         for gate in view.firewall(key.netns).gates:
             if gate.hook == self.hook:
-                yield from ((gate, packet) for packet in self.packets(key, data) if comes_by(gate, packet))
+                yield from ((gate, packet) for packet in self.packets(key, locator) if comes_by(gate, packet))
 
-    def topics(self, key: Key, data: Mapping[str, Any]) -> Iterable[Topic]:
-        return (Topic("nft", key.netns),)
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
+        return (WatchKey("nft", key.netns),)
 
-    def understand(self, key: Key, data: Mapping[str, Any]) -> None:
-        self.packets(key, data)
+    def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
+        self.packets(key, locator)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        return self._open(desired.key, desired.data, view)
+        return self._open(desired.key, desired.locator, view)
 
     def change(
-        self, key: Key, data: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
+        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        return self._open(key, data, view)
+        return self._open(key, locator, view)
 
-    def delete(self, key: Key, data: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        return _steps(key, [rule for found in self._at_gates(key, data, view) for rule in mine(*found)], [])
+    def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
+        return _steps(key, [rule for found in self._at_gates(key, locator, view) for rule in own_rules(*found)], [])
 
-    def _open(self, key: Key, data: Mapping[str, Any], view: View) -> Sequence[Step]:
+    def _open(self, key: Key, locator: Mapping[str, Any], view: View) -> Sequence[Step]:
         """Puts in what is missing, and takes away what stands elsewhere, or too low in a chain to be reached."""
-        closed = [found for found in self._at_gates(key, data, view) if needs_rule(*found)]
-        fresh = [Placed(gate, target(gate, packet), Line(rule_of(gate, packet))) for gate, packet in closed]
-        return _steps(key, [rule for found in closed for rule in stale(*found)], fresh)
+        closed = [found for found in self._at_gates(key, locator, view) if needs_rule(*found)]
+        fresh = [PlacedRule(gate, target(gate, packet), ChainRule(rule_of(gate, packet))) for gate, packet in closed]
+        return _steps(key, [rule for found in closed for rule in stale_rules(*found)], fresh)
 
 
-def comes_by(gate: Gate, packet: Match) -> bool:
+def comes_by(gate: BaseChain, packet: Match) -> bool:
     """Whether the gate sees packets of that family."""
     return gate.family == "inet" or packet.family in ("", gate.family)
 
 
-def rule_of(gate: Gate, packet: Match) -> Match:
+def rule_of(gate: BaseChain, packet: Match) -> Match:
     """What the rule for a packet asks, as it reads in this gate."""
     return packet if gate.family == "inet" else packet._replace(family=gate.family)
 
 
-def mine(gate: Gate, packet: Match) -> list[Placed]:
+def own_rules(gate: BaseChain, packet: Match) -> list[PlacedRule]:
     """netd's rules for it, wherever they stand."""
     wanted = rule_of(gate, packet)
     return [
-        Placed(gate, chain, line)
-        for chain, lines in gate.lines.items()
+        PlacedRule(gate, chain, line)
+        for chain, lines in gate.rules.items()
         for line in lines
         if line.own and line.match == wanted
     ]
 
 
-def needs_rule(gate: Gate, packet: Match) -> bool:
+def needs_rule(gate: BaseChain, packet: Match) -> bool:
     """Whether such packets can end here, or a rule of netd stands in a chain that its owner writes anew."""
     return may_drop(gate, packet) or any(
-        found.chain == gate.chain != target(gate, packet) for found in mine(gate, packet)
+        found.chain == gate.chain != target(gate, packet) for found in own_rules(gate, packet)
     )
 
 
-def stale(gate: Gate, packet: Match) -> list[Placed]:
+def stale_rules(gate: BaseChain, packet: Match) -> list[PlacedRule]:
     """netd's rules that a new one takes the place of: another gate may lead to the other chains, too."""
-    return [found for found in mine(gate, packet) if found.chain in (gate.chain, target(gate, packet))]
+    return [found for found in own_rules(gate, packet) if found.chain in (gate.chain, target(gate, packet))]
 
 
-def may_drop(gate: Gate, packet: Match) -> bool:
+def may_drop(gate: BaseChain, packet: Match) -> bool:
     """Whether such a packet, or one of them, can end here."""
-    return "drop" in fate(gate, packet)
+    return "drop" in trace(gate, packet)
 
 
-def surely_dropped(gate: Gate, packet: Match) -> bool:
+def surely_dropped(gate: BaseChain, packet: Match) -> bool:
     """Whether no such packet gets through."""
-    return fate(gate, packet) == {"drop"}
+    return trace(gate, packet) == {"drop"}
 
 
-def fate(gate: Gate, packet: Match) -> Set[str]:
+def trace(gate: BaseChain, packet: Match) -> Set[str]:
     """What can become of a packet: "accept", "drop", or, as far as is known, one of the two."""
-    found = _Walk(gate, rule_of(gate, packet)).through(gate.chain)
+    found = _Trace(gate, rule_of(gate, packet)).through(gate.chain)
     last = "drop" if gate.drops else "accept"
     return {last if each == "return" else each for each in found}
 
 
-def target(gate: Gate, packet: Match) -> str:
+def target(gate: BaseChain, packet: Match) -> str:
     """The chain to put an accept into: Docker's for users, where the packet gets there at all."""
-    walk = _Walk(gate, rule_of(gate, packet))
+    walk = _Trace(gate, rule_of(gate, packet))
     found: set[str] = set()
-    for line in gate.lines.get(gate.chain, ()):
+    for line in gate.rules.get(gate.chain, ()):
         if (line.verdict, line.chain, line.certain) == ("jump", USER_CHAIN, True):
             return USER_CHAIN
         if not line.own and (walk.ends(line, found) or "drop" in found):
@@ -158,10 +158,10 @@ def target(gate: Gate, packet: Match) -> str:
     return gate.chain
 
 
-class _Walk:
+class _Trace:
     """One packet through the chains of a gate; each chain is looked at once."""
 
-    def __init__(self, gate: Gate, packet: Match) -> None:
+    def __init__(self, gate: BaseChain, packet: Match) -> None:
         self._gate = gate
         self._packet = packet
         self._known: dict[str, Set[str]] = {}
@@ -171,12 +171,12 @@ class _Walk:
         if chain not in self._known:
             self._known[chain] = {"return"}
             found: set[str] = set()
-            if not any(self.ends(line, found) for line in self._gate.lines.get(chain, ())):
+            if not any(self.ends(line, found) for line in self._gate.rules.get(chain, ())):
                 found.add("return")
             self._known[chain] = found
         return self._known[chain]
 
-    def ends(self, line: Line, found: set[str]) -> bool:
+    def ends(self, line: ChainRule, found: set[str]) -> bool:
         """Adds what can become of it by one line; whether no later line of the chain sees it."""
         fits = concerns(line.match, self._packet)
         if fits is False or not line.verdict:
@@ -218,7 +218,7 @@ def _in_range(port: str, ports: str) -> bool:
 WITHIN = {"source": _in_network, "destination": _in_network, "port": _in_range}
 
 
-def _steps(key: Key, gone: Iterable[Placed], fresh: Iterable[Placed]) -> list[Step]:
+def _steps(key: Key, gone: Iterable[PlacedRule], fresh: Iterable[PlacedRule]) -> list[Step]:
     # A table of its own process refuses us: the others are changed all the same, in a transaction of their own.
     lines: dict[bool, dict[str, None]] = {False: {}, True: {}}
     steps: list[Step] = []
@@ -237,7 +237,7 @@ def _steps(key: Key, gone: Iterable[Placed], fresh: Iterable[Placed]) -> list[St
     return steps
 
 
-def nft_words(gate: Gate, match: Match) -> str:
+def nft_words(gate: BaseChain, match: Match) -> str:
     """What nft(8) calls it."""
     asked = match._asdict()
     found = [text.format(asked[name], **asked) for name, text in WORDS.items() if asked[name]]

@@ -27,7 +27,7 @@ PAIRS_TYPE = "type iface_index . iface_index; size 65535; flags dynamic,timeout;
 NOT_LOOPBACK = {"ip": "ip daddr != 127.0.0.0/8", "ip6": "ip6 daddr != ::1"}
 
 
-class Rule(NamedTuple):
+class NatRule(NamedTuple):
     """``handles``: how many numbers the kernel gives to it and its anonymous map."""
 
     chain: str
@@ -35,7 +35,7 @@ class Rule(NamedTuple):
     handles: int = 1
 
 
-def rules(entry: Mapping[str, Any]) -> list[Rule]:
+def rules(entry: Mapping[str, Any]) -> list[NatRule]:
     """The rules of one entry, as ``Desired.data`` of the kind nat has it."""
     return _dnat(entry) if entry["type"] == "dnat" else [_source_nat(entry)]
 
@@ -73,7 +73,7 @@ def transaction(entries: Sequence[tuple[str, Mapping[str, Any]]], exists: bool) 
     return "\n".join(lines) + "\n"
 
 
-def _source_nat(entry: Mapping[str, Any]) -> Rule:
+def _source_nat(entry: Mapping[str, Any]) -> NatRule:
     source, out, to = entry["source"], entry["out"], entry.get("to", "")
     family = _family(source or to)
     words = []
@@ -87,10 +87,10 @@ def _source_nat(entry: Mapping[str, Any]) -> Rule:
         # Without a link to leave by, what stays within the network is not leaving (bridged traffic comes by here too).
         words.append(f"{family} daddr != {source}")
     words.append(f"snat {family} to {to}" if to else "masquerade")
-    return Rule("postrouting", " ".join(words))
+    return NatRule("postrouting", " ".join(words))
 
 
-def _dnat(entry: Mapping[str, Any]) -> list[Rule]:
+def _dnat(entry: Mapping[str, Any]) -> list[NatRule]:
     protocol, port, link = entry["protocol"], entry["port"], entry["in"]
     family = _family(entry["address"])
     here = _destination(family, entry["destination"])
@@ -98,15 +98,15 @@ def _dnat(entry: Mapping[str, Any]) -> list[Rule]:
     found = []
     came_by = f'iifname "{link}" ' if link else ""
     note = f"update @{PAIRS} {{ iif . iif }} "
-    found.append(Rule("prerouting", f"{came_by}{here} {protocol} dport {port} {note}{target}", handles))
+    found.append(NatRule("prerouting", f"{came_by}{here} {protocol} dport {port} {note}{target}", handles))
     if not link:
-        found.append(Rule("output", f"{here} {protocol} dport {port} {target}", handles))
+        found.append(NatRule("output", f"{here} {protocol} dport {port} {target}", handles))
     translated = f"ct status dnat {family} daddr {entry['address']} meta l4proto {protocol}"
     translated += f" ct original proto-dst {port}"
     if entry["destination"]:
         translated += f" ct original {family} daddr {entry['destination']}"
     for same in (f"iif . oif @{PAIRS}", "iif 0"):
-        found.append(Rule("postrouting", f"{translated} {same} masquerade"))
+        found.append(NatRule("postrouting", f"{translated} {same} masquerade"))
     return found
 
 

@@ -29,8 +29,8 @@ def others_on(
 ) -> tuple[str, ...]:
     """Addresses, routes, neighbours and the place in a bridge that others gave to those of its links that netd made.
 
-    For ``others_back``. ``written``: what netd wrote, by the ledger, None where it does not tell (any more: it is being
-    made again already); ``is_own``: whether netd made the object of that key, where the kernel keeps no mark on it.
+    For ``restore_steps``. ``written``: what netd wrote, by the ledger; None where the ledger does not say (the link is
+    being recreated already). ``is_own``: whether netd made the object of that key, where the kernel keeps no mark.
     """
     found: list[str] = []
     for end in one.ends:
@@ -81,7 +81,7 @@ def _after(route: Route) -> tuple[bool, int]:
     return any(hop.via for hop in route.nexthops), -route.scope
 
 
-def others_back(foreign: Sequence[str], view: View) -> Iterable[Step]:
+def restore_steps(foreign: Sequence[str], view: View) -> Iterable[Step]:
     """The steps that put back what is not there again."""
     for netns, dev, index, what, known in map(json.loads, foreign):
         if what.startswith(PORT):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field, model_validator
 
 from netd.kinds.address import address_object
-from netd.kinds.base.kind import LOOPBACK, Place, Table
+from netd.kinds.base.kind import LOOPBACK, Table, TableContext
 from netd.kinds.base.values import Cidr, GatewayAddress, LinkMac, LinkMtu, Metric, Name, family_of, is_loopback
 from netd.kinds.forward import forward_object
 from netd.kinds.route import gateway_object
@@ -114,16 +114,16 @@ def check_end(table: EndTable, link: LinkName, *path: str) -> None:
             raise ValueError(f"{where}gateway: '{gateway}' is an address of this link itself")
 
 
-def end_objects(table: EndTable, place: Place, link: LinkName, *path: str) -> Iterable[Desired]:
+def end_objects(table: EndTable, context: TableContext, link: LinkName, *path: str) -> Iterable[Desired]:
     """The objects that hang on one end: its addresses, its default routes, its way through FORWARD."""
     check_end(table, link, *path)
     for number, address in enumerate(table.addresses):
-        yield address_object(link, address, table.nodad, place.at(*path, "addresses", number))
+        yield address_object(link, address, table.nodad, context.at(*path, "addresses", number))
     gateways = table.gateway or []
     for gateway in gateways:
-        yield gateway_object(link, str(gateway), table.gateway_metric, place.at(*path, "gateway"))
+        yield gateway_object(link, str(gateway), table.gateway_metric, context.at(*path, "gateway"))
     if table.forward:
-        yield forward_object(link, place.at(*path, "forward"))
+        yield forward_object(link, context.at(*path, "forward"))
 
 
 def end_wants(table: EndTable, netns: str) -> tuple[LinkName, ...]:

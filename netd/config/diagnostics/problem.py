@@ -16,7 +16,7 @@ LONGEST_NAME = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class Problem:
     """``line`` 0: it is about the file as a whole. ``other`` is the second file of a clash."""
 
     file: str
@@ -84,18 +84,18 @@ class Source:
 
     def mistake(
         self, path: TomlPath, message: str, *, name: bool = False, warning: bool = False, other: str = ""
-    ) -> Mistake:
+    ) -> Problem:
         """A mistake at a path; ``name``: at the last part of it, not at the header of its table."""
         found = self.positions.name(path) if name else self.positions.at(path)
         return self.mistake_at(found or Position(1, 1, 1), path, message, warning=warning, other=other)
 
     def mistake_at(
         self, place: Position, path: TomlPath, message: str, *, warning: bool = False, other: str = ""
-    ) -> Mistake:
+    ) -> Problem:
         """A mistake at a line and column."""
         if self._rows is None:
             self._rows = self.text.split("\n")
         rows = self._rows
         row = rows[place.line - 1].rstrip("\r") if place.line <= len(rows) else ""
         message = shortened(message, LONGEST)
-        return Mistake(self.file, path, message, warning, place.line, place.column, place.length, row, other)
+        return Problem(self.file, path, message, warning, place.line, place.column, place.length, row, other)

@@ -17,7 +17,7 @@ READING = frozenset({"opened", "closed_no_write"})
 REPLACING = frozenset({"created", "deleted", "moved"})
 
 
-class FolderWatch(FileSystemEventHandler):
+class DirectoryWatch(FileSystemEventHandler):
     """Calls ``changed`` (from a thread of its own) after any change in the folder.
 
     ``troubled`` is told why changes may go unseen: watches are limited for each user (fs.inotify).

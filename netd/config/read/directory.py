@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from netd.config.diagnostics.mistake import Mistake, Source
+from netd.config.diagnostics.problem import Problem, Source
 from netd.config.lint.lint import warnings
 from netd.config.merge.gateways import with_ways
-from netd.config.merge.merge import clash_mistake, settle
+from netd.config.merge.merge import clash_mistake, merge
 from netd.config.parse.hosts import Hosts
 from netd.config.parse.parser import Parsed, parse
-from netd.config.parse.this_host import this_machine
+from netd.config.parse.this_host import this_host
 from netd.kinds import registry
 from netd.model.desired import Desired
 from netd.model.key import Key
 
 from .files import TICK_NS, HeldOpen, Stamp, Unreadable, config_files, distrust, identity, read_file, stamp
-from .last_good import Copies, Copy, assign, digest
+from .last_good import LastGoodCopies, LastGoodCopy, assign, digest
 
 #: Seconds between two looks at a file that is held open.
 LOOK_AGAIN = 0.02
@@ -45,22 +45,22 @@ class Config:
 
     desired: Mapping[Key, Desired]
     files: tuple[FileState, ...] = ()
-    mistakes: tuple[Mistake, ...] = ()
+    mistakes: tuple[Problem, ...] = ()
     unknown: frozenset[str] = frozenset()
 
     @property
-    def errors(self) -> tuple[Mistake, ...]:
+    def errors(self) -> tuple[Problem, ...]:
         """Mistakes that cost something."""
         return tuple(mistake for mistake in self.mistakes if not mistake.warning)
 
     @property
-    def warnings(self) -> tuple[Mistake, ...]:
+    def warnings(self) -> tuple[Problem, ...]:
         """Mistakes that may be meant so."""
         return tuple(mistake for mistake in self.mistakes if mistake.warning)
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class FileVersion:
     """One version of one file. ``stamp`` None: it was not read; ``held``: because someone is writing it."""
 
     path: str
@@ -78,14 +78,14 @@ class Version:
         return not self.held and not self.parsed.mistakes
 
 
-def unread(path: str, text: str, held: bool = False) -> Version:
+def unread(path: str, text: str, held: bool = False) -> FileVersion:
     """The version of a file that cannot be read."""
-    wrong = Mistake(path, (), text)
+    wrong = Problem(path, (), text)
     parsed = Parsed(Source(path, ""), mistakes=(wrong,), readable=False)
-    return Version(path, parsed, identity=identity(path), held=held)
+    return FileVersion(path, parsed, identity=identity(path), held=held)
 
 
-class Folder:
+class ConfigDirectory:
     """Reads the folder again and again; one changed file costs one parse.
 
     ``cache_dir`` None: no last good copies. ``trusted``: files that others could have written are refused.
@@ -98,17 +98,17 @@ class Folder:
         self._folder = os.path.abspath(config_dir)
         self._trusted = trusted
         self._paths = paths
-        self._copies = Copies(cache_dir, trusted=trusted)
-        self._versions: dict[str, Version] = {}
+        self._copies = LastGoodCopies(cache_dir, trusted=trusted)
+        self._versions: dict[str, FileVersion] = {}
         self._copied: dict[str, Parsed] = {}
         #: By file: from which number on its objects count, and they so numbered.
         self._numbered: dict[str, tuple[Parsed, int, Sequence[Desired]]] = {}
-        self._machine = this_machine()
+        self._machine = this_host()
         self._held: list[str] = []
         #: Last versions of files that are away: many an editor moves the old one away before it writes the new one.
-        self._gone: dict[str, Version] = {}
+        self._gone: dict[str, FileVersion] = {}
         #: Copies of files that may be on their way to another name, while theirs is taken already.
-        self._nameless: list[Copy] = []
+        self._nameless: list[LastGoodCopy] = []
 
     @property
     def busy(self) -> tuple[str, ...]:
@@ -143,12 +143,12 @@ class Folder:
                 self.save()
             except OSError as error:
                 text = f"last good versions cannot be kept: {error.strerror}"
-                mistakes.append(Mistake(error.filename or self._copies.place, (), text, warning=True))
+                mistakes.append(Problem(error.filename or self._copies.place, (), text, warning=True))
         return self._settled(versions, mistakes, warn)
 
     def _know_machine(self) -> None:
         """Where it is called otherwise than before, everything is read anew."""
-        machine, before = this_machine(), self._machine
+        machine, before = this_host(), self._machine
         if machine != before:
             self._machine, self._versions, self._copied = machine, {}, {}
 
@@ -174,7 +174,7 @@ class Folder:
             return os.path.dirname(path) == self._folder
         return path in self._paths or os.path.dirname(path) in self._paths
 
-    def _take(self, path: str, deadline: float) -> Version | None:
+    def _take(self, path: str, deadline: float) -> FileVersion | None:
         """The version of a file that counts now; None: it is gone."""
         previous = self._versions.get(path) or self._gone.get(path)
         reason = distrust(path)
@@ -195,7 +195,7 @@ class Folder:
             return unread(path, f"cannot be read: {error.strerror}")
         mark = digest(content)
         if previous is None or previous.stamp is None or previous.digest != mark:
-            previous = Version(path, parse(path, content, self._machine), digest=mark)
+            previous = FileVersion(path, parse(path, content, self._machine), digest=mark)
         surely = abs(time.time_ns() - found.st_ctime_ns) > TICK_NS
         return replace(previous, stamp=stamp(found), surely=surely, identity=identity(path), distrust=reason)
 
@@ -207,7 +207,7 @@ class Folder:
                 raise HeldOpen
             time.sleep(LOOK_AGAIN)
 
-    def _keep_copies(self, versions: Mapping[str, Version]) -> None:
+    def _keep_copies(self, versions: Mapping[str, FileVersion]) -> None:
         """Copies of what is good; of what is not, the copy follows the file to its new name, or stays."""
         copies = [*(copy for path, copy in self._copies.all.items() if self._covers(path)), *self._nameless]
         found = assign(copies, list(versions.values()))
@@ -217,7 +217,7 @@ class Folder:
         for version in versions.values():
             copy = found.get(version.path)
             if version.good:
-                self._copies.put(Copy(version.path, version.parsed.source.text, version.identity))
+                self._copies.put(LastGoodCopy(version.path, version.parsed.source.text, version.identity))
             elif copy is None:
                 self._copies.drop(version.path)
             elif version.digest:
@@ -228,13 +228,13 @@ class Folder:
         for path in {copy.path for copy in copies} - versions.keys() - self._gone.keys():
             self._copies.drop(path)
 
-    def _settled(self, versions: Mapping[str, Version], mistakes: list[Mistake], warn: bool) -> Config:
+    def _settled(self, versions: Mapping[str, FileVersion], mistakes: list[Problem], warn: bool) -> Config:
         good = [version.parsed for version in versions.values() if version.good]
         copied = list(self._in_force(version.path for version in versions.values() if not version.good))
         sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
         files = {parsed.source.file: parsed.source for parsed in good}
         objects, hosts = self._in_order(good, copied), Hosts([*good, *copied], self._machine, files)
-        settled = settle(hosts.resolved(objects), {parsed.source.file for parsed in copied})
+        settled = merge(hosts.resolved(objects), {parsed.source.file for parsed in copied})
         # Where a last good copy gives way, there is nothing to say: its file is reported anyway.
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
         lost = [*hosts.mistakes, *(clash_mistake(clash, sources) for clash in clashes)]
@@ -283,23 +283,23 @@ def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:
     desired = {each.key: each for each in ordered}
     groups: dict[tuple[str, str], list[Desired]] = {}
     for each in ordered:
-        if registry()[each.key.kind].together:
+        if registry()[each.key.kind].batched:
             groups.setdefault((each.key.netns, each.key.kind), []).append(each)
     for (_, kind), group in groups.items():
-        desired.update({each.key: each for each in registry()[kind].arrange(group)})
+        desired.update({each.key: each for each in registry()[kind].arranged(group)})
     return desired
 
 
-def _has(version: Version, copy: Copy) -> bool:
+def _has(version: FileVersion, copy: LastGoodCopy) -> bool:
     """Whether a copy is surely where it belongs: a good file may only have the name of that which it is of."""
     return not version.good or version.identity in copy.marks
 
 
-def _distrusted(version: Version) -> Mistake:
-    return Mistake(version.path, (), f"run and apply refuse it: {version.distrust}", warning=True)
+def _distrusted(version: FileVersion) -> Problem:
+    return Problem(version.path, (), f"run and apply refuse it: {version.distrust}", warning=True)
 
 
-def _state(version: Version, lost: Sequence[Mistake]) -> FileState:
+def _state(version: FileVersion, lost: Sequence[Problem]) -> FileState:
     if not version.good:
         return FileState(version.path, "invalid", tuple(map(str, version.parsed.mistakes)))
     own = tuple(str(mistake) for mistake in lost if mistake.file == version.path)

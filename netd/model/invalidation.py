@@ -9,7 +9,7 @@ What = Literal["everything", "namespace", "link", "addresses", "routes", "rules"
 
 
 @dataclass(frozen=True, slots=True)
-class Dirty:
+class Invalidation:
     """``index`` is the link's for link, addresses, neighbors and fdb; 0 means all of that namespace.
 
     "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
@@ -23,10 +23,10 @@ class Dirty:
     family: int = 0
 
 
-EVERYTHING = Dirty("everything")
+EVERYTHING = Invalidation("everything")
 
 
-class Topic(NamedTuple):
+class WatchKey(NamedTuple):
     """What an object is read from, by name: it is looked at again when this changes. ``name`` "" is all of it."""
 
     what: What

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from netd.engine.reconciler import Engine
+from netd.engine.reconciler import Reconciler
 from netd.model.key import Key
 
 
-class Told(NamedTuple):
+class PassCallbacks(NamedTuple):
     """Who is told that rounds ``begin``, that all are ``over`` for now, and that one threw (``broken``)."""
 
     begin: Callable[[], None]
@@ -19,14 +19,18 @@ class Told(NamedTuple):
     broken: Callable[[], None]
 
 
-class Rounds:
+class Passes:
     """``converge`` begins a round over some objects; the flag says whether it is for drift. ``stop``: no more rounds.
 
     ``idle`` is set when all is done, and cleared by whoever waits for that.
     """
 
     def __init__(
-        self, engine: Engine, converge: Callable[[set[Key], bool], Iterator[None]], told: Told, stop: asyncio.Event
+        self,
+        engine: Reconciler,
+        converge: Callable[[set[Key], bool], Iterator[None]],
+        told: PassCallbacks,
+        stop: asyncio.Event,
     ) -> None:
         self._engine = engine
         self._converge = converge
@@ -85,7 +89,7 @@ class Rounds:
             self._timer.cancel()
             self._timer = None
         self._told.over()
-        due = self._engine.pacing.due()
+        due = self._engine.backoff.next_due()
         if due is not None:
             delay = max(0.0, due - time.monotonic()) + 0.005
             self._timer = asyncio.get_running_loop().call_later(delay, self._retry)

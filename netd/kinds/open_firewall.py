@@ -13,7 +13,7 @@ from netd.model.desired import Desired, Origin
 from netd.model.firewall import Firewall, Match
 from netd.model.key import Key
 
-from .base.accept_rule import Passage, comes_by, surely_dropped
+from .base.accept_rule import AcceptRule, comes_by, surely_dropped
 from .base.values import family_of, hosts_in
 
 
@@ -22,8 +22,8 @@ def open_object(netns: str, packets: Match, origin: Origin) -> Desired:
     hosts = hosts_in([packets.source])
     source = packets.source.partition("/")[0] or "*"
     name = f"{packets.family}/{packets.protocol}/{packets.port},{source},{packets.iif or '*'}"
-    data = {"match": packets._asdict()}
-    return Desired(Key(netns, "open", name), {"accepted": True}, (origin,), data=data, hosts=hosts)
+    locator = {"match": packets._asdict()}
+    return Desired(Key(netns, "open", name), {"accepted": True}, (origin,), locator=locator, hosts=hosts)
 
 
 def from_host(packets: Match, remote: str) -> Match:
@@ -41,29 +41,29 @@ def found_at(packets: Match, addresses: Mapping[str, str]) -> Match | None:
     return packets
 
 
-class OpenKind(Passage):
+class OpenFirewallKind(AcceptRule):
     """open/FAMILY/PROTOCOL/PORT,SOURCE,IN."""
 
     name = "open"
     hook = "input"
-    shared = True
+    mergeable = True
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
-        packets = found_at(Match(**desired.data["match"]), addresses)
+        packets = found_at(Match(**desired.locator["match"]), addresses)
         if packets is None:
             return None
         there = open_object(desired.key.netns, packets, desired.origins[0])
-        return replace(desired, key=there.key, data=there.data, hosts=())
+        return replace(desired, key=there.key, locator=there.locator, hosts=())
 
-    def packets(self, key: Key, data: Mapping[str, Any]) -> Sequence[Match]:
-        return (Match(**data["match"]),)
+    def packets(self, key: Key, locator: Mapping[str, Any]) -> Sequence[Match]:
+        return (Match(**locator["match"]),)
 
 
 def closed_text(packets: Iterable[Match], firewall: Firewall) -> str:
     """Which of these a firewall drops, and where; "" for none."""
     for one in packets:
         for gate in firewall.gates:
-            if gate.hook == OpenKind.hook and comes_by(gate, one) and surely_dropped(gate, one):
+            if gate.hook == OpenFirewallKind.hook and comes_by(gate, one) and surely_dropped(gate, one):
                 host = f" from {one.source.partition('/')[0]}" if one.source else f" on {one.iif}" if one.iif else ""
                 where = f"chain {gate.chain} of {gate.family} {gate.table}" + (" (iptables-legacy)" * gate.legacy)
                 return (
