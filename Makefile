@@ -129,7 +129,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/lint-imports
 
 types: $(VENV)/test.stamp
-	$(BIN)/mypy netd
+	$(BIN)/mypy $(CODE)
 
 bench: root demo-packages $(VENV)/run.stamp
 	@$(COMPILE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import shtab
 
@@ -41,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     whole = build_parser(*VERBS)
     for verb, sub in verbs_of(whole).items():
         for action in (*whole._actions, *sub._actions):
-            how = COMPLETED.get((verb, action.dest))
+            how: Mapping[str, Any] | None = COMPLETED.get((verb, action.dest))
             if action.dest in FILES:
                 how = shtab.FILE
             elif action.dest in FOLDERS:

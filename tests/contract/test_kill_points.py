@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -206,7 +207,7 @@ def prepare(before: str, harm: str) -> None:
 def undo() -> dict[str, Any]:
     """Takes everything away; what is left."""
     in_a_process(lambda: converge(None))
-    left = in_a_process(look)
+    left: dict[str, Any] = in_a_process(look)
     Path(LEDGER).unlink(missing_ok=True)
     return left
 
@@ -246,7 +247,7 @@ def test_a_kill_after_any_step_and_netd_down_leave_what_was_there_before(plan: s
             count("kills")
             prepare(before, "")
             with contextlib.suppress(Killed):
-                in_a_process(lambda at=step: converge(wanted, dies_after(at), compacts=compacts))
+                in_a_process(partial(converge, wanted, dies_after(step), compacts=compacts))
             rest(steps[step - 1])
             found = differences(undo(), foreign, "left")
             wrong += [f"killed after step {step} of {len(steps)} ({steps[step - 1]}): {line}" for line in found]
@@ -274,7 +275,7 @@ def test_a_kill_after_any_step_and_a_start_end_as_if_nothing_had_happened(plan: 
             count("kills")
             prepare(before, harm)
             with contextlib.suppress(Killed):
-                in_a_process(lambda at=step: converge(wanted, dies_after(at), compacts=compacts))
+                in_a_process(partial(converge, wanted, dies_after(step), compacts=compacts))
                 late += 1
             rest(steps[step - 1])
             again = in_a_process(lambda: converge(wanted))

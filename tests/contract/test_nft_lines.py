@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netd.kernel.nft import libnftables as nft
-from netd.model.firewall import ChainRule, Match
+from netd.model.firewall import BaseChain, ChainRule, Match
 from tests.support.nft_lab import sandbox
 
 IP = Match("ip")
@@ -78,7 +78,7 @@ def test_a_rule_is_understood(name: str) -> None:
     iptables, native, expected = RULES[name]
     with sandbox() as lab:
         lab.run("iptables-nft -P INPUT DROP; iptables-legacy -P INPUT DROP")
-        found = {}
+        found: dict[str, BaseChain] = {}
         if iptables:
             lab.run(f"iptables-legacy -A INPUT {iptables}")
             lab.run(f"iptables-nft -A INPUT {iptables}")

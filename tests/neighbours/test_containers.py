@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -79,15 +80,19 @@ def run_containers(machine: Machine) -> None:
     machine.run("podman", "run", "-d", "--name=pod", "--rootfs", "/root/box:O", *sleep)
 
 
+def is_answered(machine: Machine, name: str, argv: tuple[str, ...]) -> bool:
+    return machine.run(*argv, ns=name, check=None).returncode == 0
+
+
 def answers(machine: Machine, name: str, targets: Iterable[str]) -> None:
     for target in targets:
         argv = ("ping", "-n", "-c1", "-W1", target)
-        until(lambda argv=argv: machine.run(*argv, ns=name, check=None).returncode == 0, f"{target} answers {name}")
+        until(partial(is_answered, machine, name, argv), f"{target} answers {name}")
 
 
 def reason(machine: Machine, name: str) -> str:
     rows = machine.netd("status", "--json", check=None).json["objects"]
-    return next(row["reason"] for row in rows if row["object"] == f"namespace/{name}")
+    return next(str(row["reason"]) for row in rows if row["object"] == f"namespace/{name}")
 
 
 def waits(machine: Machine, name: str, why: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -39,7 +40,7 @@ def pair(neighbour: Callable[[str], Machine]) -> tuple[Machine, Machine]:
         machine.write("/etc/frr/frr.conf", frr)
         machine.sh("chown frr:frr /etc/frr/frr.conf; sed -i s/^bgpd=no/bgpd=yes/ /etc/frr/daemons; systemctl start frr")
     for machine in made:
-        until(lambda machine=machine: len(table(machine)) == 2, "BGP has told of the other host", PATIENCE)
+        until(partial(knows, machine, 2), "BGP has told of the other host", PATIENCE)
     return made
 
 
@@ -47,6 +48,16 @@ def table(machine: Machine) -> set[tuple[str, str, bool]]:
     """What is in the tunnel's table: MAC address, remote, and whether it is marked as FRR's."""
     entries = machine.run("bridge", "-j", "fdb", "show", "dev", "vxlan16").json
     return {(each["mac"], each["dst"], "extern_learn" in each["flags"]) for each in entries if "dst" in each}
+
+
+def knows(machine: Machine, entries: int) -> bool:
+    """Whether the tunnel's table has so many entries."""
+    return len(table(machine)) == entries
+
+
+def is_restarted(machine: Machine, daemon: str, old: str) -> bool:
+    """Whether the daemon runs as another process than before."""
+    return machine.run("pidof", daemon).stdout != old
 
 
 def mac(machine: Machine) -> str:
@@ -97,7 +108,7 @@ def no_entry_changes(machine: Machine) -> Iterator[None]:
 def test_namespaces_reach_each_other_by_routes_of_type_2_and_3(pair: tuple[Machine, Machine]) -> None:
     one, two = pair
     for here, there, number in ((one, two, 2), (two, one, 1)):
-        until(lambda here=here, number=number: reaches(here, number), "the other namespace answers")
+        until(partial(reaches, here, number), "the other namespace answers")
         said = here.run("vtysh", "-c", "show bgp l2vpn evpn").stdout
         assert f"[3]:[0]:[32]:[192.0.2.{number}]" in said
         assert f"[2]:[0]:[48]:[{mac(there)}]" in said
@@ -149,7 +160,7 @@ def test_netd_leaves_the_table_to_frr_while_that_is_killed_stopped_and_started(p
     for daemon in ("zebra", "bgpd"):
         old = one.run("pidof", daemon).stdout
         one.run("pkill", "-KILL", "-x", daemon)
-        until(lambda daemon=daemon, old=old: one.run("pidof", daemon).stdout != old, f"{daemon} is back", PATIENCE)
+        until(partial(is_restarted, one, daemon, old), f"{daemon} is back", PATIENCE)
         until(lambda: table(one) == expected(two, 2), f"the table is whole again after {daemon}", PATIENCE)
         until(lambda: reaches(one, 2) and reaches(two, 1), "both namespaces answer", PATIENCE)
     one.run("systemctl", "stop", "frr")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -141,6 +142,11 @@ def foreign(machine: Machine) -> None:
     machine.sh("ip link add eth20 type veth peer name eth21; ip link set eth20 up; ip link set eth21 up")
 
 
+def has_rule(machine: Machine, count: int) -> bool:
+    """Whether netd's rule was restored so many times."""
+    return status(machine).get("rule/ip/100") == count
+
+
 def status(machine: Machine) -> Mapping[str, int]:
     """How often netd had to put back what, by object. It is converged, or will be."""
     until(lambda: machine.netd("status", check=None).returncode == 0, "netd is converged")
@@ -208,7 +214,7 @@ def test_networkd_leaves_netds_links_alone_and_what_it_deletes_is_back(machine: 
     unmanaged()
     for count in (2, 3):
         machine.run("systemctl", "restart", "systemd-networkd")
-        until(lambda count=count: status(machine).get("rule/ip/100") == count, "networkd has deleted a rule of others")
+        until(partial(has_rule, machine, count), "networkd has deleted a rule of others")
         assert set(status(machine)) == LOOSE
         unmanaged()
     # Links that come while it runs.

@@ -241,7 +241,7 @@ class Story(RuleBasedStateMachine):
         assert not differences(self.plain(each.look(), each.text), fresh(each.text))
         self.renaming_files_changes_nothing()
         sent: list[Operation] = []
-        each.hand.before = lambda operation: sent.append(operation)  # type: ignore[func-returns-value]
+        each.hand.before = sent.append
         each.restart()
         each.settle()
         assert not sent and not each.states()
@@ -251,7 +251,7 @@ class Story(RuleBasedStateMachine):
 
     def renaming_files_changes_nothing(self) -> None:
         sent: list[Operation] = []
-        self.world.hand.before = lambda operation: sent.append(operation)  # type: ignore[func-returns-value]
+        self.world.hand.before = sent.append
         self.world.take(self.world.text, self.world.spread + 1)
         assert not sent and not self.world.states()
 

@@ -79,7 +79,7 @@ def undisturbed(plan: str) -> tuple[object, list[Operation]]:
     sent: list[Operation] = []
     with world() as each:
         begun(each, plan)
-        each.hand.before = lambda operation: sent.append(operation)  # type: ignore[func-returns-value]
+        each.hand.before = sent.append
         each.take(PLANS[plan][-1])
         each.settle()
         assert not each.states() and not each.differing()

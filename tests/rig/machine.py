@@ -216,7 +216,7 @@ class Ping:
 
     def __exit__(self, *_: object) -> None:
         self.machine.run("pkill", "-INT", "-x", "ping", check=None)
-        self.said, _ = self.process.communicate(timeout=PATIENCE)
+        self.said = self.process.communicate(timeout=PATIENCE)[0]
         found = re.search(r"(\d+) packets transmitted, (\d+) received", self.said)
         assert found, self.said
         self.sent, received = map(int, found.groups())

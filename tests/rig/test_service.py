@@ -149,7 +149,7 @@ ReadWritePaths=/var/lib/metrics
 
     repair = 'netd_repairs_total{action="create",kind="address"}'
     found = until(lambda: values if repair in (values := scraped()) else None, "the repair is counted")
-    assert found[repair] == 1
+    assert found is not None and found[repair] == 1
     assert found['netd_objects{state="ok"}'] == 9
     assert (found["netd_converged"], found["netd_repair_seconds_count"] >= 1) == (1, True)
     assert found["netd_round_seconds_count"] >= 2

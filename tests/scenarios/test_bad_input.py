@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,11 @@ def complaint(host: Host) -> str:
     return "\n".join(found["errors"]) if found["state"] == "invalid" else ""
 
 
+def complains(host: Host, words: str) -> bool:
+    """Whether the daemon says this of x.toml."""
+    return words in complaint(host)
+
+
 def test_no_file_stops_the_daemon_or_what_the_others_declare(host: Host) -> None:
     host.write("a.toml", A)
     host.write("zz.toml", B)
@@ -63,7 +69,7 @@ def test_no_file_stops_the_daemon_or_what_the_others_declare(host: Host) -> None
     before = indexes(host, "to-a", "to-b")
     for what, (make, words) in BAD.items():
         host.sh(f"cd /etc/netd\n{make}")
-        host.until(lambda said=words: said in complaint(host), f"{what}: {words}")
+        host.until(partial(complains, host, words), f"{what}: {words}")
         assert len("\n".join(host.status()["files"][1]["errors"])) < 1 << 20
         host.sh("rm -rf /etc/netd/x.toml")
     host.netd("reload")

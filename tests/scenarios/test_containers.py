@@ -33,7 +33,7 @@ def engine(host: Host) -> Iterator[Docker]:
 
 
 def reason(host: Host) -> str:
-    return next(each["reason"] for each in host.status()["objects"] if each["object"] == "namespace/box")
+    return next(str(each["reason"]) for each in host.status()["objects"] if each["object"] == "namespace/box")
 
 
 def waits(host: Host, why: str) -> None:

@@ -168,7 +168,7 @@ def answered(ping: Process) -> bool:
     before = len(ping.text())
     ping.signal(signal.SIGQUIT)
     (received, sent), *_ = re.findall(r"(\d+)/(\d+) packets", ping.text()[before:])
-    return received == sent
+    return str(received) == str(sent)
 
 
 def start_with_journal(host: Host, log: Path) -> Daemon:

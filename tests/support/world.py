@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
-import netd.engine.reconciler as engine_module
 from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
 from netd.errors import KernelError
@@ -186,14 +186,9 @@ class World:
 def world() -> Iterator[World]:
     """A world with its own time."""
     clock = Clock()
-    before = engine_module.time
-    engine_module.time = clock  # type: ignore[assignment]
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            each = World(folder, clock)
-            try:
-                yield each
-            finally:
-                each.stop()
-    finally:
-        engine_module.time = before
+    with patch("netd.engine.reconciler.time", clock), tempfile.TemporaryDirectory() as folder:
+        each = World(folder, clock)
+        try:
+            yield each
+        finally:
+            each.stop()

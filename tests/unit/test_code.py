@@ -22,7 +22,7 @@ def test_ruff_is_content() -> None:
 
 
 def test_types_hold_strictly() -> None:
-    assert not run("mypy", "netd", "demo", "bench")
+    assert not run("mypy", *CODE)
 
 
 def test_doors_open_one_way() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import textwrap
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_a_single_name_is_a_list_of_one(machines: Machines) -> None:
 def test_a_machine_goes_by_its_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     (tmp_path / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     monkeypatch.setattr(machine_module, "MACHINE_ID", tmp_path / "machine-id")
-    monkeypatch.setattr(machine_module.socket, "gethostname", lambda: "RED.Example.org")
+    monkeypatch.setattr(socket, "gethostname", lambda: "RED.Example.org")
     here = this_host()
     assert parse("lab.toml", f"[host.{name}.bridge.br0]\n".encode(), here).objects
     assert not parse("lab.toml", b"[host.redd.bridge.br0]\n", here).objects

@@ -8,12 +8,14 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from netd.containers import docker, podman
 from netd.containers.runtime import NO_CONTAINER, NOT_RUNNING, ON_THE_HOST, ContainerRuntime
+from netd.kernel import inotify
 from netd.model.attach import AttachTarget
 from tests.conftest import need_root
 from tests.support.containers import Docker, number
@@ -73,6 +75,11 @@ class Followed:
         until(lambda: self.engine.locate(name) == place, f"{name} is at {place}, not {self.engine.locate(name)}")
 
 
+def has_ended(engine: ContainerRuntime) -> bool:
+    """Whether nothing follows the containers any more."""
+    return engine._thread is None
+
+
 @pytest.fixture
 def followed() -> Iterator[Callable[..., Followed]]:
     engines: list[ContainerRuntime] = []
@@ -84,7 +91,7 @@ def followed() -> Iterator[Callable[..., Followed]]:
     yield follow
     for engine in engines:
         engine.close()
-        until(lambda engine=engine: engine._thread is None, "the thread has ended")
+        until(partial(has_ended, engine), "the thread has ended")
 
 
 def at(pid: int) -> AttachTarget:
@@ -224,7 +231,7 @@ def test_what_is_no_longer_wanted_is_no_longer_listened_for(
 def test_a_thread_that_stumbles_says_so_and_goes_on(
     engine: Docker, folder: Path, followed: Callable[..., Followed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = docker.Inotify
+    real = inotify.Inotify
 
     def exhausted() -> None:
         raise OSError(24, "Too many open files")

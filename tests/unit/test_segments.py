@@ -61,7 +61,7 @@ def set_mtu(each: World, name: str, mtu: int, netns: str = "") -> None:
 def written(each: World) -> list[Operation]:
     """What is sent from now on."""
     sent: list[Operation] = []
-    each.hand.before = lambda operation: sent.append(operation)  # type: ignore[func-returns-value]
+    each.hand.before = sent.append
     return sent
 
 
