@@ -1,1 +1,1 @@
-"""netd shown at work, in namespaces of its own: ``python -m demo``."""
+"""A demonstration of netd in its own namespaces: ``python -m demo``."""

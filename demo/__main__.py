@@ -1,6 +1,6 @@
-"""Builds the sample lab in a pretend host, breaks it before the reader's eyes, and shows how netd mends it.
+"""Builds a sample lab in a pretend host, breaks it step by step, and shows how netd repairs it.
 
-Exit status: 0 when everything worked and healed, 1 when not.
+Exit status: 0 if everything worked and was repaired, 1 if not.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ INSIDE = "--inside"
 
 
 def main(arguments: list[str]) -> int:
-    """Outside: makes the pretend host and runs itself in it. Inside: the show."""
+    """Outside: creates the pretend host and runs itself in it. Inside: runs the demonstration."""
     if arguments == [INSIDE]:
         sandbox.furnish()
         return Show().run()
     if os.geteuid() != 0:
-        print("demo: it makes network namespaces: run it as root", file=sys.stderr)
+        print("demo: run this as root: it creates network namespaces", file=sys.stderr)
         return 1
-    print("netd's demo: a lab in namespaces of its own. This machine's network is not touched.", flush=True)
+    print("netd demo: a lab in its own network namespaces. It does not touch the network of this machine.", flush=True)
     return sandbox.enter("demo", INSIDE)
 
 

@@ -1,4 +1,4 @@
-"""``netd run`` as systemd would start it: its notifications are read, its log is kept."""
+"""``netd run`` as systemd starts it: reads its notifications and keeps its log."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NETD = [sys.executable, "-m", "netd"]
 
 
 class Silence(Exception):
-    """What was waited for was not said."""
+    """The daemon did not send the expected notification in time."""
 
 
 class Daemon:
-    """A running daemon. ``status`` is the last STATUS= it sent."""
+    """A running daemon. ``status`` is the last STATUS= that it sent."""
 
     def __init__(self, folder: Path, command: Sequence[str] = (*NETD, "run")) -> None:
         self.log = folder / "netd.log"
@@ -34,7 +34,7 @@ class Daemon:
             self.process = subprocess.Popen(command, cwd=TOP, env=environment, stderr=log, stdout=log)
 
     def heard(self, deadline: float) -> dict[str, str]:
-        """The next notification; Silence when none comes by then, or the daemon is gone."""
+        """The next notification. Silence if none arrives before ``deadline``, or if the daemon has ended."""
         while True:
             self._socket.settimeout(0.5)
             try:
@@ -54,7 +54,7 @@ class Daemon:
             pass
 
     def hush(self) -> None:
-        """Forgets the notifications that have come so far, so that the socket never fills up."""
+        """Discards the notifications received so far, so that the socket never fills up."""
         self._socket.setblocking(False)
         try:
             while True:
@@ -63,7 +63,7 @@ class Daemon:
             pass
 
     def new_lines(self) -> list[str]:
-        """What the log says that was not asked for yet."""
+        """The log lines since the last call."""
         with self.log.open("rb") as log:
             log.seek(self._seen)
             text = log.read()
@@ -72,7 +72,7 @@ class Daemon:
         return text[:end].decode(errors="replace").splitlines()
 
     def stop(self) -> int:
-        """SIGTERM; the exit status."""
+        """Sends SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(20)

@@ -1,6 +1,6 @@
-"""A pretend host: network, mounts, processes and host name of its own, gone with its last process.
+"""A pretend host: it has its own network, mounts, processes and hostname, and ends with its last process.
 
-The machine's network, /run/netns, /etc/netd and /var/lib/netd are out of reach: what looks like them lies in memory.
+The machine's network, /run/netns, /etc/netd and /var/lib/netd are out of reach: their counterparts are in memory.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 CONFIG = Path("/etc/netd")
-#: Files of the pretend host's own making.
+#: Files that belong to the pretend host.
 HOME = Path("/run/host")
 
-#: /etc is made anew of links to the real one, so that the pretend host has an /etc/netd of its own.
+#: /etc consists of symbolic links to the real one, so that the pretend host has its own /etc/netd.
 MOUNTS = """
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/host/etc /run/host/cache
@@ -30,12 +30,12 @@ ip link set lo up
 
 
 def enter(module: str, *arguments: str) -> int:
-    """Runs ``python -m module arguments`` as the first process of a new pretend host; its exit status."""
+    """Runs ``python -m module arguments`` as the first process of a new pretend host; returns its exit status."""
     command = ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
     return subprocess.run([*command, sys.executable, "-m", module, *arguments], cwd=TOP).returncode
 
 
 def furnish() -> None:
-    """Inside: the folders that netd finds by itself, and ``lo``."""
+    """Inside: creates the default directories of netd, and sets ``lo`` up."""
     subprocess.run(["sh", "-ec", MOUNTS], check=True)
     os.environ["NETD_CACHE_DIR"] = str(HOME / "cache")

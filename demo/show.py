@@ -1,4 +1,4 @@
-"""The demo's story: a file, a daemon, traffic, damage, repair."""
+"""The demonstration: a file, a daemon, traffic, damage, repair."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from demo.daemon import NETD, Daemon, Silence
 from demo.sandbox import CONFIG, HOME, TOP
 
 LESSON = TOP / "etc/netd/examples/04-nat.toml"
-#: How long anything may take before the demo calls it broken, in seconds.
+#: Seconds until the demo counts something as broken.
 PATIENCE = 10.0
-#: The outside: a namespace that stands for the world beyond the host's uplink. It has no route back into the lab.
+#: A namespace that plays the world beyond the host's uplink. It has no route back into the lab.
 WORLD = """
 ip netns add world
 ip link add eth0 type veth peer name eth0 netns world
@@ -31,12 +31,12 @@ UPLINK = "ping -n -q -c 1 -W 0.2 2001:db8::9"
 PING6 = "ip netns exec web ping -n -q -c 1 -W 1 2001:db8::9"
 SERVE = "import socket; s = socket.create_server(('{}', 80), family=socket.{}); s.accept()[0].sendall(b'hello of web')"
 FETCH = "import socket; print(socket.create_connection(('{}', 8083), 2).recv(64).decode())"
-#: The host's addresses as the world sees them, and web's behind them.
+#: The host's addresses as the world sees them, and web's addresses behind them.
 DOORS = (("203.0.113.1", "AF_INET", "10.4.0.10"), ("2001:db8::1", "AF_INET6", "fd00:4::10"))
 
 
 class Break(NamedTuple):
-    """Damage: what it is, and the command that does it."""
+    """Damage: a description, and the command that causes it."""
 
     what: str
     command: str
@@ -44,9 +44,9 @@ class Break(NamedTuple):
 
 BREAKS = (
     Break("someone deletes the gateway's address", "ip addr del 10.4.0.1/24 dev br-lab"),
-    Break("someone deletes the cable, and with it web's address and routes", "ip link del lab-web"),
-    Break("someone pulls the cable out of the bridge", "ip link set lab-web nomaster"),
-    Break("someone flushes the firewall, address translation with it", "nft flush ruleset"),
+    Break("someone deletes the veth pair, and with it web's address and routes", "ip link del lab-web"),
+    Break("someone removes the veth pair from the bridge", "ip link set lab-web nomaster"),
+    Break("someone flushes the firewall rules, including NAT", "nft flush ruleset"),
     Break("someone turns routing off", "sysctl -q -w net.ipv4.ip_forward=0"),
     Break("someone deletes the whole namespace", "ip netns del web"),
     Break("someone deletes the bridge", "ip link del br-lab"),
@@ -54,12 +54,12 @@ BREAKS = (
 
 
 def works(command: str) -> bool:
-    """Whether a command ends with 0."""
+    """Whether a command ends with status 0."""
     return subprocess.run(shlex.split(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def until(probe: Callable[[], bool]) -> float | None:
-    """Seconds until the probe holds; None when it does not within PATIENCE."""
+    """Seconds until the probe succeeds; None if it does not within PATIENCE."""
     start = time.monotonic()
     while not probe():
         if time.monotonic() - start > PATIENCE:
@@ -69,17 +69,17 @@ def until(probe: Callable[[], bool]) -> float | None:
 
 
 class Show:
-    """Tells the story on stdout and remembers what went wrong."""
+    """Runs the demonstration on stdout and remembers the failures."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
         self.bold, self.dim, self.plain = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
     def run(self) -> int:
-        """All acts; the exit status."""
+        """Runs all parts; returns the exit status."""
         subprocess.run(["sh", "-ec", WORLD], check=True)
-        until(lambda: works(UPLINK))  # a new cable takes up to a second before IPv6 uses it
-        self.title("The lab: one file in /etc/netd (lesson 4 of the examples, without its comments)")
+        until(lambda: works(UPLINK))  # IPv6 needs up to a second to use a new veth pair
+        self.title("The lab: one file in /etc/netd (example 04-nat, without its comments)")
         self.quote(self.write_lab())
         daemon = Daemon(HOME)
         try:
@@ -96,32 +96,34 @@ class Show:
         return self.verdict()
 
     def write_lab(self) -> list[str]:
-        """Puts the lesson where netd looks; its lines without comments."""
+        """Copies the example to /etc/netd; returns its lines without comments."""
         text = LESSON.read_text()
         (CONFIG / "lab.toml").write_text(text)
         lines = [line.split(" #")[0].rstrip() for line in text.splitlines() if not line.startswith("#")]
         return [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
 
     def first_act(self, daemon: Daemon) -> None:
-        """Start, and the proof that it works."""
+        """Starts the daemon, and proves that the lab works."""
         self.title("netd run")
         start = time.monotonic()
         daemon.wait_ready()
         took = 1000 * (time.monotonic() - start)
-        print(f"   ready after {took:.0f} ms, Python's own start included: {daemon.status}")
+        print(f"   ready after {took:.0f} ms, including the start of Python: {daemon.status}")
         self.quote(daemon.new_lines())
         self.title("It works")
         self.traffic()
 
     def traffic(self) -> None:
-        """Out through masquerade, in through the port, both families."""
+        """Outgoing traffic through masquerade, incoming through the port, in both address families."""
         self.check("web reaches the world at 203.0.113.9, through the host's address", works(PING))
         self.check("web reaches the world at 2001:db8::9", works(PING6))
         for host, family, address in DOORS:
-            self.check(f"the world reaches web's port 80 as port 8083 of {host}", self.fetch(host, family, address))
+            self.check(
+                f"the world reaches port 80 of web through port 8083 of {host}", self.fetch(host, family, address)
+            )
 
     def fetch(self, host: str, family: str, address: str) -> bool:
-        """A server in web that greets one client, and that client in the world."""
+        """Starts a server in web and a client in the world; whether the client gets the greeting."""
         inside, outside = ["ip", "netns", "exec", "web"], ["ip", "netns", "exec", "world"]
         server = subprocess.Popen([*inside, sys.executable, "-c", SERVE.format(address, family)])
         try:
@@ -135,7 +137,7 @@ class Show:
             server.wait()
 
     def heal(self, daemon: Daemon, damage: Break) -> None:
-        """Breaks one thing; waits for traffic, then for netd's own word that all is as written."""
+        """Causes one damage; waits until traffic works, then until ``netd diff`` finds no difference."""
         self.title(f"{damage.what[0].upper()}{damage.what[1:]}:  # {damage.command}")
         daemon.hush()
         daemon.new_lines()
@@ -147,14 +149,14 @@ class Show:
         self.check("netd diff: in sync", in_sync is not None)
 
     def last_act(self, daemon: Daemon) -> None:
-        """Everything still works, also without the daemon."""
-        self.title("After all that")
+        """Everything works, and continues to work without the daemon."""
+        self.title("After all repairs")
         self.traffic()
         self.check("netd stops cleanly", daemon.stop() == 0)
-        self.check("and the network stays", works(PING))
+        self.check("the network works without the daemon", works(PING))
 
     def check(self, what: str, result: bool | float | None) -> None:
-        """One line of evidence; a float is the seconds that it took."""
+        """Prints one result; a float is the time that it took, in seconds."""
         good = result is not None and result is not False
         took = f", {1000 * result:.0f} ms after the command" if isinstance(result, float) else ""
         print(f"   {'ok  ' if good else 'FAIL'} {what}{took}", flush=True)
@@ -169,9 +171,9 @@ class Show:
             print(f"   {self.dim}| {line}{self.plain}")
 
     def verdict(self) -> int:
-        """The last line."""
+        """Prints the last line; returns the exit status."""
         if self.failures:
             print(f"\n{self.bold}{len(self.failures)} did not work: {'; '.join(self.failures)}{self.plain}")
             return 1
-        print(f"\n{self.bold}Everything healed.{self.plain} The pretend host is gone; nothing of it is left.")
+        print(f"\n{self.bold}Everything healed.{self.plain} The pretend host ends now and leaves nothing behind.")
         return 0

@@ -1,7 +1,7 @@
 """Writes the manual pages, in markdown, from the reference documentation: ``python package/manual.py netd.8``.
 
-The text is that of docs/*.md. Their tables become lists of terms, as manual pages have them, and netd(8) lists the
-arguments of each command as its own ``--help`` knows them.
+The text comes from docs/*.md. Tables become lists of terms, as usual in manual pages. For netd(8), the arguments of
+each command come from its parser, as in ``--help``.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from netd import __version__
 from netd.cli.main import VERBS, build_parser
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-#: {page: (what it is, sections)}; a section is a file and its heading, in the order of the page.
+#: {page: (one-line description, sections)}. A section is (document, heading), in the order of the page.
 PAGES = {
     "netd.8": (
-        "builds the virtual network that /etc/netd describes, and keeps it so",
-        [("config", "Commands"), ("config", "JSON"), ("config", "Names and states of objects"), ("service", "")],
+        "builds and repairs the virtual network that /etc/netd declares",
+        [("config", "Commands"), ("config", "JSON"), ("config", "Object names and states"), ("service", "")],
     ),
     "netd.toml.5": (
-        "the files in /etc/netd",
+        "the configuration files in /etc/netd",
         [
             ("config", name)
             for name in (
-                "Files", "Namespaces and the host", "Hosts", "Links", "Routes, rules and neighbours", "Sysctls",
-                "Address translation", "Mistakes", "What netd owns",
+                "Files", "Namespaces and the host", "Hosts", "Links", "Routes, rules and neighbors", "Sysctls",
+                "Address translation", "Firewalls", "Errors and warnings", "Ownership",
             )
         ],
     ),
@@ -43,14 +43,17 @@ LINK = re.compile(r"\[([^\]]+)\]\((?!http)[^)]*\)")
 
 
 def sections(name: str, wanted: str) -> Iterator[str]:
-    """The lines of one section of a document; of all where ``wanted`` is "". Headings of level 2 are the page's."""
+    """The lines of one section of a document, or of all sections if ``wanted`` is "".
+
+    Headings of level 2 become those of the page. Comments (the marks around generated tables) are left out.
+    """
     inside = False
     fenced = False
     for line in (DOCS / f"{name}.md").read_text(encoding="utf-8").splitlines():
         fenced ^= line.startswith("```")
         if not fenced and line.startswith("## "):
             inside = not wanted or line[3:] == wanted
-        if inside:
+        if inside and (fenced or not line.startswith("<!--")):
             if line.startswith("## ") and not fenced:
                 yield f"# {line[3:].upper()}"
             elif line.startswith("### ") and not fenced:
@@ -62,17 +65,17 @@ def sections(name: str, wanted: str) -> Iterator[str]:
 
 
 def sections_found(name: str, wanted: str) -> Iterator[bool]:
-    """Whether a document has that section."""
+    """Whether the document has this section."""
     yield f"\n## {wanted}\n" in (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
 def cells(row: str) -> list[str]:
-    """The cells of a table's row; a "|" inside is written "\\|"."""
+    """The cells of a row of a table. A "|" inside a cell is escaped as "\\|"."""
     return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]]
 
 
 def without_tables(lines: Iterable[str]) -> Iterator[str]:
-    """Each row of a table as a term (its first cell) and what is said of it."""
+    """The same lines, with each row of a table as a term (its first cell) and a description."""
     table: list[list[str]] = []
     for line in [*lines, ""]:
         if line.startswith("|"):
@@ -85,24 +88,26 @@ def without_tables(lines: Iterable[str]) -> Iterator[str]:
 
 
 def terms(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    """The widest column explains; the others are short, and named by the head."""
+    """The column "meaning", or else the widest one, is the description; the heads of the other columns label them."""
     columns = range(1, len(head))
-    explains = max(columns, key=lambda column: sum(len(row[column]) for row in rows))
+    widest = max(columns, key=lambda column: sum(len(row[column]) for row in rows))
+    explains = head.index("meaning") if "meaning" in head else widest
     for row in rows:
         named = [f"{head[column]}: {row[column]}" for column in columns if column != explains and row[column]]
-        text = "; ".join([*([row[explains]] if row[explains] else []), *named])
+        labels = "; ".join(named)
+        text = f"{row[explains]} ({labels})" if row[explains] and labels else row[explains] or labels
         yield from ("", row[0] if row[0].startswith("`") else f"**{row[0]}**", "")
         if text:
             yield from (f":   {text}", "")
 
 
 def plain(text: str) -> str:
-    """Text of a help, with what markdown would take for its own."""
+    """Text of a help message, with the special characters of markdown escaped."""
     return re.sub(r"([_*\[\]<>])", r"\\\1", text)
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """A list of what a parser takes, as its help says it."""
+    """The arguments of a parser as a list of terms, with their help."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction) or action.help in (None, argparse.SUPPRESS):
             continue
@@ -112,10 +117,10 @@ def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def command_line() -> Iterator[str]:
-    """SYNOPSIS and the arguments of each verb."""
+    """SYNOPSIS, OPTIONS, and the arguments of each command."""
     whole = build_parser(*VERBS)
-    yield from ("# SYNOPSIS", "", "**netd** [*folders*] *command* [*arguments*]", "")
-    yield from ("# OPTIONS", "", "These hold for all commands.", "", *arguments(whole))
+    yield from ("# SYNOPSIS", "", "**netd** [*options*] *command* [*arguments*]", "")
+    yield from ("# OPTIONS", "", "These options are valid for every command.", "", *arguments(whole))
     for verb, sub in verbs_of(whole).items():
         usage = " ".join(sub.format_usage().split()[1:])
         usage = re.sub(r" \[-h\]| \[--(config|state|cache)-dir DIR\]", "", usage)
@@ -124,14 +129,14 @@ def command_line() -> Iterator[str]:
 
 
 def own_arguments(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """The parser without what all verbs have."""
+    """The parser without the arguments that all commands share."""
     kept = argparse.ArgumentParser(add_help=False)
     kept._actions = [each for each in sub._actions if each.dest not in ("help", "config_dir", "state_dir", "cache_dir")]
     return kept
 
 
 def page(name: str) -> Iterator[str]:
-    """One page in markdown, with the metadata that lowdown wants."""
+    """One page in markdown, with the metadata for lowdown."""
     title, _, section = name.rpartition(".")
     what, parts = PAGES[name]
     yield from (f"title: {title}", f"section: {section}", f"source: netd {__version__}", "")

@@ -46,7 +46,7 @@ def run(script: str, argument: str) -> str:
 @pytest.mark.parametrize("page", ["netd.8", "netd.toml.5"])
 def test_the_manual_page_has_all_of_its_sections(page: str) -> None:
     text = run("manual.py", page)
-    wanted = VERBS if page == "netd.8" else ("LINKS", "SYSCTLS", "MISTAKES", "vxlan")
+    wanted = VERBS if page == "netd.8" else ("LINKS", "SYSCTLS", "ERRORS", "vxlan")
     assert [word for word in wanted if not re.search(rf"^##? (netd )?{word}\b", text, re.M)] == []
     assert "|---" not in text, "no table is left"
 
