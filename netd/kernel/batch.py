@@ -12,6 +12,8 @@ from netd.model import operations as do
 from netd.model.state import Link
 
 from .delete_address import delete_alone
+from .nft import iptables_legacy as legacy
+from .nft import libnftables as nft
 from .rtnl import decode
 from .rtnl.delete_links import Replies, delete_and_wait
 from .rtnl.encode import ENCODERS, encode
@@ -26,10 +28,16 @@ NAMESPACE_OPERATIONS = (do.CreateNamespace, do.DeleteNamespace, do.AttachNamespa
 
 
 class Batch:
-    """One call of ``Session.execute``; also the ``Look`` of the encoder."""
+    """One call of ``Kernel.execute``; also the ``LinkLookup`` of the encoder."""
 
-    def __init__(self, session: Session, index_of: Callable[[str, str], int]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        index_of: Callable[[str, str], int],
+        execute_namespace: Callable[[do.Operation], Answer],
+    ) -> None:
         self._session = session
+        self._execute_namespace = execute_namespace
         self._index_of = index_of
         self._made: dict[tuple[str, str], int] = {}
         self._unsent: set[tuple[str, str]] = set()
@@ -109,17 +117,13 @@ class Batch:
     def _apart(self, operation: do.Operation) -> Answer:
         """What is not rtnetlink."""
         if isinstance(operation, NAMESPACE_OPERATIONS):
-            return self._session.kernel.execute_namespace(operation)
+            return self._execute_namespace(operation)
         if isinstance(operation, do.WriteSysctl):
             self._session.sysctls.write(operation.path, operation.value)
         elif isinstance(operation, do.RunNft):
-            from .nft import libnftables as nft
-
             text = operation.text
             self._session.inside(lambda: nft.run(text))
         elif isinstance(operation, do.LegacyAccept):
-            from .nft import iptables_legacy as legacy
-
             rule = operation
             self._session.inside(lambda: legacy.execute(rule))
         else:

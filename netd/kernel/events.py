@@ -21,9 +21,9 @@ from netd.model.state import IFF_UP, NTF_SELF, NUD_PERMANENT, attributes
 
 from .rtnl import decode, wire
 from .rtnl.netlink_socket import Rtnl
+from .rtnl.nsid import read_nsid
 from .rtnl.recvmmsg import MANY, Receiver
 from .rtnl.wire import Request
-from .session import read_nsid
 
 #: RTNLGRP_*: link, neigh, ipv4 and ipv6 address, route and rule, netconf, nsid.
 GROUPS = (1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28)

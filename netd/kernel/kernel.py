@@ -10,7 +10,7 @@ import os
 import resource
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from netd.errors import Changed, KernelError, as_kernel_error, kernel_error
@@ -19,13 +19,18 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import Invalidation
 from netd.model.operations import Operation
 
+from .batch import Batch
 from .events import Events
 from .netns.mount import Mounts
 from .netns.named import NamedNamespaces
-from .netns.setns import HomeNamespace, source_path
+from .netns.setns import HomeNamespace, open_descriptor, source_path
 from .netns.watch import NamespaceWatch
+from .nft import iptables_legacy as legacy
+from .nft import libnftables as nft
+from .nft import nfnetlink
+from .rtnl.loopback import loopback_up
 from .rtnl.netlink_socket import cookie_of
-from .session import Answer, Session, open_descriptor
+from .session import Answer, Session
 from .sysctl.files import SysctlDirectories
 from .sysctl.watch import SysctlWatch
 
@@ -41,7 +46,7 @@ class Kernel:
         self.home = HomeNamespace()
         self.folders = SysctlDirectories()
         self._folder = folder
-        self._names = NamedNamespaces(folder, self.home, self._mounts)
+        self._names = NamedNamespaces(folder, self.home, self._mounts, loopback_up)
         self._sources: dict[str, str] = {}
         self._host_cookie = self._cookie_of(None)
         self._watched: dict[str, int] = {}
@@ -114,8 +119,6 @@ class Kernel:
 
     def has_legacy(self, netns: str) -> bool:
         """Whether legacy iptables has a filter table there: its changes cause no event."""
-        from .nft import iptables_legacy as legacy
-
         try:
             with self.open(netns) as session:
                 return session.inside(legacy.loaded)
@@ -140,14 +143,10 @@ class Kernel:
 
     def undisturbed(self) -> AbstractContextManager[None]:
         """What nftables left to be closed is closed after this: a close holds up the next transaction."""
-        from .nft import nfnetlink
-
         return nfnetlink.no_closing()
 
     def firewall(self, netns: str) -> Firewall:
         """What nftables and legacy iptables say there; only reads."""
-        from .nft import libnftables as nft
-
         with as_kernel_error("reading nftables"):
             if not netns:
                 return nft.read()
@@ -157,6 +156,16 @@ class Kernel:
                     return nft.read()
             finally:
                 os.close(descriptor)
+
+    def execute(
+        self, session: Session, operations: Sequence[Operation], index_of: Callable[[str, str], int]
+    ) -> list[Answer]:
+        """Carries them out in order, in the session's namespace.
+
+        One answer each: a Link for CreateLink, None for the others, an error as a value. ``index_of(netns, name)`` is
+        the index of a link that was there before, 0 where none is known.
+        """
+        return Batch(session, index_of, self.execute_namespace).run(operations)
 
     def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
         """Creates, deletes, attaches or detaches; an error is a value.

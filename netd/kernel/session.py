@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Collection
+from typing import Protocol, TypeVar
 
-from netd.errors import KernelError, as_kernel_error
-from netd.model.operations import Operation
+from netd.errors import KernelError
 from netd.model.state import (
     NTF_PROXY,
     NTF_SELF,
@@ -24,20 +23,17 @@ from netd.model.state import (
     Neighbor,
     PolicyRule,
     Route,
-    attributes,
 )
 
 from .descriptors import high
-from .netns.setns import open_path
+from .netns.setns import HomeNamespace
 from .rtnl import decode, wire
 from .rtnl.encode import ndmsg, rtmsg
 from .rtnl.encode_link import ifinfomsg
 from .rtnl.netlink_socket import Rtnl
+from .rtnl.nsid import read_nsid
 from .rtnl.wire import Request
-from .sysctl.files import Sysctls
-
-if TYPE_CHECKING:
-    from .kernel import Kernel
+from .sysctl.files import SysctlDirectories, Sysctls
 
 Answer = KernelError | Link | None
 Value = TypeVar("Value")
@@ -49,10 +45,26 @@ CROWDED = 400
 NO_STATISTICS = wire.u32(wire.IFLA_EXT_MASK, wire.RTEXT_FILTER_SKIP_STATS)
 
 
+class SessionOwner(Protocol):
+    """What a session needs of the kernel that opened it: ``home`` to return to, and who is told what was read."""
+
+    home: HomeNamespace
+    folders: SysctlDirectories
+
+    def descriptor(self, netns: str) -> int:
+        """A descriptor of a namespace, to be closed at once after use; KernelError ENOENT where it is not there."""
+
+    def read_entries(self, netns: str, index: int, what: str, found: set[str]) -> None:
+        """These addresses of neighbors, or MACs of fdb entries, were read on the link of that index."""
+
+    def watch_sysctl(self, session: Session, path: str) -> None:
+        """A write to that key by user space is reported from now on."""
+
+
 class Session:
     """Made by ``Kernel.open``. ``descriptor`` is the namespace's, None for the host."""
 
-    def __init__(self, kernel: Kernel, netns: str, descriptor: int | None) -> None:
+    def __init__(self, kernel: SessionOwner, netns: str, descriptor: int | None) -> None:
         self.kernel = kernel
         self.netns = netns
         self.descriptor = descriptor if descriptor is None or descriptor < CROWDED else high(descriptor)
@@ -201,34 +213,7 @@ class Session:
         finally:
             os.close(descriptor)
 
-    def execute(self, operations: Sequence[Operation], index_of: Callable[[str, str], int]) -> list[Answer]:
-        """Carries them out in order. One answer each: CreateLink a Link, others None, errors as
-        values.
-
-        ``index_of(netns, name)`` is the index of a link that was there before, 0 where none is known.
-        """
-        from .batch import Batch
-
-        return Batch(self, index_of).run(operations)
-
 
 def leaves_by(route: Route, index: int) -> bool:
     """Whether a hop of it is on this link, and it is not the kernel's own."""
     return route.protocol != wire.RTPROT_KERNEL and index in [hop.index for hop in route.nexthops]
-
-
-def read_nsid(rtnl: Rtnl, descriptor: int) -> int | None:
-    """RTM_GETNSID; only reads. None where no number is assigned."""
-    body = bytes(4) + wire.u32(wire.NETNSA_FD, descriptor)
-    error, replies = rtnl.request([Request(wire.RTM_GETNSID, 0, body)])[0]
-    if error is not None or not replies:
-        return None
-    payload = attributes(replies[0][4:]).get(wire.NETNSA_NSID, b"")
-    number: int = struct.unpack("=i", payload)[0] if len(payload) == 4 else -1
-    return number if number >= 0 else None
-
-
-def open_descriptor(path: str, name: str, device: int) -> int:
-    """A descriptor of a namespace, to be closed soon; KernelError ENOENT."""
-    with as_kernel_error(f"namespace {name}"):
-        return open_path(path, name, device)

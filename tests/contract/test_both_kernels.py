@@ -38,9 +38,9 @@ from netd.model.operations import (
     WriteSysctl,
 )
 from netd.model.state import PolicyRule, attributes
-from tests.fakekernel import FakeKernel, FakeMachine
-from tests.fakekernel.machine import Chain
+from tests.fakekernel import FakeKernel, fake_machine
 from tests.fakekernel.session import FakeSession
+from tests.fakekernel.space import Chain
 from tests.support.kernel_sandbox import eventually, lonely_kernel, sh
 from tests.support.labs import BOX, ENGINE, FIRST, LEGACY, SECOND, declared
 from tests.support.snapshot import differences, snapshot
@@ -69,7 +69,7 @@ class On:
             answer = self.kernel.execute_namespace(operation)
         else:
             with self.kernel.open(operation.netns) as session:
-                (answer,) = session.execute([operation], self.index)
+                (answer,) = self.kernel.execute(session, [operation], self.index)
         return answer.code if isinstance(answer, KernelError) else 0
 
 
@@ -263,7 +263,7 @@ def gone(on: On, name: str) -> None:
 def test_the_fake_kernel_answers_and_ends_as_the_real_one(what: str) -> None:
     wrong: list[str] = []
     with lonely_kernel() as kernel:
-        pair = real, fake = On(kernel), On(FakeKernel(FakeMachine()))
+        pair = real, fake = On(kernel), On(FakeKernel(fake_machine()))
         assert not differences(snapshot(fake.kernel), snapshot(kernel))
         for number, step in enumerate(SCRIPTS[what]):
             answers = [on.do(step) for on in pair]
@@ -302,7 +302,7 @@ def test_the_fake_kernel_attaches_and_detaches_as_the_real_one() -> None:
         bridge("br2", "box"), detach, attach(), attach("/run/netns/box"),
     )  # fmt: skip
     with lonely_kernel() as kernel:
-        pair = real, fake = On(kernel), On(FakeKernel(FakeMachine()))
+        pair = real, fake = On(kernel), On(FakeKernel(fake_machine()))
         assert [on.do(attach()) for on in pair] == [errno.ENOENT] * 2
         sh(ENGINE)
         fake.kernel.someone_opens(BOX)
@@ -322,7 +322,7 @@ def test_the_fake_kernel_has_the_same_legacy_rules_as_the_real_one() -> None:
     steps = (put, replace(put, match=Match("ip", oif="br0")), put, replace(put, delete=True), replace(put, delete=True),
              replace(put, delete=True), replace(put, chain="NOWHERE"))  # fmt: skip
     with lonely_kernel() as kernel:
-        pair = real, fake = On(kernel), On(FakeKernel(FakeMachine()))
+        pair = real, fake = On(kernel), On(FakeKernel(fake_machine()))
         sh(LEGACY)
         fake.kernel.machine.space("").firewall.chains.append(Chain("ip", "filter", "FORWARD", legacy=True))
         for number, step in enumerate(steps):
@@ -336,7 +336,7 @@ def test_the_fake_kernel_has_the_same_legacy_rules_as_the_real_one() -> None:
 def test_netd_builds_the_same_on_both(texts: list[str], tmp_path: Any) -> None:
     with lonely_kernel() as kernel:
         ends: list[Any] = []
-        for name, on in (("real", On(kernel)), ("fake", On(FakeKernel(FakeMachine())))):
+        for name, on in (("real", On(kernel)), ("fake", On(FakeKernel(fake_machine())))):
             for step in (veth("eth0", "cable"), veth("port9", "eth9"), PutAddress("", "eth0", "10.230.4.1/24")):
                 assert on.do(step) == 0
             for link in ("eth0", "cable"):

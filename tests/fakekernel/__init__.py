@@ -5,7 +5,6 @@ process that looks at it. The contract tests hold the same assertions against bo
 is wrong. What it does not have: traffic, physical ports, duplicate address detection, attached namespaces.
 """
 
-from tests.fakekernel.kernel import FakeKernel
-from tests.fakekernel.machine import FakeMachine
+from .kernel import FakeKernel, fake_machine
 
-__all__ = ["FakeKernel", "FakeMachine"]
+__all__ = ["FakeKernel", "fake_machine"]

@@ -16,9 +16,10 @@ from netd.kernel.rtnl.wire import RT_SCOPE_LINK, RT_TABLE_MAIN, RTPROT_KERNEL
 from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.state import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFF_LOOPBACK, Address, Nexthop, Route
-from tests.fakekernel.machine import LOOPBACK, FakeMachine, FakeNamespace
 
 from . import routes
+from .machine import FakeMachine
+from .space import LOOPBACK, FakeNamespace
 
 #: IP6_RT_PRIO_ADDRCONF.
 IPV6_METRIC = 256

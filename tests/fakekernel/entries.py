@@ -14,7 +14,9 @@ from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.marks import PROTOCOL
 from netd.model.state import NTF_SELF, NUD_PERMANENT, FdbEntry, Neighbor, PolicyRule
-from tests.fakekernel.machine import FakeMachine, FakeNamespace
+
+from .machine import FakeMachine
+from .space import FakeNamespace
 
 NO_MAC = "00:00:00:00:00:00"
 

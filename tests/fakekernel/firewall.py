@@ -12,7 +12,9 @@ from netd.model import firewall as model
 from netd.model.firewall import BaseChain, ChainRule, Match, OwnRules
 from netd.model.invalidation import Invalidation
 from netd.model.operations import LegacyAccept
-from tests.fakekernel.machine import Chain, FakeMachine, FakeNamespace, Firewall
+
+from .machine import FakeMachine
+from .space import Chain, FakeNamespace, Firewall
 
 RULE = re.compile(r'add rule inet netd (\S+) (.*) comment "([^"]*)"')
 INSERT = re.compile(r'insert rule (\S+) (\S+) (\S+) (.*) counter accept comment "netd"')

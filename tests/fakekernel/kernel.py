@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
@@ -13,11 +13,17 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import HOST
 from netd.model.operations import Operation
-from tests.fakekernel.machine import LOOPBACK, NAMES, FakeMachine
-from tests.fakekernel.session import Answer, FakeSession
-from tests.fakekernel.sysctls import write
 
-from . import firewall, links
+from . import entries, firewall, links, sysctls
+from .batch import Answer, FakeBatch, IndexOf
+from .machine import FakeMachine
+from .session import FakeSession
+from .space import LOOPBACK, NAMES
+
+
+def fake_machine(seed: int = 0) -> FakeMachine:
+    """A machine with one namespace, the host's; ``seed`` chooses its MAC addresses."""
+    return FakeMachine((entries.equip, sysctls.equip), links.remove, seed)
 
 
 class FakeKernel:
@@ -74,7 +80,7 @@ class FakeKernel:
     @contextmanager
     def open(self, netns: str) -> Iterator[FakeSession]:
         """A namespace for the length of a ``with``; KernelError ENOENT."""
-        yield FakeSession(self, netns, self.machine.space(netns))
+        yield FakeSession(self.machine, netns, self.machine.space(netns))
 
     def undisturbed(self) -> AbstractContextManager[None]:
         """Nothing here holds up anything."""
@@ -83,6 +89,10 @@ class FakeKernel:
     def firewall(self, netns: str) -> Firewall:
         """What nftables says there."""
         return firewall.read(self.machine.space(netns))
+
+    def execute(self, session: FakeSession, operations: Sequence[Operation], index_of: IndexOf) -> list[Answer]:
+        """One answer per operation, errors as values."""
+        return FakeBatch(session, index_of).run(operations)
 
     def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
         """Creates, deletes, attaches or detaches; an error is a value."""
@@ -104,7 +114,7 @@ class FakeKernel:
     def _create(self, operation: do.CreateNamespace, naming: Callable[[int], None]) -> None:
         space = self.machine.new_space()
         if not operation.ipv6:
-            write(self.machine, space, "net/ipv6/conf/all/disable_ipv6", "1")
+            sysctls.write(self.machine, space, "net/ipv6/conf/all/disable_ipv6", "1")
         links.set_up(self.machine, space, LOOPBACK, True)
         naming(space.cookie)
         try:

@@ -16,9 +16,10 @@ from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
 from netd.model.segment import ETHERNET
 from netd.model.state import IFF_UP, FdbEntry, Link
-from tests.fakekernel.machine import LOOPBACK, FakeMachine, FakeNamespace
 
 from . import addresses, routes, sysctls
+from .machine import FakeMachine
+from .space import LOOPBACK, FakeNamespace
 
 BRIDGE: Mapping[int, bytes] = {
     1: struct.pack("=I", 1500), 2: struct.pack("=I", 200), 3: struct.pack("=I", 2000), 4: struct.pack("=I", 30000),

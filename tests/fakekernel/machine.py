@@ -1,87 +1,35 @@
-"""All that the pretended kernel has: namespaces by their cookies, names for some of them, cables between links."""
+"""All that the fake kernel has: namespaces by their cookies, names for some of them, cables between links.
+
+How a namespace is equipped and a link removed is given to it: the modules that know import this one.
+"""
 
 from __future__ import annotations
 
 import errno
 import itertools
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
 
 from netd.errors import kernel_error
-from netd.model.firewall import ChainRule, Hook
 from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
+from netd.model.state import Link
 
-#: (namespace by its cookie, index of a link).
-Place = tuple[int, int]
-LOOPBACK = 1
-#: Where ``ip netns`` keeps its names.
-NAMES = "/run/netns/"
-
-
-@dataclass
-class Chain:
-    """A chain of another tool that drops; ``accepted`` are netd's rules in it."""
-
-    family: str
-    table: str
-    chain: str
-    accepted: list[ChainRule] = field(default_factory=list)
-    hook: Hook = "forward"
-    legacy: bool = False
-
-
-@dataclass
-class Firewall:
-    """``own`` None: netd's table is not there. Each of its rules is (chain, text, comment)."""
-
-    own: list[tuple[str, str, str]] | None = None
-    chains: list[Chain] = field(default_factory=list)
-    handle: int = 100
-
-
-@dataclass
-class FakeNamespace:
-    """One network namespace. ``info`` and ``port`` hold the attributes of links, ``fixed`` bridges of a set MTU."""
-
-    cookie: int
-    links: dict[int, Link] = field(default_factory=dict)
-    info: dict[int, dict[int, bytes]] = field(default_factory=dict)
-    port: dict[int, dict[int, bytes]] = field(default_factory=dict)
-    fixed: set[int] = field(default_factory=set)
-    addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
-    routes: list[Route] = field(default_factory=list)
-    rules: list[PolicyRule] = field(default_factory=list)
-    neighbors: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
-    fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
-    sysctls: dict[str, str] = field(default_factory=dict)
-    firewall: Firewall = field(default_factory=Firewall)
-    indexes: itertools.count[int] = field(default_factory=lambda: itertools.count(LOOPBACK + 1))
-
-    def named(self, name: str) -> Link | None:
-        """The link of that name."""
-        return next((link for link in self.links.values() if link.name == name), None)
-
-    def at(self, index: int) -> Link:
-        """The link of that index; KernelError ENODEV."""
-        if index not in self.links:
-            raise kernel_error(errno.ENODEV, "")
-        return self.links[index]
-
-    def put(self, link: Link, **changes: object) -> Link:
-        """Keeps a link, changed."""
-        self.links[link.index] = link = replace(link, **changes)  # type: ignore[arg-type]
-        return link
+from .space import LOOPBACK, NAMES, FakeNamespace, Place
 
 
 class FakeMachine:
-    """``listeners`` are told of each change, with the namespace's cookie: who watches it knows its name."""
+    """``listeners`` are told of each change, with the namespace's cookie: who watches it knows its name.
 
-    def __init__(self, seed: int = 0) -> None:
-        from . import entries, sysctls
+    ``equip`` puts into a new namespace what the kernel puts there; ``remove_link`` is ``links.remove``.
+    """
 
+    def __init__(
+        self,
+        equip: Iterable[Callable[[FakeNamespace], None]],
+        remove_link: Callable[[FakeMachine, FakeNamespace, int], None],
+        seed: int = 0,
+    ) -> None:
         self.random = random.Random(seed)
         self._cookies = itertools.count(1)
         self.spaces: dict[int, FakeNamespace] = {}
@@ -94,7 +42,8 @@ class FakeMachine:
         self.cables: dict[Place, Place] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         self.listeners: list[Callable[[int, Invalidation], None]] = []
-        self._equip = (entries.equip, sysctls.equip)
+        self._equip = tuple(equip)
+        self._remove_link = remove_link
         self.names[HOST] = self.new_space().cookie
 
     def new_space(self) -> FakeNamespace:
@@ -145,11 +94,9 @@ class FakeMachine:
 
     def end(self, space: FakeNamespace) -> None:
         """Nothing holds it any more."""
-        from . import links
-
         for index in list(space.links):
             if index != LOOPBACK and index in space.links:
-                links.remove(self, space, index)
+                self._remove_link(self, space, index)
         del self.spaces[space.cookie]
 
     def number(self, here: int, there: int) -> int:

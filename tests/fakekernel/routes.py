@@ -15,7 +15,9 @@ from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.marks import PROTOCOL
 from netd.model.state import Nexthop, Route
-from tests.fakekernel.machine import FakeMachine, FakeNamespace
+
+from .machine import FakeMachine
+from .space import FakeNamespace
 
 #: IP6_RT_PRIO_USER.
 IPV6_METRIC = 1024

@@ -6,9 +6,10 @@ import errno
 
 from netd.errors import kernel_error
 from netd.model.invalidation import Invalidation
-from tests.fakekernel.machine import LOOPBACK, FakeMachine, FakeNamespace
 
 from . import addresses
+from .machine import FakeMachine
+from .space import LOOPBACK, FakeNamespace
 
 CONF: dict[str, dict[str, str]] = {
     "net/ipv4/conf": {"forwarding": "0", "rp_filter": "0", "proxy_arp": "0", "accept_redirects": "1"},

@@ -22,7 +22,7 @@ from netd.engine.apply.executor import NAMESPACE_OPERATIONS, RESTORATIONS
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.operations import Operation
-from tests.fakekernel.session import HANDLERS
+from tests.fakekernel.batch import HANDLERS
 from tests.property.drift import HARM, Harm, assert_few, fight
 from tests.support import labs, tally
 from tests.support.snapshot import differences

@@ -14,7 +14,7 @@ from netd.engine.apply.executor import NAMESPACE_OPERATIONS, RESTORATIONS, UNFIT
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.operations import Operation
-from tests.fakekernel.session import HANDLERS
+from tests.fakekernel.batch import HANDLERS
 from tests.support import tally
 from tests.support.labs import ATTACHED, ELSEWHERE, FIRST, OTHER_TUNNEL, OWN, SECOND, TUNNEL
 from tests.support.snapshot import differences

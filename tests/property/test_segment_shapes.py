@@ -11,7 +11,7 @@ from netd.model import operations as do
 from netd.model.key import HOST
 from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import Link
-from tests.fakekernel.machine import FakeNamespace
+from tests.fakekernel.space import FakeNamespace
 from tests.support.fuzzing import tried
 from tests.support.world import World, world
 

@@ -103,7 +103,7 @@ def execute(kernel: Kernel, netns: str, *operations: Operation) -> list[Answer]:
         return link.index if link is not None else 0
 
     with kernel.open(netns) as session:
-        return session.execute(operations, index_of)
+        return kernel.execute(session, operations, index_of)
 
 
 def watch_sysctl(kernel: Kernel, netns: str, key: str) -> None:

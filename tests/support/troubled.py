@@ -68,10 +68,27 @@ class TroubledKernel:
     @contextlib.contextmanager
     def open(self, netns: str) -> Iterator[TroubledSession]:
         with self._kernel.open(netns) as session:
-            yield TroubledSession(self._kernel, session, self._hand)
+            yield TroubledSession(session, self._hand)
 
     def drain(self) -> list[Invalidation]:
         return self._hand.order(self._kernel.drain())
+
+    def execute(
+        self, session: TroubledSession, operations: Sequence[Operation], index_of: Callable[[str, str], int]
+    ) -> list[Answer]:
+        """One at a time: what an earlier one made is looked up in the kernel."""
+        answers: list[Answer] = []
+        for operation in operations:
+            error = self._hand.before(operation)
+            answers += [error] if error is not None else self._kernel.execute(session.real, [operation], self._index)
+            self._hand.after(operation, answers[-1])
+            self._hand.step(type(operation).__name__)
+        return answers
+
+    def _index(self, netns: str, name: str) -> int:
+        with self._kernel.open(netns) as session:
+            link = session.link_named(name)
+        return link.index if link is not None else 0
 
     def execute_namespace(self, operation: Operation, *more: Any, **others: Any) -> Answer:
         error = self._hand.before(operation)
@@ -84,30 +101,14 @@ class TroubledKernel:
 class TroubledSession:
     """One namespace of it."""
 
-    def __init__(self, kernel: Kernel, session: Session, hand: Hand) -> None:
-        self._kernel = kernel
-        self._session = session
+    def __init__(self, session: Session, hand: Hand) -> None:
+        self.real = session
         self._hand = hand
 
     def __getattr__(self, name: str) -> Any:
         if name in READINGS:
             self._hand.read(name)
-        return getattr(self._session, name)
-
-    def execute(self, operations: Sequence[Operation], index_of: Callable[[str, str], int]) -> list[Answer]:
-        """One at a time: what an earlier one made is looked up in the kernel."""
-        answers: list[Answer] = []
-        for operation in operations:
-            error = self._hand.before(operation)
-            answers += [error] if error is not None else self._session.execute([operation], self._index)
-            self._hand.after(operation, answers[-1])
-            self._hand.step(type(operation).__name__)
-        return answers
-
-    def _index(self, netns: str, name: str) -> int:
-        with self._kernel.open(netns) as session:
-            link = session.link_named(name)
-        return link.index if link is not None else 0
+        return getattr(self.real, name)
 
 
 class TroubledLedger(Ledger):

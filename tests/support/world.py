@@ -17,9 +17,9 @@ from netd.model import operations as do
 from netd.model.key import Key
 from netd.model.operations import CreateLink, LinkSettings, Operation, PutAddress, SetLink
 from netd.model.state import PolicyRule
-from tests.fakekernel import FakeKernel, FakeMachine
-from tests.fakekernel.machine import Chain
+from tests.fakekernel import FakeKernel, fake_machine
 from tests.fakekernel.session import FakeSession
+from tests.fakekernel.space import Chain
 from tests.support.labs import BOX, CRATE, declared
 from tests.support.snapshot import inside, snapshot
 from tests.support.troubled import Hand, TroubledKernel, TroubledLedger
@@ -48,7 +48,7 @@ class World:
     def __init__(self, folder: str, clock: Clock) -> None:
         self.clock = clock
         self.hand = Hand()
-        self.machine = FakeMachine()
+        self.machine = fake_machine()
         #: What the files say, and over which ones it is spread (``labs.spread``).
         self.text, self.spread = "", 0
         self.ledger = os.path.join(folder, "ledger")
@@ -156,7 +156,7 @@ class World:
         """Carried out behind netd's back; 0, or the errno."""
         try:
             with self.kernel.open(operation.netns) as session:
-                (answer,) = session.execute([operation], self.index)
+                (answer,) = self.kernel.execute(session, [operation], self.index)
         except KernelError as error:
             return error.code
         return answer.code if isinstance(answer, KernelError) else 0
@@ -168,7 +168,7 @@ class World:
         found = snapshot(self.kernel)
         for place in {BOX, CRATE} & self.machine.places.keys():
             engines = self.machine.spaces[self.machine.places[place]]
-            found[place] = inside(FakeSession(self.kernel, place, engines))
+            found[place] = inside(FakeSession(self.machine, place, engines))
         return found
 
     def states(self) -> dict[str, str]:

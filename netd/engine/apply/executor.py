@@ -138,7 +138,7 @@ class Executor:
         except KernelError as error:
             answers: Sequence[Answer] = [error] * len(tasks)
         else:
-            answers = session.execute([task.operation for task in tasks], self._mirror.index)
+            answers = self._mirror.kernel.execute(session, [task.operation for task in tasks], self._mirror.index)
         for task, answer in zip(tasks, answers, strict=True):
             self._take(task, answer)
 

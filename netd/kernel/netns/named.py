@@ -9,16 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-import socket
 import stat
-import struct
 import time
 from collections.abc import Callable
 
-from netd.errors import KernelError, as_kernel_error, kernel_error
-from netd.kernel.rtnl.netlink_socket import Rtnl
-from netd.kernel.rtnl.wire import RTM_NEWLINK, Request
-from netd.model.state import IFF_UP
+from netd.errors import as_kernel_error, kernel_error
 
 from . import setns as netns
 from .mount import Mounts
@@ -28,16 +23,21 @@ PATIENCE = 0.010
 #: A file without a mount that is older than this is nobody's work in progress, in seconds.
 STALE_AGE = 1.0
 LINK_TO_PROCESS = re.compile(r"/proc/\d+/ns/net")
-LOOPBACK_INDEX = 1
 
 
 class NamedNamespaces:
-    """One folder of names."""
+    """One directory of names.
 
-    def __init__(self, folder: str, home: netns.HomeNamespace, mounts: Mounts) -> None:
+    ``loopback_up`` sets ``lo`` up in the namespace of the calling thread, and returns that namespace's cookie.
+    """
+
+    def __init__(
+        self, folder: str, home: netns.HomeNamespace, mounts: Mounts, loopback_up: Callable[[], int]
+    ) -> None:
         self.folder = folder
         self.home = home
         self.mounts = mounts
+        self._loopback_up = loopback_up
         # Bind mounts that this process made for attached namespaces: {name: identity}.
         self._bound: dict[str, tuple[int, int]] = {}
 
@@ -87,7 +87,7 @@ class NamedNamespaces:
                 # "all" alone sets "default" and every link as well.
                 with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w", encoding="ascii") as file:
                     file.write("1\n")
-            naming(loopback_up())
+            naming(self._loopback_up())
             self._claim(path, name)
             try:
                 self.mounts.bind(netns.OWN, path)
@@ -210,20 +210,6 @@ class NamedNamespaces:
         except OSError:
             return None
         return int(target.split("/")[2]) if LINK_TO_PROCESS.fullmatch(target) else None
-
-
-def loopback_up() -> int:
-    """Sets ``lo`` up in the namespace of the calling thread; returns the namespace's cookie. OSError."""
-    rtnl = Rtnl()
-    try:
-        cookie = rtnl.cookie()
-        message = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, LOOPBACK_INDEX, IFF_UP, IFF_UP)
-        error, _ = rtnl.request([Request(RTM_NEWLINK, 0, message)])[0]
-    finally:
-        rtnl.close()
-    if isinstance(error, KernelError):
-        raise OSError(error.code, error.text)
-    return cookie
 
 
 def quietly(action: Callable[[], None]) -> None:

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netd.errors import kernel_error
+from netd.errors import as_kernel_error, kernel_error
+from netd.kernel.libc import LIBC
 
 CLONE_NEWNET = 0x40000000
 #: ioctl_ns(2).
 NS_GET_NSTYPE = 0xB703
-LIBC = ctypes.CDLL(None, use_errno=True)
 OWN = "/proc/thread-self/ns/net"
 
 #: A path that is not there, is not mounted yet, or is no network namespace.
@@ -94,6 +94,12 @@ def open_path(path: str, name: str, device: int) -> int:
         os.close(descriptor)
         raise kernel_error(errno.ENOENT, f"namespace {name}: nothing is mounted there yet")
     return descriptor
+
+
+def open_descriptor(path: str, name: str, device: int) -> int:
+    """``open_path``, with every error as KernelError. The descriptor is to be closed soon."""
+    with as_kernel_error(f"namespace {name}"):
+        return open_path(path, name, device)
 
 
 def source_path(source: str) -> str:

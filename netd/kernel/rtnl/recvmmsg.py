@@ -8,13 +8,14 @@ import os
 import struct
 from collections.abc import Iterator
 
+from netd.kernel.libc import LIBC
+
 from . import wire
 
 #: Messages in one call, and bytes of each that are kept. What matters of an announcement stands at its beginning.
 MANY, KEPT = 64, 8192
 #: Room for the control message with the namespace's number: struct cmsghdr and an int.
 CONTROL = 32
-LIBC = ctypes.CDLL(None, use_errno=True)
 MSG_DONTWAIT = 0x40
 
 
