@@ -19,7 +19,8 @@ from netd.kernel.inotify import Inotify
 from netd.model.attach import AttachTarget
 
 from .http import BadAnswer, Lines, dial, get
-from .runtime import NO_CONTAINER, NOT_RUNNING, ContainerRuntime, target_of
+from .listening import listeners
+from .runtime import NO_CONTAINER, NOT_RUNNING, STRANGE, ContainerRuntime, away, means, target_of
 
 FOLDER = "/run"
 #: Seconds that one answer may take.
@@ -31,13 +32,8 @@ RETRY_FIRST, RETRY_LONGEST = 0.1, 60.0
 ACTIONS = ("create", "start", "die", "destroy", "rename")
 NOT_THERE = "Docker is not running"
 SILENT = "Docker does not answer"
-STRANGE = "Docker's answer is not understood"
 #: No answer in time, or a queue that is full.
 LATE = (TimeoutError, BlockingIOError)
-#: unix(7) sockets of the namespace that the calling thread is in.
-THIS_NET = "/proc/thread-self/net/unix"
-#: __SO_ACCEPTCON, include/uapi/linux/net.h.
-LISTENING = "00010000"
 
 
 class Docker(ContainerRuntime):
@@ -67,14 +63,16 @@ class Docker(ContainerRuntime):
                 return AttachTarget("", NO_CONTAINER)
             if status != 200:
                 return away(known, f"Docker answers with status {status}")
-            return place(json.loads(body))
+            told = json.loads(body)
+            # Docker itself takes any beginning of a number for a name.
+            if not means(name, told["Id"], [told["Name"].removeprefix("/")]):
+                return AttachTarget("", NO_CONTAINER)
+            return place(told)
         except LATE:
             self._hangs = True
             return away(known, SILENT)
         except OSError as error:
             return away(known, f"{NOT_THERE} ({self._socket}: {error.strerror})")
-        except (BadAnswer, ValueError, KeyError, TypeError, AttributeError) as error:
-            return away(known, f"{STRANGE}: {error}")
 
     def _is_there(self) -> bool:
         """Whether to connect would start nothing."""
@@ -122,7 +120,7 @@ class Docker(ContainerRuntime):
         except (EOFError, OSError):
             self._all_away(NOT_THERE)
         except BadAnswer as error:
-            self._all_away(f"{STRANGE}: {error}")
+            self._all_away(f"{self.title}'s {STRANGE}: {error}")
 
     def _listen(self, lines: Lines, descriptor: int) -> None:
         """Asks about all, then about what events name, until nothing is wanted. EOFError, OSError, BadAnswer."""
@@ -154,7 +152,7 @@ class Docker(ContainerRuntime):
         silent = set()
         self._hangs = False
         for name in names:
-            found = self.ask(name)
+            found = self.answer(name)
             self.put(name, found)
             if found.waits_for == SILENT:
                 silent.add(name)
@@ -169,11 +167,11 @@ def events_since(moment: float) -> str:
 
 def concerned(line: bytes, wanted: Collection[str]) -> set[str]:
     """The containers that an event is about."""
-    with suppress(ValueError, LookupError, AttributeError, TypeError):
+    with suppress(ValueError, LookupError, AttributeError, TypeError, RecursionError):
         actor = json.loads(line)["Actor"]
         about = actor["Attributes"]
         names = {about.get("name", ""), about.get("oldName", "").lstrip("/")}
-        return {name for name in wanted if name in names or actor["ID"].startswith(name)}
+        return {name for name in wanted if means(name, actor["ID"], names)}
     return set()
 
 
@@ -183,24 +181,12 @@ def place(told: Any) -> AttachTarget:
     return target_of(state["Pid"]) if state["Running"] and state["Pid"] else AttachTarget("", NOT_RUNNING)
 
 
-def away(known: AttachTarget | None, why: str) -> AttachTarget:
-    """What is left to believe while Docker cannot be asked: a container may run on without it."""
-    return AttachTarget(known.path if known is not None else "", why)
-
-
 def accepts(path: str, pid_file: str) -> bool:
     """Whether to connect to a socket starts nothing: systemd does not hold it, or Docker does as well.
 
     While it stops, Docker lives on for some seconds without it: who connects then would bring it back.
     """
-    numbers, path = set(), os.path.realpath(path)
-    with suppress(OSError), open(THIS_NET, encoding="utf-8", errors="replace") as sockets:
-        for line in sockets:
-            # Connections carry the name of the socket, too.
-            _, _, _, flags, _, _, number, *name = line.split()
-            same = flags == LISTENING and name and os.path.basename(name[0]) == os.path.basename(path)
-            if same and os.path.realpath(name[0]) == path:
-                numbers.add(f"socket:[{number}]")
+    numbers = listeners(path)
     if not numbers & descriptors(1):
         return True
     with suppress(OSError, ValueError), open(pid_file, encoding="ascii") as file:

@@ -22,11 +22,13 @@ from netd.kernel import inotify
 from netd.kernel.inotify import Inotify
 from netd.model.attach import AttachTarget
 
-from .runtime import NO_CONTAINER, NOT_RUNNING, ContainerRuntime, target_of
+from .runtime import NO_CONTAINER, NOT_RUNNING, ContainerRuntime, means, target_of
 
 #: containers-storage.conf(5), the later one decides.
 SETTINGS = ("/usr/share/containers/storage.conf", "/etc/containers/storage.conf")
 LISTS = ("containers.json", "volatile-containers.json")
+#: Bytes of a list that are still read.
+LONGEST = 64 << 20
 EVENTS = inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR
 
 
@@ -66,7 +68,7 @@ class Podman(ContainerRuntime):
                     bundle = Bundle(number, f"{running}/{driver}/{number}/userdata")
                     if name in names:
                         return bundle
-                    if number.startswith(name):
+                    if means(name, number, names):
                         by_number = bundle
         return by_number
 
@@ -78,7 +80,7 @@ class Podman(ContainerRuntime):
             return ()
         stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
         if self._lists.get(path, ((), ()))[0] != stamp:
-            self._lists[path] = stamp, [(one["id"], one.get("names") or ()) for one in read_json(path) or ()]
+            self._lists[path] = stamp, listed(read_json(path))
         return self._lists[path][1]
 
     # following -------------------------------------------------------------------------------------------------
@@ -89,7 +91,7 @@ class Podman(ContainerRuntime):
                 steps = self._arm(watch, wanted)
                 # What comes after they were armed is heard: so look now.
                 for name in wanted:
-                    self.put(name, self.ask(name))
+                    self.put(name, self.answer(name))
                 self._wait(watch, steps, wanted)
 
     def _wait(self, watch: Inotify, steps: dict[int, set[str]], wanted: Set[str]) -> None:
@@ -134,11 +136,22 @@ def step(watch: Inotify, path: str) -> tuple[int | None, str]:
             return number, name
 
 
+def listed(told: Any) -> list[tuple[str, Sequence[str]]]:
+    """(number, names) of each container in a list, as far as it is one."""
+    found: list[tuple[str, Sequence[str]]] = []
+    for one in told if isinstance(told, list) else ():
+        if isinstance(one, dict) and isinstance(number := one.get("id"), str) and "/" not in number:
+            names = one.get("names")
+            texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+            found.append((number, texts))
+    return found
+
+
 def roots() -> tuple[str, str]:
     """Where the storage is, for what stays and for what is of this boot."""
     found = {"graphroot": "/var/lib/containers/storage", "runroot": "/run/containers/storage"}
     for path in SETTINGS:
-        with suppress(OSError, ValueError, AttributeError), open(path, "rb") as file:
+        with suppress(OSError, ValueError, AttributeError, RecursionError), open(path, "rb") as file:
             settings = tomli.load(file).get("storage", {})
             found |= {key: settings[key] for key in found if isinstance(settings.get(key), str) and settings[key]}
     return found["graphroot"].rstrip("/"), found["runroot"].rstrip("/")
@@ -172,6 +185,6 @@ def belongs(pid: int, number: str) -> bool:
 
 def read_json(path: str) -> Any:
     """What a file holds; None where there is none, or not in full."""
-    with suppress(OSError, ValueError), open(path, "rb") as file:
-        return json.load(file)
+    with suppress(OSError, ValueError, RecursionError), open(path, "rb") as file:
+        return json.loads(file.read(LONGEST))
     return None

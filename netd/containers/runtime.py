@@ -18,8 +18,14 @@ OWN = "/proc/thread-self/ns/net"
 NOT_RUNNING = "the container is not running"
 NO_CONTAINER = "there is no such container"
 ON_THE_HOST = "the container shares the network of the host"
+#: Said of an answer, after whose it is.
+STRANGE = "answer is not understood"
 #: Seconds until something is tried again that should not have gone wrong.
 PAUSE = 10.0
+#: Digits of a container's number that stand for it: fewer may be the beginning of any other's.
+ENOUGH_DIGITS = 12
+#: More bits than a process number has.
+LARGEST_PID = 1 << 22
 
 
 class ContainerRuntime(ABC):
@@ -42,6 +48,16 @@ class ContainerRuntime(ABC):
     def ask(self, name: str) -> AttachTarget:
         """What the engine says of a container now; blocks for a moment at most."""
 
+    def answer(self, name: str) -> AttachTarget:
+        """The same, whatever comes of it: what a look-up throws is said of this container alone.
+
+        An engine's answers, its files and the names in them are others' text; where it was found last is kept.
+        """
+        try:
+            return self.ask(name)
+        except Exception as error:
+            return away(self.known(name), f"{self.title}'s {STRANGE}: {error or type(error).__name__}")
+
     @abstractmethod
     def run(self) -> None:
         """Keeps ``put`` informed of all that is ``wanted``; returns once that is nothing."""
@@ -51,7 +67,7 @@ class ContainerRuntime(ABC):
         with self._lock:
             known = self._places.get(name)
         if known is None and self._told is None:
-            known = self._places[name] = self.ask(name)
+            known = self._places[name] = self.answer(name)
         return known or AttachTarget("", f"{self.title} is being asked")
 
     def start(self, told: Callable[[str], None]) -> None:
@@ -93,7 +109,7 @@ class ContainerRuntime(ABC):
             except Exception as error:
                 # A thread that ends would wait for nothing, for ever.
                 for name in self.wanted():
-                    self.put(name, AttachTarget("", f"{self.title} cannot be followed: {error}"))
+                    self.put(name, away(self.known(name), f"{self.title} cannot be followed: {error}"))
                 self.wait((), PAUSE)
             with self._lock:
                 if not self._wanted:
@@ -158,8 +174,23 @@ class ContainerRuntime(ABC):
                 self.put(name, AttachTarget("", NOT_RUNNING))
 
 
+def away(known: AttachTarget | None, why: str) -> AttachTarget:
+    """What is left to believe while an engine cannot be asked: a container may run on without it."""
+    return AttachTarget(known.path if known is not None else "", why)
+
+
+def means(name: str, number: str, names: Collection[str]) -> bool:
+    """Whether a name is one of a container's, or as much of its number as is surely no other's."""
+    return name in names or (len(name) >= ENOUGH_DIGITS and number.startswith(name))
+
+
 def target_of(pid: int) -> AttachTarget:
-    """The namespace of a container's first process: it is there as long as the container runs, and no longer."""
+    """The namespace of a container's first process: it is there as long as the container runs, and no longer.
+
+    ValueError: the engine names no process.
+    """
+    if not isinstance(pid, int) or not 0 < pid <= LARGEST_PID:
+        raise ValueError("it is no process")
     try:
         found = os.stat(f"/proc/{pid}/ns/net")
     except OSError:

@@ -29,6 +29,8 @@ class Docker:
         self.answering = threading.Event()
         self.answering.set()
         self.broken = False
+        #: What it says of every container instead of the truth.
+        self.answer: bytes | None = None
         #: It answers, and hangs up.
         self.curt = False
         self._events: list[tuple[float, dict[str, Any]]] = []
@@ -132,6 +134,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _container(self, name: str) -> None:
         docker = self.server.docker
+        if docker.answer is not None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(docker.answer)
+            return None
         found = next((one for one in docker.containers if one == name or number(one).startswith(name)), None)
         if found is None:
             return self._answer(404, {"message": f"No such container: {name}"})
