@@ -1,4 +1,4 @@
-"""The log: one event per change. Readable on a terminal, fields in the journal.
+"""The log: one event per change. Readable on a terminal, fields in the journal. Nobody waits for it (``outlet``).
 
 In the journal (systemd sets JOURNAL_STREAM) each event goes out in the native protocol
 (systemd.io/JOURNAL_NATIVE_PROTOCOL), so that ``journalctl NETD_OBJECT=vxlan/vxlan0`` finds it.
@@ -6,11 +6,9 @@ In the journal (systemd sets JOURNAL_STREAM) each event goes out in the native p
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
-import socket
 import struct
 import sys
 from collections.abc import Callable, MutableMapping
@@ -20,8 +18,12 @@ import structlog
 from structlog.processors import TimeStamper, add_log_level, format_exc_info
 
 from .messages import MESSAGES
+from .outlet import Outlet, may_wait, to_descriptor, to_journal
+from .terminal import escaped
 
 JOURNAL = "/run/systemd/journal/socket"
+#: Bytes of a datagram: far below what the kernel lets anyone send (net.core.wmem_max).
+LARGEST = 128 << 10
 #: Levels of structlog as those of syslog(3).
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 Event = MutableMapping[str, Any]
@@ -65,29 +67,42 @@ def journal_message(event: Event) -> bytes:
     return b"".join(parts)
 
 
-class JournalWriter:
+def lost_text(count: int) -> str:
+    """What is said of lines that nobody took."""
+    return f"{count} lines of the log were lost: nobody took them, and netd does not wait for its log"
+
+
+class Printer:
+    """The logger at the end of structlog's chain: every level is a line for the outlet."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+
+    def msg(self, line: str | bytes) -> None:
+        """Hands the line over; never blocks."""
+        self._outlet.put(line if isinstance(line, bytes) else f"{line}\n".encode(errors="backslashreplace"))
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+def for_journal(logger: Any, method: str, event: Event) -> str | bytes:
     """The last processor where stderr is the journal."""
-
-    def __init__(self, path: str = JOURNAL) -> None:
-        self._path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-
-    def __call__(self, logger: Any, method: str, event: Event) -> Event:
-        """Sends the event; a journal that is away loses a line, not the daemon."""
-        with contextlib.suppress(OSError):
-            self._socket.sendto(journal_message(event), self._path)
-        raise structlog.DropEvent
+    message = journal_message(event)
+    if len(message) <= LARGEST:
+        return message
+    # What does not fit a datagram is told without its fields.
+    return journal_message({"level": method, "event": message.decode(errors="replace")[: LARGEST // 8]})
 
 
 def plain_text(logger: Any, method: str, event: Event) -> str:
     """A line for files and pipes: the message, then what a person did not read in it yet."""
     level = event.pop("level", "info")
-    message = event.pop("event", "")
+    message = escaped(str(event.pop("event", "")))
     rest = {name: event[name] for name in ("file", "round", "ms") if name in event}
     if str(message).startswith(str(rest.get("file"))):
         del rest["file"]
-    tail = " ".join(f"{name}={value}" for name, value in rest.items())
-    trace = f"\n{event['exception']}" if "exception" in event else ""
+    tail = escaped(" ".join(f"{name}={value}" for name, value in rest.items()))
+    trace = escaped(f"\n{event['exception']}") if "exception" in event else ""
     return f"{event.get('time', '')} {level:7} {message}" + (f"  [{tail}]" if tail else "") + trace
 
 
@@ -101,17 +116,21 @@ def coloured_text(logger: Any, method: str, event: Event) -> str:
 
 def start_log() -> structlog.stdlib.BoundLogger:
     """Sets structlog up for where stderr goes, once per process."""
-    last: Callable[[Any, str, Event], Any]
     if in_journal():
-        processors: list[Any] = [add_log_level, format_exc_info, JournalWriter()]
+        line = journal_message({"level": "warning", "event": "{}", "message": "lost"})
+        outlet = Outlet(to_journal(JOURNAL), lambda count: line.replace(b"{}", lost_text(count).encode()))
+        processors: list[Any] = [add_log_level, format_exc_info, for_journal]
     else:
-        last = coloured_text if sys.stderr.isatty() else plain_text
+        last: Callable[[Any, str, Event], Any] = coloured_text if sys.stderr.isatty() else plain_text
         stamp = TimeStamper(fmt="%H:%M:%S.%f", utc=False, key="time")
         processors = [add_log_level, format_exc_info, stamp, last]
+        send, patient = to_descriptor(sys.stderr.fileno()), may_wait(sys.stderr.fileno())
+        outlet = Outlet(send, lambda count: f"{lost_text(count)}\n".encode(), patient=patient)
+    printer = Printer(outlet)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *args: printer,
     )
     logger: structlog.stdlib.BoundLogger = structlog.get_logger()
     return logger
