@@ -53,6 +53,6 @@ def run(options: argparse.Namespace) -> int:
                 print(f"netd: {error}", file=sys.stderr)
                 return 1
         time.sleep(AGAIN)
-    for text in reply["unmet"]:
+    for text in reply["not_ready"]:
         print(f"netd: {text}", file=sys.stderr)
-    return 1 if reply["unmet"] else 0
+    return 1 if reply["not_ready"] else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import signal
 import threading
@@ -26,14 +27,15 @@ from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
 from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import Key
+from netd.model.status import State, overall_of
 from netd.report.change_log import ChangeLog
 from netd.report.lock import Lock
 from netd.report.log import start_log
 from netd.report.notify import Notifier
-from netd.report.status import serve
-from netd.report.text import whole_json
+from netd.report.status import StatusSocket
+from netd.report.text import objects_json, whole_json
+from netd.report.turns import Turns
 
-from .directory_watch import DirectoryWatch
 from .passes import PassCallbacks, Passes
 from .waiters import Waiters, not_ready
 
@@ -46,6 +48,8 @@ GRACE = 0.3
 PATIENCE = 1.0
 #: Seconds between full passes, between looks at what gives no events (legacy iptables), and that a fight goes unheard.
 FULL_PASS, SLOW_LOOK, CALM = 900.0, 60.0, 0.02
+#: Objects of a status in one step, and how often it is begun anew because a pass came between.
+SNAPSHOT_PORTION, SNAPSHOT_TRIES = 200, 3
 
 
 class Daemon:
@@ -75,7 +79,8 @@ class Daemon:
         self._stop = asyncio.Event()
         told = PassCallbacks(self._rounds_begin, self._rounds_over, self._round_broken)
         self._rounds = Passes(self._engine, self._converge, told, self._stop)
-        self._waiting = Waiters(self._unmet)
+        self._turns = Turns()
+        self._waiting = Waiters(self._is_ok, self._unmet, self._turns)
         self._metrics: Metrics | None = None
         #: What is done every so many seconds, once the network stands.
         self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
@@ -126,7 +131,7 @@ class Daemon:
             loop.call_soon_threadsafe(self._folder_unseen, text)
 
         watch = DirectoryWatch(self._config_dir, files_changed, unseen)
-        server = await serve(self._state_dir, self._answer)
+        server = StatusSocket(self._state_dir, self, self._turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
         self._read_files(prune=True)
         # Until now a look-up waited for the engines of containers; from now on only their threads do.
@@ -320,23 +325,45 @@ class Daemon:
     def _summary(self) -> str:
         return self._teller.summary(self._engine.table.summary())
 
-    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        if request.get("verb") == "status":
-            return self._status()
+    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Anything but ``status``."""
         if request.get("verb") == "wait":
             return await self._waiting.answer(request)
         if request.get("verb") == "reload":
             # Once begun it is finished, also where nobody waits for it any more: systemd was told.
             errors = await asyncio.shield(self._loop.create_task(self._reload()))
-            return self._status() | {"errors": errors}
+            status: dict[str, Any] = json.loads(await self.snapshot())
+            return status | {"errors": errors}
         return {"error": "unknown verb"}
 
-    def _status(self) -> dict[str, Any]:
-        rows = with_diagnostics(self._engine.statuses(), self._engine.graph.desired, self._engine.mirror)
-        return whole_json(rows, (*self._away, *self._config.files), busy=self._busy())
+    async def snapshot(self) -> bytes:
+        """What ``status`` answers: in steps, and once more where a pass came between; then as it is."""
+        rows = self._engine.table
+        for _ in range(SNAPSHOT_TRIES):
+            passes, pieces = self._engine.passes, []
+            keys = [*self._engine.graph.desired]
+            for at in range(0, len(keys), SNAPSHOT_PORTION):
+                await self._turns.take()
+                found = [rows.status(key) for key in keys[at : at + SNAPSHOT_PORTION] if rows.get(key) is not None]
+                pieces.append(objects_json(with_diagnostics(found, self._engine.graph.desired, self._engine.mirror)))
+            pieces.append(objects_json(rows.statuses(())))
+            if passes == self._engine.passes:
+                break
+        state = "converging" if self._busy() else overall_of(rows.counts())
+        return whole_json(state, rows.summary(), (*self._away, *self._config.files), filter(None, pieces))
 
     def _busy(self) -> bool:
         return self._rounds.busy or not self._ready
+
+    def _is_ok(self, key: Key | None) -> bool:
+        """Whether an object is right, or (None) the whole, as far as that is known now."""
+        rows = self._engine.table
+        if self._busy():
+            return False
+        if key is None:
+            return not rows.any_not_settled()
+        row = rows.get(key)
+        return row is not None and row.state is State.OK
 
     def _unmet(self, keys: Sequence[Key]) -> list[str]:
         """Why the network, or these objects, do not stand; [] where they do."""

@@ -10,47 +10,113 @@ from netd.engine.status.table import StatusTable
 from netd.model.key import Key, parse_key
 from netd.model.status import State
 from netd.report.text import state_line
+from netd.report.turns import STEP, Turns
 
 #: Seconds that may be waited at most, beside for ever.
 LONGEST = 1e9
+#: Names that are read in one step.
+PORTION = 200
+
+
+class Waiter:
+    """Who waits for these objects, or (none) for the whole. ``place``: up to there all were right when last looked."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self.keys = keys
+        self.place = 0
+        #: The version of the state that the first of them was looked at in.
+        self.version = -1
+        self.met = asyncio.get_running_loop().create_future()
 
 
 class Waiters:
-    """``not_ready`` says what is missing still: of these objects, or of all where none is named."""
+    """``is_ok`` tells whether an object is right, or (None) the whole; ``not_ready`` what is missing, in words.
 
-    def __init__(self, not_ready: Callable[[Sequence[Key]], list[str]]) -> None:
-        self._unmet = not_ready
-        self._futures: list[asyncio.Future[None]] = []
+    A pass costs them nothing: it leaves word, and they are looked at in turns (``Turns``), each where it stopped.
+    """
+
+    def __init__(
+        self, is_ok: Callable[[Key | None], bool], not_ready: Callable[[Sequence[Key]], list[str]], turns: Turns
+    ) -> None:
+        self._is_ok = is_ok
+        self._not_ready = not_ready
+        self._turns = turns
+        self._waiters: dict[Waiter, None] = {}
+        self._version = 0
+        self._task: asyncio.Task[None] | None = None
+        self._until = 0.0
 
     def look(self) -> None:
         """Something may have changed."""
-        if self._futures:
-            futures, self._futures = self._futures, []
-            for future in futures:
-                if not future.done():
-                    future.set_result(None)
+        self._version += 1
+        if self._waiters and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._look_through())
+
+    async def _look_through(self) -> None:
+        try:
+            seen = -1
+            while seen != self._version and self._waiters:
+                seen = self._version
+                await self._turn()
+                stands = self._is_ok(None)
+                for waiter in tuple(self._waiters):
+                    met = await self._is_met(waiter) if waiter.keys else stands
+                    if met and not waiter.met.done():
+                        waiter.met.set_result(None)
+        finally:
+            self._task = None
+
+    async def _is_met(self, waiter: Waiter) -> bool:
+        """Whether all are right at once; looks on from the one that was not."""
+        while True:
+            if waiter.place == 0:
+                waiter.version = self._version
+            while waiter.place < len(waiter.keys) and self._is_ok(waiter.keys[waiter.place]):
+                waiter.place += 1
+                await self._breathe()
+            await self._breathe()
+            if waiter.place < len(waiter.keys):
+                return False
+            if waiter.version == self._version:
+                return True
+            # The first may be wrong again by now.
+            waiter.place = 0
+
+    async def _breathe(self) -> None:
+        if asyncio.get_running_loop().time() > self._until:
+            await self._turn()
+
+    async def _turn(self) -> None:
+        await self._turns.take()
+        self._until = asyncio.get_running_loop().time() + STEP
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Returns {"unmet": []} once all stands, or with what does not after ``timeout`` seconds (None: never)."""
+        """Returns {"not_ready": []} once all stands, or with what does not after ``timeout`` seconds (None: never)."""
         names, timeout = request.get("objects", []), request.get("timeout")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return {"error": "not understood: 'objects' is a list of names"}
         # Not a number (NaN) is in no range.
         if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout <= LONGEST):
             return {"error": "not understood: 'timeout' is a number of seconds, or null"}
+        keys: list[Key] = []
         try:
-            keys = [parse_key(name) for name in names]
+            for at in range(0, len(names), PORTION):
+                await self._turns.take()
+                keys += [parse_key(name) for name in names[at : at + PORTION]]
         except ValueError as error:
             return {"error": f"{error}: 'netd status --all' lists the names"}
+        waiter = Waiter(keys)
+        self._waiters[waiter] = None
+        self.look()
         try:
             async with asyncio.timeout(timeout):
-                while self._unmet(keys):
-                    future = asyncio.get_running_loop().create_future()
-                    self._futures.append(future)
-                    await future
+                await waiter.met
+            return {"not_ready": []}
         except TimeoutError:
-            pass
-        return {"not_ready": self._unmet(keys)}
+            await self._turns.take()
+            return {"not_ready": self._not_ready(keys)}
+        finally:
+            del self._waiters[waiter]
 
 
 def not_ready(rows: StatusTable, keys: Sequence[Key]) -> list[str]:

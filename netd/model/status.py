@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +40,11 @@ class Status:
 def overall(rows: Iterable[Status]) -> str:
     """ "converged" or "degraded"."""
     return "converged" if all(row.state in SETTLED for row in rows) else "degraded"
+
+
+def overall_of(counts: Mapping[State, int]) -> str:
+    """The same of how many are in each state."""
+    return "converged" if all(state in SETTLED for state, number in counts.items() if number) else "degraded"
 
 
 def summary(rows: Iterable[Status], sound: int = 0) -> str:

@@ -1,6 +1,7 @@
 """The socket that the command line asks: one JSON line in, one JSON line out.
 
-Root may ask anything. Members of the group that the daemon runs as (``Group=`` of its unit) may look, no more.
+Root may ask anything. Members of the group that the daemon runs as (``Group=`` of its unit) may look, no more, and
+whatever they do costs a repair nothing (``listener``, ``snapshots``, ``turns``).
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Hashable
+from typing import Any, Protocol
 
 from netd.errors import Busy, Silent, UsageError
+
+from .listener import Connection, Listener
+from .snapshots import Snapshots
+from .turns import Turns
 
 SOCKET = "netd.sock"
 #: Bytes of a request, at most.
@@ -29,42 +34,81 @@ SILENT = (
     "the daemon does not answer: it is busy, stopped (SIGSTOP) or hangs: 'journalctl -u netd' tells more, "
     "'systemctl restart netd' starts it again and disturbs nothing"
 )
-Answerer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+#: Connections of one user at once.
+MOST = 512
+#: Bytes of an answer that the kernel keeps of each connection: what a thousand do not read must cost little.
+SEND_BUFFER = 1 << 15
+#: Seconds that an answer may stand still, and take in all, while others of the same user wait for theirs.
+STALLED, WHOLE = 1.0, 10.0
 
 
-async def serve(state_dir: str, answer: Answerer) -> asyncio.AbstractServer:
-    """Answers requests of root, and of the process's own group. Who asked and hung up ends the work on the answer."""
-    path = os.path.join(state_dir, SOCKET)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+class Asked(Protocol):
+    """Who knows the answers."""
 
-    async def reply(reader: asyncio.StreamReader, peer: socket.socket) -> dict[str, Any]:
+    async def snapshot(self) -> bytes:
+        """What ``status`` answers, as JSON; made in steps (``Turns``)."""
+
+    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What any other request is answered. Cancelled where nobody waits for it any more."""
+
+
+class StatusSocket:
+    """Answers requests of root, and of the process's own group; ``turns`` keeps that from costing a repair anything."""
+
+    def __init__(self, state_dir: str, asked: Asked, turns: Turns) -> None:
+        path = os.path.join(state_dir, SOCKET)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        # Mode 0660; who may not connect does not get as far as the credentials.
+        before = os.umask(0o117)
         try:
-            request = json.loads(await reader.readline())
+            listening.bind(path)
+        finally:
+            os.umask(before)
+        listening.listen(MOST)
+        self._asked = asked
+        self._turns = turns
+        self._listener = Listener(listening, self._serve, user_of, MOST)
+        self._snapshots = Snapshots(asked.snapshot, self._drop_stalled)
+
+    def close(self) -> None:
+        """No more answers."""
+        self._listener.close()
+
+    def _drop_stalled(self, peer: Hashable) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in self._listener.of(peer):
+            if connection.stalled(now, STALLED, WHOLE):
+                connection.drop()
+
+    async def _serve(self, connection: Connection) -> None:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        try:
+            line = await connection.read_until(b"\n", LONGEST)
+            await self._turns.take()
+            request = json.loads(line)
             if not isinstance(request, dict):
                 raise ValueError("a request is an object")
         except (ValueError, RecursionError) as error:
-            return {"error": f"not understood: {error}"}
-        refusal = refused(peer, request)
-        return {"error": refusal} if refusal else await until_gone(reader, answer(request))
+            return await self._reply(connection, {"error": f"not understood: {error}"})
+        refusal = refused(connection.socket, request)
+        if refusal:
+            return await self._reply(connection, {"error": refusal})
+        if request.get("verb") != "status":
+            return await self._reply(connection, await until_gone(connection, self._asked.answer(request)))
+        async with self._snapshots.newest(connection.peer) as snapshot:
+            await self._turns.take()
+            return await connection.send(snapshot)
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Closed also where answering throws: else the other side waits for ever.
-        with contextlib.suppress(OSError), contextlib.closing(writer):
-            writer.write(json.dumps(await reply(reader, writer.get_extra_info("socket"))).encode() + b"\n")
-            await writer.drain()
-
-    # Mode 0660; who may not connect does not get as far as the credentials.
-    before = os.umask(0o117)
-    try:
-        return await asyncio.start_unix_server(handle, path, limit=LONGEST)
-    finally:
-        os.umask(before)
+    async def _reply(self, connection: Connection, reply: dict[str, Any]) -> None:
+        await self._turns.take()
+        await connection.send(json.dumps(reply).encode() + b"\n")
 
 
-async def until_gone(reader: asyncio.StreamReader, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+async def until_gone(connection: Connection, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     """The result of ``work``, which is cancelled where the other side hangs up; ConnectionError then."""
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(hung_up(reader))
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(connection.hung_up())
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -75,15 +119,20 @@ async def until_gone(reader: asyncio.StreamReader, work: Awaitable[dict[str, Any
         gone.cancel()
 
 
-async def hung_up(reader: asyncio.StreamReader) -> None:
-    """Returns when the other side is gone; what else it says is not kept."""
-    while await reader.read(LONGEST):
-        pass
+def user_of(peer: socket.socket) -> int:
+    """The user at the other side."""
+    return int(credentials(peer)[0])
+
+
+def credentials(peer: socket.socket) -> tuple[int, int]:
+    """User and group of the other side."""
+    _, user, group = CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    return user, group
 
 
 def refused(peer: socket.socket, request: dict[str, Any]) -> str:
     """Why the other side may not ask this; "" where it may."""
-    _, user, group = CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    user, group = credentials(peer)
     if user == 0:
         return ""
     if request.get("verb") not in LOOKS:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from netd.config import FileState
 from netd.model.change import Change, FieldDiff
-from netd.model.status import State, Status, overall, summary
+from netd.model.status import State, Status
 
 SIGNS = {"create": "+", "update": "~", "recreate": "!", "delete": "-"}
 
@@ -105,11 +106,12 @@ def status_json(row: Status) -> dict[str, Any]:
     }
 
 
-def whole_json(rows: Collection[Status], files: Iterable[FileState], *, busy: bool) -> dict[str, Any]:
-    """What ``netd status --json`` prints."""
-    return {
-        "state": "converging" if busy else overall(rows),
-        "summary": summary(rows),
-        "files": [file_json(one) for one in files],
-        "objects": [status_json(row) for row in rows],
-    }
+def whole_json(state: str, said: str, files: Iterable[FileState], objects: Iterable[bytes]) -> bytes:
+    """What ``netd status --json`` prints, of objects that are JSON already (``objects_json``)."""
+    head = {"state": state, "summary": said, "files": [file_json(one) for one in files]}
+    return json.dumps(head).encode()[:-1] + b', "objects": [' + b", ".join(objects) + b"]}\n"
+
+
+def objects_json(rows: Iterable[Status]) -> bytes:
+    """Some rows of ``netd status --json``, without the brackets; b"" for none."""
+    return json.dumps([status_json(row) for row in rows]).encode()[1:-1]

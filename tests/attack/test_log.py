@@ -14,10 +14,10 @@ import pytest
 
 from netd.report import outlet
 from netd.report.outlet import Outlet, to_descriptor, to_journal
-from tests.host import ROOT, Host
-from tests.journal import fields
-from tests.process import Daemon, until
-from tests.stage import start_with_journal
+from tests.support.host import ROOT, Host
+from tests.support.journal import fields
+from tests.support.process import Daemon, until
+from tests.support.stage import start_with_journal
 
 COUNT = 60
 ADDRESSES = [f"10.3.{n}.1/24" for n in range(COUNT)]

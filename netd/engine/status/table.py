@@ -89,6 +89,10 @@ class StatusTable:
             found[state] = found.get(state, 0) + 1
         return found
 
+    def any_not_settled(self) -> bool:
+        """Whether an object is neither right nor merely waiting."""
+        return any(self._rows[key].state not in SETTLED for key in self._not_ok)
+
     def not_settled(self) -> list[Status]:
         """Objects that are neither right nor merely waiting."""
         return [self.status(key) for key in self._not_ok if self._rows[key].state not in SETTLED]
