@@ -36,6 +36,7 @@ from netd.report.status import StatusSocket
 from netd.report.text import objects_json, whole_json
 from netd.report.turns import Turns
 
+from .directory_watch import DirectoryWatch
 from .passes import PassCallbacks, Passes
 from .waiters import Waiters, not_ready
 
