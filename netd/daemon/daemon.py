@@ -83,6 +83,7 @@ class Daemon:
         self._turns = Turns()
         self._waiting = Waiters(self._is_ok, self._unmet, self._turns)
         self._metrics: Metrics | None = None
+        self._metrics_port: int | None = None
         #: What is done every so many seconds, once the network stands.
         self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
         self._blind = False  # whether changes of the folder may go unseen
@@ -109,7 +110,7 @@ class Daemon:
 
         self._engine.on_done = done
         if port is not None:
-            metrics.serve(port)
+            self._metrics_port = port
         if file is not None:
             self._often.append((FILE_PERIOD, lambda: metrics.write(file)))
 
@@ -133,6 +134,8 @@ class Daemon:
 
         watch = DirectoryWatch(self._config_dir, files_changed, unseen)
         server = StatusSocket(self._state_dir, self, self._turns)
+        if self._metrics is not None and self._metrics_port is not None:
+            self._metrics.serve(self._metrics_port, self._turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
         self._read_files(prune=True)
         # Until now a look-up waited for the engines of containers; from now on only their threads do.

@@ -1,8 +1,8 @@
 """Connections of local programs: how many, for how long, and with which descriptor numbers.
 
 Whoever may connect can connect a thousand times, say nothing, and read nothing. Each peer (a user) has so many
-connections; the one that has said nothing for longest makes room for a new one. A request and the reading of an answer
-have their time. Accepted descriptors get high numbers: libnftables needs one of the low ones.
+connections; the one that has said nothing for longest, or else the oldest, makes room for a new one. A request and the
+reading of an answer have their time. Accepted descriptors get high numbers: libnftables needs one of the low ones.
 """
 
 from __future__ import annotations
@@ -149,12 +149,9 @@ class Listener:
             return
         of_peer = self._open.setdefault(connection.peer, {})
         if len(of_peer) >= self._most:
-            idle = next((one for one in of_peer if not one.asked), None)
-            if idle is None:
-                accepted.close()
-                return
-            idle.drop()
-            del of_peer[idle]
+            first = next((one for one in of_peer if not one.asked), None) or next(iter(of_peer))
+            first.drop()
+            del of_peer[first]
         of_peer[connection] = None
         connection.task = self._loop.create_task(self._run(connection))
 

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from netd.engine.reconciler import ChangeResult
 from netd.model.status import SETTLED, State
+
+from .listener import Connection, Listener
+from .turns import Turns
 
 #: Seconds; a repair takes a millisecond, a first build some seconds.
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 #: Seconds between two versions of the file.
 FILE_PERIOD = 15.0
 LOOPBACK = "127.0.0.1"
+#: Connections at once, and bytes of a request.
+MOST, LONGEST_REQUEST = 32, 8192
 
 
 class Metrics:
@@ -28,7 +34,7 @@ class Metrics:
     def __init__(self, counts: Callable[[], Mapping[State, int]], said: Callable[[str], None]) -> None:
         self._counts = counts
         self._said = said
-        self._stop: Callable[[], None] = lambda: None
+        self._listener: Listener | None = None
         self._trouble = ""
         self._begun = 0.0
         mine = self.registry = CollectorRegistry()
@@ -46,19 +52,28 @@ class Metrics:
         what = "End of the last round after which no object was in trouble"
         self._last = Gauge("netd_last_converged_timestamp_seconds", what, registry=mine)
 
-    def serve(self, port: int) -> None:
-        """Answers on the loopback address, in a thread of its own; a port that is taken costs the metrics only."""
+    def serve(self, port: int, turns: Turns) -> None:
+        """Answers on the loopback address, in turns with all else; a port that is taken costs the metrics only."""
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            server, _ = start_http_server(port, addr=LOOPBACK, registry=self.registry)
+            listening.bind((LOOPBACK, port))
+            listening.listen(MOST)
         except OSError as error:
+            listening.close()
             self._said(f"no metrics on port {port}: {error.strerror}")
             return
 
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
+        async def answer(connection: Connection) -> None:
+            with contextlib.suppress(ValueError):
+                await connection.read_until(b"\r\n\r\n", LONGEST_REQUEST)
+                await turns.take()
+                body = generate_latest(self.registry)
+                head = f"HTTP/1.0 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\nContent-Length: {len(body)}\r\n\r\n"
+                await connection.send(head.encode() + body)
 
-        self._stop = stop
+        # Nobody says who they are: all together are one peer.
+        self._listener = Listener(listening, answer, lambda _: None, MOST)
 
     def write(self, path: str) -> None:
         """One version of the file, put in place by a rename. Everyone may read it: node_exporter is not root."""
@@ -78,8 +93,8 @@ class Metrics:
 
     def close(self) -> None:
         """No more answers."""
-        with contextlib.suppress(OSError):
-            self._stop()
+        if self._listener is not None:
+            self._listener.close()
 
     def done(self, done: ChangeResult) -> None:
         """One change, or a refusal."""
