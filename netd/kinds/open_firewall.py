@@ -62,7 +62,7 @@ class OpenFirewallKind(AcceptRule):
 def closed_text(packets: Iterable[Match], firewall: Firewall) -> str:
     """Which of these a firewall drops, and where; "" for none."""
     for one in packets:
-        for gate in firewall.gates:
+        for gate in firewall.foreign():
             if gate.hook == OpenFirewallKind.hook and comes_by(gate, one) and surely_dropped(gate, one):
                 host = f" from {one.source.partition('/')[0]}" if one.source else f" on {one.iif}" if one.iif else ""
                 where = f"chain {gate.chain} of {gate.family} {gate.table}" + (" (iptables-legacy)" * gate.legacy)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from netd.errors import Refused
 
 Hook = Literal["forward", "input"]
 #: Where a rule sends a packet; "": nowhere, the next rule looks at it.
@@ -58,6 +61,12 @@ class BaseChain:
     drops: bool = False
     owner: bool = False
     rules: Mapping[str, tuple[ChainRule, ...]] = field(default_factory=dict)
+    #: netd's rules among them, each with its chain: looked for again and again.
+    own: tuple[tuple[str, ChainRule], ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        own = tuple((chain, rule) for chain, rules in self.rules.items() for rule in rules if rule.own)
+        object.__setattr__(self, "own", own)
 
 
 class OwnRules(NamedTuple):
@@ -72,10 +81,17 @@ class Firewall:
     """One namespace.
 
     ``own`` has each object in netd's table by its name. ``disorder`` says what else is wrong with the table, "" for
-    nothing. ``exists``: the table is there.
+    nothing. ``exists``: the table is there. ``unreadable``: why nobody knows what the chains of other tools do.
     """
 
     exists: bool = False
     disorder: str = ""
     own: Mapping[str, OwnRules] = field(default_factory=dict)
     gates: tuple[BaseChain, ...] = ()
+    unreadable: str = ""
+
+    def foreign(self) -> tuple[BaseChain, ...]:
+        """The base chains of other tools, for those who need them; KernelError where they cannot be read."""
+        if self.unreadable:
+            raise Refused(errno.EIO, self.unreadable)
+        return self.gates

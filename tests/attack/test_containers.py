@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from netd.containers import docker, podman
+from netd.model.attach import AttachTarget
 from tests.attack.user import User
 from tests.support.containers import Docker, end, number, start
 from tests.support.host import Host
@@ -134,7 +135,7 @@ class Throwing(docker.Docker):
     def ask(self, name: str) -> Any:
         if self.error is not None and name == "bad":
             raise self.error
-        return docker.AttachTarget(f"/{name}")
+        return AttachTarget(f"/{name}")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_the_thread_of_an_engine_goes_on_whatever_its_round_throws() -> None:
         def run(self) -> None:
             rounds.append(1)
             if len(rounds) == 1:
-                self.put("web", docker.AttachTarget("pid:1"))
+                self.put("web", AttachTarget("pid:1"))
                 raise RecursionError("deep")
             while self.wanted():
                 self.wait((), 0.05)

@@ -42,6 +42,7 @@ class Mirror:
         self._known: dict[str, NamespaceCache | None] = {}
         self._sessions: dict[str, tuple[AbstractContextManager[Session], Session]] = {}
         self._looks = 0
+        self._unreadable: list[NamespaceCache] = []
 
     # reading ---------------------------------------------------------------------------------------------------
 
@@ -56,6 +57,9 @@ class Mirror:
             self._looks -= 1
             if not self._looks:
                 self.close_sessions()
+                # Tried again the next time: what kept it from being read may not announce its end.
+                while self._unreadable:
+                    self._unreadable.pop().firewall = None
 
     def close_sessions(self) -> None:
         """No socket is left open in any namespace."""
@@ -292,6 +296,8 @@ class Mirror:
         if known.firewall is None:
             try:
                 known.firewall = self.kernel.firewall(netns)
+                if known.firewall.unreadable:
+                    self._unreadable.append(known)
             except Changed:
                 return Firewall()
         return known.firewall

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import shlex
+import os
+import re
+import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from netd.errors import Refused
 from netd.model.firewall import BaseChain, ChainRule, Hook, Match, Verdict
@@ -34,6 +38,11 @@ OPTIONS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "-p": ("protocol", str),
     "--dport": ("port", lambda text: "-".join(str(int(part)) for part in text.split(":"))),
 }
+#: A line of iptables-save: a comment is in quotes, and has newlines in it as its author liked.
+RECORD = re.compile(r'(?:(?<= )"(?:[^"\\]|\\.)*"|[^\n])+', re.DOTALL)
+WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
+#: Seconds that one of the programs may take, and bytes that it may print: a table can have any number of rules.
+PATIENCE, LONGEST = 2.0, 16 << 20
 #: A rule that nobody can read.
 PERHAPS = ChainRule(verdict="drop", certain=False)
 #: Matches that ask nothing by themselves.
@@ -51,7 +60,9 @@ def read() -> list[BaseChain]:
             continue
         try:
             found += gates(family, _call([f"{program}-save", "-t", "filter"]))
-        except Refused:
+        except Refused as error:
+            if error.code != errno.EOPNOTSUPP:
+                raise
             lines = dict.fromkeys(GATES, (PERHAPS,))
             found += [
                 BaseChain(hook, family, "filter", chain, legacy=True, rules=lines) for chain, hook in GATES.items()
@@ -83,9 +94,9 @@ def gates(family: str, saved: str) -> Iterator[BaseChain]:
     """What stands in the output of iptables-save."""
     drops: dict[str, bool] = {}
     rules: dict[str, list[ChainRule]] = {}
-    for text in saved.splitlines():
-        found = shlex.split(text, comments=True)
-        if found and found[0].startswith(":"):
+    for text in RECORD.findall(saved):
+        found = words_of(text)
+        if len(found) > 1 and found[0].startswith(":"):
             drops[found[0][1:]] = found[1] == "DROP"
         elif len(found) > 2 and found[0] == "-A":
             line = line_of(family, found[2:])
@@ -97,6 +108,16 @@ def gates(family: str, saved: str) -> Iterator[BaseChain]:
         gate = BaseChain(hook, family, "filter", chain, legacy=True, drops=drops.get(chain, False), rules=lines)
         if matters(gate):
             yield gate
+
+
+def words_of(record: str) -> list[str]:
+    """The words of a line. What is in quotes is never an option; quotes, apostrophes and backslashes in it have a
+    backslash before them."""
+    found = []
+    for quoted, word in WORD.findall(record):
+        text = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+        found.append(f" {text}" if text.startswith(("-", "!")) else text or word)
+    return found
 
 
 def line_of(family: str, rule: Sequence[str]) -> ChainRule | None:
@@ -157,10 +178,41 @@ def _has_filter(names: str) -> bool:
 
 
 def _call(command: Sequence[str]) -> str:
+    """What a program prints, whatever bytes it is; Refused with its words, or where it takes too much."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise Refused(errno.EOPNOTSUPP, f"{command[0]} is not installed (Debian, Ubuntu: iptables)") from None
-    if done.returncode != 0:
-        raise Refused(errno.EINVAL, (done.stderr.strip() or f"{command[0]} failed").splitlines()[0])
-    return done.stdout
+        # A session of its own: what it may have started ends with it.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise Refused(errno.EOPNOTSUPP, f"{command[0]} is not installed (Debian, Ubuntu: iptables)") from None
+        raise Refused(error.errno or errno.EIO, command[0]) from None
+
+    def end() -> None:
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    late = threading.Timer(PATIENCE, end)
+    late.start()
+    with process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            # Nothing that these programs complain of fills a pipe.
+            printed = process.stdout.read(LONGEST)
+            if len(printed) == LONGEST:
+                end()
+            process.stdout.close()
+            said = process.stderr.read(1 << 16).decode(errors="backslashreplace").strip()
+            process.wait()
+        finally:
+            late.cancel()
+    if process.returncode < 0 or len(printed) == LONGEST:
+        raise Refused(errno.EFBIG, f"{command[0]}: there are too many rules")
+    if process.returncode:
+        raise Refused(errno.EINVAL, (said or f"{command[0]} failed").splitlines()[0])
+    return printed.decode(errors="backslashreplace")

@@ -16,6 +16,7 @@ import functools
 import os
 import re
 import socket
+from collections.abc import Sequence
 
 from netd.errors import KernelError, Refused, as_kernel_error, kernel_error
 from netd.kernel.descriptors import LOW
@@ -36,23 +37,47 @@ ABSENT = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno
 
 
 def read() -> Firewall:
-    """The calling thread's namespace. Where the kernel has no nftables: without them."""
+    """The calling thread's namespace. Where the kernel has no nftables: without them.
+
+    Whatever comes of reading the chains of other tools stays with those who need to know them: netd's own table is
+    read apart.
+    """
     tables: list[nfnetlink.NftTable] = []
     chains: list[nfnetlink.NftChain] = []
     own: list[nfnetlink.NftRule] = []
-    found: list[BaseChain] = []
+    found: tuple[BaseChain, ...] = ()
+    unreadable = ""
     try:
         with nfnetlink.Reader() as reader:
             chains = reader.chains()
             tables = reader.tables()
             if any(ruleset.is_own(table.family, table.name) for table in tables):
                 own = reader.rules(*ruleset.OWN)
-            foreign = [rule for gated in gates.packet_chains(chains) for rule in reader.rules(*gated)]
-            found += gates.base_chains(tables, chains, foreign, reader.elements)
+            found, unreadable = _foreign(tables, chains, reader)
     except KernelError as error:
         if error.code not in ABSENT:
             raise
-    return ruleset.firewall(tables, chains, own, (*found, *legacy.read()))
+    legacy_chains, legacy_unreadable = _legacy()
+    return ruleset.firewall(tables, chains, own, (*found, *legacy_chains), unreadable or legacy_unreadable)
+
+
+def _foreign(
+    tables: Sequence[nfnetlink.NftTable], chains: Sequence[nfnetlink.NftChain], reader: nfnetlink.Reader
+) -> tuple[tuple[BaseChain, ...], str]:
+    """The base chains of other tools, or why they cannot be read."""
+    try:
+        rules = [rule for gated in gates.packet_chains(chains) for rule in reader.rules(*gated)]
+        return tuple(gates.base_chains(tables, chains, rules, reader.elements)), ""
+    except Exception as error:
+        return (), f"the rules of nftables cannot be read: {error or type(error).__name__}"
+
+
+def _legacy() -> tuple[tuple[BaseChain, ...], str]:
+    """The same of legacy iptables."""
+    try:
+        return tuple(legacy.read()), ""
+    except Exception as error:
+        return (), f"the rules of legacy iptables cannot be read: {error or type(error).__name__}"
 
 
 def run(text: str) -> None:

@@ -35,12 +35,16 @@ def is_own(family: str, table: str) -> bool:
 
 
 def firewall(
-    tables: Iterable[NftTable], chains: Iterable[NftChain], rules: Sequence[NftRule], gates: tuple[BaseChain, ...]
+    tables: Iterable[NftTable],
+    chains: Iterable[NftChain],
+    rules: Sequence[NftRule],
+    gates: tuple[BaseChain, ...],
+    unreadable: str = "",
 ) -> Firewall:
     """All of it together."""
     own = [table for table in tables if is_own(table.family, table.name)]
     if not own:
-        return Firewall(gates=gates)
+        return Firewall(gates=gates, unreadable=unreadable)
     disorder = "the table is dormant" if own[0].dormant else ""
     for chain in chains:
         if is_own(chain.family, chain.table) and not disorder:
@@ -57,7 +61,8 @@ def firewall(
     disorder = disorder or _seal_disorder(sealed, rules)
     first = {name: min(handle for _, _, handle in seen) for name, seen in parts.items()}
     ordered = sorted(parts, key=lambda name: first[name])
-    return Firewall(True, disorder, {name: _own(parts[name], place) for place, name in enumerate(ordered)}, gates)
+    objects = {name: _own(parts[name], place) for place, name in enumerate(ordered)}
+    return Firewall(True, disorder, objects, gates, unreadable)
 
 
 def fills_own(text: str) -> bool:

@@ -68,7 +68,7 @@ class AcceptRule(Kind):
         return Observed({"accepted": not closed}, {"cookie": view.cookie(key.netns)}, marked=rules)
 
     def _at_gates(self, key: Key, locator: Mapping[str, Any], view: View) -> Iterator[tuple[BaseChain, Match]]:
-        for gate in view.firewall(key.netns).gates:
+        for gate in view.firewall(key.netns).foreign():
             if gate.hook == self.hook:
                 yield from ((gate, packet) for packet in self.packets(key, locator) if comes_by(gate, packet))
 
@@ -111,9 +111,8 @@ def own_rules(gate: BaseChain, packet: Match) -> list[PlacedRule]:
     wanted = rule_of(gate, packet)
     return [
         PlacedRule(gate, chain, line)
-        for chain, lines in gate.rules.items()
-        for line in lines
-        if line.own and line.match == wanted
+        for chain, line in gate.own
+        if line.match == wanted
     ]
 
 
@@ -167,14 +166,29 @@ class _Trace:
         self._known: dict[str, Set[str]] = {}
 
     def through(self, chain: str) -> Set[str]:
-        """What can become of it there: "return" is the end of the chain."""
-        if chain not in self._known:
-            self._known[chain] = {"return"}
-            found: set[str] = set()
-            if not any(self.ends(line, found) for line in self._gate.rules.get(chain, ())):
-                found.add("return")
-            self._known[chain] = found
+        """What can become of it there: "return" is the end of the chain. However deep chains lead into each other."""
+        walks = [] if chain in self._known else [self._walk(chain)]
+        while walks:
+            below = next(walks[-1], None)
+            if below is None:
+                walks.pop()
+            elif below not in self._known:
+                walks.append(self._walk(below))
         return self._known[chain]
+
+    def _walk(self, chain: str) -> Iterator[str]:
+        """Finds it out for one chain; yields each chain that has to be known before."""
+        # For a chain that leads back into this one.
+        self._known[chain] = {"return"}
+        found: set[str] = set()
+        for line in self._gate.rules.get(chain, ()):
+            if line.verdict in ("jump", "goto") and concerns(line.match, self._packet) is not False:
+                yield line.chain
+            if self.ends(line, found):
+                break
+        else:
+            found.add("return")
+        self._known[chain] = found
 
     def ends(self, line: ChainRule, found: set[str]) -> bool:
         """Adds what can become of it by one line; whether no later line of the chain sees it."""
