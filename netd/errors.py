@@ -10,6 +10,7 @@
     └── KernelError          the kernel refused one operation
         ├── Changed          "changed under us": ENODEV, EEXIST, ENOENT      (read again at once)
         └── Refused          any other errno, with the extended ack's text   (retry with backoff)
+            └── Unforeseen   whatever else was thrown over one object        (the same; says where)
 """
 
 from __future__ import annotations
@@ -59,6 +60,30 @@ class Changed(KernelError):
 
 class Refused(KernelError):
     """The kernel does not want this."""
+
+
+class Unforeseen(Refused):
+    """Something was thrown that no one thought of: by text from outside, or by a fault of netd's own.
+
+    It costs the object that it was thrown over, and no other.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(errno.EBADMSG, f"{type(error).__name__}: {str(error)[:300]} ({thrown_at(error)})")
+        self.__cause__ = error
+
+
+def thrown_at(error: BaseException) -> str:
+    """Where: "decode.py:52"."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "netd"
+
+
+def as_refusal(error: Exception) -> KernelError:
+    """What a reading or writing threw, whatever it is, as an error of one object."""
+    return error if isinstance(error, KernelError) else Unforeseen(error)
 
 
 CHANGED = frozenset({errno.ENODEV, errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.ENXIO})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any
 
-from netd.errors import Changed, KernelError
+from netd.errors import Changed, KernelError, as_refusal
 from netd.kernel.kernel import Kernel
 from netd.kinds import registry
 from netd.model.attach import AttachTarget
@@ -166,11 +166,11 @@ class Reconciler:
                     todo = freed
                     continue
                 self.plans += 1
-                self._recorder.record_intent(changes, self.graph)
+                unread = {**self._recorder.record_intent(changes, self.graph)}
                 execution = Executor(self.mirror, self.graph.failed_dependency, self._recorder)
                 planner = Planner(self.graph, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
                 stages = planner.plan(changes)
-                unread = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+                unread |= {key: decision.error for key, decision in decisions.items() if decision.error is not None}
                 unread |= planner.failed
                 execution.refuse(unread, self.graph.needing_removal(unread))
                 yield from execution.run(stages)
@@ -179,18 +179,29 @@ class Reconciler:
             todo |= freed | self.graph.affected(watch_keys) | self._heard()
         self.ledger.flush()
 
+    def events(self) -> list[Invalidation]:
+        """What changed since the last time; where that cannot be told, everything."""
+        try:
+            return self.kernel.drain()
+        except Exception:
+            return [EVERYTHING]
+
     def _heard(self) -> set[Key]:
         """Our own writes come back as events: taken in before the next look, so that each thing is read once."""
         if not self._watch:
             return set()
-        return self.invalidate(self.kernel.drain())
+        return self.invalidate(self.events())
 
     def invalidate(self, events: Iterable[Invalidation]) -> set[Key]:
         """Events name what is no longer known; returns the objects to compare again."""
         watch_keys = set()
         with self.mirror.reading():
             for dirty in events:
-                watch_keys |= self.mirror.invalidate(dirty)
+                try:
+                    watch_keys |= self.mirror.invalidate(dirty)
+                except Exception:
+                    # Nothing is known of that namespace then, and whoever asks for it is told why.
+                    watch_keys |= self.mirror.invalidate(Invalidation("namespace", dirty.netns))
         found = self.graph.affected(watch_keys)
         now = time.monotonic()
         for key in found:
@@ -267,7 +278,11 @@ class Reconciler:
                 state = State.CONTENDED
             self.table.set(key, state, decision.reason if state is not State.CONTENDED else self._contended_text(key))
             if decision.observed is not None and not decision.observed.conflict:
-                self._recorder.record_found(one, decision.observed, self.graph, withdrawn=withdrawn)
+                try:
+                    self._recorder.record_found(one, decision.observed, self.graph, withdrawn=withdrawn)
+                except Exception as error:
+                    refusal = as_refusal(error)
+                    self._unread(key, Decision(State.FAILED, f"cannot be recorded: {refusal}", error=refusal), refusal)
         return freed
 
     def _forget(self, key: Key) -> set[Key]:
@@ -338,6 +353,11 @@ class Reconciler:
                 memo.done[key] = change
                 self.on_done(ChangeResult(change, self.passes, now - started, repair))
         return again
+
+    def fail(self, key: Key, error: Exception) -> None:
+        """A pass over this object alone threw: it has failed, and is tried again later, as what is refused is."""
+        refusal = as_refusal(error)
+        self._unread(key, Decision(State.FAILED, f"netd failed over it: {refusal}", error=refusal), refusal)
 
     def _failed(self, key: Key, reason: str, now: float) -> None:
         self.backoff.failed(key, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from netd.kernel.nft import iptables_legacy
@@ -105,7 +107,7 @@ def test_a_firewall_that_cannot_be_read_fails_the_objects_that_need_it_and_no_ot
 
 
 def test_no_depth_of_chains_is_too_deep_and_a_circle_has_an_end() -> None:
-    def rules(count: int, last: ChainRule) -> dict[str, tuple[ChainRule, ...]]:
+    def rules(count: int, last: ChainRule) -> Mapping[str, tuple[ChainRule, ...]]:
         found = {f"c{n}": (ChainRule(verdict="jump", chain=f"c{n + 1}"),) for n in range(count)}
         return found | {f"c{count}": (last,)}
 

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from netd.engine.observe.mirror import Mirror
 from netd.engine.ownership.recorder import LedgerRecorder
-from netd.errors import KernelError, kernel_error
+from netd.errors import KernelError, Unforeseen, as_refusal, kernel_error
 from netd.kernel.session import Answer
 from netd.model import operations as ops
 from netd.model.invalidation import Invalidation, WatchKey
@@ -44,7 +44,7 @@ PORTION = 256
 class Executor:
     """One plan under way. ``failed`` maps objects to the first error; ``skipped`` those that hung on them."""
 
-    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, set[Key]], Key | None], books: LedgerRecorder) -> None:
+    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, Set[Key]], Key | None], books: LedgerRecorder) -> None:
         self._mirror = mirror
         self._hangs_on = hangs_on
         self._books = books
@@ -108,7 +108,7 @@ class Executor:
             self.failed[key] = kernel_error(errno.EBUSY, "something of netd in it could not be taken away")
         if key in self.failed or key in self.skipped:
             return False
-        culprit = self._hangs_on(key, set(self.failed)) if self.failed else None
+        culprit = self._hangs_on(key, self.failed.keys()) if self.failed else None
         if culprit is not None:
             self.skipped[key] = culprit
             self._books.record_refused(key)
@@ -119,8 +119,8 @@ class Executor:
         """What is in the way of the first write there, before it: one value may change others."""
         try:
             self._books.read_before_write(values, self._mirror.session(netns))
-        except KernelError as error:
-            self.failed.update(dict.fromkeys(values, error))
+        except Exception as error:
+            self.failed.update(dict.fromkeys(values, as_refusal(error)))
             self._refused.add(netns)
 
     def _send(self, netns: str, tasks: Sequence[Task]) -> None:
@@ -131,20 +131,31 @@ class Executor:
             for task in tasks:
                 self._mirror.close_session(task.operation.netns)
                 naming = partial(self._books.name_namespace, task.keys[0])
-                self._take(task, self._mirror.kernel.execute_namespace(task.operation, naming))
+                try:
+                    answer = self._mirror.kernel.execute_namespace(task.operation, naming)
+                except Exception as error:
+                    answer = as_refusal(error)
+                self._take(task, answer)
             return
         try:
             session = self._mirror.session(netns)
-        except KernelError as error:
-            answers: Sequence[Answer] = [error] * len(tasks)
-        else:
-            answers = self._mirror.kernel.execute(session, [task.operation for task in tasks], self._mirror.index)
+            operations = [task.operation for task in tasks]
+            answers: Sequence[Answer] = self._mirror.kernel.execute(session, operations, self._mirror.index)
+        except Exception as error:
+            answers = [as_refusal(error)] * len(tasks)
+            if isinstance(answers[0], Unforeseen):
+                # Nobody knows how far it came.
+                self._dirty.add(Invalidation("namespace", netns))
         for task, answer in zip(tasks, answers, strict=True):
             self._take(task, answer)
 
     def _take(self, task: Task, answer: Answer) -> None:
         operation = task.operation
-        self._touch(operation, answer)
+        try:
+            self._touch(operation, answer)
+        except Exception as error:
+            self._dirty.add(Invalidation("namespace", operation.netns))
+            answer = as_refusal(error)
         if isinstance(answer, KernelError):
             if isinstance(operation, DELETIONS) and answer.code in GONE:
                 return

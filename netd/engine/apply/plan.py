@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ledger import Record
-from netd.errors import KernelError
+from netd.errors import KernelError, as_refusal
 from netd.kinds import registry
 from netd.model.change import Change, Phase, Step
 from netd.model.desired import Desired, View
@@ -76,13 +76,13 @@ class Planner:
                 continue
             try:
                 self._plan_one(change)
-            except KernelError as error:
-                self.failed[change.key] = error
+            except Exception as error:
+                self.failed[change.key] = as_refusal(error)
         for (netns, kind), keys in together.items():
             try:
                 self._plan_together(netns, kind, keys)
-            except KernelError as error:
-                self.failed.update(dict.fromkeys(keys, error))
+            except Exception as error:
+                self.failed.update(dict.fromkeys(keys, as_refusal(error)))
         self._drop_what_goes_anyway(changes)
         return [Stage(place, tasks) for place, tasks in self._merged() if tasks]
 

@@ -10,7 +10,7 @@ from netd.engine.ledger import Ledger
 from netd.engine.observe.attached import AttachedNamespaces
 from netd.engine.observe.mirror import Mirror
 from netd.engine.status.table import StatusTable
-from netd.errors import KernelError
+from netd.errors import as_refusal
 from netd.kinds import registry
 from netd.model.key import HOST, Key, LinkName
 from netd.model.status import State
@@ -50,8 +50,9 @@ class Evaluator:
             for key in self._ordered(keys):
                 try:
                     decisions[key] = self._evaluate_one(key, comparison)
-                except KernelError as error:
-                    decisions[key] = Decision(State.FAILED, f"cannot be read: {error}", error=error)
+                except Exception as error:
+                    refusal = as_refusal(error)
+                    decisions[key] = Decision(State.FAILED, f"cannot be read: {refusal}", error=refusal)
         return decisions
 
     def _evaluate_one(self, key: Key, comparison: Comparison) -> Decision:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from netd.errors import KernelError
 from netd.kinds.link.segment import Segment, Segments
 from netd.model.desired import Desired, View
 from netd.model.invalidation import WatchKey
@@ -66,7 +65,7 @@ class AutoMtu:
         """Whether a follower is to have something else now; also where that cannot be read, so that it is told."""
         try:
             return self._size(link) != size
-        except KernelError:
+        except Exception:
             return True
 
     def _size(self, link: LinkName) -> int:
@@ -102,7 +101,7 @@ class AutoMtu:
             return ()
         try:
             return set(self._reached(LinkName(watch_key.netns, watch_key.name)))
-        except KernelError:
+        except Exception:
             return set(self._of.values())
 
     def _reached(self, link: LinkName) -> Iterator[Segment]:

@@ -170,7 +170,7 @@ class DependencyGraph:
             found |= self._by_namespace.get(key.name, set())
         return found
 
-    def failed_dependency(self, key: Key, failed: set[Key]) -> Key | None:
+    def failed_dependency(self, key: Key, failed: Set[Key]) -> Key | None:
         """The one of these objects, which failed, that this one hangs on."""
         one = self.desired.get(key)
         if one is None:

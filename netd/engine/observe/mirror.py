@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from netd.errors import Changed, KernelError
+from netd.errors import Changed
 from netd.kernel.kernel import Kernel
 from netd.kernel.rtnl.wire import family_of
 from netd.kernel.session import Session
@@ -137,7 +137,7 @@ class Mirror:
             return known.names[name]
         try:
             link = self.link(netns, name)
-        except KernelError:
+        except Exception:
             return 0
         return link.index if link else 0
 
@@ -337,7 +337,7 @@ class Mirror:
             new = self.session(netns).link(index)
         except Changed:
             new = None
-        except KernelError:
+        except Exception:
             return self.invalidate(Invalidation("namespace", netns))
         watch_keys = {WatchKey("link", netns, link.name) for link in (old, new) if link is not None}
         if new is None:
@@ -361,14 +361,14 @@ class Mirror:
 
     def learn(self, netns: str, link: Link) -> None:
         """A link that the kernel just answered with, before the next reading."""
-        with contextlib.suppress(KernelError):
+        with contextlib.suppress(Exception):
             known = self._netns(netns)
             if known is not None:
                 known.put_link(link)
 
     def learn_peer(self, netns: str, nsid: int | None, other: str) -> None:
         """The number by which the kernel just called another namespace."""
-        with contextlib.suppress(KernelError):
+        with contextlib.suppress(Exception):
             known, cookie = self._netns(netns), self.cookie(other)
             if known is not None and cookie is not None and nsid is not None:
                 known.peers[cookie] = nsid
@@ -383,7 +383,7 @@ class Mirror:
             link = self.session(netns).link_named(name)
         except Changed:
             link = None
-        except KernelError:
+        except Exception:
             return self.invalidate(Invalidation("namespace", netns))
         watch_keys = self._read_link(known, netns, old) if old else set()
         if link is not None and link.index != old:

@@ -10,7 +10,6 @@ from typing import Any
 from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ledger import Ledger
 from netd.engine.observe.mirror import Mirror
-from netd.errors import KernelError
 from netd.kinds import registry
 from netd.model.key import HOST, Key, LinkName
 
@@ -18,7 +17,7 @@ from netd.model.key import HOST, Key, LinkName
 def find_orphans(index: DependencyGraph, ledger: Ledger, mirror: Mirror) -> Mapping[Key, Mapping[str, Any]]:
     """{object: data}, in the host, in all named namespaces and those that netd knows; of what can be read."""
     found: dict[Key, Mapping[str, Any]] = {}
-    with mirror.reading(), suppress(KernelError):
+    with mirror.reading(), suppress(Exception):
         # One namespace may have several names: one of its maker's, too.
         names: dict[int | None, list[str]] = {}
         ours = {HOST, *(key.netns for key in (*index.desired, *ledger))}
@@ -26,7 +25,7 @@ def find_orphans(index: DependencyGraph, ledger: Ledger, mirror: Mirror) -> Mapp
             names.setdefault(mirror.cookie(netns), []).append(netns)
         known = _known(index, ledger)
         for alike, kind in product(names.values(), registry().values()):
-            with suppress(KernelError):
+            with suppress(Exception):
                 for key, data in kind.marked(alike[0], mirror):
                     # The other end of a pair that is known, or a link that is known by another kind, is no orphan.
                     if not any({key._replace(netns=netns), LinkName(netns, key.name)} & known for netns in alike):

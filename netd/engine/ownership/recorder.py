@@ -9,6 +9,7 @@ from typing import Any, Literal
 from netd.engine.compare.diff import as_compared, ours, same_identity
 from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ledger import Ledger, Record
+from netd.errors import KernelError, as_refusal
 from netd.kernel.session import Session
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
@@ -73,8 +74,9 @@ class LedgerRecorder:
         )
         self.ledger.put(one.key, fresh)
 
-    def record_intent(self, changes: Iterable[Change], graph: DependencyGraph) -> None:
-        """Before anything is written: what is about to be made, and what was found."""
+    def record_intent(self, changes: Iterable[Change], graph: DependencyGraph) -> Mapping[Key, KernelError]:
+        """Before anything is written: what is about to be made, and what was found. Returns what that failed for."""
+        failed: dict[Key, KernelError] = {}
         self._before.clear()
         rivals = ((key, self.ledger.get(key)) for key in graph.displaced_by)
         owing = {key: record for key, record in rivals if record is not None and record.displaced}
@@ -82,24 +84,36 @@ class LedgerRecorder:
             one = graph.desired.get(change.key)
             if one is None or change.desired is None or (change.observed is not None and change.observed.residue):
                 continue
-            kind = registry()[change.key.kind]
-            making = change.action in ("create", "recreate")
-            base = self.ledger.get(change.key)
-            if base is None:
-                base = Record("intent" if (making and not kind.is_setting) or kind.never_adopted else "adopted")
-            if not making:
-                base = self._changing(one, change, base, graph)
-            elif kind.is_setting:
-                base = self._setting(one, base, graph)
-            else:
-                base = self._making(one, change, base)
-            if change.observed is not None and change.observed.displaced:
-                base = self._giving_way(base, change.observed)
-            if owing:
-                base = self._heir(one, base, owing)
-            files = tuple(dict.fromkeys(origin.file for origin in one.origins))
-            self.ledger.put(change.key, replace(base, locator=dict(one.locator), files=files, claims=one.claims))
+            try:
+                record = self._intended(one, change, graph, owing)
+            except Exception as error:
+                failed[change.key] = as_refusal(error)
+                continue
+            self.ledger.put(change.key, record)
         self.ledger.flush()
+        return failed
+
+    def _intended(
+        self, one: Desired, change: Change, graph: DependencyGraph, owing: Mapping[Key, Record]
+    ) -> Record:
+        """What is written down before one change."""
+        kind = registry()[change.key.kind]
+        making = change.action in ("create", "recreate")
+        base = self.ledger.get(change.key)
+        if base is None:
+            base = Record("intent" if (making and not kind.is_setting) or kind.never_adopted else "adopted")
+        if not making:
+            base = self._changing(one, change, base, graph)
+        elif kind.is_setting:
+            base = self._setting(one, base, graph)
+        else:
+            base = self._making(one, change, base)
+        if change.observed is not None and change.observed.displaced:
+            base = self._giving_way(base, change.observed)
+        if owing:
+            base = self._heir(one, base, owing)
+        files = tuple(dict.fromkeys(origin.file for origin in one.origins))
+        return replace(base, locator=dict(one.locator), files=files, claims=one.claims)
 
     def _heir(self, one: Desired, base: Record, owing: Mapping[Key, Record]) -> Record:
         """What gave way to netd's own that makes room now (an address of another length) waits for this one to go."""

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 from netd.engine.observe.mirror import Mirror
-from netd.errors import KernelError
 from netd.kinds import registry
 from netd.model.desired import Desired
 from netd.model.invalidation import Invalidation
@@ -22,10 +21,11 @@ def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mir
     hearing = [one for row in rows if row.state is State.OK and (one := desired.get(row.key)) and one.required_ingress]
     for netns in {one.key.netns for one in hearing}:
         # Legacy iptables tells of no change.
-        if mirror.kernel.has_legacy(netns):
-            mirror.invalidate(Invalidation("nft", netns))
+        with suppress(Exception):
+            if mirror.kernel.has_legacy(netns):
+                mirror.invalidate(Invalidation("nft", netns))
     with mirror.reading():
         for one in hearing:
-            with suppress(KernelError):
+            with suppress(Exception):
                 deaf[one.key] = registry()[one.key.kind].missing_ingress(one, mirror)
     return [replace(row, reason=deaf[row.key]) if row.key in deaf else row for row in rows]
