@@ -71,6 +71,11 @@ def stamp(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_dev, found.st_ino, found.st_size
 
 
+def as_compared(value: Any) -> Any:
+    """A value from the ledger in the form of fields: JSON has no tuples."""
+    return tuple(as_compared(one) for one in value) if isinstance(value, list) else value
+
+
 def read_record(raw: Any) -> Record | None:
     """A record from its JSON, None where it is not one."""
     if not isinstance(raw, dict) or raw.get("state") not in ("intent", "made", "adopted"):

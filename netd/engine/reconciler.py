@@ -24,7 +24,7 @@ from netd.model.status import State, Status
 from .apply.executor import Executor
 from .apply.owed_restores import OwedRestores
 from .apply.plan import Planner
-from .compare.diff import Decision, diverged_text, first
+from .compare.decision import Decision, diverged_text, first
 from .compare.evaluate import BLOCKING, Evaluator
 from .graph.dependencies import DependencyGraph
 from .ledger import Ledger, Record

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from netd.engine.compare.diff import as_compared, ours, same_identity
 from netd.engine.graph.dependencies import DependencyGraph
-from netd.engine.ledger import Ledger, Record
+from netd.engine.ledger import Ledger, Record, as_compared
 from netd.kernel.session import Session
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
@@ -16,6 +15,8 @@ from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key
 from netd.model.marks import GROUP
+
+from .rules import is_own, same_identity, state_as_found, state_before_write
 
 
 class LedgerRecorder:
@@ -38,13 +39,13 @@ class LedgerRecorder:
         if one.source and record is not None:
             # Another's namespace is not netd's own, whichever had its name before.
             record = replace(record, state="adopted")
-        mine = ours(record, observed, kind) or (record is not None and record.state == "made" and not record.identity)
+        state = state_as_found(record, observed, kind)
         if record is None:
-            fresh = Record("made" if mine else "adopted")
-        elif mine:
+            fresh = Record(state)
+        elif state == "made":
             fresh = record if record.state == "made" else replace(record, state="made")
         elif record.made:
-            # Somebody made it again, and right: it is theirs.
+            # Someone recreated it as declared: it is theirs.
             fresh = Record("adopted", memory=record.memory)
         else:
             fresh = self._of_this_one(one, record, observed)
@@ -86,7 +87,7 @@ class LedgerRecorder:
             making = change.action in ("create", "recreate")
             base = self.ledger.get(change.key)
             if base is None:
-                base = Record("intent" if (making and not kind.is_setting) or kind.never_adopted else "adopted")
+                base = Record(state_before_write(kind, making=making))
             if not making:
                 base = self._changing(one, change, base, graph)
             elif kind.is_setting:
@@ -149,7 +150,7 @@ class LedgerRecorder:
         """Before fields of an object are written: what they were before netd wrote them for the first time."""
         kind = registry()[one.key.kind]
         self._unread.discard(one.key)
-        mine = change.observed is not None and ours(self.ledger.get(one.key), change.observed, kind)
+        mine = change.observed is not None and is_own(self.ledger.get(one.key), change.observed, kind)
         if kind.is_setting and change.observed is not None:
             mine = self._of_netds_own(one, graph)
         if change.observed is not None and not mine:
