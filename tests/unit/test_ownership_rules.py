@@ -8,7 +8,6 @@ from itertools import product
 
 import pytest
 
-from netd.engine.ledger import Record
 from netd.engine.ownership.rules import (
     STATES,
     TABLE,
@@ -20,6 +19,7 @@ from netd.engine.ownership.rules import (
     permissions,
     proof_of,
 )
+from netd.engine.record import Record
 from netd.engine.scope import Scope
 from netd.kinds import registry
 from netd.model.change import Change

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from netd.engine.ledger import as_compared
 from netd.errors import KernelError
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import Observed
@@ -38,7 +37,5 @@ def first(files: tuple[str, ...]) -> str:
 
 def diverged_text(change: Change) -> str:
     """Which values do not read back as they were written."""
-    parts = [
-        f"{name} reads back as {diff.have!r}, not {as_compared(diff.want)!r}" for name, diff in change.fields.items()
-    ]
+    parts = [f"{name} reads back as {diff.have!r}, not {diff.want!r}" for name, diff in change.fields.items()]
     return "; ".join(parts) or "it is not there after it was made"

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from netd.engine.ledger import Record, as_compared
 from netd.engine.ownership.rules import May, lacks_displaced, permissions, same_identity
+from netd.engine.record import Record
 from netd.kinds import registry
-from netd.kinds.base.kind import Kind, MtuLimit
+from netd.kinds.base.kind import Kind
 from netd.kinds.link.carry_over import others_on
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
-from netd.model.segment import LEAST
 from netd.model.status import State
 
 from .decision import Decision, first, residue_fields
+from .put_back import PutBack
 
 
 class Comparison:
@@ -46,14 +46,13 @@ class Comparison:
         withdraw: bool,
     ) -> None:
         self._view = view
-        self._desired = desired
-        self._providers = providers
         self._records = records
         self._blocked = blocked
         self._unready = unready
         self._away = away
         self._resolved = resolved
         self._withdraw = withdraw
+        self._put_back = PutBack(view, desired, providers, records, resolved)
         self.coming: set[LinkName | str] = set()
 
     def available(self, link: LinkName) -> bool:
@@ -188,7 +187,8 @@ class Comparison:
         """It must be made again: with what others put on netd's own."""
         self._announce(desired)
         record = self._records(desired.key)
-        written = record.fields if record is not None and record.state == "made" else None
+        made = record is not None and record.state == "made"
+        written = {name: field.wrote for name, field in record.fields.items()} if record is not None and made else None
         theirs = others_on(desired, written, self._view, self._is_own)
         observed = replace(observed, displaced=(*observed.displaced, *theirs))
         change = Change(desired.key, "recreate", fields, desired.file, reduced, observed)
@@ -214,10 +214,10 @@ class Comparison:
             or same_identity(record, observed)
             or kind.must_leave_namespace(desired.locator)
         )
-        if self._withdraw and (mine or same):
-            back = self._withdrawn(desired.key, desired.locator, record, observed, set(desired.fields))
+        if self._withdraw and record is not None and (mine or same):
+            back = self._put_back.fields(desired.key, desired.locator, record, observed, desired.fields.keys())
             if kind.placement_fields & back.keys():
-                differing = back = self._withdrawn(desired.key, desired.locator, record, observed, frozenset())
+                differing = back = self._put_back.fields(desired.key, desired.locator, record, observed)
             differing |= back
         # What others had on the link before it was made again is to come back.
         owed = kind.provides_links and record is not None and bool(record.displaced)
@@ -253,59 +253,12 @@ class Comparison:
         if observed.residue:
             return Change(key, "update", residue_fields(observed), first(record.files), None, observed)
         if force or May.DELETE in permissions(record, observed, kind):
-            fields = {name: FieldDiff(None, value) for name, (value, *_) in record.fields.items()}
+            fields = {name: FieldDiff(None, field.wrote) for name, field in record.fields.items()}
             return Change(key, "delete", fields, first(record.files), None, observed)
         if record.made:
             return None
         if not record.identity or same_identity(record, observed):
-            back = self._withdrawn(key, record.locator, record, observed, frozenset())
+            back = self._put_back.fields(key, record.locator, record, observed)
             if back or (kind.is_setting and record.displaced):
                 return Change(key, "update", back, first(record.files), None, observed)
         return None
-
-    def _withdrawn(
-        self, key: Key, data: Mapping[str, Any], record: Record | None, observed: Observed, kept: Set[str]
-    ) -> dict[str, FieldDiff]:
-        """Fields that netd wrote and nobody declares any more, still as written: back to what was found."""
-        kind = registry()[key.kind]
-        back: dict[str, FieldDiff] = {}
-        for name, (wrote, found, *before) in (record.fields if record else {}).items():
-            if name in kept:
-                continue
-            have = observed.fields.get(name)
-            as_written = have is HIDDEN or have in map(as_compared, (wrote, *before))
-            if not as_written and not kind.lost_referent(key, data, name, wrote, have, self._view):
-                continue
-            if found is not None:
-                value = kind.put_back(key, data, name, as_compared(found), self._view)
-            else:
-                value = kind.default(key, data, name, self._view)
-                if isinstance(value, Key):
-                    value = self._coming(value, name)
-                elif isinstance(value, MtuLimit):
-                    value = self._room(value)
-            if value is not None and value != have:
-                back[name] = FieldDiff(value, have)
-        return back
-
-    def _room(self, room: MtuLimit) -> int | None:
-        carrier = self._providers.get(room.link)
-        if carrier is not None:
-            field = next(end.field for end in self._desired[carrier].ends if end.link == room.link)
-            mtu = self._coming(carrier, field)
-        else:
-            link = self._view.link(*room.link)
-            mtu = link.mtu if link is not None else None
-        return None if mtu is None else max(LEAST, int(mtu) - room.headers)
-
-    def _coming(self, key: Key, name: str) -> Any:
-        """What a field of another object will be, once that one is as it should be; None: it is not there."""
-        one, record = self._desired.get(key), self._records(key)
-        if one is not None and name in one.fields:
-            return self._resolved(one).fields[name]
-        data = one.locator if one is not None else record.locator if record is not None else {}
-        observed = registry()[key.kind].observe(key, data, self._view)
-        if observed is None:
-            return None
-        back = self._withdrawn(key, data, record, observed, frozenset())
-        return back[name].want if name in back else observed.fields.get(name)

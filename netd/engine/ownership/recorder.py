@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 from netd.engine.graph.dependencies import DependencyGraph
-from netd.engine.ledger import Ledger, Record, as_compared
+from netd.engine.ledger import Ledger
+from netd.engine.record import FieldRecord, Record
 from netd.kernel.session import Session
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
@@ -50,17 +51,17 @@ class LedgerRecorder:
         else:
             fresh = self._of_this_one(one, record, observed)
         fields = {
-            name: taken(value, observed.fields.get(name))
-            for name, value in fresh.fields.items()
+            name: field.settled(observed.fields.get(name))
+            for name, field in fresh.fields.items()
             if not withdrawn or name in one.fields
         }
         if (
             kind.is_setting
-            and any(found is None for _, found in fields.values())
+            and any(field.found is None for field in fields.values())
             and not self._of_netds_own(one, graph)
         ):
             # It was to be read before the first write, netd was killed before, and it already is as it should be.
-            fields = {name: [wrote, observed.fields.get(name)] for name, (wrote, _) in fields.items()}
+            fields = {name: FieldRecord(field.wrote, observed.fields.get(name)) for name, field in fields.items()}
         identity = dict(observed.identity)
         foreign = fresh.displaced if kind.provides_links else fresh.displaced_at(identity)
         fresh = replace(
@@ -125,7 +126,7 @@ class LedgerRecorder:
         if not self._of_netds_own(one, graph):
             self._unread.add(one.key)
         self._unwritten.add(one.key)
-        fields = {name: [value, None] for name, value in one.fields.items()}
+        fields = {name: FieldRecord(value) for name, value in one.fields.items()}
         return replace(base, state="adopted", fields=fields, identity={})
 
     def _making(self, one: Desired, change: Change, base: Record) -> Record:
@@ -133,7 +134,7 @@ class LedgerRecorder:
         kind = registry()[one.key.kind]
         memory = {**base.memory, **kind.remember(one, base.memory)}
         wrote = change.desired.fields if change.desired is not None else one.fields
-        fields = {name: [value, None] for name, value in wrote.items()}
+        fields = {name: FieldRecord(value) for name, value in wrote.items()}
         # One that is made again where it was has the identity that is written down: nothing is in doubt.
         place = kind.expected_identity(one.key, one.locator, self._view)
         again = base.state == "made" and base.identity == place
@@ -160,18 +161,18 @@ class LedgerRecorder:
             if name in fields and name not in one.fields:
                 # It goes back to what it was: until it has, what netd wrote is what tells that it may.
                 continue
-            known = name in fields
-            wrote, found, *before = fields.get(name, [None, None if mine else diff.have])
-            if found is None and kind.is_setting and not mine:
+            if name in fields:
+                fresh = fields[name].rewritten(diff.want, diff.have)
+            else:
+                fresh = FieldRecord(diff.want, None if mine else diff.have)
+            if kind.is_setting and not mine and name not in fields:
+                fresh = replace(fresh, found=self._before_the_wide(one, kind, diff.have))
+            elif kind.is_setting and not mine and fresh.found is None:
                 # It was to be read before the first write, and netd was killed before.
-                found = diff.have
-            if kind.is_setting and not known and not mine:
-                found = self._before_the_wide(one, kind, diff.have)
-            if kind.is_setting and found == diff.have and not base.displaced:
+                fresh = replace(fresh, found=diff.have)
+            if kind.is_setting and fresh.found == diff.have and not base.displaced:
                 self._unwritten.add(one.key)
-            # Until the kernel takes the new value, the one that netd wrote before still is netd's.
-            still = [diff.have] if known and diff.have in map(as_compared, (wrote, *before)) else []
-            fields[name] = [diff.want, found, *still]
+            fields[name] = fresh
         return replace(base, fields=fields)
 
     def _before_the_wide(self, one: Desired, kind: Kind, have: Any) -> Any:
@@ -181,11 +182,11 @@ class LedgerRecorder:
         if wide is None or record is None or record.made or wide in self._unwritten:
             return have
         links = [link.name for link in one.requires]
-        wrote, found, *_ = record.fields.get("value", (None, None))
-        if found is None or kind.side_effects(wide, wrote, links).get(path) != have:
+        field = record.fields.get("value")
+        if field is None or field.found is None or kind.side_effects(wide, field.wrote, links).get(path) != have:
             return have
         known = dict(entry.partition("=")[::2] for entry in record.displaced)
-        return known.get(path, kind.side_effects(wide, found, links).get(path, have))
+        return known.get(path, kind.side_effects(wide, field.found, links).get(path, have))
 
     def _of_this_one(self, one: Desired, base: Record, observed: Observed) -> Record:
         """Without what was found on another link, or in another namespace, than this: to this nothing was written yet.
@@ -220,7 +221,7 @@ class LedgerRecorder:
             return True
         record = self.ledger.get(change.key)
         written = record.fields if record is not None else {}
-        still = [len(written.get(name, ())) > 2 for name in change.fields]
+        still = [name in written and bool(written[name].earlier) for name in change.fields]
         return change.action == "update" and bool(still) and all(still)
 
     def read_before_write(self, paths: Mapping[Key, str], session: Session) -> None:
@@ -230,7 +231,8 @@ class LedgerRecorder:
             value, record = session.sysctl(paths[key]), self.ledger.get(key)
             if value is not None and record is not None:
                 self._unread.discard(key)
-                self.ledger.update(key, fields={name: [wrote, value] for name, (wrote, *_) in record.fields.items()})
+                fields = {name: FieldRecord(field.wrote, value) for name, field in record.fields.items()}
+                self.ledger.update(key, fields=fields)
         for key in self._unwritten.intersection(paths):
             self._unwritten.discard(key)
             self._find_along(key, session.sysctl(paths[key]), session)
@@ -277,9 +279,3 @@ class LedgerRecorder:
         if record.displaced and not (kind.has_mark or kind.is_setting):
             return replace(record, state="adopted", fields={})
         return record
-
-
-def taken(field: Sequence[Any], have: Any) -> list[Any]:
-    """A field of a record, once nothing is to be written any more: [wrote, found], of what netd wrote what is there."""
-    wrote, found, *before = field
-    return [next((one for one in (wrote, *before) if as_compared(one) == have), wrote), found]

@@ -7,7 +7,7 @@ from enum import Enum, Flag
 from itertools import product
 from typing import Literal
 
-from netd.engine.ledger import Record
+from netd.engine.record import Record
 from netd.kinds.base.kind import Kind
 from netd.model.desired import Observed
 
