@@ -12,82 +12,30 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from netd.kinds import registry
 from netd.model.key import Key, parse_key
+
+from .record import Record, read_record, record_json
 
 #: Lines beyond what is needed, before the file is written anew.
 SLACK = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is known of one object.
-
-    ``state``: *intent* (about to be made), *made* (netd's own), *adopted* (found, kept as declared). ``identity``,
-    ``locator`` and ``displaced`` are the kind's (model.desired). ``fields``: {field: [wrote, found]}, found None on
-    what netd made; a third value is what netd wrote before, until the kernel took the new one.
-    ``memory``: values chosen once, such as MACs. ``files`` declare it.
-    """
-
-    state: Literal["intent", "made", "adopted"]
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    locator: Mapping[str, Any] = field(default_factory=dict)
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    displaced: tuple[str, ...] = ()
-    memory: Mapping[str, Any] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-    claims: tuple[str, ...] = ()
-
-    @property
-    def made(self) -> bool:
-        """Whether netd made it, or was about to."""
-        return self.state != "adopted"
-
-    def displaced_at(self, place: Mapping[str, Any] | None) -> tuple[str, ...]:
-        """What gave way at this place: what did in a namespace that is gone went with it."""
-        return self.displaced if self.identity in ({}, place) else ()
-
-
-PARTS = tuple(part.name for part in fields(Record))
-#: Names of parts in ledgers of netd 0.1.
-FORMER_PARTS = {"data": "locator", "foreign": "displaced"}
 # Not ``dumps``: it makes an encoder for each call.
 ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def line(key: Key, record: Record | None) -> str:
-    """One line of the file; what is empty is left out. (``asdict`` copies deeply, and costs ten times as much.)"""
-    if record is None:
-        return ENCODE({"key": str(key), "record": None})
-    parts = {name: value for name in PARTS if (value := getattr(record, name))}
-    return ENCODE({"key": str(key), "record": parts})
+    """One line of the file."""
+    return ENCODE({"key": str(key), "record": None if record is None else record_json(record)})
 
 
 def stamp(found: os.stat_result) -> tuple[int, int, int]:
     """Tells a file, and how much is in it."""
     return found.st_dev, found.st_ino, found.st_size
-
-
-def read_record(raw: Any) -> Record | None:
-    """A record from its JSON, None where it is not one."""
-    if not isinstance(raw, dict) or raw.get("state") not in ("intent", "made", "adopted"):
-        return None
-    # netd 0.1 wrote "data" and "foreign"; the kernel's state, and so its ledger, outlives an upgrade.
-    raw = {FORMER_PARTS.get(name, name): value for name, value in raw.items()}
-    parts: dict[str, Any] = {name: raw.get(name, {}) for name in ("identity", "locator", "fields", "memory")}
-    if not all(isinstance(value, dict) for value in parts.values()):
-        return None
-    if not all(isinstance(pair, list) and len(pair) in (2, 3) for pair in parts["fields"].values()):
-        return None
-    for name in ("displaced", "files", "claims"):
-        value = raw.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            return None
-        parts[name] = tuple(value)
-    return Record(raw["state"], **parts)
 
 
 class Ledger:

@@ -24,15 +24,16 @@ from netd.model.status import State, Status
 from .apply.executor import Executor
 from .apply.owed_restores import OwedRestores
 from .apply.plan import Planner
-from .compare.diff import Decision, diverged_text, first
+from .compare.decision import Decision, diverged_text, first
 from .compare.evaluate import BLOCKING, Evaluator
 from .graph.dependencies import DependencyGraph
-from .ledger import Ledger, Record
+from .ledger import Ledger
 from .observe.attached import AttachedNamespaces
 from .observe.mirror import Mirror
 from .ownership.orphans import find_orphans
 from .ownership.recorder import LedgerRecorder
 from .ownership.retargeted import retarget_namespaces
+from .record import Record
 from .scope import Scope, declared_by_none_but
 from .status.backoff import Backoff
 from .status.table import StatusTable

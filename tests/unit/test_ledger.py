@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netd.engine.ledger import SLACK, Ledger, Record
+from netd.engine.ledger import SLACK, Ledger
+from netd.engine.record import FieldRecord, Record
 from netd.model.key import Key
 
 VETH = Key("a", "veth", "eth0")
@@ -15,7 +16,7 @@ MADE = Record(
     "made",
     {"cookie": 7, "index": 3},
     {"peer": ["", "port-a"]},
-    fields={"mtu": [1400, None]},
+    fields={"mtu": FieldRecord(1400)},
     memory={"mac": "02:00:00:00:00:01"},
 )
 
@@ -33,6 +34,38 @@ def test_what_is_put_is_there_for_the_next_process(tmp_path: Path) -> None:
     again = Ledger(str(tmp_path / "ledger"))
     assert again.get(VETH) == MADE
     assert again.get(BRIDGE) == Record("adopted", files=("/etc/netd/a.toml",))
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("[1400,null]", FieldRecord(1400)),
+        ("[1400,1500]", FieldRecord(1400, 1500)),
+        ("[1400,1500,1300]", FieldRecord(1400, 1500, (1300,))),
+        ('[[["10.0.0.1","eth0",1]],[]]', FieldRecord((("10.0.0.1", "eth0", 1),), ())),
+        ('[true,{"up":true}]', FieldRecord(True, {"up": True})),
+    ],
+)
+def test_a_field_is_a_list_in_the_file_as_it_was_in_netd_0_1(tmp_path: Path, text: str, field: FieldRecord) -> None:
+    path = tmp_path / "ledger"
+    path.write_text('{"key":"bridge/br0","record":{"state":"made","fields":{"mtu":' + text + "}}}\n")
+    assert Ledger(str(path)).get(BRIDGE) == Record("made", fields={"mtu": field})
+    written(tmp_path / "fresh", {BRIDGE: Record("made", fields={"mtu": field})})
+    assert (tmp_path / "fresh").read_text() == path.read_text()
+
+
+def test_until_the_kernel_takes_a_value_the_one_before_is_still_netds() -> None:
+    first = FieldRecord(1400, 1500)
+    second = first.rewritten(1300, 1400)
+    assert second == FieldRecord(1300, 1500, (1400,))
+    assert second.is_written(1300) and second.is_written(1400) and not second.is_written(1500)
+    assert second.settled(1300) == FieldRecord(1300, 1500)
+    assert second.settled(1400) == first
+    assert second.settled(1200) == FieldRecord(1300, 1500)
+
+
+def test_what_someone_else_wrote_meanwhile_is_not_netds() -> None:
+    assert FieldRecord(1400, 1500).rewritten(1300, 1234) == FieldRecord(1300, 1500)
 
 
 def test_what_is_forgotten_stays_forgotten(tmp_path: Path) -> None:

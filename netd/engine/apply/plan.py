@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
 from netd.engine.graph.dependencies import DependencyGraph
-from netd.engine.ledger import Record
+from netd.engine.record import Record
 from netd.errors import KernelError, as_refusal
 from netd.kinds import registry
 from netd.model.change import Change, Phase, Step

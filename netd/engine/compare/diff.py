@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from netd.engine.ledger import Record
-from netd.errors import KernelError
+from netd.engine.ownership.rules import May, lacks_displaced, permissions, same_identity
+from netd.engine.record import Record
 from netd.kinds import registry
-from netd.kinds.base.kind import Kind, MtuLimit
+from netd.kinds.base.kind import Kind
 from netd.kinds.link.carry_over import others_on
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
-from netd.model.segment import LEAST
 from netd.model.status import State
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What came of a comparison: a state, and the change that is called for, if any.
-
-    ``error``: nothing came of it, because something could not be read.
-    """
-
-    state: State
-    reason: str = ""
-    change: Change | None = None
-    observed: Observed | None = None
-    error: KernelError | None = None
-
-
-def same_identity(record: Record, observed: Observed) -> bool:
-    """Whether what stands there is what netd made."""
-    return bool(record.identity) and all(
-        observed.identity.get(name) == value for name, value in record.identity.items()
-    )
-
-
-def ours(record: Record | None, observed: Observed, kind: Kind) -> bool:
-    """Whether netd made it: by ledger and identity, or (the ledger gone, or only an intent) by the mark alone.
-
-    A link stays netd's own where someone took its mark away: its identity is the link's itself, not its place's.
-    """
-    if kind.never_adopted:
-        return True
-    if observed.marked and (kind.has_mark or record is None or record.state == "intent"):
-        return True
-    if record is None or not record.made or not same_identity(record, observed):
-        return False
-    return not kind.has_mark or (kind.provides_links and record.state == "made")
+from .decision import Decision, first, residue_fields
+from .put_back import PutBack
 
 
 class Comparison:
@@ -79,14 +46,13 @@ class Comparison:
         withdraw: bool,
     ) -> None:
         self._view = view
-        self._desired = desired
-        self._providers = providers
         self._records = records
         self._blocked = blocked
         self._unready = unready
         self._away = away
         self._resolved = resolved
         self._withdraw = withdraw
+        self._put_back = PutBack(view, desired, providers, records, resolved)
         self.coming: set[LinkName | str] = set()
 
     def available(self, link: LinkName) -> bool:
@@ -156,7 +122,7 @@ class Comparison:
             return self._evaluate_conflict(desired, record, observed, kind)
         missing = self._missing(desired)
         if observed is not None and observed.residue:
-            change = Change(key, "update", left_over(observed), desired.file, desired, observed)
+            change = Change(key, "update", residue_fields(observed), desired.file, desired, observed)
             if desired.source and not missing:
                 missing = f"waits for {self._foreign_thing(desired)}"
             return Decision(State.PENDING if missing else State.OK, missing, change, observed)
@@ -204,9 +170,8 @@ class Comparison:
 
     def _evaluate_conflict(self, desired: Desired, record: Record | None, observed: Observed, kind: Kind) -> Decision:
         """Something wrong stands in its place: netd's own may be put back, a foreign one is reported."""
-        mine = observed.marked or (record is not None and record.state == "made")
         missing = self._missing(desired)
-        if not mine:
+        if May.REPLACE not in permissions(record, observed, kind):
             advice = "netd does not touch it: rename or remove one of the two"
             return Decision(State.CONFLICT, f"{observed.conflict} is already there; {advice}", observed=observed)
         if missing:
@@ -222,7 +187,8 @@ class Comparison:
         """It must be made again: with what others put on netd's own."""
         self._announce(desired)
         record = self._records(desired.key)
-        written = record.fields if record is not None and record.state == "made" else None
+        made = record is not None and record.state == "made"
+        written = {name: field.wrote for name, field in record.fields.items()} if record is not None and made else None
         theirs = others_on(desired, written, self._view, self._is_own)
         observed = replace(observed, displaced=(*observed.displaced, *theirs))
         change = Change(desired.key, "recreate", fields, desired.file, reduced, observed)
@@ -235,7 +201,8 @@ class Comparison:
     def _evaluate_fields(
         self, desired: Desired, record: Record | None, observed: Observed, kind: Kind, wanted: Mapping[str, Any]
     ) -> Decision:
-        mine = ours(record, observed, kind)
+        may = permissions(record, observed, kind)
+        mine = May.KEEP in may
         full = dict(wanted)
         if mine:
             full |= kind.owned_fields(desired)
@@ -247,10 +214,10 @@ class Comparison:
             or same_identity(record, observed)
             or kind.must_leave_namespace(desired.locator)
         )
-        if self._withdraw and (mine or same):
-            back = self._withdrawn(desired.key, desired.locator, record, observed, set(desired.fields))
+        if self._withdraw and record is not None and (mine or same):
+            back = self._put_back.fields(desired.key, desired.locator, record, observed, desired.fields.keys())
             if kind.placement_fields & back.keys():
-                differing = back = self._withdrawn(desired.key, desired.locator, record, observed, frozenset())
+                differing = back = self._put_back.fields(desired.key, desired.locator, record, observed)
             differing |= back
         # What others had on the link before it was made again is to come back.
         owed = kind.provides_links and record is not None and bool(record.displaced)
@@ -262,7 +229,7 @@ class Comparison:
                 desired.key, "update", differing, desired.file, desired, replace(observed, includes_own=mine)
             )
             return Decision(State.OK, "", change, observed)
-        if mine or (record is not None and record.state == "made"):
+        if May.REPLACE in may:
             return self._again(desired, replace(desired, fields=wanted), differing, observed)
         told = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
         reason = f"the {desired.key.kind} that is already there cannot be changed so: {told}; netd did not make it"
@@ -277,110 +244,21 @@ class Comparison:
         if kind is None:
             return None
         observed = kind.observe(key, record.locator, self._view, record.identity)
-        if lacks_foreign(record, observed) and record.displaced_at(
+        if lacks_displaced(record, observed) and record.displaced_at(
             kind.expected_identity(key, record.locator, self._view)
         ):
             return Change(key, "delete", {}, first(record.files), None, None)
         if observed is None:
             return None
         if observed.residue:
-            return Change(key, "update", left_over(observed), first(record.files), None, observed)
-        if force or (record.made and deletable(record, observed, kind)):
-            fields = {name: FieldDiff(None, value) for name, (value, *_) in record.fields.items()}
+            return Change(key, "update", residue_fields(observed), first(record.files), None, observed)
+        if force or May.DELETE in permissions(record, observed, kind):
+            fields = {name: FieldDiff(None, field.wrote) for name, field in record.fields.items()}
             return Change(key, "delete", fields, first(record.files), None, observed)
         if record.made:
             return None
         if not record.identity or same_identity(record, observed):
-            back = self._withdrawn(key, record.locator, record, observed, frozenset())
+            back = self._put_back.fields(key, record.locator, record, observed)
             if back or (kind.is_setting and record.displaced):
                 return Change(key, "update", back, first(record.files), None, observed)
         return None
-
-    def _withdrawn(
-        self, key: Key, data: Mapping[str, Any], record: Record | None, observed: Observed, kept: Set[str]
-    ) -> dict[str, FieldDiff]:
-        """Fields that netd wrote and nobody declares any more, still as written: back to what was found."""
-        kind = registry()[key.kind]
-        back: dict[str, FieldDiff] = {}
-        for name, (wrote, found, *before) in (record.fields if record else {}).items():
-            if name in kept:
-                continue
-            have = observed.fields.get(name)
-            as_written = have is HIDDEN or have in map(as_compared, (wrote, *before))
-            if not as_written and not kind.lost_referent(key, data, name, wrote, have, self._view):
-                continue
-            if found is not None:
-                value = kind.put_back(key, data, name, as_compared(found), self._view)
-            else:
-                value = kind.default(key, data, name, self._view)
-                if isinstance(value, Key):
-                    value = self._coming(value, name)
-                elif isinstance(value, MtuLimit):
-                    value = self._room(value)
-            if value is not None and value != have:
-                back[name] = FieldDiff(value, have)
-        return back
-
-    def _room(self, room: MtuLimit) -> int | None:
-        carrier = self._providers.get(room.link)
-        if carrier is not None:
-            field = next(end.field for end in self._desired[carrier].ends if end.link == room.link)
-            mtu = self._coming(carrier, field)
-        else:
-            link = self._view.link(*room.link)
-            mtu = link.mtu if link is not None else None
-        return None if mtu is None else max(LEAST, int(mtu) - room.headers)
-
-    def _coming(self, key: Key, name: str) -> Any:
-        """What a field of another object will be, once that one is as it should be; None: it is not there."""
-        one, record = self._desired.get(key), self._records(key)
-        if one is not None and name in one.fields:
-            return self._resolved(one).fields[name]
-        data = one.locator if one is not None else record.locator if record is not None else {}
-        observed = registry()[key.kind].observe(key, data, self._view)
-        if observed is None:
-            return None
-        back = self._withdrawn(key, data, record, observed, frozenset())
-        return back[name].want if name in back else observed.fields.get(name)
-
-
-def as_compared(value: Any) -> Any:
-    """A value from the ledger in the form of fields: JSON has no tuples."""
-    return tuple(as_compared(one) for one in value) if isinstance(value, list) else value
-
-
-def left_over(observed: Observed) -> Mapping[str, FieldDiff]:
-    """What is to go of something that went by itself."""
-    return {"left": FieldDiff(None, observed.residue)}
-
-
-def lacks_foreign(record: Record, observed: Observed | None) -> bool:
-    """Whether ours is gone, by a netd that was killed then, and what had given way to it is not back yet."""
-    there = set(observed.displaced) if observed is not None and not observed.marked else set()
-    return there < set(record.displaced) and (observed is None or bool(there))
-
-
-def deletable(record: Record, observed: Observed, kind: Kind) -> bool:
-    """Made: the same identity, and the mark where there can be one.
-
-    Only intended, or made and not read back yet (the files changed in between): one of the two tells whose it is.
-    """
-    if kind.never_adopted:
-        return observed.marked
-    marked = observed.marked or observed.includes_own
-    if record.state == "intent" or not record.identity:
-        return marked or (same_identity(record, observed) and not kind.has_mark)
-    return same_identity(record, observed) and (marked or not kind.has_mark)
-
-
-def first(files: tuple[str, ...]) -> str:
-    """The file that kept the object."""
-    return files[0] if files else ""
-
-
-def diverged_text(change: Change) -> str:
-    """What does not read back as written."""
-    parts = [
-        f"{name} reads back as {diff.have!r}, not {as_compared(diff.want)!r}" for name, diff in change.fields.items()
-    ]
-    return "; ".join(parts) or "it is not there after it was made"

@@ -15,7 +15,8 @@ from netd.kinds import registry
 from netd.model.key import HOST, Key, LinkName
 from netd.model.status import State
 
-from .diff import Comparison, Decision
+from .decision import Decision
+from .diff import Comparison
 
 #: States of what cannot be relied on.
 BLOCKING = frozenset({State.FAILED, State.CONFLICT})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from netd.engine.ledger import Ledger, Record
+from netd.engine.ledger import Ledger
+from netd.engine.record import Record
 from netd.kinds import registry
 from netd.model.desired import Desired, View
 from netd.model.invalidation import WatchKey

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from netd.engine.compare.diff import as_compared, ours, same_identity
 from netd.engine.graph.dependencies import DependencyGraph
-from netd.engine.ledger import Ledger, Record
+from netd.engine.ledger import Ledger
+from netd.engine.record import FieldRecord, Record
 from netd.errors import KernelError, as_refusal
 from netd.kernel.session import Session
 from netd.kinds import registry
@@ -17,6 +17,8 @@ from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key
 from netd.model.marks import GROUP
+
+from .rules import is_own, same_identity, state_as_found, state_before_write
 
 
 class LedgerRecorder:
@@ -39,28 +41,28 @@ class LedgerRecorder:
         if one.source and record is not None:
             # Another's namespace is not netd's own, whichever had its name before.
             record = replace(record, state="adopted")
-        mine = ours(record, observed, kind) or (record is not None and record.state == "made" and not record.identity)
+        state = state_as_found(record, observed, kind)
         if record is None:
-            fresh = Record("made" if mine else "adopted")
-        elif mine:
+            fresh = Record(state)
+        elif state == "made":
             fresh = record if record.state == "made" else replace(record, state="made")
         elif record.made:
-            # Somebody made it again, and right: it is theirs.
+            # Someone recreated it as declared: it is theirs.
             fresh = Record("adopted", memory=record.memory)
         else:
             fresh = self._of_this_one(one, record, observed)
         fields = {
-            name: taken(value, observed.fields.get(name))
-            for name, value in fresh.fields.items()
+            name: field.settled(observed.fields.get(name))
+            for name, field in fresh.fields.items()
             if not withdrawn or name in one.fields
         }
         if (
             kind.is_setting
-            and any(found is None for _, found in fields.values())
+            and any(field.found is None for field in fields.values())
             and not self._of_netds_own(one, graph)
         ):
             # It was to be read before the first write, netd was killed before, and it already is as it should be.
-            fields = {name: [wrote, observed.fields.get(name)] for name, (wrote, _) in fields.items()}
+            fields = {name: FieldRecord(field.wrote, observed.fields.get(name)) for name, field in fields.items()}
         identity = dict(observed.identity)
         foreign = fresh.displaced if kind.provides_links else fresh.displaced_at(identity)
         fresh = replace(
@@ -93,15 +95,13 @@ class LedgerRecorder:
         self.ledger.flush()
         return failed
 
-    def _intended(
-        self, one: Desired, change: Change, graph: DependencyGraph, owing: Mapping[Key, Record]
-    ) -> Record:
+    def _intended(self, one: Desired, change: Change, graph: DependencyGraph, owing: Mapping[Key, Record]) -> Record:
         """What is written down before one change."""
         kind = registry()[change.key.kind]
         making = change.action in ("create", "recreate")
         base = self.ledger.get(change.key)
         if base is None:
-            base = Record("intent" if (making and not kind.is_setting) or kind.never_adopted else "adopted")
+            base = Record(state_before_write(kind, making=making))
         if not making:
             base = self._changing(one, change, base, graph)
         elif kind.is_setting:
@@ -138,7 +138,7 @@ class LedgerRecorder:
         if not self._of_netds_own(one, graph):
             self._unread.add(one.key)
         self._unwritten.add(one.key)
-        fields = {name: [value, None] for name, value in one.fields.items()}
+        fields = {name: FieldRecord(value) for name, value in one.fields.items()}
         return replace(base, state="adopted", fields=fields, identity={})
 
     def _making(self, one: Desired, change: Change, base: Record) -> Record:
@@ -146,7 +146,7 @@ class LedgerRecorder:
         kind = registry()[one.key.kind]
         memory = {**base.memory, **kind.remember(one, base.memory)}
         wrote = change.desired.fields if change.desired is not None else one.fields
-        fields = {name: [value, None] for name, value in wrote.items()}
+        fields = {name: FieldRecord(value) for name, value in wrote.items()}
         # One that is made again where it was has the identity that is written down: nothing is in doubt.
         place = kind.expected_identity(one.key, one.locator, self._view)
         again = base.state == "made" and base.identity == place
@@ -163,7 +163,7 @@ class LedgerRecorder:
         """Before fields of an object are written: what they were before netd wrote them for the first time."""
         kind = registry()[one.key.kind]
         self._unread.discard(one.key)
-        mine = change.observed is not None and ours(self.ledger.get(one.key), change.observed, kind)
+        mine = change.observed is not None and is_own(self.ledger.get(one.key), change.observed, kind)
         if kind.is_setting and change.observed is not None:
             mine = self._of_netds_own(one, graph)
         if change.observed is not None and not mine:
@@ -173,18 +173,18 @@ class LedgerRecorder:
             if name in fields and name not in one.fields:
                 # It goes back to what it was: until it has, what netd wrote is what tells that it may.
                 continue
-            known = name in fields
-            wrote, found, *before = fields.get(name, [None, None if mine else diff.have])
-            if found is None and kind.is_setting and not mine:
+            if name in fields:
+                fresh = fields[name].rewritten(diff.want, diff.have)
+            else:
+                fresh = FieldRecord(diff.want, None if mine else diff.have)
+            if kind.is_setting and not mine and name not in fields:
+                fresh = replace(fresh, found=self._before_the_wide(one, kind, diff.have))
+            elif kind.is_setting and not mine and fresh.found is None:
                 # It was to be read before the first write, and netd was killed before.
-                found = diff.have
-            if kind.is_setting and not known and not mine:
-                found = self._before_the_wide(one, kind, diff.have)
-            if kind.is_setting and found == diff.have and not base.displaced:
+                fresh = replace(fresh, found=diff.have)
+            if kind.is_setting and fresh.found == diff.have and not base.displaced:
                 self._unwritten.add(one.key)
-            # Until the kernel takes the new value, the one that netd wrote before still is netd's.
-            still = [diff.have] if known and diff.have in map(as_compared, (wrote, *before)) else []
-            fields[name] = [diff.want, found, *still]
+            fields[name] = fresh
         return replace(base, fields=fields)
 
     def _before_the_wide(self, one: Desired, kind: Kind, have: Any) -> Any:
@@ -194,11 +194,11 @@ class LedgerRecorder:
         if wide is None or record is None or record.made or wide in self._unwritten:
             return have
         links = [link.name for link in one.requires]
-        wrote, found, *_ = record.fields.get("value", (None, None))
-        if found is None or kind.side_effects(wide, wrote, links).get(path) != have:
+        field = record.fields.get("value")
+        if field is None or field.found is None or kind.side_effects(wide, field.wrote, links).get(path) != have:
             return have
         known = dict(entry.partition("=")[::2] for entry in record.displaced)
-        return known.get(path, kind.side_effects(wide, found, links).get(path, have))
+        return known.get(path, kind.side_effects(wide, field.found, links).get(path, have))
 
     def _of_this_one(self, one: Desired, base: Record, observed: Observed) -> Record:
         """Without what was found on another link, or in another namespace, than this: to this nothing was written yet.
@@ -233,7 +233,7 @@ class LedgerRecorder:
             return True
         record = self.ledger.get(change.key)
         written = record.fields if record is not None else {}
-        still = [len(written.get(name, ())) > 2 for name in change.fields]
+        still = [name in written and bool(written[name].earlier) for name in change.fields]
         return change.action == "update" and bool(still) and all(still)
 
     def read_before_write(self, paths: Mapping[Key, str], session: Session) -> None:
@@ -243,7 +243,8 @@ class LedgerRecorder:
             value, record = session.sysctl(paths[key]), self.ledger.get(key)
             if value is not None and record is not None:
                 self._unread.discard(key)
-                self.ledger.update(key, fields={name: [wrote, value] for name, (wrote, *_) in record.fields.items()})
+                fields = {name: FieldRecord(field.wrote, value) for name, field in record.fields.items()}
+                self.ledger.update(key, fields=fields)
         for key in self._unwritten.intersection(paths):
             self._unwritten.discard(key)
             self._find_along(key, session.sysctl(paths[key]), session)
@@ -290,9 +291,3 @@ class LedgerRecorder:
         if record.displaced and not (kind.has_mark or kind.is_setting):
             return replace(record, state="adopted", fields={})
         return record
-
-
-def taken(field: Sequence[Any], have: Any) -> list[Any]:
-    """A field of a record, once nothing is to be written any more: [wrote, found], of what netd wrote what is there."""
-    wrote, found, *before = field
-    return [next((one for one in (wrote, *before) if as_compared(one) == have), wrote), found]

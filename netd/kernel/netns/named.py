@@ -31,9 +31,7 @@ class NamedNamespaces:
     ``loopback_up`` sets ``lo`` up in the namespace of the calling thread, and returns that namespace's cookie.
     """
 
-    def __init__(
-        self, folder: str, home: netns.HomeNamespace, mounts: Mounts, loopback_up: Callable[[], int]
-    ) -> None:
+    def __init__(self, folder: str, home: netns.HomeNamespace, mounts: Mounts, loopback_up: Callable[[], int]) -> None:
         self.folder = folder
         self.home = home
         self.mounts = mounts

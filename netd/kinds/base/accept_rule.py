@@ -109,11 +109,7 @@ def rule_of(gate: BaseChain, packet: Match) -> Match:
 def own_rules(gate: BaseChain, packet: Match) -> list[PlacedRule]:
     """netd's rules for it, wherever they stand."""
     wanted = rule_of(gate, packet)
-    return [
-        PlacedRule(gate, chain, line)
-        for chain, line in gate.own
-        if line.match == wanted
-    ]
+    return [PlacedRule(gate, chain, line) for chain, line in gate.own if line.match == wanted]
 
 
 def needs_rule(gate: BaseChain, packet: Match) -> bool:

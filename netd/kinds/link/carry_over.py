@@ -25,12 +25,12 @@ RTA_MULTIPATH = 9
 
 
 def others_on(
-    one: Desired, written: Mapping[str, Sequence[Any]] | None, view: View, is_own: Callable[[Key], bool]
+    one: Desired, written: Mapping[str, Any] | None, view: View, is_own: Callable[[Key], bool]
 ) -> tuple[str, ...]:
     """Addresses, routes, neighbours and the place in a bridge that others gave to those of its links that netd made.
 
-    For ``restore_steps``. ``written``: what netd wrote, by the ledger; None where the ledger does not say (the link is
-    being recreated already). ``is_own``: whether netd made the object of that key, where the kernel keeps no mark.
+    For ``restore_steps``. ``written``: {field: what netd wrote}; None where the ledger does not say (the link is being
+    recreated already). ``is_own``: whether netd made the object of that key, where the kernel keeps no mark.
     """
     found: list[str] = []
     for end in one.ends:
@@ -42,16 +42,14 @@ def others_on(
     return tuple(found)
 
 
-def _port(
-    end: End, link: Link, written: Mapping[str, Sequence[Any]], view: View
-) -> Iterable[tuple[str, Mapping[int, str]]]:
+def _port(end: End, link: Link, written: Mapping[str, Any], view: View) -> Iterable[tuple[str, Mapping[int, str]]]:
     """The bridge that it is a port of, unless netd had it so and nobody wants it any more; settings of others there."""
     prefix = end.field.removesuffix("mtu")
     master = view.link_at(end.link.netns, link.master) if link.master else None
     if master is None:
         return
     contradicts = end.master is not None and end.master.name != master.name
-    if contradicts or (end.master is None and written.get(prefix + "master", [""])[0] == master.name):
+    if contradicts or (end.master is None and written.get(prefix + "master") == master.name):
         return
     ours = {number for name, (number, _) in PORT_FIELDS.items() if f"{prefix}bridge_port.{name}" in written}
     theirs = {number: raw for number, raw in attributes(link.port).items() if number in PORT_SETTINGS - ours}
