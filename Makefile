@@ -1,5 +1,5 @@
-# make demo | test | test-rig | test-neighbours | test-hardened | chaos | large | kills | stories | fuzz | lint | types | bench | bench-heal | bench-idle | install |
-# uninstall | deb | clean.  As root; each installs first what it needs.
+# `make help` lists the targets: a line that begins with "## " says what the target below it does.
+# Most need root; each installs first what it needs.
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
@@ -61,25 +61,37 @@ define venv
 	@touch $@
 endef
 
+.DEFAULT_GOAL := help
+.PHONY: help format
 .PHONY: demo test test-rig test-neighbours test-hardened chaos large kills stories fuzz lint types bench bench-heal \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages
 
+## this list
+help:
+	@echo "make TARGET [VARIABLE=VALUE]:"
+	@awk '/^## / { text = substr($$0, 4); next } text && /^[a-z-]+:/ { sub(/:.*/, ""); printf "  %-16s %s\n", $$0, text } \
+	    { text = "" }' $(firstword $(MAKEFILE_LIST))
+
+## show it work: a lab is built, broken and repaired before your eyes
 demo: root demo-packages $(VENV)/run.stamp
 	@$(BIN)/python -m demo
 
-# What needs a whole machine: systemd as its first process, in namespaces, on a fresh root that is kept in $(VENV)/.rig.
+# systemd as the first process, in namespaces, on a fresh root that is kept in $(VENV)/.rig.
+## tests that need a whole machine with systemd
 test-rig: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/root
 	@rm -rf $(VENV)/.rig/package && $(MAKE) --no-print-directory deb DIST=$(VENV)/.rig/package
 	@echo "==> tests on machines with systemd"
 	$(BIN)/python -m pytest $(RIG_T) tests/rig
 
-# The scenarios of `make test` once more, with each daemon in the sandbox of netd.service: about ten minutes.
+# About ten minutes.
+## the scenarios once more, each daemon in the sandbox of netd.service
 test-hardened: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/root
 	@rm -rf $(VENV)/.rig/package && $(MAKE) --no-print-directory deb DIST=$(VENV)/.rig/package
 	$(BIN)/python -m pytest $(RIG_T) -p tests.rig.units tests/scenarios
 
 # netd beside Docker, Podman, firewalld, NetworkManager, networkd and FRR, on machines that have them all (0.6 GB).
 NEIGHBOURS := docker.io podman netavark aardvark-dns busybox-static firewalld network-manager frr
+## tests beside Docker, Podman, firewalld, NetworkManager, networkd and FRR
 test-neighbours: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/neighbours
 	@rm -rf $(VENV)/.rig/package && $(MAKE) --no-print-directory deb DIST=$(VENV)/.rig/package
 	@echo "==> tests beside other tools"
@@ -93,6 +105,7 @@ $(VENV)/.rig/root: tests/rig/mkroot.sh | rig-packages
 	@echo "==> a fresh root into $@"
 	@tests/rig/mkroot.sh $@ && touch $@
 
+## the tests, lint and types included (T="-k NAME": options for pytest)
 test: root test-packages $(VENV)/test.stamp
 	@echo "==> tests, lint, types and import contracts"
 	@$(COMPILE)
@@ -101,46 +114,60 @@ test: root test-packages $(VENV)/test.stamp
 # How long `make chaos` rages, in seconds, and from which seed (an earlier one: the same choices again).
 SECONDS ?= 600
 SEED ?=
+## break a running daemon's network at random (SECONDS=600, SEED=)
 chaos: root test-packages $(VENV)/test.stamp
 	$(BIN)/python -m tests.chaos $(SECONDS) $(SEED)
 
 # Everything broken at once in 1,000 namespaces; looking at them all takes minutes.
+## break everything at once in 1,000 namespaces
 large: root test-packages $(VENV)/test.stamp
 	NETD_COUNT=1000 NETD_DEADLINE=900 $(BIN)/python -m pytest tests/scenarios/test_all_at_once.py
 
 # SIGKILL after every single step, not only each eighth.
+## SIGKILL after every single step of a plan
 kills: root test-packages $(VENV)/test.stamp
 	NETD_KILL_STRIDE=1 $(BIN)/python -m pytest -n auto tests/contract/test_kill_points.py
 
 # So many stories of edits, drift, lost events, refusals and kills on the fake kernel, and every failure of every operation.
 STORIES ?= 2000
+## histories of edits, drift and failures on the fake kernel (STORIES=2000)
 stories: root test-packages $(VENV)/test.stamp
 	NETD_EXAMPLES=$(STORIES) NETD_FAILURE_STRIDE=1 $(BIN)/python -m pytest -n auto \
 	    tests/property/test_convergence.py tests/property/test_every_failure.py
 
 # The readers of files and of the kernel's messages: so many times as often as in the tests.
 FUZZ ?= 20
+## malformed files and kernel messages (FUZZ=20)
 fuzz: root test-packages $(VENV)/test.stamp
 	NETD_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/property/test_config_any.py tests/contract/test_kernel_fuzz.py \
 	    tests/contract/test_nft_fuzz.py
 
+## format the code, and repair what ruff can repair
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix --exit-zero $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+## ruff and the import contracts
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/lint-imports
 
+## mypy --strict
 types: $(VENV)/test.stamp
 	$(BIN)/mypy $(CODE)
 
+## how long building, changing and removing a lab takes (N="10 50 200 1000", RUNS=3)
 bench: root demo-packages $(VENV)/run.stamp
 	@$(COMPILE)
 	@BENCH_RUNS=$(RUNS) $(BIN)/python -m bench $(N)
 
-# How long repairs take, among 10, 100 and 1,000 namespaces.
+## how long repairs take, among 10, 100 and 1,000 namespaces
 bench-heal: root demo-packages $(VENV)/run.stamp
 	@$(COMPILE)
 	@$(BIN)/python -m bench.heal
 
-# What a daemon with 1,000 namespaces costs that has nothing to do: takes two minutes.
+# Takes two minutes.
+## what a daemon with 1,000 namespaces costs that has nothing to do
 bench-idle: root demo-packages $(VENV)/run.stamp
 	@$(COMPILE)
 	@$(BIN)/python -m bench.idle
@@ -151,7 +178,7 @@ root:
 install-packages:
 	$(call packages,$(INSTALL_PACKAGES))
 deb-packages:
-	$(call packages,$(INSTALL_PACKAGES) xz-utils)
+	$(call packages,$(INSTALL_PACKAGES) binutils xz-utils)
 rig-packages:
 	$(call packages,$(RIG_PACKAGES))
 demo-packages:
@@ -167,6 +194,7 @@ $(VENV)/test.stamp: pyproject.toml | test-packages
 
 # Built beside, and put in place by a rename: a daemon that runs meanwhile loses nothing of what it may import yet.
 # The folder of the files is made only the first time: where it is away, an empty one would take everything away.
+## install below PREFIX (/usr/local) and DESTDIR
 install: install-packages
 	@$(INSTALL_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "make: netd needs Python 3.11: say where with INSTALL_PYTHON=" >&2; exit 1; }
@@ -184,8 +212,8 @@ install: install-packages
 	@[ -e $(DESTDIR)$(PRIVATE) ] || install -d $(DESTDIR)$(SYSCONFDIR)/netd
 	@[ ! -e $(DESTDIR)$(PRIVATE) ] || mv $(DESTDIR)$(PRIVATE) $(DESTDIR)$(PRIVATE).old
 	@mv $(NEW) $(DESTDIR)$(PRIVATE) && rm -rf $(DESTDIR)$(PRIVATE).old
-	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/docs $(DESTDIR)$(DOC)/examples
-	@ln -sf $(PRIVATE)/bin/netd $(DESTDIR)$(PREFIX)/bin/netd
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/docs/adr $(DESTDIR)$(DOC)/examples
+	@ln -sf ../lib/netd/bin/netd $(DESTDIR)$(PREFIX)/bin/netd
 	@for u in $(SERVICES); do install -D -m 644 units/$$u $(DESTDIR)$(UNITS)/$$u && \
 	    sed -i 's|/usr/local|$(PREFIX)|g' $(DESTDIR)$(UNITS)/$$u; done
 	@install -D -m 644 units/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/netd.conf
@@ -199,8 +227,9 @@ install: install-packages
 	@install -D -m 644 build/netd.toml.5 $(DESTDIR)$(PREFIX)/share/man/man5/netd.toml.5
 	@install -D -m 644 build/netd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd
 	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_netd
-	@install -m 644 README.md $(DESTDIR)$(DOC)
+	@install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOC)
 	@install -m 644 docs/*.md $(DESTDIR)$(DOC)/docs
+	@install -m 644 docs/adr/*.md $(DESTDIR)$(DOC)/docs/adr
 	@install -m 644 etc/netd/examples/*.toml etc/netd/examples/*.service etc/netd/examples/*.conf $(DESTDIR)$(DOC)/examples
 	@rm -rf build *.egg-info
 	@if [ -z "$(DESTDIR)" ]; then \
@@ -218,6 +247,7 @@ install: install-packages
 PACKAGE = $(if $(DESTDIR),,$(filter-out not-installed,$(shell dpkg-query -W -f='$${db:Status-Status}' netd 2>/dev/null)))
 
 # The network that netd built stays, as it does on every stop; `netd down` first takes it away.
+## remove what install installed; the network stays
 uninstall:
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	    case "$(PACKAGE)" in \
@@ -238,12 +268,14 @@ uninstall:
 	    [ -z "$(PACKAGE)" ] || systemctl try-restart netd.service 2>/dev/null || :; fi
 	@echo "==> removed; $(SYSCONFDIR)/netd and what netd built stay"
 
-# dist/netd_VERSION_ARCHITECTURE.deb, for the release of Debian or Ubuntu that it is made on.
+# For the release of Debian or Ubuntu that it is made on.
+## a Debian package: dist/netd_VERSION_ARCHITECTURE.deb
 deb: deb-packages
 	@t=$$(mktemp -d) && trap 'rm -rf "$$t"' EXIT && chmod 755 "$$t" && \
 	    $(MAKE) --no-print-directory install PREFIX=/usr DESTDIR="$$t" >/dev/null && \
 	    echo "==> $$(package/deb.sh "$$t" $(DIST))"
 
+## remove what make made here
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

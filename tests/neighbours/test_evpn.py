@@ -62,7 +62,7 @@ def is_restarted(machine: Machine, daemon: str, old: str) -> bool:
 
 def mac(machine: Machine) -> str:
     """The MAC address of the namespace's link."""
-    found: str = machine.run("ip", "-j", "link", "show", "dev", "eth0", ns="web").json[0]["address"]
+    found: str = machine.run("ip", "-j", "link", "show", "dev", "eth0", ns="web16").json[0]["address"]
     return found
 
 
@@ -75,7 +75,7 @@ def expected(other: Machine, number: int) -> set[tuple[str, str, bool]]:
 def reaches(machine: Machine, number: int) -> bool:
     """Whether the namespace of the other host answers, by IPv4 and IPv6."""
     return all(
-        machine.run("ping", "-n", "-c", "1", "-W", "1", address, ns="web", check=None).returncode == 0
+        machine.run("ping", "-n", "-c", "1", "-W", "1", address, ns="web16", check=None).returncode == 0
         for address in (f"10.16.0.{number}", f"fd00:16::{number}")
     )
 
@@ -128,7 +128,7 @@ def test_a_full_pass_a_reload_and_a_killed_netd_touch_no_entry_and_lose_no_packe
     one.write("/etc/netd/ttl.toml", TTL)
     one.sh("systemctl daemon-reload; systemctl restart netd; netd wait sysctl/net.ipv4.ip_default_ttl")
     until(lambda: reaches(one, 2), "the other namespace answers")
-    with no_entry_changes(one), Ping(one, "10.16.0.2", ns="web") as ping:
+    with no_entry_changes(one), Ping(one, "10.16.0.2", ns="web16") as ping:
         one.sh(ELSEWHERE)
         until(lambda: one.journal("NETD_FOUND=full pass"), "a full pass has been")
         one.netd("reload")
@@ -150,7 +150,7 @@ def test_a_tunnel_that_netd_makes_again_is_filled_again_by_frr(pair: tuple[Machi
         until(lambda: table(one) == expected(two, 2), "the table is filled again", PATIENCE)
         until(lambda: reaches(one, 2) and reaches(two, 1), "both namespaces answer")
     assert one.run("cat", "/sys/class/net/vxlan16/address").stdout == before
-    one.run("ip", "netns", "del", "web")
+    one.run("ip", "netns", "del", "web16")
     until(lambda: reaches(one, 2) and reaches(two, 1), "both namespaces answer")
 
 

@@ -7,6 +7,7 @@ import itertools
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,25 @@ FOREIGN = "mkdir -p /run/lab; touch /run/lab/guest; unshare --net=/run/lab/guest
 
 
 @pytest.fixture
-def others(host: Host) -> Iterator[None]:
-    """What other tools have made: a namespace, and containers."""
+def host(make_host: Callable[[str], Host]) -> Host:
+    """Host a of the examples."""
+    return make_host("a")
+
+
+@contextmanager
+def surroundings(host: Host) -> Iterator[None]:
+    """What the examples for host a wait for: its uplink, and a namespace and containers of other tools."""
+    host.sh("ip link add eth0 type veth peer name cable; ip link set cable up; ip link set eth0 up")
+    host.address("eth0", "192.0.2.1/24", "2001:db8::1/64")
     host.sh(FOREIGN)
     engine = Docker(host.root / "run")
     engine.start()
-    start(host, engine, "web")
-    start_podman(host, "db")
-    yield
-    engine.stop()
+    try:
+        start(host, engine, "shop")
+        start_podman(host, "stock")
+        yield
+    finally:
+        engine.stop()
 
 
 def example(name: str) -> str:
@@ -64,23 +75,32 @@ def test_an_example_checks_applies_stays_and_goes(host: Host, path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
-def test_an_example_carries_traffic_within_its_subnets(host: Host, path: Path, others: None) -> None:
-    host.sh("ip link add eth0 type veth peer name cable; ip link set cable up; ip link set eth0 up")
-    host.address("eth0", "192.0.2.1/24", "2001:db8::1/64")
-    host.write("lab.toml", path.read_text())
-    report = host.apply()
-    assert report["pending"] == [], "with eth0 and what other tools have made nothing is missing"
+def test_an_example_carries_traffic_within_its_subnets(host: Host, path: Path) -> None:
+    with surroundings(host):
+        host.write("lab.toml", path.read_text())
+        report = host.apply()
+        assert report["pending"] == [], "with eth0 and what other tools have made nothing is missing"
+        all_reach_all(host, path)
+        assert host.netd("diff", "--json").json["changes"] == []
+
+
+def all_reach_all(host: Host, path: Path) -> None:
+    """Pings every address of the file from every other one in its network."""
     for (ns, here), (_, there) in itertools.permutations(addresses(tomllib.loads(path.read_text())), 2):
         if here.network == there.network:
             host.ping(str(there.ip), ns=ns)
-    assert host.netd("diff", "--json").json["changes"] == []
 
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
-def addresses(table: dict[str, Any], ns: str = "") -> Iterator[tuple[str, Interface]]:
-    """(namespace, address) of every link in a file."""
+def addresses(file: dict[str, Any], host: str = "a") -> list[tuple[str, Interface]]:
+    """(namespace, address) of every link that a file declares on a host."""
+    return [*addresses_in(file), *addresses_in(file.get("host", {}).get(host, {}))]
+
+
+def addresses_in(table: dict[str, Any], ns: str = "") -> Iterator[tuple[str, Interface]]:
+    """(namespace, address) of every link in a table, those of other hosts aside."""
     for kind in ("bridge", "veth", "vxlan", "interface"):
         for link in table.get(kind, {}).values():
             yield from ((ns, ipaddress.ip_interface(each)) for each in link.get("addresses", []))
@@ -88,7 +108,66 @@ def addresses(table: dict[str, Any], ns: str = "") -> Iterator[tuple[str, Interf
                 there = peer.get("namespace", "")
                 yield from ((there, ipaddress.ip_interface(each)) for each in peer.get("addresses", []))
     for name, inner in table.get("namespace", {}).items():
-        yield from addresses(inner, name)
+        yield from addresses_in(inner, name)
+
+
+# All of them in one directory
+
+
+def test_no_two_examples_use_the_same_name_or_network() -> None:
+    for one, other in itertools.combinations(EXAMPLES, 2):
+        here, there = (tomllib.loads(path.read_text()) for path in (one, other))
+        assert not names(here) & names(there), f"{one.stem} and {other.stem} use the same name"
+        pairs = itertools.product(networks(here), networks(there))
+        assert not [pair for pair in pairs if pair[0].version == pair[1].version and pair[0].overlaps(pair[1])]
+
+
+def tables(file: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a file declares on any host."""
+    return [file, *file.get("host", {}).values()]
+
+
+def names(file: dict[str, Any]) -> set[str]:
+    """The namespaces of a file, and its links on the host."""
+    return {name for table in tables(file) for name in (*table.get("namespace", {}), *links_in(table))}
+
+
+def networks(file: dict[str, Any]) -> set[Any]:
+    """The networks of all addresses of a file."""
+    return {each.network for table in tables(file) for _, each in addresses_in(table)}
+
+
+def links_in(table: dict[str, Any]) -> Iterator[str]:
+    """The names of all links on the host itself, peers that are there too."""
+    for kind in ("bridge", "veth", "vxlan"):
+        yield from table.get(kind, {})
+    inner = (link for each in table.get("namespace", {}).values() for link in each.get("veth", {}).values())
+    yield from (link["peer"]["name"] for link in inner if "namespace" not in link["peer"])
+
+
+def test_all_examples_work_in_one_directory(host: Host) -> None:
+    for path in EXAMPLES:
+        host.write(path.name, path.read_text())
+    missing = host.apply()
+    assert missing["troubles"] == []
+    reasons = {each["reason"] for each in missing["pending"] if each["object"].startswith(("vxlan/", "namespace/"))}
+    assert reasons == {
+        "waits for eth0",
+        "waits for /run/lab/guest",
+        "waits for docker:shop: Docker is not running",
+        "waits for podman:stock: there is no such container",
+    }
+    with surroundings(host):
+        assert re.fullmatch(rf"{len(EXAMPLES)} files, \d+ objects: valid\n", host.netd("check", "--strict").text)
+        report = host.apply()
+        assert (report["pending"], report["troubles"]) == ([], [])
+        for path in EXAMPLES:
+            all_reach_all(host, path)
+        assert host.netd("diff", "--json").json["changes"] == []
+    host.remove("04-nat.toml")
+    gone = {each["object"] for each in host.apply()["changes"] if each["action"] == "delete"}
+    assert {"namespace/web", "bridge/br-lab"} <= gone, "a lesson goes alone"
+    assert "app" in host.namespaces()
 
 
 # What crosses hosts, or is translated
@@ -119,16 +198,16 @@ def test_nat_leads_out_and_in(make_host: Callable[[str], Host]) -> None:
 
 
 @pytest.mark.parametrize("name", ["05-vxlan", "08-vxlan-bridge"])
-def test_two_files_make_one_segment_of_two_hosts(make_host: Callable[[str], Host], name: str) -> None:
+def test_one_file_makes_one_segment_of_two_hosts(make_host: Callable[[str], Host], name: str) -> None:
     made = hosts(make_host, 2)
-    texts = [example(f"{name}-{letter}") for letter in "ab"]
-    for host, text in zip(made, texts, strict=True):
-        host.write("lab.toml", text)
+    for host in made:
+        host.write("lab.toml", example(name))
         host.daemon()
-    ends = [list(addresses(tomllib.loads(text))) for text in texts]
-    for (ns, here), (_, there) in itertools.product(*ends):
-        if here.network == there.network:
-            made[0].ping(str(there.ip), ns=ns)
+    pairs = itertools.product(*(addresses(tomllib.loads(example(name)), host.name) for host in made))
+    within = [(ns, there) for (ns, here), (_, there) in pairs if here.network == there.network]
+    assert {there.version for _, there in within} == {4, 6}
+    for ns, there in within:
+        made[0].ping(str(there.ip), ns=ns)
 
 
 @pytest.mark.parametrize("name", ["06-vxlan-multicast", "07-vxlan-three-hosts"])
@@ -153,8 +232,8 @@ def test_the_ipv6_lab_is_reached_and_reaches_out(make_host: Callable[[str], Host
     host.write("lab.toml", example("10-ipv6-only"))
     host.apply()
     other.serve("far", 80)
-    assert host.ask("2001:db8::2", 80, ns="web") == ["far", "2001:db8::1", "80"]
-    host.serve("web", 80, ns="web")
+    assert host.ask("2001:db8::2", 80, ns="web6") == ["far", "2001:db8::1", "80"]
+    host.serve("web", 80, ns="web6")
     assert other.ask("2001:db8::1", 8084) == ["web", "2001:db8::2", "80"]
 
 

@@ -95,10 +95,10 @@ def test_the_example_is_the_same_file_on_three_hosts(trio: tuple[Host, Host, Hos
         host.address("eth0", f"192.0.2.{number}/24")
         host.write("lab.toml", text)
         host.daemon()
-    trio[0].ping("10.13.0.12", "fd00:13::12", ns="web-a")
-    assert unfragmented(trio[0], "10.13.0.12", 1450)
+    trio[0].ping("10.14.0.12", "fd00:14::12", ns="web-a")
+    assert unfragmented(trio[0], "10.14.0.12", 1450)
     assert [host.namespaces() for host in trio] == [{"web-a"}, {"web-b"}, set()]
-    assert "br13b" in trio[2].names() and "br13b" not in trio[0].names()
+    assert "br14b" in trio[2].names() and "br14b" not in trio[0].names()
 
 
 def test_a_mistake_in_another_hosts_part_keeps_this_host_as_it_was(make_host: Callable[[str], Host]) -> None:
