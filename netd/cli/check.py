@@ -8,6 +8,9 @@ import sys
 
 from netd.config import Config, Problem, load, printable
 
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted: not all files were checked; nothing was changed"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd check``."""

@@ -11,6 +11,9 @@ from netd.report.text import change_lines, changes_json, state_lines
 from .main import need_root
 from .setup import add_paths, open_engine, read_files, scope_of
 
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted before the comparison was complete; nothing was changed"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd diff``."""
