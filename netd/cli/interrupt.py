@@ -14,6 +14,9 @@ from typing import NoReturn
 
 #: 128 + SIGINT, as shells have it.
 STATUS = 130
+#: Modules whose functions are not stopped half-way, and the seconds until the next attempt.
+STEPS = ("netd.kernel.", "netd.engine.ledger")
+AGAIN = 0.002
 AT_START = "interrupted before anything was done"
 #: Whether this process is the command: then Ctrl-C is this module's (in a test's process it is not).
 _ours = False
@@ -46,9 +49,23 @@ def guard_imports() -> None:
 
 
 def guard_work() -> None:
-    """From now on Ctrl-C is a KeyboardInterrupt: the command says what it has done."""
+    """From now on Ctrl-C is a KeyboardInterrupt: the command says what it has done.
+
+    It waits for the end of what must not stop half-way: an operation of the kernel layer (which may be in another
+    namespace at that moment), and a write of the ledger.
+    """
     if _ours:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGALRM, _raise_between_steps)
+        signal.signal(signal.SIGINT, _raise_between_steps)
+
+
+def _raise_between_steps(number: int, frame: FrameType | None) -> None:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(STEPS):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def guard_end(text: str = "") -> None:
@@ -58,6 +75,7 @@ def guard_end(text: str = "") -> None:
         end_at_once(text)
 
     if _ours:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGINT, stop if text else signal.SIG_IGN)
 
 
