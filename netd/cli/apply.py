@@ -14,7 +14,7 @@ from netd.report.lock import Lock
 from netd.report.text import change_lines, changes_json, state_lines
 
 from .main import need_root
-from .setup import add_paths, open_engine, print_trouble, read_files, scope_of
+from .setup import add_paths, must_be_known, open_engine, print_mistakes, print_trouble, read_files, scope_of
 from .work import Work
 
 #: Said after Ctrl-C.
@@ -33,7 +33,9 @@ def run(options: argparse.Namespace) -> int:
     lock = Lock(options.state_dir, "apply")
     try:
         config, narrowed = read_files(options, write=True)
+        print_mistakes(config)
         engine = open_engine(options, write=True)
+        must_be_known(options.paths, options.config_dir, engine.ledger)
         scope = scope_of(narrowed)
         work = Work(engine)
         engine.set_desired(config.desired, config.unknown)

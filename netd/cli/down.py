@@ -13,7 +13,7 @@ from netd.report.lock import Lock
 from netd.report.text import change_lines
 
 from .main import need_root
-from .setup import add_paths, open_engine, print_trouble
+from .setup import add_paths, must_be_known, open_engine, print_trouble
 from .work import Work
 
 #: Said after Ctrl-C.
@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     lock = Lock(options.state_dir, "down")
     try:
         engine = open_engine(options, write=True)
+        must_be_known(options.paths, options.config_dir, engine.ledger)
         work = Work(engine)
         known = frozenset(name for key in engine.ledger if (record := engine.ledger.get(key)) for name in record.files)
         files = ledger_files(known, named(options.config_dir, options.paths)) if options.paths else None

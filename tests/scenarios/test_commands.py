@@ -294,7 +294,7 @@ def test_a_command_line_that_is_not_understood_is_an_error_and_no_difference(hos
 def test_a_folder_may_be_called_like_a_command(host: Host) -> None:
     host.write("a.toml", A)
     result = host.netd("--state-dir", "status", "diff", check=2)
-    assert "differ" in result.stdout
+    assert "to add" in result.stdout
 
 
 def test_the_folder_of_names_is_made_as_ip_netns_makes_it_whatever_the_umask(host: Host) -> None:
