@@ -8,12 +8,17 @@ import sys
 
 from netd.engine.reconciler import ChangeResult
 from netd.model.change import Change
+from netd.model.key import Key
 from netd.model.status import State, Status, overall, summary
 from netd.report.lock import Lock
 from netd.report.text import change_lines, changes_json, state_lines
 
 from .main import need_root
-from .setup import add_paths, open_engine, print_trouble, read_files, scope_of
+from .setup import add_paths, must_be_known, open_engine, print_mistakes, print_trouble, read_files, scope_of
+from .work import Work
+
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted before anything was changed"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,21 +33,27 @@ def run(options: argparse.Namespace) -> int:
     lock = Lock(options.state_dir, "apply")
     try:
         config, narrowed = read_files(options, write=True)
+        print_mistakes(config)
         engine = open_engine(options, write=True)
+        must_be_known(options.paths, options.config_dir, engine.ledger)
         scope = scope_of(narrowed)
-        done: list[Change] = []
-        refused: list[ChangeResult] = []
-        engine.on_done = lambda one: refused.append(one) if one.error else done.append(one.change)
+        work = Work(engine)
         engine.set_desired(config.desired, config.unknown)
-        for _ in engine.converge(scope=scope):
-            if sys.stderr.isatty():
-                print(f"\r{len(done)} changes done", end="", file=sys.stderr, flush=True)
+
+        def left() -> list[Key]:
+            fresh = open_engine(options, write=False)
+            fresh.set_desired(config.desired, config.unknown)
+            return [change.key for change in fresh.compare(scope)[0]]
+
+        interrupted = work.run(engine.converge(scope=scope), "apply", left)
+        if interrupted is not None:
+            return interrupted
         rows = engine.statuses(scope)
-        show(options.json, done, refused, rows)
+        show(options.json, work.done, work.refused, rows)
         print_trouble(engine)
     finally:
         lock.release()
-    return 0 if overall(rows) == "converged" and not config.errors and not refused else 1
+    return 0 if overall(rows) == "converged" and not config.errors and not work.refused else 1
 
 
 def show(as_json: bool, done: list[Change], refused: list[ChangeResult], rows: list[Status]) -> None:

@@ -8,6 +8,9 @@ import sys
 
 from netd.config import Config, Problem, load, printable
 
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted: not all files were checked; nothing was changed"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd check``."""
@@ -21,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     missing = [path for path in options.paths if not os.path.lexists(path)]
     mistakes = [mistake for mistake in config.mistakes if concerns(mistake, narrowed)]
     for path in missing:
-        print(f"{printable(path)}: there is no such file or folder", file=sys.stderr)
+        print(f"{printable(path)}: there is no such file or directory", file=sys.stderr)
     for mistake in mistakes:
         print(mistake, file=sys.stderr)
     errors = len(missing) + sum(not mistake.warning for mistake in mistakes)

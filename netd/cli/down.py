@@ -7,13 +7,17 @@ import os
 import sys
 
 from netd.config import named
-from netd.engine.reconciler import ChangeResult
-from netd.model.change import Change
+from netd.engine.scope import Scope
+from netd.model.key import Key
 from netd.report.lock import Lock
 from netd.report.text import change_lines
 
 from .main import need_root
-from .setup import add_paths, open_engine, print_trouble
+from .setup import add_paths, must_be_known, open_engine, print_trouble
+from .work import Work
+
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted before anything was removed"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,24 +33,31 @@ def run(options: argparse.Namespace) -> int:
     lock = Lock(options.state_dir, "down")
     try:
         engine = open_engine(options, write=True)
-        done: list[Change] = []
-        refused: list[ChangeResult] = []
-        engine.on_done = lambda one: refused.append(one) if one.error else done.append(one.change)
+        must_be_known(options.paths, options.config_dir, engine.ledger)
+        work = Work(engine)
         known = frozenset(name for key in engine.ledger if (record := engine.ledger.get(key)) for name in record.files)
         files = ledger_files(known, named(options.config_dir, options.paths)) if options.paths else None
-        for _ in engine.take_down(files, orphans=options.orphans, adopted=options.adopted):
-            pass
+
+        def left() -> list[Key]:
+            fresh = open_engine(options, write=False)
+            fresh.set_desired({})
+            return [change.key for change in fresh.compare(Scope())[0]]
+
+        portions = engine.take_down(files, orphans=options.orphans, adopted=options.adopted)
+        interrupted = work.run(portions, "down", left)
+        if interrupted is not None:
+            return interrupted
         print_trouble(engine)
     finally:
         lock.release()
-    for change in done:
+    for change in work.done:
         print("\n".join(change_lines(change)))
-    for one in refused:
+    for one in work.refused:
         print(f"failed: {one.change.action} {one.change.key}: {one.error}", file=sys.stderr)
     for key in engine.find_orphans():
         print(f"left: {key}: carries netd's mark, but the ledger does not know it ('netd down --orphans' takes it)")
-    print(f"{len(done)} objects gone")
-    return 1 if refused else 0
+    print(f"{len(work.done)} objects gone")
+    return 1 if work.refused else 0
 
 
 def ledger_files(known: frozenset[str], paths: frozenset[str]) -> frozenset[str]:

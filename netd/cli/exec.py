@@ -11,6 +11,9 @@ from netd.kernel.kernel import Kernel
 
 from .main import need_root
 
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted before the command was started"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd exec``."""

@@ -6,12 +6,15 @@ import argparse
 import importlib
 import io
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from netd import __version__
 from netd.errors import NetdError
+
+from . import interrupt
 
 #: Verb: what it does. Its module is netd.cli.VERB (``exec`` and ``run`` are fine as module names).
 VERBS = {
@@ -30,6 +33,16 @@ FOLDERS = (
     ("--state-dir", "NETD_STATE_DIR", "/run/netd", "ledger, socket and lock; lives as long as the kernel's state"),
     ("--cache-dir", "NETD_CACHE_DIR", "/var/lib/netd", "last good copies of the files"),
 )
+#: What argparse says of a verb that it does not know.
+UNKNOWN_VERB = re.compile(r"^argument VERB: invalid choice: '(.*?)' \(choose from ")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ ": did you mean 'status'?", or nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f": did you mean '{close[0]}'?" if close else ""
 
 
 def folder(text: str) -> str:
@@ -53,8 +66,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Usage and reason, then the end."""
+        unknown = UNKNOWN_VERB.search(message)
+        if unknown:
+            message = f"there is no command '{unknown[1]}'{did_you_mean(unknown[1], VERBS)}"
+            advice = f"'{self.prog} --help' lists the commands"
+        else:
+            advice = f"'{self.prog} --help' explains it"
         self.print_usage(sys.stderr)
-        self.exit(1, f"{self.prog}: {message}: '{self.prog} --help' explains it\n")
+        self.exit(1, f"{self.prog}: {message} ({advice})\n")
 
 
 def build_parser(*verbs_in_full: str | None) -> argparse.ArgumentParser:
@@ -92,8 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     verb = verb_of(arguments)
     options = build_parser(verb).parse_args(arguments)
+    command = importlib.import_module(f"netd.cli.{options.verb}")
     try:
-        status: int = importlib.import_module(f"netd.cli.{options.verb}").run(options)
+        interrupt.guard_work()
+        status: int = command.run(options)
         return status
     except NetdError as error:
         print(f"netd: {error}", file=sys.stderr)
@@ -101,7 +122,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:
-        return 130
+        interrupt.guard_end(command.INTERRUPTED)
+        return interrupt.tell(command.INTERRUPTED)
+    finally:
+        interrupt.guard_end()
 
 
 def need_root(verb: str) -> None:

@@ -8,8 +8,13 @@ import threading
 
 from netd.report.status import ask
 
+from .progress import Progress
+
 #: Seconds after which it says that it still waits. It does not give up: a large round takes as long as it takes.
 PATIENCE = 5.0
+
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted while waiting: the daemon reads the files nevertheless"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
     still = threading.Timer(PATIENCE, say_still)
     still.start()
     try:
-        reply = ask(options.state_dir, {"verb": "reload"})
+        with Progress(lambda seconds: f"waiting for the daemon, {seconds:.0f} s"):
+            reply = ask(options.state_dir, {"verb": "reload"})
     finally:
         still.cancel()
     for text in reply.get("errors", []):

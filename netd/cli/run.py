@@ -9,6 +9,9 @@ from .main import need_root
 #: Files to open at once: watches and sockets of a thousand namespaces.
 DESCRIPTORS = 65536
 
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted before the daemon was ready; the network stays as it is"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd run``."""

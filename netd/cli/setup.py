@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from netd.config import Config, load
+from netd.config import Config, load, named, printable
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
 from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
+from netd.errors import UsageError
 from netd.kernel.kernel import Kernel
 
 LEDGER = "ledger.jsonl"
@@ -24,10 +25,21 @@ def add_paths(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def read_files(options: argparse.Namespace, *, write: bool) -> tuple[Config, frozenset[str] | None]:
-    """All files; mistakes are printed. ``write``: last good copies are kept."""
-    config, narrowed = load(options.config_dir, options.cache_dir, options.paths, trusted=True, wait=1.0, write=write)
-    print_mistakes(config)
-    return config, narrowed
+    """All files. ``write``: last good copies are kept."""
+    return load(options.config_dir, options.cache_dir, options.paths, trusted=True, wait=1.0, write=write)
+
+
+def must_be_known(paths: Sequence[str], config_dir: str, ledger: Ledger) -> None:
+    """UsageError for a PATH that is neither there nor in the ledger: a typing error must not pass for "in sync"."""
+    missing = [path for path in paths if not os.path.lexists(path)]
+    if not missing:
+        return
+    records = (ledger.get(key) for key in ledger)
+    known = {file for record in records if record is not None for file in record.files}
+    known |= {os.path.dirname(file) for file in known}
+    for path in missing:
+        if named(config_dir, [path]).isdisjoint(known):
+            raise UsageError(f"{printable(path)}: there is no such file or directory, and netd made nothing for it")
 
 
 def print_mistakes(config: Config) -> None:

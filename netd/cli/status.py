@@ -12,6 +12,9 @@ from netd.report.status import ask
 #: Seconds for the answer: between two portions of a large round the daemon answers, too.
 PATIENCE = 10.0
 
+#: Said after Ctrl-C.
+INTERRUPTED = "interrupted while waiting for the daemon; nothing was changed"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd status``."""

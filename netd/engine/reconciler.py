@@ -88,6 +88,8 @@ class Reconciler:
         self._watch = watch
         self.on_done = on_done
         self.on_state = on_state
+        #: Told of each plan before it is executed: its changes, and the execution, which counts what it has sent.
+        self.on_plan: Callable[[Collection[Change], Executor], None] = lambda changes, execution: None
         self.attached = AttachedNamespaces(kernel, locate)
         self.graph = DependencyGraph(ledger, self.mirror)
         self._owed = OwedRestores(self.graph, self.table)
@@ -174,6 +176,7 @@ class Reconciler:
                 unread |= {key: decision.error for key, decision in decisions.items() if decision.error is not None}
                 unread |= planner.failed
                 execution.refuse(unread, self.graph.needing_removal(unread))
+                self.on_plan(changes, execution)
                 yield from execution.run(stages)
                 watch_keys = execution.read_again()
             todo = self._account(changes, execution, memo, started, drift)

@@ -26,8 +26,7 @@ class Lock:
         except OSError:
             holder = os.pread(self._fd, 200, 0).decode("utf-8", "replace").strip() or "another netd"
             os.close(self._fd)
-            advice = "stop it first, or use 'netd reload'" if "run" in holder else "wait until it has ended"
-            raise Busy(f"{state_dir} is in use by {holder}: {advice}") from None
+            raise Busy(in_use(holder, verb)) from None
         # On a full disk the lock holds as well, without a name.
         with contextlib.suppress(OSError):
             os.ftruncate(self._fd, 0)
@@ -36,3 +35,13 @@ class Lock:
     def release(self) -> None:
         """Lets the next one in."""
         os.close(self._fd)
+
+
+def in_use(holder: str, verb: str) -> str:
+    """What to do where another netd is at work: ``holder`` is "netd run (pid 12)", or another verb."""
+    if not holder.startswith("netd run"):
+        return f"{holder} is at work: wait until it has ended"
+    if verb == "run":
+        return f"the daemon is running already: {holder}"
+    reads = ", or let it read the files now with 'netd reload'" if verb == "apply" else ""
+    return f"the daemon is running: stop it first with 'systemctl stop netd'{reads}"

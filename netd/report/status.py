@@ -22,6 +22,8 @@ from .snapshots import Snapshots
 from .turns import Turns
 
 SOCKET = "netd.sock"
+#: Where it is, unless the command line says something else.
+STATE_DIR = "/run/netd"
 #: Bytes of a request, at most.
 LONGEST = 65536
 #: What only looks.
@@ -30,6 +32,7 @@ LOOKS = ("status", "wait")
 CREDENTIALS = struct.Struct("=iII")
 SO_PEERGROUPS = 59
 MOST_GROUPS = 256
+NOT_RUNNING = "netd is not running: start it with 'systemctl start netd'"
 SILENT = (
     "the daemon does not answer: it is busy, stopped (SIGSTOP) or hangs: 'journalctl -u netd' tells more, "
     "'systemctl restart netd' starts it again and disturbs nothing"
@@ -136,7 +139,7 @@ def refused(peer: socket.socket, request: dict[str, Any]) -> str:
     if user == 0:
         return ""
     if request.get("verb") not in LOOKS:
-        return "only root may ask for that"
+        return "only root may do that: try it with sudo"
     packed = peer.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * MOST_GROUPS)
     groups = {group, *struct.unpack(f"={len(packed) // 4}I", packed)}
     return "" if os.getegid() in groups else "only root and netd's group may ask the daemon"
@@ -154,12 +157,29 @@ def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -
                 line = answer.readline()
             reply = dict(json.loads(line))
         except PermissionError:
-            raise Busy(f"{path}: only root and the members of its group may ask the daemon") from None
+            raise Busy(not_permitted(path)) from None
         except (TimeoutError, BlockingIOError):
             # The second: so many wait already that no more may connect.
-            raise Silent(f"{path}: {SILENT}") from None
-        except (OSError, ValueError) as error:
-            raise UsageError(f"no daemon answers at {path} ({error}): start it with 'systemctl start netd'") from None
+            raise Silent(SILENT) from None
+        except (OSError, ValueError):
+            elsewhere = "" if state_dir == STATE_DIR else f" with the state directory {state_dir}"
+            raise UsageError(NOT_RUNNING.replace(":", f"{elsewhere}:", 1)) from None
     if set(reply) == {"error"}:
-        raise Busy(f"{path}: {reply['error']}")
+        raise Busy(str(reply["error"]))
     return reply
+
+
+def not_permitted(path: str) -> str:
+    """What a user who may not ask the daemon can do about it; ``path`` is that of the socket."""
+    import grp
+    import pwd
+
+    user, group = "USER", "netd"
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    with contextlib.suppress(KeyError, OSError):
+        group = grp.getgrgid(os.stat(path).st_gid).gr_name
+    if group == "root":
+        return "only root may ask the daemon: try it with sudo"
+    advice = f"'sudo usermod -aG {group} {user}', then log in again"
+    return f"only root and the members of the group {group} may ask the daemon: {advice}"

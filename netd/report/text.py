@@ -10,6 +10,8 @@ from netd.config import FileState
 from netd.model.change import Change, FieldDiff
 from netd.model.status import State, Status
 
+#: Of the documents below: raised where a member changes its meaning or goes, not where one is added.
+JSON_VERSION = 1
 SIGNS = {"create": "+", "update": "~", "recreate": "!", "delete": "-"}
 
 
@@ -61,6 +63,7 @@ def change_lines(change: Change) -> Iterable[str]:
 def changes_json(changes: Iterable[Change], rows: Iterable[Status]) -> dict[str, Any]:
     """What ``netd diff --json`` and ``netd apply --json`` print."""
     return {
+        "version": JSON_VERSION,
         "changes": [
             {"object": str(one.key), "action": one.action, "fields": fields_json(one.fields), "file": one.file}
             for one in changes

@@ -178,7 +178,7 @@ def test_podman_takes_twelve_digits_of_a_number_and_no_fewer(tmp_path: Path) -> 
     assert one.ask("other").waits_for == "the container is not running"
 
 
-@pytest.mark.parametrize("listed", [b"[" * 100_000, b"{}", b"7", b'[{"names": 7}]', b'[[]]', b'[{"id": 7}]', b'[null]'])
+@pytest.mark.parametrize("listed", [b"[" * 100_000, b"{}", b"7", b'[{"names": 7}]', b"[[]]", b'[{"id": 7}]', b"[null]"])
 def test_a_list_of_podmans_that_is_not_understood_is_an_empty_one(tmp_path: Path, listed: bytes) -> None:
     one = podman_storage(tmp_path, [])
     (tmp_path / "graph/overlay-containers/containers.json").write_bytes(listed)

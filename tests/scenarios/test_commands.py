@@ -174,7 +174,7 @@ def test_status_says_what_the_daemon_holds(host: Host) -> None:
 def test_status_and_reload_without_a_daemon_say_so_in_one_line(host: Host) -> None:
     for verb in ("status", "reload"):
         done = host.netd(verb, check=1)
-        assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+        assert done.stderr == "netd: netd is not running: start it with 'systemctl start netd'\n"
 
 
 def test_status_says_degraded_by_its_exit_code(host: Host) -> None:
@@ -209,7 +209,7 @@ def test_apply_and_down_refuse_beside_the_daemon(host: Host, verb: str) -> None:
     host.write("lab.toml", B)
     daemon = host.daemon()
     done = host.netd(verb, check=1)
-    assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "'systemctl stop netd'" in done.stderr
     assert host.link("br-b") is not None
     daemon.stop()
     host.netd(verb)
@@ -294,7 +294,7 @@ def test_a_command_line_that_is_not_understood_is_an_error_and_no_difference(hos
 def test_a_folder_may_be_called_like_a_command(host: Host) -> None:
     host.write("a.toml", A)
     result = host.netd("--state-dir", "status", "diff", check=2)
-    assert "differ" in result.stdout
+    assert "to add" in result.stdout
 
 
 def test_the_folder_of_names_is_made_as_ip_netns_makes_it_whatever_the_umask(host: Host) -> None:

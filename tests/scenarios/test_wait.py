@@ -45,7 +45,7 @@ def test_a_failed_object_is_waited_for_and_named(host: Host) -> None:
 
 def test_without_a_daemon_wait_waits_for_one(host: Host) -> None:
     host.write("lab.toml", "[bridge.br0]\n")
-    assert "no daemon answers" in host.netd("wait", "--timeout", "0.1", check=1).stderr
+    assert "netd is not running" in host.netd("wait", "--timeout", "0.1", check=1).stderr
     waiting = host.start("sh", "-c", '"$@" && echo stands', "sh", *WAIT, env=ENV)
     host.daemon()
     host.until(lambda: "stands" in waiting.text(), "wait ends")
