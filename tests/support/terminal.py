@@ -50,7 +50,7 @@ class Terminal:
 
 def read_all(descriptor: int) -> str:
     """Until the last process on the terminal has ended."""
-    parts = []
+    parts: list[bytes] = []
     while True:
         try:
             part = os.read(descriptor, 65536)
