@@ -76,7 +76,7 @@ class Comparison:
         away: Callable[[str], str],
         resolved: Callable[[Desired], Desired],
         *,
-        withdraw: bool,
+        withdraw: Callable[[Key], bool],
     ) -> None:
         self._view = view
         self._desired = desired
@@ -247,7 +247,7 @@ class Comparison:
             or same_identity(record, observed)
             or kind.must_leave_namespace(desired.locator)
         )
-        if self._withdraw and (mine or same):
+        if self._withdraw(desired.key) and (mine or same):
             back = self._withdrawn(desired.key, desired.locator, record, observed, set(desired.fields))
             if kind.placement_fields & back.keys():
                 differing = back = self._withdrawn(desired.key, desired.locator, record, observed, frozenset())
