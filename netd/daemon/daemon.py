@@ -9,48 +9,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Set
+from typing import TYPE_CHECKING
 
 from netd.config import Config, ConfigDirectory, FileState
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
 from netd.engine.reconciler import ChangeResult, Reconciler
 from netd.engine.scope import Scope
-from netd.engine.status.diagnostics import with_diagnostics
 from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
 from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import Key
-from netd.model.status import State, overall_of
 from netd.report.change_log import ChangeLog
 from netd.report.lock import Lock
 from netd.report.log import start_log
 from netd.report.notify import Notifier
 from netd.report.status import StatusSocket
-from netd.report.text import objects_json, whole_json
-from netd.report.turns import Turns
 
+from .answers import Answers
 from .directory_watch import DirectoryWatch
 from .passes import PassCallbacks, Passes
-from .waiters import Waiters, not_ready
+from .pauses import Pauses
 
 if TYPE_CHECKING:
     from netd.report.metrics import Metrics
 
-#: Seconds without a further change of the files, before what they no longer declare goes.
-GRACE = 0.3
 #: Seconds that ``reload`` waits for a file that is still being written.
 PATIENCE = 1.0
 #: Seconds between full passes, between looks at what gives no events (legacy iptables), and that a fight goes unheard.
 FULL_PASS, SLOW_LOOK, CALM = 900.0, 60.0, 0.02
-#: Objects of a status in one step, and how often it is begun anew because a pass came between.
-SNAPSHOT_PORTION, SNAPSHOT_TRIES = 200, 3
 
 
 class Daemon:
@@ -73,15 +65,20 @@ class Daemon:
         self._config = self._settled = Config({}, (), ())
         #: The folder, while it cannot be read: then nothing is taken away.
         self._away: tuple[FileState, ...] = ()
-        self._unpruned: set[Key] = set()
+        self._pauses = Pauses(self._engine.files_of)
         self._ready = False
         self._grace: asyncio.TimerHandle | None = None
         self._files_due = threading.Event()
         self._stop = asyncio.Event()
-        told = PassCallbacks(self._rounds_begin, self._rounds_over, self._round_broken)
+        told = PassCallbacks(self._rounds_begin, self._rounds_over, self._thrown, self._full_pass)
         self._rounds = Passes(self._engine, self._converge, told, self._stop)
-        self._turns = Turns()
-        self._waiting = Waiters(self._is_ok, self._unmet, self._turns)
+        self._answers = Answers(
+            self._engine,
+            self._busy,
+            lambda: self._rounds.broken,
+            lambda: (*self._away, *self._config.files),
+            self._reload,
+        )
         self._metrics: Metrics | None = None
         self._metrics_port: int | None = None
         #: What is done every so many seconds, once the network stands.
@@ -133,9 +130,9 @@ class Daemon:
             loop.call_soon_threadsafe(self._folder_unseen, text)
 
         watch = DirectoryWatch(self._config_dir, files_changed, unseen)
-        server = StatusSocket(self._state_dir, self, self._turns)
+        server = StatusSocket(self._state_dir, self._answers, self._answers.turns)
         if self._metrics is not None and self._metrics_port is not None:
-            self._metrics.serve(self._metrics_port, self._turns)
+            self._metrics.serve(self._metrics_port, self._answers.turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
         self._read_files(prune=True)
         # Until now a look-up waited for the engines of containers; from now on only their threads do.
@@ -155,11 +152,14 @@ class Daemon:
 
     async def _first_round(self) -> None:
         await self._rounds.idle.wait()
+        while self._rounds.broken:
+            self._rounds.idle.clear()
+            await self._rounds.idle.wait()
         self._engine.find_orphans()
         self._ready = True
         self._notifier.ready(self._summary())
         self._log.info(f"ready: {self._summary()}", message="ready")
-        self._waiting.look()
+        self._answers.waiters.look()
         for seconds, do in self._often:
             self._every(seconds, do)
         self._arm_slow_look()
@@ -171,15 +171,25 @@ class Daemon:
         """Calls ``do`` again and again; it runs in the loop, so it proves that the loop lives."""
 
         def tick() -> None:
-            do()
+            self._contained(do)
             self._loop.call_later(seconds, tick)
 
         self._loop.call_later(seconds, tick)
 
     # waking ----------------------------------------------------------------------------------------------------
 
+    def _contained(self, do: Callable[[], None]) -> None:
+        """Whatever wakes the daemon and throws may have had something to say: everything is looked at then."""
+        try:
+            do()
+        except Exception as error:
+            self._rounds.threw(error)
+
     def _kernel_woke(self) -> None:
-        events = self._kernel.drain()
+        self._contained(self._take_events)
+
+    def _take_events(self) -> None:
+        events = self._engine.events()
         if events:
             if self._metrics is not None and EVERYTHING in events:
                 self._metrics.overrun()
@@ -207,7 +217,7 @@ class Daemon:
 
     def _files_woke(self) -> None:
         self._files_due.clear()
-        self._read_files(prune=False)
+        self._contained(lambda: self._read_files(prune=False))
 
     def _folder_unseen(self, text: str) -> None:
         self._log.error(text)
@@ -216,10 +226,17 @@ class Daemon:
 
     def _container_moved(self, source: str) -> None:
         """In another thread."""
+
+        def look() -> None:
+            self._rounds.look(self._engine.target_moved(source), drift=True)
+
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(lambda: self._rounds.look(self._engine.target_moved(source), drift=True))
+            self._loop.call_soon_threadsafe(self._contained, look)
 
     def _full_pass(self) -> None:
+        self._contained(self._look_at_everything)
+
+    def _look_at_everything(self) -> None:
         # An event of the folder may have been lost.
         self._read_files(prune=False)
         self._teller.passing = True
@@ -233,6 +250,10 @@ class Daemon:
 
     def _slow_look(self) -> None:
         self._slow = None
+        self._contained(self._look_slowly)
+        self._arm_slow_look()
+
+    def _look_slowly(self) -> None:
         if self._blind:
             self._read_files(prune=False)
         looks = [
@@ -240,7 +261,6 @@ class Daemon:
         ]
         if looks:
             self._rounds.look(self._engine.invalidate(looks), drift=True)
-        self._arm_slow_look()
 
     def _read_files(self, *, prune: bool) -> None:
         """Takes in what the files say now. What they no longer declare goes at once (``prune``), or after a pause."""
@@ -270,18 +290,27 @@ class Daemon:
 
     def _take_in(self, config: Config, *, prune: bool) -> None:
         self._config = config
+        before = set(self._engine.graph.undeclared)
         changed = self._engine.set_desired(config.desired, config.unknown)
         self._containers.follow(self._engine.attached.written())
         self._arm_slow_look()
-        self._unpruned |= changed
+        # What netd never had is not taken away; what was no longer declared before has had its pause.
+        left = (self._engine.graph.undeclared & before) - self._pauses.keys
+        fresh = {key for key in changed - left if self._engine.ledger.get(key) is not None}
+        self._pauses.begin(fresh, self._folder.changed, time.monotonic())
+        if prune:
+            self._end_pauses(None, changed)
+        else:
+            self._arm_grace()
+            self._rounds.look(changed, drift=False)
+
+    def _arm_grace(self) -> None:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-        if prune:
-            self._prune()
-        else:
-            self._grace = self._loop.call_later(GRACE, self._prune)
-            self._rounds.look(changed, drift=False)
+        due = self._pauses.next_due()
+        if due is not None:
+            self._grace = self._loop.call_later(max(0.0, due - time.monotonic()), self._prune)
 
     def _save_copies(self) -> None:
         trouble = ""
@@ -292,86 +321,49 @@ class Daemon:
         self._teller.unwritten("copies", trouble)
 
     def _prune(self) -> None:
-        self._catch_up()
         self._grace = None
-        self._settled = self._config
-        if not self._away:
-            self._folder.forget_gone()
-            self._save_copies()
-        keys, self._unpruned = self._unpruned, set()
-        self._rounds.look(keys | self._engine.graph.undeclared, drift=False)
+        self._contained(lambda: self._end_pauses(time.monotonic(), set()))
 
-    def _converge(self, keys: set[Key], drift: bool) -> Iterator[None]:
-        scope = Scope(prune=self._grace is None and not self._away)
-        return self._engine.converge(keys, scope, drift=drift and self._ready)
+    def _end_pauses(self, now: float | None, keys: set[Key]) -> None:
+        """What has had its pause (None: all) goes, and ``keys`` are looked at."""
+        self._catch_up()
+        over = self._pauses.end(now)
+        if not self._pauses.keys:
+            self._settled = self._config
+            if not self._away:
+                self._folder.forget_gone()
+                self._save_copies()
+        self._arm_grace()
+        self._rounds.look(over | keys, drift=False)
+
+    def _converge(self, keys: Set[Key], drift: bool, involved: set[Key]) -> Iterator[None]:
+        scope = Scope(prune=not self._away, waiting=self._pauses.keys)
+        return self._engine.converge(keys, scope, drift=drift and self._ready, involved=involved)
 
     def _rounds_begin(self) -> None:
         if self._metrics is not None:
             self._metrics.begin()
 
-    def _round_broken(self) -> None:
-        # A round that throws must not lose its work: everything is read again, a little later.
-        self._log.error("a round failed", message="broken", exc_info=True)
-        self._engine.invalidate_all()
-        self._loop.call_later(1.0, self._full_pass)
+    def _thrown(self, error: Exception) -> None:
+        self._log.error("a pass failed", message="broken", exc_info=error)
 
     def _rounds_over(self) -> None:
         self._teller.passing = False
         self._teller.unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()
         self._notifier.status(self._summary())
-        self._waiting.look()
+        self._answers.waiters.look()
         if self._metrics is not None:
             self._metrics.end()
 
     # answering -------------------------------------------------------------------------------------------------
 
     def _summary(self) -> str:
-        return self._teller.summary(self._engine.table.summary())
-
-    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Anything but ``status``."""
-        if request.get("verb") == "wait":
-            return await self._waiting.answer(request)
-        if request.get("verb") == "reload":
-            # Once begun it is finished, also where nobody waits for it any more: systemd was told.
-            errors = await asyncio.shield(self._loop.create_task(self._reload()))
-            status: dict[str, Any] = json.loads(await self.snapshot())
-            return status | {"errors": errors}
-        return {"error": "unknown verb"}
-
-    async def snapshot(self) -> bytes:
-        """What ``status`` answers: in steps, and once more where a pass came between; then as it is."""
-        rows = self._engine.table
-        for _ in range(SNAPSHOT_TRIES):
-            passes, pieces = self._engine.passes, []
-            keys = [*self._engine.graph.desired]
-            for at in range(0, len(keys), SNAPSHOT_PORTION):
-                await self._turns.take()
-                found = [rows.status(key) for key in keys[at : at + SNAPSHOT_PORTION] if rows.get(key) is not None]
-                pieces.append(objects_json(with_diagnostics(found, self._engine.graph.desired, self._engine.mirror)))
-            pieces.append(objects_json(rows.statuses(())))
-            if passes == self._engine.passes:
-                break
-        state = "converging" if self._busy() else overall_of(rows.counts())
-        return whole_json(state, rows.summary(), (*self._away, *self._config.files), filter(None, pieces))
+        return self._teller.summary(self._answers.summary())
 
     def _busy(self) -> bool:
-        return self._rounds.busy or not self._ready
-
-    def _is_ok(self, key: Key | None) -> bool:
-        """Whether an object is right, or (None) the whole, as far as that is known now."""
-        rows = self._engine.table
-        if self._busy():
-            return False
-        if key is None:
-            return not rows.any_not_settled()
-        row = rows.get(key)
-        return row is not None and row.state is State.OK
-
-    def _unmet(self, keys: Sequence[Key]) -> list[str]:
-        """Why the network, or these objects, do not stand; [] where they do."""
-        return ["netd is building still"] if self._busy() else not_ready(self._engine.table, keys)
+        """Whether something is about to change: what a changed file no longer declares has its pause, too."""
+        return self._rounds.busy or not self._ready or bool(self._pauses.keys)
 
     async def _reload(self) -> list[str]:
         """Reads the files now; waits a little for one that is still being written, then for the round.

@@ -33,6 +33,7 @@ from .observe.mirror import Mirror
 from .ownership.orphans import find_orphans
 from .ownership.recorder import LedgerRecorder
 from .ownership.retargeted import retarget_namespaces
+from .portions import Portions
 from .record import Record
 from .scope import Scope, declared_by_none_but
 from .status.backoff import Backoff
@@ -129,7 +130,7 @@ class Reconciler:
             record = self.ledger.get(key)
             if record is None:
                 return False
-            stays = not scope.prune or not self._unknown.isdisjoint(record.files)
+            stays = not scope.withdraws(key) or not self._unknown.isdisjoint(record.files)
             if stays and key not in self.graph.displaced_by:
                 return False
             return scope.covers(record.files)
@@ -138,7 +139,7 @@ class Reconciler:
     def compare(self, scope: Scope) -> tuple[list[Change], list[Status]]:
         """What differs, and what is pending; writes nothing anywhere."""
         keys = {key for key in (*self.graph.desired, *self.graph.undeclared) if self._in_scope(key, scope)}
-        decisions = self._evaluator.evaluate(keys, withdraw=scope.prune)
+        decisions = self._evaluator.evaluate(keys, withdraw=scope.withdraws)
         for key, decision in decisions.items():
             if key in self.graph.desired:
                 self.table.set(key, decision.state, decision.reason)
@@ -148,10 +149,19 @@ class Reconciler:
     # doing -----------------------------------------------------------------------------------------------------
 
     def converge(
-        self, keys: Collection[Key] | None = None, scope: Scope | None = None, *, drift: bool = False
+        self,
+        keys: Collection[Key] | None = None,
+        scope: Scope | None = None,
+        *,
+        drift: bool = False,
+        involved: set[Key] | None = None,
     ) -> Iterator[None]:
-        """Makes these objects (None: all) as declared; yields between portions of work."""
-        scope = scope or Scope()
+        """Makes these objects (None: all) as declared; yields between portions of work.
+
+        ``involved`` has what it is about to change, and all that depends on that: in between, others may be made right
+        by another pass.
+        """
+        scope, portions = scope or Scope(), Portions(involved)
         self.passes += 1
         started = time.monotonic()
         memo = _Pass()
@@ -162,24 +172,36 @@ class Reconciler:
             # However long it is to wait after a refusal: where it cannot leave, the namespace stays.
             todo |= self.graph.must_leave_first(todo)
             with self.mirror.reading():
-                decisions = self._evaluator.evaluate(todo, withdraw=scope.prune)
+                decisions: dict[Key, Decision] = {}
+                yield from self._evaluator.in_portions(todo, decisions, portions, withdraw=scope.withdraws)
                 changes = [one for key, decision in decisions.items() if (one := self._called_for(key, decision, memo))]
-                freed = self._settle(decisions, {change.key for change in changes}, withdrawn=scope.prune)
+                changing, freed = {change.key for change in changes}, set()
+                portions.involved.clear()
+                portions.involved |= self.graph.with_dependents(changing)
+                for some in portions.slices(tuple(decisions.items())):
+                    freed |= self._settle(dict(some), changing, scope)
+                    yield from portions.end()
                 if not changes:
                     todo = freed
                     continue
                 self.plans += 1
-                unread = {**self._recorder.record_intent(changes, self.graph)}
+                unread: dict[Key, KernelError] = {}
+                for part in portions.slices(changes):
+                    unread |= self._recorder.record_intent(part, self.graph)
+                    yield from portions.end()
                 execution = Executor(self.mirror, self.graph.failed_dependency, self._recorder)
                 planner = Planner(self.graph, self.mirror, self.ledger.get, lambda key: self._in_scope(key, scope))
-                stages = planner.plan(changes)
+                stages = yield from planner.plan(changes, portions)
                 unread |= {key: decision.error for key, decision in decisions.items() if decision.error is not None}
                 unread |= planner.failed
                 execution.refuse(unread, self.graph.needing_removal(unread))
                 self.on_plan(changes, execution)
-                yield from execution.run(stages)
-                watch_keys = execution.read_again()
-            todo = self._account(changes, execution, memo, started, drift)
+                yield from execution.run(stages, portions)
+                watch_keys = yield from execution.read_again(portions)
+            todo = set()
+            for part in portions.slices(changes):
+                todo |= self._account(part, changing, execution, memo, started, drift)
+                yield from portions.end()
             todo |= freed | self.graph.affected(watch_keys) | self._heard()
         self.ledger.flush()
 
@@ -251,11 +273,8 @@ class Reconciler:
             return None
         return change
 
-    def _settle(self, decisions: Mapping[Key, Decision], changing: set[Key], *, withdrawn: bool) -> set[Key]:
-        """Keeps the states of what needs no change now; returns what waited for some of it.
-
-        ``withdrawn``: what is no longer written was put back.
-        """
+    def _settle(self, decisions: Mapping[Key, Decision], changing: set[Key], scope: Scope) -> set[Key]:
+        """Keeps the states of what needs no change now; returns what waited for some of it."""
         freed: set[Key] = set()
         for key, decision in decisions.items():
             if key in changing:
@@ -283,6 +302,7 @@ class Reconciler:
             self.table.set(key, state, decision.reason if state is not State.CONTENDED else self._contended_text(key))
             if decision.observed is not None and not decision.observed.conflict:
                 try:
+                    withdrawn = scope.withdraws(key)
                     self._recorder.record_found(one, decision.observed, self.graph, withdrawn=withdrawn)
                 except Exception as error:
                     refusal = as_refusal(error)
@@ -324,12 +344,17 @@ class Reconciler:
         return f": last {culprit}" if culprit else ""
 
     def _account(
-        self, changes: Collection[Change], execution: Executor, memo: _Pass, started: float, drift: bool
+        self,
+        changes: Collection[Change],
+        tried: Set[Key],
+        execution: Executor,
+        memo: _Pass,
+        started: float,
+        drift: bool,
     ) -> set[Key]:
         """After a plan: what is to be looked at again, what failed."""
         again: set[Key] = set()
         now = time.monotonic()
-        tried = {change.key for change in changes}
         for change in changes:
             key = change.key
             repair = drift and self.table.was_ok(key) and not self._recorder.as_left(change)
@@ -417,6 +442,12 @@ class Reconciler:
         """The rows of all declared objects, in the order of the files."""
         scope = scope or Scope()
         return self.table.statuses(key for key in self.graph.desired if self._in_scope(key, scope))
+
+    def files_of(self, key: Key) -> Iterable[str]:
+        """The files that declare an object, or did."""
+        one, record = self.graph.desired.get(key), self.ledger.get(key)
+        files = [origin.file for origin in one.origins] if one is not None else []
+        return [*files, *(record.files if record is not None else ())]
 
     def _file_of(self, key: Key) -> str:
         one = self.graph.desired.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass
 
 from netd.model.key import Key
@@ -11,11 +11,19 @@ from netd.model.key import Key
 
 @dataclass(slots=True)
 class Scope:
-    """What a command works on. ``files`` and ``keys`` None is everything, else the objects of these files, or these."""
+    """What a command works on. ``files`` and ``keys`` None is everything, else the objects of these files, or these.
+
+    ``waiting``: what is no longer written of these stays for now, as with ``prune`` False for all.
+    """
 
     files: frozenset[str] | None = None
     prune: bool = True
     keys: frozenset[Key] | None = None
+    waiting: Set[Key] = frozenset()
+
+    def withdraws(self, key: Key) -> bool:
+        """Whether what is no longer written of an object goes."""
+        return self.prune and key not in self.waiting
 
     def covers(self, files: Iterable[str]) -> bool:
         """Whether one of these files is meant; a folder stands for the files in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -105,6 +105,8 @@ class ConfigDirectory:
         self._numbered: dict[str, tuple[Parsed, int, Sequence[Desired]]] = {}
         self._machine = this_host()
         self._held: list[str] = []
+        #: Files that had changed at the last ``read``, or had come or gone.
+        self.changed: Set[str] = set()
         #: Last versions of files that are away: many an editor moves the old one away before it writes the new one.
         self._gone: dict[str, FileVersion] = {}
         #: Copies of files that may be on their way to another name, while theirs is taken already.
@@ -132,6 +134,7 @@ class ConfigDirectory:
             # Was it moved away after the listing, its files read as deleted ones: ConfigError then.
             self._list()
         away = {} if forget else self._gone | self._versions
+        self._note_changes(versions)
         self._gone = {path: version for path, version in away.items() if path not in versions}
         self._keep_copies(versions)
         self._versions = {path: version for path, version in versions.items() if not version.held}
@@ -145,6 +148,14 @@ class ConfigDirectory:
                 text = f"last good versions cannot be kept: {error.strerror}"
                 mistakes.append(Problem(error.filename or self._copies.place, (), text, warning=True))
         return self._settled(versions, mistakes, warn)
+
+    def _note_changes(self, versions: Mapping[str, FileVersion]) -> None:
+        before = self._gone | self._versions
+        self.changed = {
+            path
+            for path in before.keys() | versions.keys()
+            if path not in before or path not in versions or before[path].digest != versions[path].digest
+        }
 
     def _know_machine(self) -> None:
         """Where it is called otherwise than before, everything is read anew."""

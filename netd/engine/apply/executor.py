@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import groupby
 
 from netd.engine.observe.mirror import Mirror
 from netd.engine.ownership.recorder import LedgerRecorder
+from netd.engine.portions import Portions
 from netd.errors import KernelError, Unforeseen, as_refusal, kernel_error
 from netd.kernel.session import Answer
 from netd.model import operations as ops
@@ -37,8 +38,9 @@ GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, 
 UNFIT = frozenset({
     errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EINVAL, errno.EEXIST, errno.ENOENT,
 })  # fmt: skip
-#: Operations between two looks at the clock: a large plan must not stop the loop.
-PORTION = 256
+#: Operations between two looks at the clock: a large plan must not stop the loop. (Deletions of links go by the
+#: hundred: the kernel waits once for all of them.)
+PORTION, DELETED_PORTION = 24, 200
 
 
 class Executor:
@@ -74,21 +76,20 @@ class Executor:
         for key in failed:
             self._books.record_refused(key)
 
-    def run(self, stages: Sequence[Stage]) -> Iterator[None]:
+    def run(self, stages: Sequence[Stage], portions: Portions) -> Iterator[None]:
         """Sends everything; yields between portions."""
         values = sysctls(stages)
         for stage in stages:
             for netns, group in groupby(sorted(stage.tasks, key=_netns), _netns):
                 tasks = [task for task in group if self._may(task)]
-                for start in range(0, len(tasks), PORTION):
-                    portion = [task for task in tasks[start : start + PORTION] if self._may(task)]
-                    before = self.sent
+                length = DELETED_PORTION if isinstance(tasks and tasks[0].operation, ops.DeleteLink) else PORTION
+                for start in range(0, len(tasks), length):
+                    portion = [task for task in tasks[start : start + length] if self._may(task)]
                     if any(isinstance(task.operation, ops.WriteSysctl) for task in portion):
                         self._find(netns, values[netns])
                         portion = [task for task in portion if self._may(task)]
                     self._send(netns, portion)
-                    if self.sent - before >= PORTION // 2:
-                        yield
+                    yield from portions.end()
         self._try_again()
 
     def _try_again(self) -> None:
@@ -238,15 +239,17 @@ class Executor:
         elif isinstance(op, ops.RunNft | ops.LegacyAccept):
             self._dirty.add(Invalidation("nft", op.netns))
 
-    def read_again(self) -> set[WatchKey]:
+    def read_again(self, portions: Portions) -> Generator[None, None, set[WatchKey]]:
         """Forgets what was touched and reads what must be known by name; returns what may have changed."""
         watch_keys = self._topics
         if any(watch_key.what == "namespace" for watch_key in watch_keys):
             watch_keys |= self._mirror.invalidate_missing()
         for dirty in sorted(self._dirty, key=lambda one: (one.netns, one.what, one.index)):
             watch_keys |= self._mirror.invalidate(dirty)
+            yield from portions.end()
         for link in sorted(self._links):
             watch_keys |= self._mirror.read_named(*link)
+            yield from portions.end()
         return watch_keys
 
 

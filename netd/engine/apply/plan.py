@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Sequence, Set
 from typing import NamedTuple
 
 from netd.engine.graph.dependencies import DependencyGraph
+from netd.engine.portions import Portions
 from netd.engine.record import Record
 from netd.errors import KernelError, as_refusal
 from netd.kinds import registry
@@ -67,10 +68,11 @@ class Planner:
         self._places: dict[Place, list[Task]] = {}
         self.failed: dict[Key, KernelError] = {}
 
-    def plan(self, changes: Sequence[Change]) -> list[Stage]:
-        """The stages in the order in which they are to be sent."""
+    def plan(self, changes: Sequence[Change], portions: Portions) -> Generator[None, None, list[Stage]]:
+        """The stages in the order in which they are to be sent; yields between portions."""
         together: dict[tuple[str, str], list[Key]] = {}
         for change in changes:
+            yield from portions.end()
             if registry()[change.key.kind].batched:
                 together.setdefault((change.key.netns, change.key.kind), []).append(change.key)
                 continue
@@ -79,6 +81,7 @@ class Planner:
             except Exception as error:
                 self.failed[change.key] = as_refusal(error)
         for (netns, kind), keys in together.items():
+            yield from portions.end()
             try:
                 self._plan_together(netns, kind, keys)
             except Exception as error:
@@ -107,7 +110,7 @@ class Planner:
 
         ``netd down PATH`` knows no declarations, and what a changed file no longer declares stays for a moment.
         """
-        for key in self._graph.undeclared:
+        for key in tuple(self._graph.undeclared_in(netns)):
             record = self._records(key)
             if (key.netns, key.kind) != (netns, kind) or key in changing or record is None:
                 continue

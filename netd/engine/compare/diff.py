@@ -43,7 +43,7 @@ class Comparison:
         away: Callable[[str], str],
         resolved: Callable[[Desired], Desired],
         *,
-        withdraw: bool,
+        withdraw: Callable[[Key], bool],
     ) -> None:
         self._view = view
         self._records = records
@@ -214,7 +214,7 @@ class Comparison:
             or same_identity(record, observed)
             or kind.must_leave_namespace(desired.locator)
         )
-        if self._withdraw and record is not None and (mine or same):
+        if record is not None and (mine or same) and self._withdraw(desired.key):
             back = self._put_back.fields(desired.key, desired.locator, record, observed, desired.fields.keys())
             if kind.placement_fields & back.keys():
                 differing = back = self._put_back.fields(desired.key, desired.locator, record, observed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ledger import Ledger
 from netd.engine.observe.attached import AttachedNamespaces
 from netd.engine.observe.mirror import Mirror
+from netd.engine.portions import Portions
 from netd.engine.status.table import StatusTable
 from netd.errors import as_refusal
 from netd.kinds import registry
@@ -35,9 +36,22 @@ class Evaluator:
         self._attached = attached
         self.forced: set[Key] = set()
 
-    def evaluate(self, keys: Iterable[Key], *, withdraw: bool) -> dict[Key, Decision]:
+    def evaluate(self, keys: Iterable[Key], *, withdraw: Callable[[Key], bool]) -> dict[Key, Decision]:
         """Compares these objects; ``withdraw`` as of ``Comparison``."""
         decisions: dict[Key, Decision] = {}
+        for _ in self.in_portions(keys, decisions, Portions(), withdraw=withdraw):
+            pass
+        return decisions
+
+    def in_portions(
+        self,
+        keys: Iterable[Key],
+        decisions: dict[Key, Decision],
+        portions: Portions,
+        *,
+        withdraw: Callable[[Key], bool],
+    ) -> Iterator[None]:
+        """The same into ``decisions``, with turns for others in between."""
 
         def blocked(what: LinkName | str) -> str:
             return self._blocked(what, decisions)
@@ -54,7 +68,9 @@ class Evaluator:
                 except Exception as error:
                     refusal = as_refusal(error)
                     decisions[key] = Decision(State.FAILED, f"cannot be read: {refusal}", error=refusal)
-        return decisions
+                if decisions[key].change is not None:
+                    portions.involved.add(key)
+                yield from portions.end()
 
     def _evaluate_one(self, key: Key, comparison: Comparison) -> Decision:
         one, record = self._graph.desired.get(key), self._ledger.get(key)

@@ -171,6 +171,15 @@ class DependencyGraph:
             found |= self._by_namespace.get(key.name, set())
         return found
 
+    def with_dependents(self, keys: Iterable[Key]) -> set[Key]:
+        """These objects, and all that depends on them, however far away."""
+        found, left = set(keys), list(keys)
+        while left:
+            more = self.dependents(left.pop()) - found
+            found |= more
+            left += more
+        return found
+
     def failed_dependency(self, key: Key, failed: Set[Key]) -> Key | None:
         """The one of these objects, which failed, that this one hangs on."""
         one = self.desired.get(key)

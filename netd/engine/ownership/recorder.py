@@ -79,7 +79,6 @@ class LedgerRecorder:
     def record_intent(self, changes: Iterable[Change], graph: DependencyGraph) -> Mapping[Key, KernelError]:
         """Before anything is written: what is about to be made, and what was found. Returns what that failed for."""
         failed: dict[Key, KernelError] = {}
-        self._before.clear()
         rivals = ((key, self.ledger.get(key)) for key in graph.displaced_by)
         owing = {key: record for key, record in rivals if record is not None and record.displaced}
         for change in changes:
@@ -269,6 +268,7 @@ class LedgerRecorder:
 
         ``owing``: not all of what gave way could be put back yet.
         """
+        self._before.pop(change.key, None)
         kind, record = registry()[change.key.kind], self.ledger.get(change.key)
         if record is None:
             return

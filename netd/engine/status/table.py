@@ -9,6 +9,7 @@ from typing import Any
 from netd.model.key import Key
 from netd.model.status import SETTLED, State, Status, summary
 
+UNSEEN = "netd has not looked at it yet"
 ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
 
 
@@ -74,12 +75,14 @@ class StatusTable:
 
     def status(self, key: Key) -> Status:
         """The row of one object, as it is told."""
-        row = self._rows[key]
+        row = self._rows.get(key)
+        if row is None:
+            return Status(key, State.PENDING, UNSEEN, self._file_of(key))
         return Status(key, row.state, row.reason, self._file_of(key), row.repairs, row.last_repair)
 
     def statuses(self, keys: Iterable[Key]) -> list[Status]:
         """The rows of these objects, and of orphans."""
-        return [self.status(key) for key in keys if key in self._rows] + self._orphan_rows()
+        return [self.status(key) for key in keys] + self._orphan_rows()
 
     def counts(self) -> dict[State, int]:
         """How many objects are in each state; costs what is not ok, not what there is."""

@@ -1,0 +1,97 @@
+"""What the daemon answers to those who ask: how the network stands, as far as that is known now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from netd.config import FileState
+from netd.engine.reconciler import Reconciler
+from netd.engine.status.diagnostics import with_diagnostics
+from netd.model.key import Key
+from netd.model.status import State, overall_of
+from netd.report.text import objects_json, whole_json
+from netd.report.turns import Turns
+
+from .waiters import Waiters, not_ready
+
+#: Objects of a status in one step, and how often it is begun anew because a pass came between.
+PORTION, TRIES = 200, 3
+BUILDING = "netd is building still"
+
+
+class Answers:
+    """``busy``: something is about to change. ``broken``: why nothing can be said. ``files``: how they are.
+
+    ``reload`` reads the files and returns what could not be taken.
+    """
+
+    def __init__(
+        self,
+        engine: Reconciler,
+        busy: Callable[[], bool],
+        broken: Callable[[], str],
+        files: Callable[[], Iterable[FileState]],
+        reload: Callable[[], Awaitable[list[str]]],
+    ) -> None:
+        self._engine = engine
+        self._busy = busy
+        self._broken = broken
+        self._files = files
+        self._reload = reload
+        self.turns = Turns()
+        self.waiters = Waiters(self.is_ok, self.not_ready, self.turns)
+
+    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Anything but ``status``."""
+        if request.get("verb") == "wait":
+            return await self.waiters.answer(request)
+        if request.get("verb") == "reload":
+            # Once begun it is finished, also where nobody waits for it any more: systemd was told.
+            errors = await asyncio.shield(asyncio.ensure_future(self._reload()))
+            status: dict[str, Any] = json.loads(await self.snapshot())
+            return status | {"errors": errors}
+        return {"error": "unknown verb"}
+
+    async def snapshot(self) -> bytes:
+        """What ``status`` answers: in steps, and once more where a pass came between; then as it is."""
+        table, graph = self._engine.table, self._engine.graph
+        for _ in range(TRIES):
+            passes, pieces = self._engine.passes, []
+            keys = [*graph.desired]
+            for at in range(0, len(keys), PORTION):
+                await self.turns.take()
+                found = [table.status(key) for key in keys[at : at + PORTION]]
+                pieces.append(objects_json(with_diagnostics(found, graph.desired, self._engine.mirror)))
+            pieces.append(objects_json(table.statuses(())))
+            if passes == self._engine.passes:
+                break
+        return whole_json(self.state(), self.summary(), self._files(), filter(None, pieces))
+
+    def state(self) -> str:
+        """Of the whole. What cannot be told is never "converged"."""
+        if self._broken():
+            return "degraded"
+        return "converging" if self._busy() else overall_of(self._engine.table.counts())
+
+    def summary(self) -> str:
+        """Counts by state, and the first trouble."""
+        text = self._engine.table.summary()
+        return f"{self._broken()}; before that: {text}" if self._broken() else text
+
+    def is_ok(self, key: Key | None) -> bool:
+        """Whether an object is right, or (None) the whole, as far as that is known now."""
+        if self._busy() or self._broken():
+            return False
+        if key is None:
+            return not self._engine.table.any_not_settled()
+        row = self._engine.table.get(key)
+        return row is not None and row.state is State.OK
+
+    def not_ready(self, keys: Sequence[Key]) -> list[str]:
+        """Why the network, or these objects, do not stand; [] where they do."""
+        if self._broken():
+            return [self._broken()]
+        return [BUILDING] if self._busy() else not_ready(self._engine.table, keys)
