@@ -17,6 +17,7 @@ from netd.model.status import State
 
 from .decision import Decision
 from .diff import Comparison
+from .prerequisites import Prerequisites
 
 #: States of what cannot be relied on.
 BLOCKING = frozenset({State.FAILED, State.CONFLICT})
@@ -42,11 +43,8 @@ class Evaluator:
         def blocked(what: LinkName | str) -> str:
             return self._blocked(what, decisions)
 
-        graph, unready = self._graph, cache(self._unready)
-        comparison = Comparison(
-            self._mirror, graph.desired, graph.providers, self._ledger.get, blocked, unready, self._attached.missing,
-            graph.resolved, withdraw=withdraw,
-        )  # fmt: skip
+        prerequisites = Prerequisites(self._mirror, blocked, cache(self._unready), self._attached.missing)
+        comparison = Comparison(self._mirror, self._graph, self._ledger.get, prerequisites, withdraw=withdraw)
         with self._mirror.reading():
             for key in self._ordered(keys):
                 try:
