@@ -32,7 +32,7 @@ class Prerequisites:
     def announce(self, desired: Desired) -> None:
         """The object is about to be made."""
         self._coming.update(desired.provides)
-        if desired.key.kind == "namespace":
+        if desired.key.is_namespace:
             self._coming.add(desired.key.name)
 
     def not_ready(self, desired: Desired) -> str:
