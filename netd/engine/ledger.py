@@ -97,9 +97,7 @@ class Ledger:
 
     def attached(self) -> Mapping[Key, str]:
         """Namespaces of others that netd gave a name, with where they are found."""
-        found = (
-            (key, record.locator.get("attach")) for key, record in self._records.items() if key.kind == "namespace"
-        )
+        found = ((key, record.locator.get("attach")) for key, record in self._records.items() if key.is_namespace)
         return {key: source for key, source in found if source}
 
     def __iter__(self) -> Iterator[Key]:

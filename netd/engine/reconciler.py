@@ -18,7 +18,7 @@ from netd.model.attach import AttachTarget
 from netd.model.change import Change
 from netd.model.desired import Desired
 from netd.model.invalidation import EVERYTHING, Invalidation
-from netd.model.key import HOST, Key
+from netd.model.key import Key, namespace_key
 from netd.model.status import State, Status
 
 from .apply.executor import Executor
@@ -312,12 +312,12 @@ class Reconciler:
     def _forget(self, key: Key) -> set[Key]:
         """Nothing of it is left; returns what waited for that. A namespace is known for as long as what is in it."""
         record = self.ledger.get(key)
-        if record is None or (key.kind == "namespace" and any(self.graph.undeclared_in(key.name))):
+        if record is None or (key.is_namespace and any(self.graph.undeclared_in(key.name))):
             return set()
         self.ledger.forget(key)
-        if key.kind == "namespace" and record.locator.get("attach"):
+        if key.is_namespace and record.locator.get("attach"):
             return self._let_in(record.identity.get("cookie"))
-        return {Key(HOST, "namespace", key.netns)} & self.graph.undeclared
+        return {namespace_key(key.netns)} & self.graph.undeclared
 
     def _let_in(self, cookie: int | None) -> set[Key]:
         """What waited until nothing was left in a namespace of somebody's that has another name now."""
@@ -403,7 +403,7 @@ class Reconciler:
         row.repairs += 1
         row.last_repair = time.time()
         providers = {self.graph.providers.get(link) for link in (*one.requires, *one.after)}
-        providers |= {Key("", "namespace", netns) for netns in (key.netns, *one.namespaces) if netns}
+        providers |= {namespace_key(netns) for netns in (key.netns, *one.namespaces) if netns}
         follows = registry()[key.kind].lost_with
         consequence = (providers - {key}) & memo.counted or any(
             other.netns == key.netns and other.kind in follows for other in memo.counted
@@ -421,7 +421,7 @@ class Reconciler:
             record = self.ledger.get(key)
             if record is not None and (files is None or declared_by_none_but(record.files, files)):
                 keys.add(key)
-                if adopted and not record.made and (registry()[key.kind].provides_links or key.kind == "namespace"):
+                if adopted and not record.made and (registry()[key.kind].provides_links or key.is_namespace):
                     self._evaluator.forced.add(key)
         if orphans:
             for key, data in self.find_orphans().items():

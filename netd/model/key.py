@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 #: The namespace without a name.
 HOST = ""
+#: The kind of the objects that other objects are in.
+NAMESPACE_KIND = "namespace"
 
 
 class Key(NamedTuple):
@@ -18,6 +20,16 @@ class Key(NamedTuple):
     def __str__(self) -> str:
         own = f"{self.kind}/{self.name}"
         return f"{self.netns}:{own}" if self.netns else own
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether other objects are in it: their ``netns`` is its name."""
+        return self.kind == NAMESPACE_KIND
+
+
+def namespace_key(netns: str) -> Key:
+    """The object that is the namespace of that name."""
+    return Key(HOST, NAMESPACE_KIND, netns)
 
 
 def parse_key(text: str) -> Key:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from structlog.stdlib import BoundLogger
 
 from netd.engine.reconciler import ChangeResult
+from netd.kinds import registry
 from netd.model.key import Key
 from netd.model.status import State, Status
 
@@ -17,8 +18,6 @@ LOUD = {State.FAILED: "error", State.CONFLICT: "error", State.CONTENDED: "warnin
 #: What happened, in netd.report.messages, where it was no repair.
 MESSAGE = {"create": "made", "update": "changed", "recreate": "changed", "delete": "deleted"}
 PAST = {"create": "made", "update": "changed", "recreate": "made again", "delete": "deleted"}
-#: What nftables says who changed it.
-KNOWN_CULPRITS = frozenset({"nat", "forward", "open"})
 
 
 class ChangeLog:
@@ -55,7 +54,9 @@ class ChangeLog:
                 self._log.error(text, message="refused", error=done.error, **event)
             return
         self._refused.pop(key, None)
-        if done.drift and key.kind in KNOWN_CULPRITS and (culprit := self._culprit(key.netns)):
+        # nftables says who changed it.
+        in_nftables = registry()[key.kind].batched or registry()[key.kind].in_foreign_chains
+        if done.drift and in_nftables and (culprit := self._culprit(key.netns)):
             event["culprit"] = culprit
         verb = f"repaired ({PAST[change.action]})" if done.drift else PAST[change.action]
         if done.drift and self.passing:

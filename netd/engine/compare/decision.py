@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from netd.errors import KernelError
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import Observed
+from netd.model.key import Key
 from netd.model.status import State
 
 
@@ -33,6 +34,17 @@ def residue_fields(observed: Observed) -> Mapping[str, FieldDiff]:
 def first(files: tuple[str, ...]) -> str:
     """The file that kept the object."""
     return files[0] if files else ""
+
+
+def conflict_text(observed: Observed) -> str:
+    """Something else is in the place of a declared object."""
+    return f"{observed.conflict} is already there; netd does not touch it: rename or remove one of the two"
+
+
+def unchangeable_text(key: Key, differing: Mapping[str, FieldDiff], fixed: Iterable[str]) -> str:
+    """A foreign object would have to be recreated to be as declared."""
+    told = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
+    return f"the {key.kind} that is already there cannot be changed so: {told}; netd did not make it"
 
 
 def diverged_text(change: Change) -> str:

@@ -13,11 +13,12 @@ from netd.engine.portions import Portions
 from netd.engine.status.table import StatusTable
 from netd.errors import as_refusal
 from netd.kinds import registry
-from netd.model.key import HOST, Key, LinkName
+from netd.model.key import Key, LinkName, namespace_key
 from netd.model.status import State
 
 from .decision import Decision
 from .diff import Comparison
+from .prerequisites import Prerequisites
 
 #: States of what cannot be relied on.
 BLOCKING = frozenset({State.FAILED, State.CONFLICT})
@@ -56,11 +57,8 @@ class Evaluator:
         def blocked(what: LinkName | str) -> str:
             return self._blocked(what, decisions)
 
-        graph, unready = self._graph, cache(self._unready)
-        comparison = Comparison(
-            self._mirror, graph.desired, graph.providers, self._ledger.get, blocked, unready, self._attached.missing,
-            graph.resolved, withdraw=withdraw,
-        )  # fmt: skip
+        prerequisites = Prerequisites(self._mirror, blocked, cache(self._unready), self._attached.missing)
+        comparison = Comparison(self._mirror, self._graph, self._ledger.get, prerequisites, withdraw=withdraw)
         with self._mirror.reading():
             for key in self._ordered(keys):
                 try:
@@ -85,7 +83,7 @@ class Evaluator:
 
     def _blocked(self, what: LinkName | str, decisions: Mapping[Key, Decision]) -> str:
         """Why a declared link or namespace cannot be relied on, "" where it can. ``decisions``: of this look."""
-        provider = self._graph.providers.get(what) if isinstance(what, LinkName) else Key("", "namespace", what)
+        provider = self._graph.providers.get(what) if isinstance(what, LinkName) else namespace_key(what)
         if provider is None:
             return ""
         known = decisions.get(provider) or self._table.get(provider)
@@ -93,7 +91,7 @@ class Evaluator:
 
     def _unready(self, netns: str) -> str:
         """Why what a name stands for now is not to be built into yet, "" for nothing."""
-        key = Key(HOST, "namespace", netns)
+        key = namespace_key(netns)
         one, record = self._graph.desired.get(key), self._ledger.get(key)
         if one is None or not (one.source or (record and "attach" in record.identity)):
             return ""
@@ -117,5 +115,5 @@ class Evaluator:
         """Namespaces, then links from the ground up, then what hangs on them; undeclared objects first of all."""
         levels = {key: self._graph.level(key) for key in keys}
         return sorted(
-            levels, key=lambda key: (key.kind != "namespace", levels[key] is None, levels[key] or 0, key.netns, key)
+            levels, key=lambda key: (not key.is_namespace, levels[key] is None, levels[key] or 0, key.netns, key)
         )

@@ -5,31 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
+from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.record import FieldRecord, Record
 from netd.kinds import registry
 from netd.kinds.base.kind import MtuLimit
 from netd.model.change import FieldDiff
-from netd.model.desired import HIDDEN, Desired, Observed, View
-from netd.model.key import Key, LinkName
+from netd.model.desired import HIDDEN, Observed, View
+from netd.model.key import Key
 from netd.model.segment import LEAST
 
 
 class PutBack:
-    """Finds the values of fields that are no longer declared. The parameters are those of ``Comparison``."""
+    """Finds the values of fields that are no longer declared."""
 
-    def __init__(
-        self,
-        view: View,
-        desired: Mapping[Key, Desired],
-        providers: Mapping[LinkName, Key],
-        records: Callable[[Key], Record | None],
-        resolved: Callable[[Desired], Desired],
-    ) -> None:
+    def __init__(self, view: View, graph: DependencyGraph, records: Callable[[Key], Record | None]) -> None:
         self._view = view
-        self._desired = desired
-        self._providers = providers
+        self._graph = graph
         self._records = records
-        self._resolved = resolved
 
     def fields(
         self,
@@ -67,9 +59,9 @@ class PutBack:
 
     def _future_value(self, key: Key, name: str) -> Any:
         """A field of another object once that one is as it should be; None: it is not there."""
-        one, record = self._desired.get(key), self._records(key)
+        one, record = self._graph.desired.get(key), self._records(key)
         if one is not None and name in one.fields:
-            return self._resolved(one).fields[name]
+            return self._graph.resolved(one).fields[name]
         locator = one.locator if one is not None else record.locator if record is not None else {}
         observed = registry()[key.kind].observe(key, locator, self._view)
         if observed is None:
@@ -79,9 +71,9 @@ class PutBack:
 
     def _future_mtu(self, limit: MtuLimit) -> int | None:
         """The largest MTU below a link, once that one is as it should be."""
-        carrier = self._providers.get(limit.link)
+        carrier = self._graph.providers.get(limit.link)
         if carrier is not None:
-            field = next(end.field for end in self._desired[carrier].ends if end.link == limit.link)
+            field = next(end.field for end in self._graph.desired[carrier].ends if end.link == limit.link)
             mtu = self._future_value(carrier, field)
         else:
             link = self._view.link(*limit.link)

@@ -10,7 +10,7 @@ from netd.engine.record import Record
 from netd.kinds import registry
 from netd.model.desired import Desired, View
 from netd.model.invalidation import WatchKey
-from netd.model.key import HOST, Key, LinkName
+from netd.model.key import HOST, Key, LinkName, namespace_key
 
 from .auto_mtu import AutoMtu
 
@@ -64,7 +64,7 @@ class DependencyGraph:
             _put_out(key, self._watch_places(key, record.locator))
         self._levels.clear()
         self.desired = desired
-        self.namespaces = {key: one for key, one in desired.items() if key.kind == "namespace"}
+        self.namespaces = {key: one for key, one in desired.items() if key.is_namespace}
         self._left = {key: record for key, record in self._ledger.items() if key not in desired}
         self.former = [key for key in self._ledger.attached() if key not in desired]
         self._twins.clear()
@@ -167,7 +167,7 @@ class DependencyGraph:
         found: set[Key] = set()
         for link in one.provides:
             found |= self._dependents.get(link, set())
-        if key.kind == "namespace":
+        if key.is_namespace:
             found |= self._by_namespace.get(key.name, set())
         return found
 
@@ -186,8 +186,8 @@ class DependencyGraph:
         if one is None:
             return None
         for netns in (key.netns, *one.namespaces):
-            if netns and Key(HOST, "namespace", netns) in failed:
-                return Key(HOST, "namespace", netns)
+            if netns and namespace_key(netns) in failed:
+                return namespace_key(netns)
         for link in one.requires:
             provider = self.providers.get(link)
             if provider in failed and provider != key:
@@ -211,7 +211,7 @@ class DependencyGraph:
 
     def must_leave_first(self, keys: Iterable[Key]) -> set[Key]:
         """What has to be out of those of these namespaces that nothing declares any more."""
-        gone = [key.name for key in keys if key.kind == "namespace" and key in self.undeclared]
+        gone = [key.name for key in keys if key.is_namespace and key in self.undeclared]
         return self.needing_removal(key for netns in gone for key in self.undeclared_in(netns))
 
     def undeclared_in(self, netns: str) -> Iterator[Key]:

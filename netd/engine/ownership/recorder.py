@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ledger import Ledger
@@ -16,65 +16,64 @@ from netd.kinds.base.kind import Kind
 from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key
-from netd.model.marks import GROUP
 
-from .rules import is_own, same_identity, state_as_found, state_before_write
+from .rules import found_on_another, is_own, state_as_found, state_before_write
+from .settings import SettingRecorder
 
 
 class LedgerRecorder:
-    """Writes down what netd is about to make, what it found, and what is its own."""
+    """Records what netd is about to make, what it found before, and what is its own."""
 
     def __init__(self, ledger: Ledger, view: View) -> None:
         self.ledger = ledger
         self._view = view
-        #: Values that could not be read when they were planned: what they are values of was not there yet.
-        self._unread: set[Key] = set()
-        #: Values that are written for the first time, with which the kernel may change others.
-        self._unwritten: set[Key] = set()
-        #: What the ledger held of links that are being made again.
+        self._settings = SettingRecorder(ledger)
+        #: The records of links that are being recreated, as they were before.
         self._before: dict[Key, Record] = {}
 
+    # found -----------------------------------------------------------------------------------------------------
+
     def record_found(self, one: Desired, observed: Observed, graph: DependencyGraph, *, withdrawn: bool) -> None:
-        """What is as declared is netd's own, or adopted."""
+        """An object is as declared: it is netd's own, or adopted.
+
+        ``withdrawn``: fields that are no longer declared were put back.
+        """
+        kind, record = registry()[one.key.kind], self._record_as_found(one, observed)
+        fields: Mapping[str, FieldRecord] = {
+            name: field.settled(observed.fields.get(name))
+            for name, field in record.fields.items()
+            if not withdrawn or name in one.fields
+        }
+        if kind.is_setting:
+            fields = self._settings.as_found(one, fields, observed, graph)
+        identity = dict(observed.identity)
+        displaced = record.displaced if kind.provides_links else record.displaced_at(identity)
+        fresh = replace(record, identity=identity, displaced=displaced, fields=fields, **_declaration(one))
+        self.ledger.put(one.key, fresh)
+
+    def _record_as_found(self, one: Desired, observed: Observed) -> Record:
+        """The record of what was found, by the table of ownership."""
         kind, record = registry()[one.key.kind], self.ledger.get(one.key)
-        files = tuple(dict.fromkeys(origin.file for origin in one.origins))
         if one.source and record is not None:
-            # Another's namespace is not netd's own, whichever had its name before.
+            # An attached namespace is never netd's own, whichever had its name before.
             record = replace(record, state="adopted")
         state = state_as_found(record, observed, kind)
         if record is None:
-            fresh = Record(state)
-        elif state == "made":
-            fresh = record if record.state == "made" else replace(record, state="made")
-        elif record.made:
+            return Record(state)
+        if state == "made":
+            return record if record.state == "made" else replace(record, state="made")
+        if record.made:
             # Someone recreated it as declared: it is theirs.
-            fresh = Record("adopted", memory=record.memory)
-        else:
-            fresh = self._of_this_one(one, record, observed)
-        fields = {
-            name: field.settled(observed.fields.get(name))
-            for name, field in fresh.fields.items()
-            if not withdrawn or name in one.fields
-        }
-        if (
-            kind.is_setting
-            and any(field.found is None for field in fields.values())
-            and not self._of_netds_own(one, graph)
-        ):
-            # It was to be read before the first write, netd was killed before, and it already is as it should be.
-            fields = {name: FieldRecord(field.wrote, observed.fields.get(name)) for name, field in fields.items()}
-        identity = dict(observed.identity)
-        foreign = fresh.displaced if kind.provides_links else fresh.displaced_at(identity)
-        fresh = replace(
-            fresh,
-            identity=identity,
-            displaced=foreign,
-            locator=dict(one.locator),
-            files=files,
-            claims=one.claims,
-            fields=fields,
-        )
-        self.ledger.put(one.key, fresh)
+            return Record("adopted", memory=record.memory)
+        return self._without_other(one, record, observed)
+
+    def _without_other(self, one: Desired, record: Record, observed: Observed) -> Record:
+        """Without the values of another link or namespace: to this one nothing was written yet."""
+        if registry()[one.key.kind].must_leave_namespace(one.locator) or not found_on_another(record, observed):
+            return record
+        return replace(record, fields={}, identity=dict(observed.identity))
+
+    # before a write --------------------------------------------------------------------------------------------
 
     def record_intent(self, changes: Iterable[Change], graph: DependencyGraph) -> Mapping[Key, KernelError]:
         """Before anything is written: what is about to be made, and what was found. Returns what that failed for."""
@@ -86,36 +85,68 @@ class LedgerRecorder:
             if one is None or change.desired is None or (change.observed is not None and change.observed.residue):
                 continue
             try:
-                record = self._intended(one, change, graph, owing)
+                record = self._record_before(one, change, graph, owing)
             except Exception as error:
                 failed[change.key] = as_refusal(error)
-                continue
-            self.ledger.put(change.key, record)
+            else:
+                self.ledger.put(change.key, replace(record, **_declaration(one)))
         self.ledger.flush()
         return failed
 
-    def _intended(self, one: Desired, change: Change, graph: DependencyGraph, owing: Mapping[Key, Record]) -> Record:
-        """What is written down before one change."""
-        kind = registry()[change.key.kind]
-        making = change.action in ("create", "recreate")
-        base = self.ledger.get(change.key)
-        if base is None:
-            base = Record(state_before_write(kind, making=making))
-        if not making:
-            base = self._changing(one, change, base, graph)
+    def _record_before(
+        self, one: Desired, change: Change, graph: DependencyGraph, owing: Mapping[Key, Record]
+    ) -> Record:
+        """The record of one object before it is written."""
+        kind, making = registry()[one.key.kind], change.action in ("create", "recreate")
+        known, observed = self.ledger.get(one.key), change.observed
+        base = known or Record(state_before_write(kind, making=making))
+        if kind.is_setting and making:
+            record = self._settings.before_create(one, base, graph)
         elif kind.is_setting:
-            base = self._setting(one, base, graph)
+            record = self._settings.before_update(one, change, base, graph)
+        elif making:
+            record = self._before_create(one, change, base)
         else:
-            base = self._making(one, change, base)
-        if change.observed is not None and change.observed.displaced:
-            base = self._giving_way(base, change.observed)
-        if owing:
-            base = self._heir(one, base, owing)
-        files = tuple(dict.fromkeys(origin.file for origin in one.origins))
-        return replace(base, locator=dict(one.locator), files=files, claims=one.claims)
+            own = observed is not None and is_own(known, observed, kind)
+            record = self._before_update(one, change, base, own=own)
+        if observed is not None and observed.displaced:
+            record = _displacing(record, observed)
+        return self._inherit_displaced(one, record, owing) if owing else record
 
-    def _heir(self, one: Desired, base: Record, owing: Mapping[Key, Record]) -> Record:
-        """What gave way to netd's own that makes room now (an address of another length) waits for this one to go."""
+    def _before_create(self, one: Desired, change: Change, base: Record) -> Record:
+        kind = registry()[one.key.kind]
+        wrote = change.desired.fields if change.desired is not None else one.fields
+        place = kind.expected_identity(one.key, one.locator, self._view)
+        if base.state == "made" and kind.provides_links:
+            self._before[one.key] = base
+        # One that is recreated where it was has the identity that is recorded: nothing is in doubt.
+        in_place = base.state == "made" and base.identity == place
+        return replace(
+            base,
+            state="made" if in_place else "intent",
+            memory={**base.memory, **kind.remember(one, base.memory)},
+            fields={name: FieldRecord(value) for name, value in wrote.items()},
+            # Else the identity of the former one tells nothing of this one, unless the former is still to be deleted.
+            identity=base.identity if in_place or change.action == "recreate" else {},
+            # What others had on a link that is recreated is owed, wherever netd was killed over it.
+            displaced=base.displaced if kind.provides_links else base.displaced_at(place),
+        )
+
+    def _before_update(self, one: Desired, change: Change, base: Record, *, own: bool) -> Record:
+        if change.observed is not None and not own:
+            base = self._without_other(one, base, change.observed)
+        fields = dict(base.fields)
+        for name, diff in change.fields.items():
+            known = fields.get(name)
+            if known is None:
+                fields[name] = FieldRecord(diff.want, None if own else diff.have)
+            elif name in one.fields:
+                fields[name] = known.rewritten(diff.want, diff.have)
+            # Else it goes back to what was found: until it has, what netd wrote is what tells that it may.
+        return replace(base, fields=fields)
+
+    def _inherit_displaced(self, one: Desired, base: Record, owing: Mapping[Key, Record]) -> Record:
+        """What an undeclared object displaced (an address of another length) is displaced by its successor now."""
         place = registry()[one.key.kind].expected_identity(one.key, one.locator, self._view)
         for key, record in owing.items():
             if key.kind == one.key.kind and record.identity == place and not set(record.claims).isdisjoint(one.claims):
@@ -123,111 +154,51 @@ class LedgerRecorder:
                 self.ledger.update(key, displaced=())
         return base
 
-    def _giving_way(self, base: Record, observed: Observed) -> Record:
-        """Before others' make room: netd's own stands there then, until it is read by its mark alone."""
-        before = base.displaced_at(observed.identity)
-        if not observed.marked and not set(observed.displaced) <= set(before):
-            # Somebody put another in the place of netd's: what was there before is not what they want now.
-            before = ()
-        foreign = tuple(dict.fromkeys((*before, *observed.displaced)))
-        return replace(base, state="intent" if base.state == "adopted" else base.state, displaced=foreign)
+    def read_before_write(self, paths: Mapping[Key, str], session: Session) -> None:
+        """Before these sysctls are written: what of them, and of those that change with them, was not known before."""
+        self._settings.read_before_write(paths, session)
 
-    def _setting(self, one: Desired, base: Record, graph: DependencyGraph) -> Record:
-        """Before the first write of a value that nobody can read yet."""
-        if not self._of_netds_own(one, graph):
-            self._unread.add(one.key)
-        self._unwritten.add(one.key)
-        fields = {name: FieldRecord(value) for name, value in one.fields.items()}
-        return replace(base, state="adopted", fields=fields, identity={})
+    def name_namespace(self, key: Key, cookie: int) -> None:
+        """A namespace carries no mark: its cookie is recorded before it has its name, so before anyone sees it."""
+        self.ledger.update(key, identity={"cookie": cookie})
+        self.ledger.flush()
 
-    def _making(self, one: Desired, change: Change, base: Record) -> Record:
-        """Before an object is made."""
-        kind = registry()[one.key.kind]
-        memory = {**base.memory, **kind.remember(one, base.memory)}
-        wrote = change.desired.fields if change.desired is not None else one.fields
-        fields = {name: FieldRecord(value) for name, value in wrote.items()}
-        # One that is made again where it was has the identity that is written down: nothing is in doubt.
-        place = kind.expected_identity(one.key, one.locator, self._view)
-        again = base.state == "made" and base.identity == place
-        # Else, of the one before this tells nothing, unless that one is still to go.
-        identity = base.identity if again or change.action == "recreate" else {}
-        state: Literal["made", "intent"] = "made" if again else "intent"
-        if base.state == "made" and kind.provides_links:
-            self._before[one.key] = base
-        # What others had on a link that is made again is owed, wherever netd was killed over it.
-        foreign = base.displaced if kind.provides_links else base.displaced_at(place)
-        return replace(base, state=state, memory=memory, fields=fields, identity=identity, displaced=foreign)
+    # after a write ---------------------------------------------------------------------------------------------
 
-    def _changing(self, one: Desired, change: Change, base: Record, graph: DependencyGraph) -> Record:
-        """Before fields of an object are written: what they were before netd wrote them for the first time."""
-        kind = registry()[one.key.kind]
-        self._unread.discard(one.key)
-        mine = change.observed is not None and is_own(self.ledger.get(one.key), change.observed, kind)
-        if kind.is_setting and change.observed is not None:
-            mine = self._of_netds_own(one, graph)
-        if change.observed is not None and not mine:
-            base = self._of_this_one(one, base, change.observed)
-        fields = dict(base.fields)
-        for name, diff in change.fields.items():
-            if name in fields and name not in one.fields:
-                # It goes back to what it was: until it has, what netd wrote is what tells that it may.
-                continue
-            if name in fields:
-                fresh = fields[name].rewritten(diff.want, diff.have)
-            else:
-                fresh = FieldRecord(diff.want, None if mine else diff.have)
-            if kind.is_setting and not mine and name not in fields:
-                fresh = replace(fresh, found=self._before_the_wide(one, kind, diff.have))
-            elif kind.is_setting and not mine and fresh.found is None:
-                # It was to be read before the first write, and netd was killed before.
-                fresh = replace(fresh, found=diff.have)
-            if kind.is_setting and fresh.found == diff.have and not base.displaced:
-                self._unwritten.add(one.key)
-            fields[name] = fresh
-        return replace(base, fields=fields)
+    def record_made(self, change: Change, *, owing: bool) -> None:
+        """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark.
 
-    def _before_the_wide(self, one: Desired, kind: Kind, have: Any) -> Any:
-        """What a value was before netd wrote another one with which the kernel changed it."""
-        wide, path = kind.changed_by(one.key) or (None, "")
-        record = self.ledger.get(wide) if wide is not None else None
-        if wide is None or record is None or record.made or wide in self._unwritten:
-            return have
-        links = [link.name for link in one.requires]
-        field = record.fields.get("value")
-        if field is None or field.found is None or kind.side_effects(wide, field.wrote, links).get(path) != have:
-            return have
-        known = dict(entry.partition("=")[::2] for entry in record.displaced)
-        return known.get(path, kind.side_effects(wide, field.found, links).get(path, have))
-
-    def _of_this_one(self, one: Desired, base: Record, observed: Observed) -> Record:
-        """Without what was found on another link, or in another namespace, than this: to this nothing was written yet.
-
-        One that moves between namespaces has another index there.
+        ``owing``: not all that was displaced could be restored yet.
         """
-        moves = registry()[one.key.kind].must_leave_namespace(one.locator)
-        if moves or not base.identity or not observed.identity or same_identity(base, observed):
-            return base
-        return replace(base, fields={}, identity=dict(observed.identity))
+        self._before.pop(change.key, None)
+        kind, record = registry()[change.key.kind], self.ledger.get(change.key)
+        if record is None:
+            return
+        if change.desired is None:
+            record = _as_withdrawn(kind, change, record)
+        elif change.action != "update":
+            if record.state == "intent" and not kind.is_setting:
+                record = replace(record, state="made", identity=record.identity if change.action == "create" else {})
+        elif kind.placement_fields & change.fields.keys() - change.desired.fields.keys():
+            # It is somewhere else now, and as it was found there.
+            record = replace(record, fields={}, identity={})
+        elif kind.provides_links and not owing:
+            record = replace(record, displaced=())
+        self.ledger.put(change.key, record)
 
     def record_refused(self, key: Key) -> None:
         """The kernel refused to make it: what the ledger held before still is true of it.
 
-        Somebody may have been quicker, and then netd's own was not deleted by netd.
+        Someone may have been quicker, and then netd's own was not deleted by netd.
         """
         record, now = self._before.pop(key, None), self.ledger.get(key)
         if record is not None:
             # What others had on it may be lost by now, and is owed.
             self.ledger.put(key, replace(record, displaced=now.displaced if now is not None else ()))
 
-    def _of_netds_own(self, one: Desired, graph: DependencyGraph) -> bool:
-        """Whether it is a value of a link that netd made, or is about to make: the kernel's default was found there."""
-        providers = [provider for link in one.requires if (provider := graph.providers.get(link)) is not None]
-        records = [self.ledger.get(provider) for provider in providers if registry()[provider.kind].provides_links]
-        return any(record is not None and record.made for record in records)
-
     def as_left(self, change: Change) -> bool:
-        """Whether nobody broke anything: its owner ended it, or all that differs still is as netd wrote it, and what
-        it follows has changed."""
+        """Whether nobody broke anything: its owner ended it, or all that differs is as netd wrote it before what it
+        follows changed."""
         if change.observed is not None and change.observed.residue:
             return True
         record = self.ledger.get(change.key)
@@ -235,59 +206,27 @@ class LedgerRecorder:
         still = [name in written and bool(written[name].earlier) for name in change.fields]
         return change.action == "update" and bool(still) and all(still)
 
-    def read_before_write(self, paths: Mapping[Key, str], session: Session) -> None:
-        """Before the first write of these: what the values are that nobody could know before, and those of others that
-        the kernel changes with them. One write of the file."""
-        for key in self._unread.intersection(paths):
-            value, record = session.sysctl(paths[key]), self.ledger.get(key)
-            if value is not None and record is not None:
-                self._unread.discard(key)
-                fields = {name: FieldRecord(field.wrote, value) for name, field in record.fields.items()}
-                self.ledger.update(key, fields=fields)
-        for key in self._unwritten.intersection(paths):
-            self._unwritten.discard(key)
-            self._find_along(key, session.sysctl(paths[key]), session)
-        self.ledger.flush()
 
-    def _find_along(self, key: Key, before: str | None, session: Session) -> None:
-        kind = registry()[key.kind]
-        if before is None or not kind.side_effects(key, before, ()):
-            return
-        others = [link.name for link in session.links() if link.group != GROUP]
-        left = kind.side_effects(key, before, others)
-        found = {path: value for path in left if (value := session.sysctl(path)) not in (None, left[path])}
-        self.ledger.update(key, displaced=tuple(f"{path}={value}" for path, value in found.items()))
+def _declaration(one: Desired) -> dict[str, Any]:
+    """The parts of a record that the files say."""
+    files = tuple(dict.fromkeys(origin.file for origin in one.origins))
+    return {"locator": dict(one.locator), "files": files, "claims": one.claims}
 
-    def name_namespace(self, key: Key, cookie: int) -> None:
-        """A namespace carries no mark: its cookie is written down before it has its name, so before anyone sees it."""
-        self.ledger.update(key, identity={"cookie": cookie})
-        self.ledger.flush()
 
-    def record_made(self, change: Change, *, owing: bool) -> None:
-        """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark.
+def _displacing(record: Record, observed: Observed) -> Record:
+    """Before foreign ones are displaced: netd's own is there then, until it is read known by its mark alone."""
+    before = record.displaced_at(observed.identity)
+    if not observed.marked and not set(observed.displaced) <= set(before):
+        # Someone put another in the place of netd's: what was there before is not what they want now.
+        before = ()
+    displaced = tuple(dict.fromkeys((*before, *observed.displaced)))
+    return replace(record, state="intent" if record.state == "adopted" else record.state, displaced=displaced)
 
-        ``owing``: not all of what gave way could be put back yet.
-        """
-        self._before.pop(change.key, None)
-        kind, record = registry()[change.key.kind], self.ledger.get(change.key)
-        if record is None:
-            return
-        if change.desired is None:
-            record = self._without_it(kind, change, record)
-        if change.desired is not None and kind.placement_fields & change.fields.keys() - change.desired.fields.keys():
-            # It is somewhere else now, and as it was found there.
-            record = replace(record, fields={}, identity={})
-        if change.desired is None or (kind.provides_links and change.action == "update" and not owing):
-            # What gave way was put back, as far as it could be.
-            record = replace(record, displaced=())
-        if change.action in ("create", "recreate") and not kind.is_setting and record.state == "intent":
-            record = replace(record, state="made", identity=record.identity if change.action == "create" else {})
-        self.ledger.put(change.key, record)
 
-    def _without_it(self, kind: Kind, change: Change, record: Record) -> Record:
-        """What stands there now is not netd's, however alike; and of a link that was renamed netd knows no more."""
-        if change.observed is not None and change.observed.renamed_away:
-            return replace(record, state="adopted", fields={}, identity={})
-        if record.displaced and not (kind.has_mark or kind.is_setting):
-            return replace(record, state="adopted", fields={})
-        return record
+def _as_withdrawn(kind: Kind, change: Change, record: Record) -> Record:
+    """What is there now is not netd's, however alike; and of a link that was renamed nothing is known any more."""
+    if change.observed is not None and change.observed.renamed_away:
+        record = replace(record, state="adopted", fields={}, identity={})
+    elif record.displaced and not (kind.has_mark or kind.is_setting):
+        record = replace(record, state="adopted", fields={})
+    return replace(record, displaced=())

@@ -12,13 +12,13 @@ from netd.engine.ledger import Ledger
 from netd.engine.observe.attached import AttachedNamespaces
 from netd.kinds import registry
 from netd.model.desired import Desired
-from netd.model.key import HOST, Key
+from netd.model.key import Key, namespace_key
 
 
 def retarget_namespaces(desired: Mapping[Key, Desired], ledger: Ledger, sources: AttachedNamespaces) -> None:
     """Brings the ledger in line with a new configuration; no name in a file has a "%", the former ones have."""
     names: dict[str, str] = {}
-    for key, record in [(key, record) for key, record in ledger.items() if key.kind == "namespace" and key in desired]:
+    for key, record in [(key, record) for key, record in ledger.items() if key.is_namespace and key in desired]:
         before, after, identity = record.locator["attach"], desired[key].source, record.identity
         if before == after:
             continue
@@ -30,7 +30,7 @@ def retarget_namespaces(desired: Mapping[Key, Desired], ledger: Ledger, sources:
         if cookie and not record.made:
             names[key.name] = f"{key.name}%{cookie}"
             former = replace(record, locator={**record.locator, "attach": before or sources.entry(key.name)})
-            ledger.put(Key(HOST, "namespace", names[key.name]), former)
+            ledger.put(namespace_key(names[key.name]), former)
         # By this identity the name is taken off the former one, where it was netd that gave it.
         named = record.made or "attached" in record.fields
         ledger.put(key, replace(record, locator=data, fields={}, identity=identity if named else {}))

@@ -120,6 +120,11 @@ def identity_of(record: Record | None, observed: Observed) -> Identity:
     return Identity.SAME if same_identity(record, observed) else Identity.OTHER
 
 
+def found_on_another(record: Record, observed: Observed) -> bool:
+    """Whether what the record holds was found on another link, or in another namespace, than this object."""
+    return bool(observed.identity) and identity_of(record, observed) is Identity.OTHER
+
+
 def permissions(record: Record | None, observed: Observed, kind: Kind) -> May:
     """What netd may do with what it found."""
     proof, identity = proof_of(kind), identity_of(record, observed)
