@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tests.host import Host
-from tests.scenarios.field import LAB
+from tests.support.field import LAB
+from tests.support.host import Host
 
 #: Sends one datagram from namespace one to a group or to everybody, and prints what namespace two saw of its source.
 SEND = """
@@ -38,10 +38,12 @@ while True:
 SOURCES = '[[nat.masquerade]]\nsource = "10.7.0.0/24"\n[[nat.masquerade]]\nsource = "fd07::/64"\n'
 #: A network that the bridge has beside that of the entry: what stays on the bridge has not left.
 BESIDE = '[[nat.masquerade]]\nsource = "10.7.0.11/32"\n[[nat.masquerade]]\nsource = "fd07::11/128"\n'
+#: What crosses the bridge does not leave by it.
+OUT = '[[nat.masquerade]]\nout = "br0"\n'
 SNAT = '[[nat.snat]]\nsource = "10.7.0.0/24"\nto = "10.7.0.1"\n[[nat.snat]]\nsource = "fd07::/64"\nto = "fd07::1"\n'
 
 
-@pytest.mark.parametrize("nat", [SOURCES, BESIDE, SNAT], ids=["network", "one-address", "snat"])
+@pytest.mark.parametrize("nat", [SOURCES, BESIDE, SNAT, OUT], ids=["network", "one-address", "snat", "out"])
 @pytest.mark.parametrize(
     "to",
     ["224.0.0.251", "239.255.0.1", "255.255.255.255", "10.7.0.255", "10.7.0.12", "ff02::fb", "ff05::2", "fd07::12"],
