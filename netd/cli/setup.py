@@ -57,7 +57,9 @@ def print_trouble(engine: Reconciler) -> None:
 def open_engine(options: argparse.Namespace, *, write: bool) -> Reconciler:
     """The engine of a command that runs once."""
     ledger = Ledger(os.path.join(options.state_dir, LEDGER), write=write)
-    return Reconciler(Kernel(), ledger, Containers().locate)
+    kernel = Kernel()
+    kernel.report = lambda text: print(f"netd: {text}", file=sys.stderr)
+    return Reconciler(kernel, ledger, Containers().locate)
 
 
 def scope_of(narrowed: Iterable[str] | None) -> Scope:

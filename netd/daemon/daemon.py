@@ -117,6 +117,7 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
         signal.signal(signal.SIGIO, signal.SIG_IGN)
+        self._kernel.report = self._trouble
         self._descriptors = self._kernel.start_watching()
         self._listen()
 
@@ -223,6 +224,11 @@ class Daemon:
         self._log.error(text)
         self._blind = True
         self._arm_slow_look()
+
+    def _trouble(self, text: str) -> None:
+        """In another thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._log.error, text)
 
     def _container_moved(self, source: str) -> None:
         """In another thread."""

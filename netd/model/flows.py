@@ -70,10 +70,16 @@ class Stale:
     """Which connections have a translation that the entries, in their order, cannot give any more.
 
     ``local`` are the addresses of the namespace, ``leaves_by`` says by which link a packet to an address leaves it
-    ("" where none does). Only what a changed entry is about is looked at.
+    ("" where none does), and with which addresses it may be masqueraded there. Only what a changed entry is about is
+    looked at.
     """
 
-    def __init__(self, entries: Sequence[Translation], local: Collection[str], leaves_by: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Translation],
+        local: Collection[str],
+        leaves_by: Callable[[str], tuple[str, Collection[str]]],
+    ) -> None:
         self._incoming = [one for one in entries if one.type == "dnat"]
         self._outgoing = [one for one in entries if one.type != "dnat"]
         self._local = frozenset(local)
@@ -108,6 +114,10 @@ class Stale:
         # The address may have left the machine, and its connections not.
         return bool(flow.status & DESTINATION_NAT) and flow.to == one.to
 
+    def address_gone(self, flow: Flow) -> bool:
+        """Whether it leaves with an address that the machine has no more, so that no answer comes back."""
+        return bool(flow.status & SOURCE_NAT) and flow.leaves_as not in self._local
+
     def source_stale(self, flow: Flow) -> bool:
         """Whether it leaves with an address that no entry gives it."""
         if flow.to in self._local:
@@ -120,7 +130,7 @@ class Stale:
         first = next((one for one in about if one.standing), None)
         if first is None:
             return flow.leaves_as != flow.source
-        return flow.leaves_as != first.to if first.to else flow.leaves_as not in self._local
+        return flow.leaves_as not in ((first.to,) if first.to else self._leaves_by(flow.to)[1])
 
     def _is_from(self, flow: Flow, one: Translation) -> bool:
         if one.family not in (0, flow.family):
@@ -129,7 +139,7 @@ class Stale:
             network = ip_network(one.source)
             if ip_address(flow.source) not in network or (not one.link and ip_address(flow.to) in network):
                 return False
-        return not one.link or self._leaves_by(flow.to) == one.link
+        return not one.link or self._leaves_by(flow.to)[0] == one.link
 
 
 def _target(one: Translation, port: int) -> tuple[str, int]:

@@ -13,7 +13,7 @@ from netd.errors import kernel_error
 from netd.kernel.announce import frames
 from netd.kernel.announce.announcer import AGAIN, Announcement, Announcer
 from netd.kernel.kernel import Kernel
-from tests.contract.kernel_sandbox import eventually, lonely_kernel, sh, shown
+from tests.support.kernel_sandbox import eventually, lonely_kernel, sh, shown
 
 ETH_P_ALL = 0x0003
 MAC = "02:00:00:00:00:0a"
@@ -132,7 +132,10 @@ def test_a_namespace_does_not_live_on_because_of_announcing(lab: Announcing) -> 
 
 def test_what_is_not_ready_is_no_error(lab: Announcing) -> None:
     sh(
-        "ip -n a link add d0 type veth peer name d1; ip -n a link add b0 up type bridge; ip -n a address add fd02::1/64 dev b0"
+        """
+        ip -n a link add d0 type veth peer name d1
+        ip -n a link add b0 up type bridge; ip -n a address add fd02::1/64 dev b0
+        """
     )
     found = [
         Announcement("a", link, address) for link in ("d0", "b0", "lo", "gone") for address in ("10.0.0.1", "fd02::1")

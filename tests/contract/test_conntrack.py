@@ -11,7 +11,7 @@ import pytest
 from netd.errors import KernelError
 from netd.kernel.conntrack import table
 from netd.model.flows import DESTINATION_NAT, SOURCE_NAT, TCP, UDP, Flow
-from tests.contract.kernel_sandbox import lonely_kernel, sh
+from tests.support.kernel_sandbox import lonely_kernel, sh
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.host import Host
-from tests.process import Process, until
+from tests.support.host import Host
+from tests.support.process import Process, until
 
-STREAM = Path(__file__).resolve().parent.parent / "stream.py"
-LINES = Path(__file__).resolve().parent.parent / "lines.py"
+STREAM = Path(__file__).resolve().parent / "stream.py"
+LINES = Path(__file__).resolve().parent / "lines.py"
 NAMES = ("one", "two", "three")
 
 

@@ -11,18 +11,19 @@ import time
 
 def main(protocol: str, address: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    client = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+    while True:
+        client = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+        try:
+            client.connect((address, port))
+            break
+        except OSError:
+            # The rule, or the server, is not there yet.
+            client.close()
+            time.sleep(0.05)
     client.settimeout(0.05)
-    if protocol == "tcp":
-        client.settimeout(20)
-        client.connect((address, port))
-        client.settimeout(0.05)
     while True:
         try:
-            if protocol == "tcp":
-                client.sendall(b"?\n")
-            else:
-                client.sendto(b"?\n", (address, port))
+            client.sendall(b"?\n")
             print(client.recv(1000).decode().strip() or "closed", flush=True)
         except TimeoutError:
             print("nothing", flush=True)

@@ -32,7 +32,9 @@ def out(source: str = "", link: str = "", to: str = "", standing: bool = True, c
 
 
 def stale(found: Flow, *entries: Translation) -> bool:
-    return Stale(entries, LOCAL, lambda address: "eth0" if address.startswith("203.") else "br0")(found)
+    return Stale(
+        entries, LOCAL, lambda to: ("eth0", ["192.0.2.1"]) if to.startswith("203.") else ("br0", ["10.0.0.1"])
+    )(found)
 
 
 IN = [
@@ -65,6 +67,7 @@ OUT = [
     ("an entry that went", flow("203.0.113.5", 53, source="10.0.0.11", leaves="192.0.2.1"), [out("10.0.0.0/24", standing=False)], True),
     ("masqueraded as it should be", flow("203.0.113.5", 53, source="10.0.0.11", leaves="192.0.2.1"), [out("10.0.0.0/24", "eth0")], False),
     ("masqueraded with an address that is gone", flow("203.0.113.5", 53, source="10.0.0.11", leaves="198.51.100.1"), [out("10.0.0.0/24")], True),
+    ("masqueraded with another address", flow("203.0.113.5", 53, source="10.0.0.11", leaves="192.0.2.7"), [out("10.0.0.0/24", "eth0")], True),
     ("another link", flow("203.0.113.5", 53, source="10.0.0.11"), [out("10.0.0.0/24", "eth9")], False),
     ("within the network", flow("10.0.0.12", 53, source="10.0.0.11"), [out("10.0.0.0/24")], False),
     ("to this machine", flow("10.0.0.1", 53, source="10.0.0.11"), [out("10.0.0.0/24")], False),

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from netd.errors import KernelError
-from netd.kernel.netns import Home, enter
+from netd.kernel.netns.setns import HomeNamespace, enter
 
 from . import frames
 
@@ -51,7 +51,7 @@ class Announcer:
     """``descriptor`` opens a namespace by its name (KernelError where it is not there); ``report`` is told of what
     could not be sent."""
 
-    def __init__(self, home: Home, descriptor: Callable[[str], int], report: Callable[[str], None]) -> None:
+    def __init__(self, home: HomeNamespace, descriptor: Callable[[str], int], report: Callable[[str], None]) -> None:
         self._home = home
         self._descriptor = descriptor
         self._report = report

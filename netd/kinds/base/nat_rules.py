@@ -28,8 +28,8 @@ NOT_LOOPBACK = {"ip": "ip daddr != 127.0.0.0/8", "ip6": "ip6 daddr != ::1"}
 
 #: Groups and broadcasts.
 NO_GROUP = {"ip": "ip daddr != 224.0.0.0/4 fib daddr type != broadcast", "ip6": "ip6 daddr != ff00::/8"}
-#: What this machine routes, and what it sends itself; not what only crosses one of its bridges (br_netfilter): that came
-#: by no link, and is of nobody here.
+#: What this machine routes, and what it sends itself; not what only crosses one of its bridges (br_netfilter): that has
+#: no incoming link, and its source is no address of this machine.
 SENT = "iif . fib saddr type != { 0 . unicast, 0 . unreachable, 0 . blackhole, 0 . prohibit }"
 
 
@@ -90,7 +90,7 @@ def _source_nat(entry: Mapping[str, Any]) -> NatRule:
     if out:
         words.append(f'oifname "{out}"')
     else:
-        # Without a link to leave by, what stays within the network does not leave: nor what is sent to a group, or to all.
+        # Without a link to leave by: what stays within the network does not leave, nor what is for a group, or for all.
         words.append(f"{family} daddr != {source} {NO_GROUP[family]}")
     words += [SENT, f"snat {family} to {to}" if to else "masquerade"]
     return NatRule("postrouting", " ".join(words), 2)
