@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from netd.config import Config, ConfigDirectory, FileState
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
+from netd.engine.mac_key import load_mac_key
 from netd.engine.reconciler import ChangeResult, Reconciler
 from netd.engine.scope import Scope
 from netd.errors import ConfigError
@@ -60,7 +61,12 @@ class Daemon:
         teller = self._teller = ChangeLog(self._log, self._kernel.culprit)
         self._containers = Containers()
         locate, done = self._containers.locate, teller.done
-        self._engine = Reconciler(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
+        found = load_mac_key(cache_dir, write=True)
+        if found.trouble:
+            self._log.error(found.trouble)
+        self._engine = Reconciler(
+            self._kernel, ledger, locate, watch=True, mac_key=found.key, on_done=done, on_state=teller.state
+        )
         #: What the files say; and said before they began to change, until no more changes came for a while.
         self._config = self._settled = Config({}, (), ())
         #: The folder, while it cannot be read: then nothing is taken away.

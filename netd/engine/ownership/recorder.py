@@ -22,10 +22,11 @@ from .rules import is_own, same_identity, state_as_found, state_before_write
 
 
 class LedgerRecorder:
-    """Writes down what netd is about to make, what it found, and what is its own."""
+    """Writes down what netd is about to make, what it found, and what is its own. ``key``: of MACs (``mac_key``)."""
 
-    def __init__(self, ledger: Ledger, view: View) -> None:
+    def __init__(self, ledger: Ledger, view: View, key: bytes = b"") -> None:
         self.ledger = ledger
+        self._key = key
         self._view = view
         #: Values that could not be read when they were planned: what they are values of was not there yet.
         self._unread: set[Key] = set()
@@ -143,7 +144,7 @@ class LedgerRecorder:
     def _making(self, one: Desired, change: Change, base: Record) -> Record:
         """Before an object is made."""
         kind = registry()[one.key.kind]
-        memory = {**base.memory, **kind.remember(one, base.memory)}
+        memory = {**base.memory, **kind.remember(one, base.memory, self._key)}
         wrote = change.desired.fields if change.desired is not None else one.fields
         fields = {name: FieldRecord(value) for name, value in wrote.items()}
         # One that is made again where it was has the identity that is written down: nothing is in doubt.
