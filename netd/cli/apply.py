@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
         interrupted = work.run(engine.converge(scope=scope), "apply", left)
         if interrupted is not None:
             return interrupted
+        engine.kernel.finish()
         rows = engine.statuses(scope)
         show(options.json, work.done, work.refused, rows)
         print_trouble(engine)

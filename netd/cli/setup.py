@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from netd.config import Config, load, named, printable
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
+from netd.engine.mac_key import load_mac_key
 from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
 from netd.errors import UsageError
@@ -57,7 +58,12 @@ def print_trouble(engine: Reconciler) -> None:
 def open_engine(options: argparse.Namespace, *, write: bool) -> Reconciler:
     """The engine of a command that runs once."""
     ledger = Ledger(os.path.join(options.state_dir, LEDGER), write=write)
-    return Reconciler(Kernel(), ledger, Containers().locate)
+    kernel = Kernel()
+    kernel.report = lambda text: print(f"netd: {text}", file=sys.stderr)
+    found = load_mac_key(options.cache_dir, write=write)
+    if found.trouble:
+        kernel.report(found.trouble)
+    return Reconciler(kernel, ledger, Containers().locate, mac_key=found.key)
 
 
 def scope_of(narrowed: Iterable[str] | None) -> Scope:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from netd.config import Config, ConfigDirectory, FileState
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
+from netd.engine.mac_key import load_mac_key
 from netd.engine.reconciler import ChangeResult, Reconciler
 from netd.engine.scope import Scope
 from netd.errors import ConfigError
@@ -60,7 +61,12 @@ class Daemon:
         teller = self._teller = ChangeLog(self._log, self._kernel.culprit)
         self._containers = Containers()
         locate, done = self._containers.locate, teller.done
-        self._engine = Reconciler(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
+        found = load_mac_key(cache_dir, write=True)
+        if found.trouble:
+            self._log.error(found.trouble)
+        self._engine = Reconciler(
+            self._kernel, ledger, locate, watch=True, mac_key=found.key, on_done=done, on_state=teller.state
+        )
         #: What the files say; and said before they began to change, until no more changes came for a while.
         self._config = self._settled = Config({}, (), ())
         #: The folder, while it cannot be read: then nothing is taken away.
@@ -117,6 +123,7 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
         signal.signal(signal.SIGIO, signal.SIG_IGN)
+        self._kernel.report = self._trouble
         self._descriptors = self._kernel.start_watching()
         self._listen()
 
@@ -223,6 +230,11 @@ class Daemon:
         self._log.error(text)
         self._blind = True
         self._arm_slow_look()
+
+    def _trouble(self, text: str) -> None:
+        """In another thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._log.error, text)
 
     def _container_moved(self, source: str) -> None:
         """In another thread."""

@@ -66,7 +66,7 @@ class _Pass:
 class Reconciler:
     """Keeps the kernel as the files want it. ``on_done`` and ``on_state`` are told what happens.
 
-    ``locate`` tells where another's namespace is found.
+    ``locate`` tells where another's namespace is found, ``mac_key`` is what MACs are derived with.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Reconciler:
         locate: Callable[[str], AttachTarget] = AttachTarget,
         *,
         watch: bool = False,
+        mac_key: bytes = b"",
         on_done: Callable[[ChangeResult], None] = lambda done: None,
         on_state: Callable[[Status, State | None], None] = lambda status, before: None,
     ) -> None:
@@ -85,7 +86,7 @@ class Reconciler:
         self.backoff = Backoff()
         self.passes = self.plans = 0
         self.table = StatusTable(self._file_of, lambda status, before: self.on_state(status, before))
-        self._recorder = LedgerRecorder(ledger, self.mirror)
+        self._recorder = LedgerRecorder(ledger, self.mirror, mac_key)
         self._watch = watch
         self.on_done = on_done
         self.on_state = on_state

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
+from netd.model.flows import Translation
 from netd.model.state import Link
 
 from .delete_address import delete_alone
@@ -35,7 +36,9 @@ class Batch:
         session: Session,
         index_of: Callable[[str, str], int],
         execute_namespace: Callable[[do.Operation], Answer],
+        drop_flows: Callable[[str, Sequence[Translation]], None],
     ) -> None:
+        self._drop_flows = drop_flows
         self._session = session
         self._execute_namespace = execute_namespace
         self._index_of = index_of
@@ -123,6 +126,8 @@ class Batch:
         elif isinstance(operation, do.RunNft):
             text = operation.text
             self._session.inside(lambda: nft.run(text))
+        elif isinstance(operation, do.DropFlows):
+            self._drop_flows(operation.netns, operation.entries)
         elif isinstance(operation, do.LegacyAccept):
             rule = operation
             self._session.inside(lambda: legacy.execute(rule))

@@ -20,6 +20,7 @@ from netd.model.invalidation import Invalidation
 from netd.model.operations import Operation
 
 from .batch import Batch
+from .conntrack.cleanup import FlowCleanup
 from .events import Events
 from .netns.mount import Mounts
 from .netns.named import NamedNamespaces
@@ -55,6 +56,9 @@ class Kernel:
         self._places: NamespaceWatch | None = None
         self._sysctls: SysctlWatch | None = None
         self._poll = select.poll()
+        #: Told of what goes wrong in the background, in whichever thread that is.
+        self.report: Callable[[str], None] = lambda text: None
+        self.flows = FlowCleanup(self.home, self.descriptor, lambda text: self.report(text))
 
     def attach(self, netns: str, source: str | None) -> None:
         """This name is found at ``source`` ("/path" or "pid:N", "" nowhere) from now on; None forgets that."""
@@ -165,7 +169,7 @@ class Kernel:
         One answer each: a Link for CreateLink, None for the others, an error as a value. ``index_of(netns, name)`` is
         the index of a link that was there before, 0 where none is known.
         """
-        return Batch(session, index_of, self.execute_namespace).run(operations)
+        return Batch(session, index_of, self.execute_namespace, self.flows.start).run(operations)
 
     def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
         """Creates, deletes, attaches or detaches; an error is a value.
@@ -307,8 +311,13 @@ class Kernel:
         """The process behind the last foreign change of nftables there; "" where none is known."""
         return "" if self._events is None else self._events.last_nft_culprit.get(netns, "")
 
+    def finish(self) -> None:
+        """Returns when what runs in the background is done: before a command ends."""
+        self.flows.finish()
+
     def close(self) -> None:
         """Lets go of everything; the network stays."""
+        self.finish()
         for one in (self._events, self._places, self._sysctls):
             if one is not None:
                 one.close()

@@ -16,10 +16,11 @@ from netd.model.desired import Desired, Observed, View
 from netd.model.firewall import Firewall
 from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
-from netd.model.operations import RunNft
+from netd.model.operations import DropFlows, RunNft
 
 from .base import nat_rules as translation
 from .base.kind import Kind, Table, TableContext
+from .base.nat_flows import changed_translations
 from .base.values import Name, Network, canonical_address, unicast_address
 
 
@@ -209,7 +210,9 @@ class NatKind(Kind):
             return []
         entries = [(one.key.name, one.locator) for one in _in_order(desired, firewall)]
         text = translation.transaction(entries, firewall.exists)
-        return [Step(Phase.FIREWALL, RunNft(netns, text))]
+        flows = changed_translations(entries, firewall)
+        steps = [Step(Phase.FIREWALL, RunNft(netns, text))]
+        return [*steps, Step(Phase.FIREWALL, DropFlows(netns, flows))] if flows else steps
 
 
 def _in_order(desired: Sequence[Desired], firewall: Firewall) -> list[Desired]:

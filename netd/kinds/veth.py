@@ -140,8 +140,11 @@ class VethKind(Kind):
         peer = peer_of(desired.locator)
         return {"link_group": GROUP, "name": desired.key.name, "peer.link_group": GROUP, "peer.name": peer.name}
 
-    def remember(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {name: remembered_mac(desired.fields.get(name), memory.get(name)) for name in ("mac", "peer.mac")}
+    def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
+        ends = {"mac": LinkName(desired.key.netns, desired.key.name), "peer.mac": peer_of(desired.locator)}
+        return {
+            name: remembered_mac(desired.fields.get(name), memory.get(name), end, key) for name, end in ends.items()
+        }
 
     def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         return (WatchKey("link", key.netns, key.name), WatchKey("link", *peer_of(locator)))

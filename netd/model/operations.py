@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .firewall import Match
+from .flows import Translation
 from .marks import ADDRESS_PROTOCOL
 from .state import PolicyRule, Route
 
@@ -288,6 +289,14 @@ class RunNft(Operation):
     """One nft transaction, as nft(8) text."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropFlows(Operation):
+    """Takes connections out of conntrack that these entries, in their order, cannot have translated so; in the
+    background."""
+
+    entries: tuple[Translation, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
+IFA_F_SECONDARY = 0x01
 IFA_F_NODAD = 0x02
 IFA_F_DADFAILED = 0x08
 IFA_F_HOMEADDRESS = 0x10

@@ -126,6 +126,9 @@ class FakeBatch:
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
 
+    def _drop_flows(self, op: do.DropFlows) -> None:
+        """Nothing is sent here, so there are no connections."""
+
     def _legacy_accept(self, op: do.LegacyAccept) -> None:
         firewall.run_legacy(self._space, op)
 
@@ -151,5 +154,6 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.DeleteFdb: FakeBatch._delete_fdb,
     do.WriteSysctl: FakeBatch._write_sysctl,
     do.RunNft: FakeBatch._run_nft,
+    do.DropFlows: FakeBatch._drop_flows,
     do.LegacyAccept: FakeBatch._legacy_accept,
 }

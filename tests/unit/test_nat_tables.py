@@ -45,7 +45,7 @@ class Seen:
 
 
 def text_of(desired: list[Desired], exists: bool = True) -> str:
-    (step,) = KIND.write_all("", desired, cast(View, Seen(exists)))
+    step = KIND.write_all("", desired, cast(View, Seen(exists)))[0]
     assert isinstance(step.operation, RunNft)
     return step.operation.text
 

@@ -22,10 +22,11 @@ from .settings import SettingRecorder
 
 
 class LedgerRecorder:
-    """Records what netd is about to make, what it found before, and what is its own."""
+    """Records what netd is about to make, what it found before, and what is its own. ``key``: of MACs (``mac_key``)."""
 
-    def __init__(self, ledger: Ledger, view: View) -> None:
+    def __init__(self, ledger: Ledger, view: View, key: bytes = b"") -> None:
         self.ledger = ledger
+        self._key = key
         self._view = view
         self._settings = SettingRecorder(ledger)
         #: The records of links that are being recreated, as they were before.
@@ -124,7 +125,7 @@ class LedgerRecorder:
         return replace(
             base,
             state="made" if in_place else "intent",
-            memory={**base.memory, **kind.remember(one, base.memory)},
+            memory={**base.memory, **kind.remember(one, base.memory, self._key)},
             fields={name: FieldRecord(value) for name, value in wrote.items()},
             # Else the identity of the former one tells nothing of this one, unless the former is still to be deleted.
             identity=base.identity if in_place or change.action == "recreate" else {},

@@ -161,8 +161,11 @@ class Kind:
         """For ``is_setting``: the object with which the kernel changes this one, and its name in ``side_effects``."""
         return None
 
-    def remember(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What is chosen once and kept (MACs), before the object is made for the first time."""
+    def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
+        """What is chosen once and kept (MACs), before the object is made for the first time.
+
+        ``key`` is this machine's own, the same after a reboot; b"" where there is none.
+        """
         return {}
 
     def change(

@@ -26,6 +26,12 @@ PAIRS = "same"
 PAIRS_TYPE = "type iface_index . iface_index; size 65535; flags dynamic,timeout; timeout 1m;"
 NOT_LOOPBACK = {"ip": "ip daddr != 127.0.0.0/8", "ip6": "ip6 daddr != ::1"}
 
+#: Groups and broadcasts.
+NO_GROUP = {"ip": "ip daddr != 224.0.0.0/4 fib daddr type != broadcast", "ip6": "ip6 daddr != ff00::/8"}
+#: What this machine routes, and what it sends itself; not what only crosses one of its bridges (br_netfilter): that has
+#: no incoming link, and its source is no address of this machine.
+SENT = "iif . fib saddr type != { 0 . unicast, 0 . unreachable, 0 . blackhole, 0 . prohibit }"
+
 
 class NatRule(NamedTuple):
     """``handles``: how many numbers the kernel gives to it and its anonymous map."""
@@ -84,10 +90,10 @@ def _source_nat(entry: Mapping[str, Any]) -> NatRule:
     if out:
         words.append(f'oifname "{out}"')
     else:
-        # Without a link to leave by, what stays within the network is not leaving (bridged traffic comes by here too).
-        words.append(f"{family} daddr != {source}")
-    words.append(f"snat {family} to {to}" if to else "masquerade")
-    return NatRule("postrouting", " ".join(words))
+        # Without a link to leave by: what stays within the network does not leave, nor what is for a group, or for all.
+        words.append(f"{family} daddr != {source} {NO_GROUP[family]}")
+    words += [SENT, f"snat {family} to {to}" if to else "masquerade"]
+    return NatRule("postrouting", " ".join(words), 2)
 
 
 def _dnat(entry: Mapping[str, Any]) -> list[NatRule]:

@@ -64,8 +64,9 @@ class LinkKind(Kind):
     def owned_fields(self, desired: Desired) -> Mapping[str, Any]:
         return {"link_group": GROUP, "name": desired.key.name}
 
-    def remember(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"mac": remembered_mac(desired.fields.get("mac"), memory.get("mac"))}
+    def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
+        link = LinkName(desired.key.netns, desired.key.name)
+        return {"mac": remembered_mac(desired.fields.get("mac"), memory.get("mac"), link, key)}
 
     def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         return (WatchKey("link", key.netns, key.name),)
