@@ -7,6 +7,7 @@ import os
 import sys
 
 from netd.config import Config, Problem, load, printable
+from netd.config.read.ignored import ignored_files
 
 #: Said after Ctrl-C.
 INTERRUPTED = "interrupted: not all files were checked; nothing was changed"
@@ -27,6 +28,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"{printable(path)}: there is no such file or directory", file=sys.stderr)
     for mistake in mistakes:
         print(mistake, file=sys.stderr)
+    for each in ignored_files(options.config_dir) if narrowed is None else ():
+        print(f"{printable(each.path)} is ignored: it {each.reason}", file=sys.stderr)
     errors = len(missing) + sum(not mistake.warning for mistake in mistakes)
     warnings = len(mistakes) + len(missing) - errors
     print(summary(config, narrowed, errors, warnings))

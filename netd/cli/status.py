@@ -4,47 +4,48 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
-from typing import Any
 
+from netd.model.status import State
 from netd.report.status import ask
 
-#: Seconds for the answer: between two portions of a large round the daemon answers, too.
-PATIENCE = 10.0
+from .view.rows import show
+from .view.status import Query, first_line, narrowed, sections
 
+#: Seconds for the answer: between two portions of a large pass the daemon answers, too.
+PATIENCE = 10.0
+#: Columns and lines of a screen where there is no terminal ($COLUMNS and $LINES say otherwise).
+SCREEN = (120, 40)
 #: Said after Ctrl-C.
 INTERRUPTED = "interrupted while waiting for the daemon; nothing was changed"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd status``."""
+    parser.add_argument(
+        "names", metavar="NAME", nargs="*", help="only these: an object, a link ([NAMESPACE:]LINK), a namespace, a file"
+    )
+    parser.add_argument("--all", action="store_true", help="list every object, and all files and namespaces")
+    parser.add_argument(
+        "--state",
+        metavar="STATE",
+        action="append",
+        default=[],
+        choices=[state.value for state in State],
+        help=f"only objects in this state ({', '.join(State)}); may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--all", action="store_true", help="list the objects that are ok, too")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints files, objects that are not ok, repairs."""
+    """Prints what is wrong, then files and namespaces, as much as fits on the screen."""
     reply = ask(options.state_dir, {"verb": "status"}, timeout=PATIENCE)
+    columns, lines = shutil.get_terminal_size(SCREEN)
+    query = Query(options.names, options.state, options.all, time.time(), lines, columns)
     if options.json:
-        print(json.dumps(reply, indent=2))
+        print(json.dumps({**reply, "objects": list(narrowed(reply, query))}, indent=2))
     else:
-        for line in lines(reply, options.all):
-            print(line)
+        below = sections(reply, query)
+        show(first_line(reply, query.now), below)
     return 0 if reply.get("state") == "converged" else 2
-
-
-def lines(reply: dict[str, Any], everything: bool) -> list[str]:
-    """The reply as text."""
-    found = [f"{reply['state']}: {reply.get('summary', '')}"]
-    for one in reply["files"]:
-        found.append(f"  {one['state']:8} {one['path']}")
-        found += [f"           {line}" for text in one["errors"] for line in text.splitlines()]
-    for one in reply["objects"]:
-        if everything or one["state"] != "ok" or one["repairs"] or one["reason"]:
-            repaired = ""
-            if one["repairs"]:
-                last = time.strftime("%F %T", time.localtime(one["last_repair"]))
-                repaired = f" (repaired {one['repairs']} times, last {last})"
-            reason = f": {one['reason']}" if one["reason"] else ""
-            found.append(f"  {one['state']:9} {one['object']}{reason}{repaired}")
-    return found

@@ -19,7 +19,7 @@ BAD = {
     "100 MB": ("truncate -s 100M x.toml", "too large"),
     "nothing behind a link": ("ln -s nowhere x.toml", "link to nothing"),
     "a circle of links": ("ln -s x.toml x.toml", "symbolic links"),
-    "a link out of the folder": ("echo > /etc/else; ln -s /etc/else x.toml", "leaves the folder"),
+    "a link out of the folder": ("echo > /etc/else; ln -s /etc/else x.toml", "leaves the directory"),
     "no UTF-8": (r"printf 'mtu = \377' > x.toml", "not UTF-8"),
     "a NUL": (r"printf '[bridge.br9]\000' > x.toml", "x.toml:1:13"),
     "deep arrays": ("{ printf 'a = '; head -c 100000 /dev/zero | tr '\\0' '['; } > x.toml", "nested too deeply"),

@@ -168,7 +168,7 @@ def test_status_says_what_the_daemon_holds(host: Host) -> None:
         return bool(row["repairs"] == before + 1 and row["last_repair"])
 
     host.until(repaired, "one repair is counted")
-    assert "bridge/br-a" in host.netd("status").stdout
+    assert "ok     bridge/br-a  1 repair, " in host.netd("status", "br-a").stdout
 
 
 def test_status_and_reload_without_a_daemon_say_so_in_one_line(host: Host) -> None:

@@ -15,7 +15,9 @@ from netd.kinds.base.kind import LOOPBACK
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
+from .addresses import address_warnings
 from .kernel_refusals import refused
+from .machine import machine_warnings
 from .mtu import lost_frames
 
 FORWARDING = {"ip": "net.ipv4.ip_forward", "ip6": "net.ipv6.conf.all.forwarding"}
@@ -28,6 +30,8 @@ def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterat
         yield from _Names(desired, parsed, sources).unknown()
     yield from _forwarding(desired, parsed, sources)
     yield from refused(desired, sources)
+    yield from address_warnings(desired, sources)
+    yield from machine_warnings(desired, sources)
     yield from lost_frames(desired.values(), sources)
 
 
@@ -58,7 +62,7 @@ class _Names:
         for link in dict.fromkeys((*each.requires, *each.after)):
             hint = self._missing(link)
             if hint is not None:
-                yield self._written(each, link.name), hint
+                yield self._written(each, link.name), hint + self._in_peer(each, link)
         for link, origin in each.references:
             hint = self._missing(link)
             if hint is not None:
@@ -76,10 +80,21 @@ class _Names:
         if link in self.links or link.name == LOOPBACK or (link.netns and link.netns not in self.namespaces):
             return None
         near = meant(link.name, known)
-        if not near and (link.netns in self.foreign or (link.netns == HOST and _on_this_machine(link.name))):
+        if (link.netns == HOST and _on_this_machine(link.name)) or (not near and link.netns in self.foreign):
             return None
         where = f" in {link.netns}" if link.netns else ""
         return f"nothing declares '{link.name}'{where}{near}"
+
+    def _in_peer(self, each: Desired, link: LinkName) -> str:
+        """What to write where a pair's end in a namespace has the ``master`` that its other end, on the host, needs."""
+        if not link.netns or not (LinkName(HOST, link.name) in self.links or _on_this_machine(link.name)):
+            return ""
+        others = (end.peer for end in each.ends if end.master == link)
+        other = next((peer for peer in others if peer is not None and peer.netns == HOST), None)
+        if other is None:
+            return ""
+        written = f'peer = {{ name = "{other.name}", master = "{link.name}" }}'
+        return f": {link.name} is on the host, as {other.name} is: write {written}"
 
     def _written(self, each: Desired, name: str) -> Origin:
         """Where in its table an object names another."""

@@ -12,6 +12,7 @@ import tomli
 from pydantic import BaseModel, ValidationError
 
 from netd.config.diagnostics.explain import explain, key_in, meant, type_name
+from netd.config.diagnostics.hints import hinted, syntax_hint
 from netd.config.diagnostics.positions import Position, TomlPath
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import (
@@ -354,8 +355,9 @@ def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
         return Parsed(source, mistakes=(Problem(file, (), f"is not TOML: {error}"),), readable=False)
     parser = Parser(source, machine)
     parser.read()
+    mistakes = tuple(hinted(each, source.data) for each in parser.mistakes)
     return Parsed(
-        source, tuple(parser.objects), tuple(parser.mistakes), frozenset(parser.links), frozenset(parser.namespaces),
+        source, tuple(parser.objects), mistakes, frozenset(parser.links), frozenset(parser.namespaces),
         tuple(parser.hosts), tuple(parser.asked),
     )  # fmt: skip
 
@@ -371,4 +373,8 @@ def _syntax(source: Source, error: tomli.TOMLDecodeError) -> Problem:
         start = len(row) - len(row.lstrip())
         place = Position(line, start + 1, max(1, len(row.strip())))
         return source.mistake_at(place, (), "this table is written twice" if twice[1] else "this key is written twice")
+    row = source.text.split("\n")[line - 1] if line <= source.text.count("\n") + 1 else ""
+    hint = syntax_hint(row, line, column)
+    if hint is not None:
+        return source.mistake_at(hint[0], (), hint[1])
     return source.mistake_at(Position(line, column, 1), (), text[:1].lower() + text[1:])

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import shlex
 import signal
 import stat
 from dataclasses import dataclass
@@ -146,7 +147,8 @@ def _link_leads_astray(path: str, folder: str) -> str:
         return ""
     real, root = os.path.realpath(path), os.path.realpath(folder)
     if os.path.commonpath([real, root]) != root:
-        return f"it is a link that leaves the folder, to {real}"
+        copied = f"cp --remove-destination {shlex.quote(real)} {shlex.quote(path)}"
+        return f"it is a link that leaves the directory, to {real}: {copied}"
     if real == root:
         return "it is a link to the folder itself"
     reason = _writable(real, "what it links to ", os.stat(real))
@@ -158,11 +160,10 @@ def _link_leads_astray(path: str, folder: str) -> str:
 
 
 def _writable(path: str, what: str, found: os.stat_result) -> str:
-    shown = "" if what == "it " else f" ({path})"
     if found.st_uid != 0:
-        return f"{what}belongs to user {found.st_uid}{shown}, not to root"
+        return f"{what}belongs to user {found.st_uid}, not to root: chown root {shlex.quote(path)}"
     if found.st_mode & OTHERS_MAY_WRITE:
-        return f"{what}may be written by others than root{shown}: chmod go-w"
+        return f"{what}may be written by others than root: chmod go-w {shlex.quote(path)}"
     return ""
 
 

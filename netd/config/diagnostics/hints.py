@@ -1,0 +1,79 @@
+"""What to write instead, for errors that nearly everybody makes: quotes, brackets, and keys as ip(8) calls them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .explain import member
+from .positions import Position, TomlPath
+from .problem import Problem
+from .schema import dotted, layout
+
+#: A key and its value, or an element of an array, as a line has them.
+VALUE = re.compile(r"(?:=|\[|,)\s*([^\s\"'\[\]{},#]+)")
+#: Values that TOML has no form for without quotes: addresses, MACs, names.
+UNQUOTED = re.compile(r"[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*(/\d+)?|[A-Za-z_][\w./@-]*")
+NUMBER = re.compile(r"[+-]?\d[\d_]*(\.\d+)?|true|false|inf|nan")
+TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+UNKNOWN_KEY = re.compile(r"(?<!\S)unknown key '(?P<key>[^']*)'(: did you mean '[^']*'\?)?$")
+#: Keys of links as other tools call them, and as netd does; of one table, and of all that declare links.
+OTHER_WORDS = {
+    "vxlan": {"id": "vni", "dstport": "port", "nolearning": "learning = false", "link": "dev"},
+    "": {"ip": "addresses", "address": "addresses", "ips": "addresses", "hwaddr": "mac", "lladdr": "mac",
+         "bridge": "master"},
+}  # fmt: skip
+NOT_AN_ARRAY = re.compile(r"must be an array( of tables, \[\[.*\]\])?, not (a string|a table)$")
+
+
+def syntax_hint(row: str, line: int, column: int) -> tuple[Position, str] | None:
+    """What to write where a line is no TOML because a value has no quotes, and where; None where that is not it."""
+    for found in VALUE.finditer(row):
+        value = found[1]
+        if UNQUOTED.fullmatch(value) and not NUMBER.fullmatch(value) and found.end() >= column - 1:
+            place = Position(line, found.start(1) + 1, len(value))
+            truth = TRUTH.get(value.lower())
+            return place, f"write {truth}" if truth else f'quotes are missing: write "{value}"'
+    return None
+
+
+def hinted(problem: Problem, data: Mapping[str, Any]) -> Problem:
+    """The same problem, with what to write instead where that is clear. ``data``: the file as it was read."""
+    path, message = problem.path, problem.message
+    wrong = NOT_AN_ARRAY.search(message)
+    unknown = UNKNOWN_KEY.search(message)
+    if wrong:
+        value = _at(data, path)
+        written = f'["{value}"]' if isinstance(value, str) else f"[[{dotted(path)}]]"
+        return replace(problem, message=f"{message[: wrong.start()]}must be an array, not {wrong[2]}: write {written}")
+    text = _other_key(path, _at(data, path)) if unknown and path and path[-1] == unknown["key"] else ""
+    if unknown and text:
+        return replace(problem, message=f"{message[: unknown.start()]}unknown key '{unknown['key']}': {text}")
+    return problem
+
+
+def _other_key(path: TomlPath, value: Any) -> str:
+    """What to write instead of a key that netd does not have; "" where that is not clear."""
+    inside = path[2:] if path[:1] == ("host",) else path
+    inside = inside[2:] if inside[:1] == ("namespace",) else inside
+    kind = layout().get(str(inside[0])) if len(inside) == 3 else None
+    if kind is None or kind.form != "named":
+        return ""
+    key = str(inside[2])
+    if isinstance(value, dict) and "." not in str(inside[1]):
+        return f'a name with a dot needs quotes, [{dotted(path[:-2])}."{inside[1]}.{key}"]'
+    if key == "address" and MAC.fullmatch(str(value)):
+        return "did you mean 'mac'?"
+    meant = OTHER_WORDS.get(kind.toml, {}).get(key) or OTHER_WORDS[""].get(key, "")
+    if meant == "addresses" and isinstance(value, str):
+        return f'write {meant} = ["{value}"]'
+    return f"did you mean '{meant}'?" if meant else ""
+
+
+def _at(data: Any, path: TomlPath) -> Any:
+    for part in path:
+        data = member(data, part)
+    return data

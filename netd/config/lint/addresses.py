@@ -1,0 +1,117 @@
+"""Warnings about addresses: gateways outside their link's networks, what no machine can have, and doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+
+from netd.config.diagnostics.positions import TomlPath
+from netd.config.diagnostics.problem import Problem, Source
+from netd.config.diagnostics.schema import titled
+from netd.config.merge.merge import find, table_at
+from netd.kinds.base.kind import LOOPBACK
+from netd.kinds.base.values import is_loopback
+from netd.kinds.link.segment import Segments
+from netd.model.desired import Desired
+from netd.model.key import Key, LinkName
+
+from .mtu import DeclaredOnly
+
+Interface = IPv4Interface | IPv6Interface
+
+
+@dataclass(slots=True)
+class _Addresses:
+    """What the files say of each link: its addresses, and the networks that routes without a gateway lead to."""
+
+    own: dict[LinkName, list[tuple[Interface, Desired]]] = field(default_factory=dict)
+    routed: dict[LinkName, list[str]] = field(default_factory=dict)
+    foreign: set[LinkName] = field(default_factory=set)
+
+
+def address_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> Iterator[Problem]:
+    """In the order of the files."""
+    known = _known(desired.values())
+    twice = dict(_twice(desired.values(), known))
+    for each in desired.values():
+        if each.file not in sources:
+            continue
+        source, path = sources[each.file], each.origins[0].path
+        if each.key.kind == "address":
+            text = _unusable(each) or twice.get(each.key, "")
+            if text:
+                yield source.mistake(path, titled(path, text), warning=True)
+        elif each.key.kind == "route":
+            for via, text in _gateways(each, known):
+                inside: TomlPath = find(table_at(source.data, path), via)
+                yield source.mistake(path + inside, titled(path + inside, text), warning=True)
+
+
+def _known(desired: Iterable[Desired]) -> _Addresses:
+    known = _Addresses()
+    for each in desired:
+        netns = each.key.netns
+        known.foreign |= {end.link for end in each.ends if end.foreign}
+        if each.key.kind == "address":
+            dev, _, cidr = each.key.name.partition("/")
+            known.own.setdefault(LinkName(netns, dev), []).append((ip_interface(cidr), each))
+        elif each.key.kind == "route":
+            to = each.key.name.split("/", 1)[1].rpartition("/")[0]
+            for via, dev, _ in each.locator["hops"]:
+                if dev and not via:
+                    known.routed.setdefault(LinkName(netns, dev), []).append(to)
+    return known
+
+
+def _gateways(each: Desired, known: _Addresses) -> Iterator[tuple[str, str]]:
+    """Each gateway of a route that its link cannot reach, with what to say of it."""
+    if each.locator["onlink"]:
+        return
+    for via, dev, _ in each.locator["hops"]:
+        link = LinkName(each.key.netns, dev)
+        if not via or not dev or link in known.foreign:
+            continue  # others may have given it addresses, too
+        address = ip_address(via)
+        own = [interface for interface, _ in known.own.get(link, ()) if interface.version == address.version]
+        if not own or address.is_link_local or is_loopback(via):
+            continue
+        networks = [interface.network for interface in own]
+        networks += [ip_network(to) for to in known.routed.get(link, ()) if ":" in to or "." in to]
+        if not any(address in network for network in networks if network.version == address.version):
+            held = ", ".join(str(interface) for interface in own)
+            yield via, f"'{via}' is in no network of {link} ({held}): the kernel refuses such a gateway"
+
+
+def _unusable(each: Desired) -> str:
+    """Why no machine should have an address; "" where one can."""
+    interface = ip_interface(each.key.name.partition("/")[2])
+    network, address = interface.network, interface.ip
+    if network.prefixlen >= network.max_prefixlen - 1:
+        return ""
+    if address == network.network_address:
+        what = "the network's own address" if interface.version == 4 else "the address of all routers of its network"
+        return f"'{interface}' is {what}: write one of a machine, such as {address + 1}/{network.prefixlen}"
+    if interface.version == 4 and address == network.broadcast_address:
+        return f"'{interface}' is the broadcast address of its network: write one of a machine"
+    return ""
+
+
+def _twice(desired: Iterable[Desired], known: _Addresses) -> Iterator[tuple[Key, str]]:
+    """Addresses that another link of the same segment has as well: packets then reach one or the other."""
+    holders: dict[str, list[tuple[LinkName, Desired]]] = {}
+    for link, found in known.own.items():
+        for interface, each in found:
+            if link.name != LOOPBACK:
+                holders.setdefault(str(interface.ip), []).append((link, each))
+    if all(len(each) == 1 for each in holders.values()):
+        return
+    graph = Segments((end for each in desired for end in each.ends), DeclaredOnly())
+    for address, having in holders.items():
+        seen: list[tuple[frozenset[LinkName], LinkName]] = []
+        for link, each in having if len(having) > 1 else ():
+            first = next((other for members, other in seen if link in members and other != link), None)
+            if first is not None:
+                yield each.key, f"'{address}' is an address of {first}, too, on the same segment"
+            else:
+                seen.append((graph.segment(link).members, link))
