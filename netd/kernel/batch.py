@@ -93,7 +93,7 @@ class Batch:
     def _note(self, operation: do.Operation) -> None:
         """Which names mean another index from here on."""
         if isinstance(operation, do.CreateLink):
-            self._unsent.add((operation.netns, operation.name))
+            self._unsent.add((operation.home, operation.name))
             if operation.peer_name:
                 self._unsent.add((operation.peer_netns, operation.peer_name))
         elif isinstance(operation, do.SetLink) and operation.settings.name is not None:
@@ -154,8 +154,10 @@ class Batch:
                 self._answers[place] = self._made_link(operation, replies)
 
     def _made_link(self, operation: do.CreateLink, replies: list[bytes]) -> Link | None:
-        """The echo; a kernel that sends none is asked."""
+        """The echo; a kernel that sends none is asked. None of a link in another namespace than the one spoken to."""
         link = next((link for reply in replies if (link := decode.link(reply)) is not None), None)
+        if operation.home != operation.netns:
+            return None
         if link is None:
             link = self._session.link_named(operation.name)
         if link is not None:

@@ -135,6 +135,12 @@ class View(Protocol):
     def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
         """Whether ``nsid``, as read on a link in ``netns``, is ``other`` (None: ``netns`` itself)."""
 
+    def namespace_of(self, netns: str, nsid: int | None, likely: str) -> str | None:
+        """The name of the namespace that ``nsid``, as read on a link in ``netns``, is: ``likely`` where it has several.
+
+        None: no name is known for it.
+        """
+
     def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
         """The addresses of one link: {CIDR: Address}."""
 

@@ -75,8 +75,10 @@ class LinkSettings:
 class CreateLink(Operation):
     """RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO. The answer is the Link as made.
 
-    ``dev`` is the lower link (IFLA_LINK). For a veth ``peer_name``, ``peer_netns`` and ``peer`` describe the other end
-    (never ``up`` there: ENOTCONN).
+    With ``settings.netns`` the link is made in that namespace at once, and stays bound to ``netns``: a tunnel sends its
+    outer packets there. The kernel sends no echo then, so the answer is None; ``settings`` has no ``alias`` and no
+    ``port``. ``dev`` is the lower link (IFLA_LINK), in ``netns``. For a veth ``peer_name``, ``peer_netns`` and ``peer``
+    describe the other end (never ``up`` there: ENOTCONN).
     """
 
     name: str
@@ -86,6 +88,11 @@ class CreateLink(Operation):
     peer_name: str = ""
     peer_netns: str = ""
     peer: LinkSettings | None = None
+
+    @property
+    def home(self) -> str:
+        """The namespace that the link is in once it is made."""
+        return self.netns if self.settings.netns is None else self.settings.netns
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,13 @@ class FakeBatch:
             raise kernel_error(errno.ENODEV, name)
         return found
 
-    def _create_link(self, op: do.CreateLink) -> Link:
+    def _create_link(self, op: do.CreateLink) -> Link | None:
         lower = self._index(op.dev) if op.dev else 0
-        master = self._index(op.settings.master) if op.settings.master else 0
+        master = self._index(op.settings.master, op.home) if op.settings.master else 0
         link = links.create(self._machine, self._space, op, lower, master)
-        self._made[op.netns, op.name] = link.index
+        self._made[op.home, op.name] = link.index
+        if op.home != op.netns:
+            return None
         shown = links.shown(self._machine, self._space, link)
         if op.peer_name:
             self._made[op.peer_netns, op.peer_name] = shown.link

@@ -96,6 +96,9 @@ def put_fdb(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutFd
         raise kernel_error(errno.EOPNOTSUPP, "")
     entry = FdbEntry(index, op.mac, op.dst, op.port, op.vni, NUD_PERMANENT | NUD_NOARP, NTF_SELF, via)
     found = space.fdb.setdefault(index, [])
+    if via and via not in space.links:
+        # vxlan_fdb_parse() looks for it in the tunnel's own namespace, wherever the tunnel's packets are sent.
+        raise kernel_error(errno.EADDRNOTAVAIL, "")
     several = op.mac == NO_MAC or int(op.mac[:2], 16) & 1
     if not several:
         found[:] = [other for other in found if other.mac != op.mac]

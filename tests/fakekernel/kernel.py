@@ -23,7 +23,7 @@ from .space import LOOPBACK, NAMES
 
 def fake_machine(seed: int = 0) -> FakeMachine:
     """A machine with one namespace, the host's; ``seed`` chooses its MAC addresses."""
-    return FakeMachine((entries.equip, sysctls.equip), links.remove, seed)
+    return FakeMachine((entries.equip, sysctls.equip), links.remove, links.end_tunnels, seed)
 
 
 class FakeKernel:

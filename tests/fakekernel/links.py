@@ -38,10 +38,11 @@ BRIDGE_PORT: Mapping[int, bytes] = {
 NO_MAC = "00:00:00:00:00:00"
 
 
-def create(machine: FakeMachine, space: FakeNamespace, op: do.CreateLink, lower: int, master: int) -> Link:
-    """RTM_NEWLINK with NLM_F_EXCL. ``lower`` and ``master`` are indexes, 0 for none."""
+def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower: int, master: int) -> Link:
+    """RTM_NEWLINK with NLM_F_EXCL, sent in ``outer``. ``lower`` and ``master`` are indexes, 0 for none."""
     if op.kind not in ("bridge", "veth", "vxlan"):
         raise kernel_error(errno.EOPNOTSUPP, "Unknown device type")
+    space = outer if op.home == op.netns else machine.space(op.home)
     if space.named(op.name):
         raise kernel_error(errno.EEXIST, "")
     peer_space = machine.space(op.peer_netns) if op.kind == "veth" else space
@@ -49,12 +50,13 @@ def create(machine: FakeMachine, space: FakeNamespace, op: do.CreateLink, lower:
         raise kernel_error(errno.EEXIST, "")
     info = dict(op.settings.info)
     if op.kind == "vxlan":
-        info = _vxlan(space, info, lower)
-    most = _most_mtu(space, op.kind, info)
+        info = _vxlan(machine, outer, info, lower)
+    most = _most_mtu(outer, op.kind, info)
     first = min(op.settings.mtu or (most if CARRIER in info else ETHERNET), most)
     link = _add(machine, space, op.name, op.kind, op.settings, first)
     space.info[link.index] = {**BRIDGE, **info} if op.kind == "bridge" else info
     if op.kind == "vxlan":
+        space.outer[link.index] = outer.cookie
         _default_entry(space, link.index)
     if op.kind == "veth":
         there = op.peer or do.LinkSettings()
@@ -82,20 +84,26 @@ def _add(machine: FakeMachine, space: FakeNamespace, name: str, kind: str, setti
     return link
 
 
-def _most_mtu(space: FakeNamespace, kind: str, info: Mapping[int, bytes]) -> int:
-    """A tunnel is no larger than what carries it; another's lower link may be gone."""
+def _most_mtu(outer: FakeNamespace, kind: str, info: Mapping[int, bytes]) -> int:
+    """A tunnel is no larger than what carries it, in the namespace ``outer``."""
     if kind != "vxlan" or CARRIER not in info:
         return 65535 + LOOPBACK
     six = GROUP6 in info or LOCAL6 in info
-    return space.at(struct.unpack("=I", info[CARRIER])[0]).mtu - (70 if six else 50)
+    return outer.at(struct.unpack("=I", info[CARRIER])[0]).mtu - (70 if six else 50)
 
 
-def _vxlan(space: FakeNamespace, info: dict[int, bytes], lower: int) -> dict[int, bytes]:
+def _tunnels(machine: FakeMachine, outer: FakeNamespace) -> list[tuple[FakeNamespace, int]]:
+    """The tunnels that send their packets in a namespace, wherever they are."""
+    spaces = machine.spaces.values()
+    return [(space, index) for space in spaces for index, cookie in space.outer.items() if cookie == outer.cookie]
+
+
+def _vxlan(machine: FakeMachine, outer: FakeNamespace, info: dict[int, bytes], lower: int) -> dict[int, bytes]:
     if lower:
-        space.at(lower)
+        outer.at(lower)
         info[CARRIER] = struct.pack("=I", lower)
     info = {**VXLAN, **info}
-    for other in space.info.values():
+    for other in [space.info[index] for space, index in _tunnels(machine, outer)]:
         # vxlan_vni_in_use(): the same number on the same port.
         if VNI in other and PORT in other and (other[VNI], other[PORT]) == (info[VNI], info[PORT]):
             raise kernel_error(errno.EEXIST, "A VXLAN device with the specified VNI already exists")
@@ -175,7 +183,8 @@ def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, info: M
 def set_mtu(machine: FakeMachine, space: FakeNamespace, index: int, mtu: int) -> None:
     """Within limits; a bridge of a set MTU follows its ports no longer."""
     link = space.at(index)
-    if not 68 <= mtu <= _most_mtu(space, link.kind, space.info.get(index, {})):
+    outer = machine.spaces.get(space.outer.get(index, space.cookie), space)
+    if not 68 <= mtu <= _most_mtu(outer, link.kind, space.info.get(index, {})):
         raise kernel_error(errno.EINVAL, "mtu out of range")
     space.put(link, mtu=mtu)
     if link.kind == "bridge":
@@ -201,7 +210,9 @@ def _join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) -
     if space.at(index).kind == "bridge":
         raise kernel_error(errno.ELOOP, "Can not enslave a bridge to a bridge")
     space.put(space.at(index), master=master)
-    space.port[index] = dict(BRIDGE_PORT)
+    # port_cost(): that of the speed, which a tunnel has from what carries it.
+    slow = space.at(index).kind == "vxlan" and CARRIER not in space.info[index]
+    space.port[index] = {**BRIDGE_PORT, 3: struct.pack("=I", 100)} if slow else dict(BRIDGE_PORT)
     _follow_ports(machine, space, master)
 
 
@@ -245,12 +256,20 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     del space.links[index]
     space.fixed.discard(index)
     space.info.pop(index, None)
+    space.outer.pop(index, None)
     _tell_gone(machine, space, index)
-    for above, info in list(space.info.items()):
-        if info.get(CARRIER) == struct.pack("=I", index) and above in space.links:
-            remove(machine, space, above)
+    for above, tunnel in _tunnels(machine, space):
+        if above.info[tunnel].get(CARRIER) == struct.pack("=I", index) and tunnel in above.links:
+            remove(machine, above, tunnel)
     if other is not None and other[0] in machine.spaces and other[1] in machine.spaces[other[0]].links:
         remove(machine, machine.spaces[other[0]], other[1])
+
+
+def end_tunnels(machine: FakeMachine, outer: FakeNamespace) -> None:
+    """A namespace ends: with it all that sends its packets there (vxlan_exit_batch_rtnl)."""
+    for space, index in _tunnels(machine, outer):
+        if index in space.links:
+            remove(machine, space, index)
 
 
 def _strip(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
@@ -282,7 +301,7 @@ def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> 
         raise kernel_error(errno.EEXIST, "")
     _strip(machine, space, index)
     link = space.links.pop(index)
-    info = space.info.pop(index, None)
+    info, outer = space.info.pop(index, None), space.outer.pop(index, None)
     sysctls.drop_link(space, link.name)
     _tell_gone(machine, space, index)
     fresh = index if index not in target.links else next(target.indexes)
@@ -291,6 +310,8 @@ def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> 
     target.links[fresh] = Link(fresh, link.name, link.kind, 0, link.mtu, link.mac, 0, link.group, alias=link.alias)
     if info is not None:
         target.info[fresh] = info
+    if outer is not None:
+        target.outer[fresh] = outer
     sysctls.add_link(target, link.name)
     other = machine.cables.pop((space.cookie, index), None)
     if other is not None:
@@ -309,4 +330,8 @@ def shown(machine: FakeMachine, space: FakeNamespace, link: Link) -> Link:
     if other is not None:
         foreign = other[0] != space.cookie
         changes |= {"link": other[1], "link_netnsid": machine.number(space.cookie, other[0]) if foreign else None}
+    outer = space.outer.get(link.index, space.cookie)
+    if outer != space.cookie:
+        # vxlan has no ndo_get_iflink: IFLA_LINK is the link itself, IFLA_VXLAN_LINK what carries it.
+        changes |= {"link": link.index, "link_netnsid": machine.number(space.cookie, outer)}
     return replace(link, **changes)

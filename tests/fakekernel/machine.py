@@ -21,13 +21,15 @@ from .space import LOOPBACK, NAMES, FakeNamespace, Place
 class FakeMachine:
     """``listeners`` are told of each change, with the namespace's cookie: who watches it knows its name.
 
-    ``equip`` puts into a new namespace what the kernel puts there; ``remove_link`` is ``links.remove``.
+    ``equip`` puts into a new namespace what the kernel puts there; ``remove_link`` and ``end_tunnels`` are those
+    of ``links``.
     """
 
     def __init__(
         self,
         equip: Iterable[Callable[[FakeNamespace], None]],
         remove_link: Callable[[FakeMachine, FakeNamespace, int], None],
+        end_tunnels: Callable[[FakeMachine, FakeNamespace], None],
         seed: int = 0,
     ) -> None:
         self.random = random.Random(seed)
@@ -44,6 +46,7 @@ class FakeMachine:
         self.listeners: list[Callable[[int, Invalidation], None]] = []
         self._equip = tuple(equip)
         self._remove_link = remove_link
+        self._end_tunnels = end_tunnels
         self.names[HOST] = self.new_space().cookie
 
     def new_space(self) -> FakeNamespace:
@@ -94,6 +97,7 @@ class FakeMachine:
 
     def end(self, space: FakeNamespace) -> None:
         """Nothing holds it any more."""
+        self._end_tunnels(self, space)
         for index in list(space.links):
             if index != LOOPBACK and index in space.links:
                 self._remove_link(self, space, index)

@@ -40,13 +40,17 @@ class Firewall:
 
 @dataclass
 class FakeNamespace:
-    """One network namespace. ``info`` and ``port`` hold the attributes of links, ``fixed`` bridges of a set MTU."""
+    """One network namespace. ``info`` and ``port`` hold the attributes of links, ``fixed`` bridges of a set MTU.
+
+    ``outer`` has the namespace (its cookie) that each tunnel sends its packets in.
+    """
 
     cookie: int
     links: dict[int, Link] = field(default_factory=dict)
     info: dict[int, dict[int, bytes]] = field(default_factory=dict)
     port: dict[int, dict[int, bytes]] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
+    outer: dict[int, int] = field(default_factory=dict)
     addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
     rules: list[PolicyRule] = field(default_factory=list)

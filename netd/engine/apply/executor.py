@@ -197,7 +197,10 @@ class Executor:
         return index or self._mirror.index(op.netns, op.dev)
 
     def _touch_created(self, op: ops.CreateLink, answer: Answer) -> None:
-        self._links.add(LinkName(op.netns, op.name))
+        self._links.add(LinkName(op.home, op.name))
+        if op.home != op.netns:
+            # The kernel does not say its index: what follows in this plan finds it by its name.
+            self._topics |= self._mirror.read_named(op.home, op.name)
         if op.peer_name:
             self._links.add(LinkName(op.peer_netns, op.peer_name))
         if isinstance(answer, Link):

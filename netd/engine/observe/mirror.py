@@ -158,6 +158,19 @@ class Mirror:
             known.peers[cookie] = found
         return known.peers[cookie] == nsid
 
+    def namespace_of(self, netns: str, nsid: int | None, likely: str) -> str | None:
+        if nsid is None:
+            return netns
+        for other in dict.fromkeys((likely, HOST, *self._known)):
+            if self.is_peer_namespace(netns, nsid, other):
+                return other
+        # Those that nothing declares are not watched, and so not kept.
+        with contextlib.suppress(Changed):
+            for other in self.kernel.names():
+                if other not in self._known and self.session(netns).nsid(other) == nsid:
+                    return other
+        return None
+
     def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
         known = self._netns(netns)
         if known is None:

@@ -66,7 +66,12 @@ def create_link(operation: do.CreateLink, look: LinkLookup) -> list[Request]:
     """One message makes the link, with both ends of a pair; what the kernel drops at creation follows by name."""
     settings = operation.settings
     body = header(0, settings) + wire.text(wire.IFLA_IFNAME, operation.name)
-    body += plain_settings(operation.netns, settings, look)
+    body += plain_settings(operation.home, settings, look)
+    elsewhere = look.descriptor(operation.home) if operation.home != operation.netns else None
+    if elsewhere is not None:
+        body += wire.u32(wire.IFLA_NET_NS_FD, elsewhere)
+        if settings.alias or settings.port:
+            raise ValueError("alias and port settings follow by name, which is of another namespace")
     info = dict(settings.info)
     data = b""
     if operation.dev:
