@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from typing import Any
 
 import pytest
 
-from netd.cli.view import rows as view_rows
 from netd.cli.view.rows import show
 from netd.cli.view.status import Query, first_line, sections
 from netd.cli.view.times import ago, repairs, span
@@ -141,7 +141,7 @@ def test_a_terminal_shows_the_same_rows_in_color(columns: int, monkeypatch: pyte
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(view_rows.sys, "stdout", screen := Screen())
+    monkeypatch.setattr(sys, "stdout", screen := Screen())
     reply = lab(3)
     show(first_line(reply, NOW), sections(reply, Query((), (), False, NOW, 24, columns)))
     text = screen.getvalue()
