@@ -141,7 +141,7 @@ class Daemon:
         if self._metrics is not None and self._metrics_port is not None:
             self._metrics.serve(self._metrics_port, self._answers.turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
-        self._read_files(prune=True)
+        self._contained(lambda: self._read_files(prune=True))
         # Until now a look-up waited for the engines of containers; from now on only their threads do.
         self._containers.start(self._container_moved, self._engine.attached.written())
         first = loop.create_task(self._first_round())
@@ -159,10 +159,11 @@ class Daemon:
 
     async def _first_round(self) -> None:
         await self._rounds.idle.wait()
+        self._contained(self._find_orphans)
         while self._rounds.broken:
+            # Nothing is ready that nobody can tell of.
             self._rounds.idle.clear()
             await self._rounds.idle.wait()
-        self._engine.find_orphans()
         self._ready = True
         self._notifier.ready(self._summary())
         self._log.info(f"ready: {self._summary()}", message="ready")
@@ -248,6 +249,9 @@ class Daemon:
     def _full_pass(self) -> None:
         self._contained(self._look_at_everything)
 
+    def _find_orphans(self) -> None:
+        self._engine.find_orphans()
+
     def _look_at_everything(self) -> None:
         # An event of the folder may have been lost.
         self._read_files(prune=False)
@@ -301,9 +305,9 @@ class Daemon:
             self._take_in(config, prune=prune)
 
     def _take_in(self, config: Config, *, prune: bool) -> None:
-        self._config = config
         before = set(self._engine.graph.undeclared)
         changed = self._engine.set_desired(config.desired, config.unknown)
+        self._config = config
         self._containers.follow(self._engine.attached.written())
         self._arm_slow_look()
         # What netd never had is not taken away; what was no longer declared before has had its pause.

@@ -167,12 +167,14 @@ class Host:
         """``netd apply``, which must converge; its report."""
         return self.netd("apply", "--json", *args).json
 
-    def daemon(self, *args: str, wait: bool = True, module: str = "netd") -> Daemon:
+    def daemon(
+        self, *args: str, wait: bool = True, module: str = "netd", env: Mapping[str, str] | None = None
+    ) -> Daemon:
         """Starts ``netd run`` and waits until it is ready; ``module`` is what Python runs for it."""
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         name = f"notify.{len(self.processes)}"
         notify.bind(str(self.root / "run" / name))
-        env = {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": f"/run/{name}"}
+        env = {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": f"/run/{name}", **(env or {})}
         daemon = Daemon(*self.spawn((sys.executable, "-m", module, "run", *args), "", env), notify)
         self.processes.append(daemon)
         if wait:
