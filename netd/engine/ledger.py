@@ -1,9 +1,9 @@
-"""What netd made, and what it found before its first write: one file, lives as long as the kernel's state.
+"""The file of what netd created, and of what it found before its first write; it lives as long as the kernel's state.
 
-Each line is the whole record of one object, the last one counts: ``{"key": "veth/veth0", "record": {...}}``, or null
-when it is gone. An *intent* is written before something is made, *made* with its identity after it. The file is
-appended to without fsync (a power cut takes the kernel's state too) and compacted by rename. What cannot be read is
-passed over: a lost line makes netd careful, never bold.
+Each line is the whole record of one object, and the last one counts: ``{"key": "veth/veth0", "record": {...}}``, or
+null once the object is gone. An *intent* is written before an object is created, *made* with its identity after that.
+The file is appended to without fsync (a power cut takes the kernel's state too) and compacted by rename. Lines that
+cannot be read are skipped: without a record, netd takes less for its own, never more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from netd.model.key import Key, parse_key
 
 from .record import Record, read_record, record_json
 
-#: Lines beyond what is needed, before the file is written anew.
+#: So many superfluous lines, and the file is compacted.
 SLACK = 2000
 
 
@@ -34,12 +34,12 @@ def line(key: Key, record: Record | None) -> str:
 
 
 def stamp(found: os.stat_result) -> tuple[int, int, int]:
-    """Tells a file, and how much is in it."""
+    """Identifies a file and its length."""
     return found.st_dev, found.st_ino, found.st_size
 
 
 class Ledger:
-    """All records, in memory and in ``path``. ``write`` False: nothing is ever written (``netd diff``)."""
+    """All records, in memory and in the file ``path``. ``write`` False: the file is never written (``netd diff``)."""
 
     def __init__(self, path: str, *, write: bool = True) -> None:
         self.path = path
@@ -48,17 +48,17 @@ class Ledger:
         self._lines: list[str] = []
         self._count = 0
         self._file: int | None = None
-        #: (device, inode, length) of the file, as long as nobody else writes to it; None: there is none yet.
+        #: (device, inode, length) of the file as netd left it; None: there is no file yet.
         self._stamp: tuple[int, int, int] | None = None
         #: Whether the file's last line was cut short.
         self._cut = False
-        #: Why the file is behind, "" while it is not.
+        #: Why the file is not up to date, "" while it is.
         self.trouble = ""
         self._read()
 
     def _read(self) -> None:
         if os.path.exists(self.path) and not os.path.isfile(self.path):
-            self.trouble = f"{self.path} is no file"  # a FIFO would be waited for, for ever
+            self.trouble = f"{self.path} is not a regular file"  # opening a FIFO would block
             return
         try:
             with open(self.path, encoding="utf-8", errors="replace") as file:
@@ -69,7 +69,7 @@ class Ledger:
         except FileNotFoundError:
             return
         except OSError as error:
-            # As if it were gone: nothing is taken for netd's own without its mark.
+            # As without records: nothing is taken for netd's own without its mark.
             self.trouble = f"{self.path} cannot be read: {error.strerror}"
 
     def _take(self, text: str) -> None:
@@ -92,11 +92,11 @@ class Ledger:
         return self._records.get(key)
 
     def items(self) -> Iterable[tuple[Key, Record]]:
-        """All of them."""
+        """All records."""
         return self._records.items()
 
     def attached(self) -> Mapping[Key, str]:
-        """Namespaces of others that netd gave a name, with where they are found."""
+        """Attached namespaces, each with where it is found."""
         found = ((key, record.locator.get("attach")) for key, record in self._records.items() if key.is_namespace)
         return {key: source for key, source in found if source}
 
@@ -114,24 +114,24 @@ class Ledger:
         self._lines.append(line(key, record))
 
     def update(self, key: Key, **changes: Any) -> None:
-        """Changes parts of a record that is there."""
+        """Changes parts of a record, if there is one."""
         record = self._records.get(key)
         if record is not None:
             self.put(key, replace(record, **changes))
 
     def forget(self, key: Key) -> None:
-        """The object is gone, or no longer netd's concern."""
+        """Drops the record: the object is gone, or netd no longer keeps it."""
         if self._records.pop(key, None) is not None:
             self._lines.append(line(key, None))
 
     def flush(self) -> None:
-        """Writes what changed; one write call. A full disk stops nothing: ``trouble`` says so until all is written."""
+        """Writes what changed, in one call. A full disk stops nothing: ``trouble`` says so until all is written."""
         lines, self._lines = self._lines, []
-        hurt = self._write and self._is_hurt()
-        if not self._write or not (lines or self.trouble or hurt):
+        damaged = self._write and self._is_damaged()
+        if not self._write or not (lines or self.trouble or damaged):
             return
         try:
-            if self.trouble or hurt or self._count + len(lines) > 2 * len(self._records) + SLACK:
+            if self.trouble or damaged or self._count + len(lines) > 2 * len(self._records) + SLACK:
                 self._compact()
             else:
                 self._append(lines)
@@ -147,7 +147,7 @@ class Ledger:
         if self._cut:
             text = "\n" + text
         data = text.encode()
-        # A line that was cut short (a full disk): the next one must not be glued to it.
+        # After a line that was cut short (a full disk) the next one must start on a line of its own.
         self._cut = True
         if os.write(self._file, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -155,22 +155,22 @@ class Ledger:
         self._stamp = stamp(os.fstat(self._file))
         self._count += text.count("\n")
 
-    def _is_hurt(self) -> bool:
-        """Whether somebody deleted, replaced or cut the file meanwhile: what is known here is written anew then."""
+    def _is_damaged(self) -> bool:
+        """Whether someone deleted, replaced or truncated the file: then it is written anew."""
         try:
             return self._stamp is not None and stamp(os.stat(self.path)) != self._stamp
         except OSError:
             return True
 
     def _open(self) -> None:
-        """For appending; kept open, because it is written to before and after every repair."""
+        """Opens it for appending; it stays open, because it is written before and after every repair."""
         self.close()
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         size = os.fstat(self._file).st_size
         self._cut = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

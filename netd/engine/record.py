@@ -1,4 +1,4 @@
-"""What the ledger keeps of one object, and its JSON."""
+"""What the ledger keeps of one object, and how that is written as JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal
 class FieldRecord:
     """A field that netd wrote: in the ledger ``[wrote, found]``, or ``[wrote, found, earlier]``.
 
-    ``found``: the value before netd's first write, to be put back; None on what netd made. ``earlier``: what netd wrote
-    before, until the kernel takes ``wrote``.
+    ``found``: the value before netd's first write, to be put back; None on an object that netd created. ``earlier``:
+    what netd wrote before, until the kernel takes ``wrote``.
     """
 
     wrote: Any
@@ -38,9 +38,9 @@ class FieldRecord:
 class Record:
     """What is known of one object.
 
-    ``state``: *intent* (about to be made), *made* (netd's own), *adopted* (found, kept as declared). ``identity``,
-    ``locator`` and ``displaced`` are the kind's (model.desired). ``memory``: values chosen once, such as MACs.
-    ``files`` declare it.
+    ``state``: *intent* (about to be created), *made* (netd's own), *adopted* (found, kept as declared). ``identity``,
+    ``locator``, ``displaced`` and ``claims`` are those of ``netd.model.desired``. ``memory``: values that are chosen
+    once, such as MACs. ``files`` declare it.
     """
 
     state: Literal["intent", "made", "adopted"]
@@ -54,11 +54,11 @@ class Record:
 
     @property
     def made(self) -> bool:
-        """Whether netd made it, or was about to."""
+        """Whether netd created it, or was about to."""
         return self.state != "adopted"
 
     def displaced_at(self, place: Mapping[str, Any] | None) -> tuple[str, ...]:
-        """What was displaced at this place: in a namespace that is gone it went with that."""
+        """What was displaced at this place; what was in a namespace that is gone is gone with it."""
         return self.displaced if self.identity in ({}, place) else ()
 
 

@@ -56,7 +56,7 @@ def on_renamed_link(case: Case) -> Decision | None:
     """It is removed from a link that someone renamed, once another one has the name."""
     if case.leaving is None:
         return None
-    return Decision(State.PENDING, "is removed from the link that was renamed", case.leaving)
+    return Decision(State.PENDING, "is removed from a link that was renamed", case.leaving)
 
 
 def something_else(case: Case) -> Decision | None:

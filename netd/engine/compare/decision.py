@@ -27,12 +27,12 @@ class Decision:
 
 
 def residue_fields(observed: Observed) -> Mapping[str, FieldDiff]:
-    """What is to be removed of something that went by itself."""
-    return {"left": FieldDiff(None, observed.residue)}
+    """What netd left behind, and removes."""
+    return {"residue": FieldDiff(None, observed.residue)}
 
 
 def first(files: tuple[str, ...]) -> str:
-    """The file that kept the object."""
+    """The file that a removed object was declared in."""
     return files[0] if files else ""
 
 
@@ -43,11 +43,11 @@ def conflict_text(observed: Observed) -> str:
 
 def unchangeable_text(key: Key, differing: Mapping[str, FieldDiff], fixed: Iterable[str]) -> str:
     """A foreign object would have to be recreated to be as declared."""
-    told = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
-    return f"the {key.kind} that is already there cannot be changed so: {told}; netd did not make it"
+    values = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
+    return f"the existing {key.kind} cannot be changed in place ({values}), and netd did not create it"
 
 
 def diverged_text(change: Change) -> str:
-    """Which values do not read back as they were written."""
+    """Which values the kernel reads back otherwise than they were written."""
     parts = [f"{name} reads back as {diff.have!r}, not {diff.want!r}" for name, diff in change.fields.items()]
-    return "; ".join(parts) or "it is not there after it was made"
+    return "; ".join(parts) or "it does not exist after it was created"

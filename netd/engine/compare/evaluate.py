@@ -1,4 +1,4 @@
-"""One look at objects: each compared once, what others hang on before them."""
+"""Compares objects, each once: what others depend on comes before them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ from .decision import Decision
 from .diff import Comparison
 from .prerequisites import Prerequisites
 
-#: States of what cannot be relied on.
+#: States in which an object cannot be relied on.
 BLOCKING = frozenset({State.FAILED, State.CONFLICT})
 
 
 class Evaluator:
-    """Judges objects by what is there now. ``forced``: undeclared objects that go although netd did not make them."""
+    """Decides on objects by the kernel's state.
+
+    ``forced``: undeclared objects that are deleted although netd did not create them.
+    """
 
     def __init__(
         self, graph: DependencyGraph, table: StatusTable, ledger: Ledger, mirror: Mirror, attached: AttachedNamespaces
@@ -38,7 +41,7 @@ class Evaluator:
         self.forced: set[Key] = set()
 
     def evaluate(self, keys: Iterable[Key], *, withdraw: Callable[[Key], bool]) -> dict[Key, Decision]:
-        """Compares these objects; ``withdraw`` as of ``Comparison``."""
+        """Compares these objects; ``withdraw`` is that of ``Comparison``."""
         decisions: dict[Key, Decision] = {}
         for _ in self.in_portions(keys, decisions, Portions(), withdraw=withdraw):
             pass
@@ -74,7 +77,7 @@ class Evaluator:
         one, record = self._graph.desired.get(key), self._ledger.get(key)
         twin = self._graph.duplicate_of(key.name) if one is not None and one.source else ""
         if twin:
-            return Decision(State.CONFLICT, f"it is {twin}: write there what is to be in it, and take this table out")
+            return Decision(State.CONFLICT, f"it is {twin}: declare its contents there, and remove this table")
         if one is not None:
             return comparison.evaluate(one)
         forced = key in self.forced
@@ -82,7 +85,7 @@ class Evaluator:
         return Decision(State.OK, change=change)
 
     def _blocked(self, what: LinkName | str, decisions: Mapping[Key, Decision]) -> str:
-        """Why a declared link or namespace cannot be relied on, "" where it can. ``decisions``: of this look."""
+        """Why a declared link or namespace cannot be relied on, "" where it can. ``decisions``: those made so far."""
         provider = self._graph.providers.get(what) if isinstance(what, LinkName) else namespace_key(what)
         if provider is None:
             return ""
@@ -90,14 +93,14 @@ class Evaluator:
         return f"{provider}: {known.state.value}" if known is not None and known.state in BLOCKING else ""
 
     def _unready(self, netns: str) -> str:
-        """Why what a name stands for now is not to be built into yet, "" for nothing."""
+        """Why nothing is to be built in the namespace of this name yet, "" where it can be."""
         key = namespace_key(netns)
         one, record = self._graph.desired.get(key), self._ledger.get(key)
         if one is None or not (one.source or (record and "attach" in record.identity)):
             return ""
         observed = registry()[key.kind].observe(key, one.locator, self._mirror, record.identity if record else {})
         if observed is not None and observed.residue:
-            return "its name is taken off another namespace first"
+            return "its name is first removed from another namespace"
         if (observed is not None and observed.conflict) or (one.source and self._graph.duplicate_of(netns)):
             return f"{key}: {State.CONFLICT.value}"
         cookie = self._mirror.cookie(netns)
@@ -108,11 +111,11 @@ class Evaluator:
                 and former.identity.get("cookie") == cookie
                 and any(self._graph.undeclared_in(other.name))
             ):
-                return f"what netd made there as {other.name} goes first"
+                return f"what netd created there as {other.name} is removed first"
         return ""
 
     def _ordered(self, keys: Iterable[Key]) -> list[Key]:
-        """Namespaces, then links from the ground up, then what hangs on them; undeclared objects first of all."""
+        """Namespaces, then links from the lowest up, then what is on them."""
         levels = {key: self._graph.level(key) for key in keys}
         return sorted(
             levels, key=lambda key: (not key.is_namespace, levels[key] is None, levels[key] or 0, key.netns, key)

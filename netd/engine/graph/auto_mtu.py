@@ -1,6 +1,6 @@
-"""Links with ``mtu = "auto"``: what they are to have now, and which of them an event concerns.
+"""Links with ``mtu = "auto"``: the MTU that each is to have now, and which of them an event concerns.
 
-A size is a function of what nobody declares to follow: so what netd writes never changes it.
+It follows from links without "auto" only, so that what netd writes never changes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from netd.model.segment import AUTO
 
 
 class AutoMtu:
-    """Those of a configuration. Segments are kept until something that they were read from changes."""
+    """The links with "auto" of one configuration. A segment is kept until something it was read from changes."""
 
     def __init__(self, desired: Iterable[Desired], view: View) -> None:
         ends = [(one.key, end) for one in desired for end in one.ends]
@@ -27,27 +27,27 @@ class AutoMtu:
                 self._fields.setdefault(key, {})[end.field] = end.link
         self._graph = Segments((end for _, end in ends) if self._keys else (), view)
         self._of: dict[LinkName, Segment] = {}
-        #: By the links that they were read from, the namespaces of these, and those whose addresses were searched.
+        #: Segments by the links they were read from, by these links' namespaces, and by those searched for addresses.
         self._by_link: dict[LinkName, set[Segment]] = {}
         self._inside: dict[str, set[Segment]] = {}
         self._searching: dict[str, set[Segment]] = {}
 
     def resolved(self, one: Desired) -> Desired:
-        """The object with what it is to have now."""
+        """The object with the MTUs that it is to have now."""
         fields = self._fields.get(one.key)
         if not fields:
             return one
         return replace(one, fields={**one.fields, **{field: self._size(link) for field, link in fields.items()}})
 
     def invalidate(self) -> None:
-        """Nothing is known any more."""
+        """Drops all segments."""
         self._of.clear()
         self._by_link.clear()
         self._inside.clear()
         self._searching.clear()
 
     def affected(self, watch_keys: Iterable[WatchKey]) -> set[Key]:
-        """The followers that are to have something else after these changes."""
+        """The objects that are to have another MTU after these changes."""
         stale = {segment for watch_key in watch_keys for segment in self._touched(watch_key)} if self._of else ()
         before: dict[LinkName, int] = {}
         for segment in stale:
@@ -55,14 +55,14 @@ class AutoMtu:
         return self._changed(before)
 
     def differing(self, before: AutoMtu) -> set[Key]:
-        """Those that have to follow something else than another configuration had them follow."""
+        """The objects that are to have another MTU than under the configuration before."""
         return self._changed({link: segment.size for link, segment in before._of.items() if link in self._keys})
 
     def _changed(self, before: Mapping[LinkName, int]) -> set[Key]:
         return {self._keys[link] for link, size in before.items() if self._is_other(link, size)}
 
     def _is_other(self, link: LinkName, size: int) -> bool:
-        """Whether a follower is to have something else now; also where that cannot be read, so that it is told."""
+        """Whether a link is to have another MTU now; True also where that cannot be read, so that it is reported."""
         try:
             return self._size(link) != size
         except Exception:
@@ -80,19 +80,19 @@ class AutoMtu:
         return self._of[link].size
 
     def _drop(self, segment: Segment) -> Mapping[LinkName, int]:
-        """Forgets a segment; returns its followers, with what they had."""
+        """Drops a segment; returns its links with "auto", with the MTU they had."""
         for read in segment.facts.keys() | segment.carriers.keys():
             self._by_link[read].discard(segment)
             self._inside[read.netns].discard(segment)
         for netns in segment.searched:
             self._searching[netns].discard(segment)
-        followers = {link: segment.size for link in segment.members if link in self._keys}
-        for link in followers:
+        links = {link: segment.size for link in segment.members if link in self._keys}
+        for link in links:
             self._of.pop(link, None)
-        return followers
+        return links
 
     def _touched(self, watch_key: WatchKey) -> Iterable[Segment]:
-        """The segments that are no longer known to be what they were."""
+        """The segments that may have changed."""
         if watch_key.what == "addresses":
             return self._searching.get(watch_key.netns, ())
         if watch_key.what == "namespace" or (watch_key.what == "link" and not watch_key.name):
@@ -105,7 +105,7 @@ class AutoMtu:
             return set(self._of.values())
 
     def _reached(self, link: LinkName) -> Iterator[Segment]:
-        """Those that a link was in, and those it is in now."""
+        """The segments that a link was in, and those it is in now."""
         facts, mtu = self._graph.facts(link), self._graph.present(link)
         known = self._by_link.get(link, ())
         moved = [segment for segment in known if segment.facts.get(link, facts) != facts]

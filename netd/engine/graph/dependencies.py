@@ -1,4 +1,4 @@
-"""Who is concerned when something changes: kept for each configuration, asked in every round."""
+"""Which objects a change concerns: kept for each configuration, asked in every pass."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ KeyIndex = dict[Any, set[Key]]
 
 
 class DependencyGraph:
-    """The objects of a configuration, and those the ledger still knows, by what concerns them.
+    """The objects of a configuration, and undeclared ones of the ledger, by what concerns them.
 
-    A new configuration costs what it changes, and one look at the names of what stays.
+    A new configuration costs what it changes, and a comparison of the keys of the rest.
     """
 
     def __init__(self, ledger: Ledger, view: View) -> None:
         self.desired: Mapping[Key, Desired] = {}
         self.providers: dict[LinkName, Key] = {}
         self.namespaces: Mapping[Key, Desired] = {}
-        #: Others' namespaces that nothing declares any more under this name.
+        #: Attached namespaces that are no longer declared under this name.
         self.former: Sequence[Key] = ()
-        self._twins: dict[str, str] = {}
-        #: Namespaces with rules among those of other tools: legacy iptables tells of no change.
+        self._duplicates: dict[str, str] = {}
+        #: Namespaces with rules in other tools' chains: legacy iptables sends no event.
         self.firewalled: KeyIndex = {}
-        #: Undeclared objects that have what a declared one needs: they make room at once.
+        #: Undeclared objects that have what a declared one claims: they are removed at once.
         self.displaced_by: Set[Key] = frozenset()
         self._ledger = ledger
         self._view = view
-        #: What the ledger knows of undeclared objects.
-        self._left: dict[Key, Record] = {}
+        #: The records of undeclared objects.
+        self._records: dict[Key, Record] = {}
         self._by_watch_key: KeyIndex = {}
         self._by_namespace: KeyIndex = {}
         self._dependents: KeyIndex = {}
-        self._together: KeyIndex = {}
+        self._batches: KeyIndex = {}
         self._claimed: KeyIndex = {}
         self._levels: dict[Key, int] = {}
         self.auto_mtu = AutoMtu((), view)
@@ -50,50 +50,50 @@ class DependencyGraph:
     @property
     def undeclared(self) -> Set[Key]:
         """Objects that only the ledger knows."""
-        return self._left.keys()
+        return self._records.keys()
 
     def set_desired(self, desired: Mapping[Key, Desired]) -> set[Key]:
         """A new configuration; returns the objects that are new, changed, or no longer declared."""
         before = self.desired
-        # What a file had before is the same object.
+        # Unchanged files keep their objects, so that most are the same one.
         changed = {key for key, one in desired.items() if (old := before.get(key)) is not one and old != one}
         changed |= {key for key in before if key not in desired}
         for key in changed & before.keys():
             self._drop(before[key])
-        for key, record in self._left.items():
-            _put_out(key, self._watch_places(key, record.locator))
+        for key, record in self._records.items():
+            _remove(key, self._watch_places(key, record.locator))
         self._levels.clear()
         self.desired = desired
         self.namespaces = {key: one for key, one in desired.items() if key.is_namespace}
-        self._left = {key: record for key, record in self._ledger.items() if key not in desired}
+        self._records = {key: record for key, record in self._ledger.items() if key not in desired}
         self.former = [key for key in self._ledger.attached() if key not in desired]
-        self._twins.clear()
+        self._duplicates.clear()
         for key in changed & desired.keys():
             self._add(desired[key])
-        for key, record in self._left.items():
-            _put_in(key, self._watch_places(key, record.locator))
+        for key, record in self._records.items():
+            _insert(key, self._watch_places(key, record.locator))
         claimed = self._claimed.keys()
         self.displaced_by = frozenset(
-            key for key, record in self._left.items() if not claimed.isdisjoint(record.claims)
+            key for key, record in self._records.items() if not claimed.isdisjoint(record.claims)
         )
         return changed
 
     def refresh_auto_mtu(self) -> set[Key]:
-        """Looks anew at what links follow; returns those that have to follow something else than before."""
+        """Computes automatic MTUs anew; returns the objects that are to have another one than before."""
         before, self.auto_mtu = self.auto_mtu, AutoMtu(self.desired.values(), self._view)
         return self.auto_mtu.differing(before)
 
     def _add(self, one: Desired) -> None:
         self.providers.update(dict.fromkeys(one.provides, one.key))
-        _put_in(one.key, self._places(one))
+        _insert(one.key, self._places(one))
 
     def _drop(self, one: Desired) -> None:
         for link in one.provides:
             del self.providers[link]
-        _put_out(one.key, self._places(one))
+        _remove(one.key, self._places(one))
 
     def _places(self, one: Desired) -> Iterator[tuple[KeyIndex, Any]]:
-        """Where a declared object is to be found."""
+        """The indexes that a declared object is in, each with what it is found by."""
         key, kind = one.key, registry()[one.key.kind]
         for link in (*one.requires, *one.after, *(link for links in one.gateways.values() for link in links)):
             yield self._dependents, link
@@ -103,48 +103,48 @@ class DependencyGraph:
         for claim in one.claims:
             yield self._claimed, claim
         if kind.batched:
-            yield self._together, (key.netns, key.kind)
+            yield self._batches, (key.netns, key.kind)
         if kind.in_foreign_chains:
             yield self.firewalled, key.netns
         yield from self._watch_places(key, one.locator)
 
-    def _watch_places(self, key: Key, data: Mapping[str, Any]) -> Iterator[tuple[KeyIndex, Any]]:
-        """Where an object is to be found by what the kernel tells."""
+    def _watch_places(self, key: Key, locator: Mapping[str, Any]) -> Iterator[tuple[KeyIndex, Any]]:
+        """The indexes that an object is in by what it is read from."""
         kind = registry().get(key.kind)
         if kind is None:
             return
         yield self._by_namespace, key.netns
-        for watch_key in kind.watch_keys(key, data):
+        for watch_key in kind.watch_keys(key, locator):
             yield self._by_watch_key, watch_key
             if watch_key.what == "namespace":
                 yield self._by_namespace, watch_key.netns
             elif watch_key.name:
-                # An event that does not say which: all of that sort in the namespace.
+                # Of an event that names none: all of that sort in the namespace.
                 yield self._by_watch_key, WatchKey(watch_key.what, watch_key.netns)
 
     def level(self, key: Key) -> int | None:
-        """How deep a declared link stands on others: a bridge 0, its port 1; None: it is none.
+        """How many links a declared link is on, one above the other: a bridge 0, its port 1. None: it is no link.
 
         Cycles were refused before.
         """
-        left = [] if key in self._levels else [key]
-        while left:
-            one = self.desired.get(left[-1])
+        todo = [] if key in self._levels else [key]
+        while todo:
+            one = self.desired.get(todo[-1])
             if one is None or not one.provides:
                 return None
             below = {self.providers[link] for link in (*one.requires, *one.after) if link in self.providers} - {one.key}
             unknown = below - self._levels.keys()
             if unknown:
-                left.extend(unknown)
+                todo.extend(unknown)
             else:
-                self._levels[left.pop()] = max((self._levels[each] + 1 for each in below), default=0)
+                self._levels[todo.pop()] = max((self._levels[each] + 1 for each in below), default=0)
         return self._levels[key]
 
     def affected(self, watch_keys: Iterable[WatchKey]) -> set[Key]:
         """The objects to compare again."""
         watch_keys = set(watch_keys)
         if any(watch_key.what in ("everything", "namespace") for watch_key in watch_keys):
-            self._twins.clear()
+            self._duplicates.clear()
         if any(watch_key.what == "everything" for watch_key in watch_keys):
             self.auto_mtu.invalidate()
             return set(self.desired) | self.undeclared
@@ -156,11 +156,11 @@ class DependencyGraph:
         return found
 
     def resolved(self, one: Desired) -> Desired:
-        """The object with the values that hang on other links, as they are to be now."""
-        return self.auto_mtu.resolved(one)
+        """The object with the values that depend on other links, as they are to be now."""
+        return self.auto_mtu.resolved(one) if one.ends else one
 
     def dependents(self, key: Key) -> set[Key]:
-        """What needs or wants the links of an object, or stands in a namespace: to look at when it was made."""
+        """What is on the links of an object, or in a namespace: to be compared once it was created."""
         one = self.desired.get(key)
         if one is None:
             return set()
@@ -181,7 +181,7 @@ class DependencyGraph:
         return found
 
     def failed_dependency(self, key: Key, failed: Set[Key]) -> Key | None:
-        """The one of these objects, which failed, that this one hangs on."""
+        """The one of these failed objects that this one depends on."""
         one = self.desired.get(key)
         if one is None:
             return None
@@ -195,51 +195,51 @@ class DependencyGraph:
         return None
 
     def duplicate_of(self, netns: str) -> str:
-        """What else is declared of the namespace that a name of another's stands for, "" for nothing."""
-        if netns not in self._twins:
-            self._twins[netns] = self._find_twin(netns)
-        return self._twins[netns]
+        """What is declared already of the namespace that is attached under this name, "" for nothing."""
+        if netns not in self._duplicates:
+            self._duplicates[netns] = self._find_duplicate(netns)
+        return self._duplicates[netns]
 
-    def _find_twin(self, netns: str) -> str:
+    def _find_duplicate(self, netns: str) -> str:
         cookie = self._view.cookie(netns)
         if cookie is None or cookie == self._view.cookie(HOST):
             return "" if cookie is None else "the host itself"
         for key, one in self.namespaces.items():
             if key.name != netns and (not one.source or key.name < netns) and self._view.cookie(key.name) == cookie:
-                return f"{key} by another name"
+                return f"{key} under another name"
         return ""
 
     def must_leave_first(self, keys: Iterable[Key]) -> set[Key]:
-        """What has to be out of those of these namespaces that nothing declares any more."""
+        """What has to leave those of these namespaces that are no longer declared."""
         gone = [key.name for key in keys if key.is_namespace and key in self.undeclared]
         return self.needing_removal(key for netns in gone for key in self.undeclared_in(netns))
 
     def undeclared_in(self, netns: str) -> Iterator[Key]:
-        """Undeclared objects in a namespace, as far as the ledger knows them yet."""
+        """Undeclared objects in a namespace that the ledger still has."""
         inside = (key for key in self._by_namespace.get(netns, ()) if key.netns == netns and key in self.undeclared)
         return (key for key in inside if self._ledger.get(key) is not None)
 
     def needing_removal(self, keys: Iterable[Key]) -> set[Key]:
-        """Those of these objects that have to be out of their namespace before it goes."""
+        """Those of these objects that have to leave their namespace before it is deleted."""
         return {
             key
             for key in keys
-            if key in self.undeclared and registry()[key.kind].must_leave_namespace(self._left[key].locator)
+            if key in self.undeclared and registry()[key.kind].must_leave_namespace(self._records[key].locator)
         }
 
     def batch(self, netns: str, kind: str) -> list[Desired]:
-        """All objects of a kind that is written at once, in their order."""
-        return sorted((self.desired[key] for key in self._together.get((netns, kind), ())), key=lambda one: one.order)
+        """All objects of a ``batched`` kind, in their order."""
+        return sorted((self.desired[key] for key in self._batches.get((netns, kind), ())), key=lambda one: one.order)
 
 
-def _put_in(key: Key, places: Iterable[tuple[KeyIndex, Any]]) -> None:
-    for table, place in places:
-        table.setdefault(place, set()).add(key)
+def _insert(key: Key, places: Iterable[tuple[KeyIndex, Any]]) -> None:
+    for index, place in places:
+        index.setdefault(place, set()).add(key)
 
 
-def _put_out(key: Key, places: Iterable[tuple[KeyIndex, Any]]) -> None:
-    for table, place in places:
-        keys = table.get(place, set())
+def _remove(key: Key, places: Iterable[tuple[KeyIndex, Any]]) -> None:
+    for index, place in places:
+        keys = index.get(place, set())
         keys.discard(key)
         if not keys:
-            table.pop(place, None)
+            index.pop(place, None)

@@ -1,11 +1,11 @@
-"""The kernel as it was last read. It changes only by reading; an event merely says what is no longer known.
+"""The kernel's state as last read. Only reading changes it; an event merely invalidates parts of it.
 
 Everything is read when a kind first asks for it, and kept until ``invalidate`` names it. Within ``reading`` the sockets
-stay open, so that all reads and writes in one namespace share one; none is kept longer (an open socket keeps a dying
-namespace alive).
+stay open, so that all reads and writes in one namespace share one; none is kept longer, because an open socket keeps a
+deleted namespace alive.
 
-What cannot be read is unknown, not absent: reading raises KernelError then. Only what the kernel says is not there
-(``Changed``: the namespace, the link, the table went meanwhile) reads as nothing.
+What cannot be read is unknown, not absent: reading raises KernelError. Only what the kernel says does not exist
+(``Changed``: the namespace, the link or the table was just deleted) reads as nothing.
 """
 
 from __future__ import annotations
@@ -29,45 +29,45 @@ from .netns_cache import NamespaceCache
 
 #: RT_TABLE_MAIN.
 MAIN = 254
-#: Sessions that are open at once are at most this fraction of the descriptors that the process may have; each has two.
+#: At most this fraction of the process's descriptors is for sessions; each has two of them.
 SESSION_SHARE = 5
 
 
 class Mirror:
-    """``watch``: namespaces and sysctls are watched before they are read, so that no change falls between."""
+    """``watch``: namespaces and sysctls are watched before they are read, so that no change is missed in between."""
 
     def __init__(self, kernel: Kernel, *, watch: bool) -> None:
         self.kernel = kernel
         self._watch = watch
         self._known: dict[str, NamespaceCache | None] = {}
         self._sessions: dict[str, tuple[AbstractContextManager[Session], Session]] = {}
-        self._looks = 0
+        self._readings = 0
         self._unreadable: list[NamespaceCache] = []
 
     # reading ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Reads and writes inside share sockets; the outermost one closes them."""
-        self._looks += 1
+        """Reads and writes inside share sockets; the outermost ``reading`` closes them."""
+        self._readings += 1
         try:
             with self.kernel.undisturbed():
                 yield
         finally:
-            self._looks -= 1
-            if not self._looks:
+            self._readings -= 1
+            if not self._readings:
                 self.close_sessions()
                 # Tried again the next time: what kept it from being read may not announce its end.
                 while self._unreadable:
                     self._unreadable.pop().firewall = None
 
     def close_sessions(self) -> None:
-        """No socket is left open in any namespace."""
+        """Closes the sockets in all namespaces."""
         for netns in tuple(self._sessions):
             self.close_session(netns)
 
     def close_session(self, netns: str) -> None:
-        """No socket is left open in that one."""
+        """Closes the socket in one namespace."""
         opened = self._sessions.pop(netns, None)
         if opened is not None:
             opened[0].__exit__(None, None, None)
@@ -131,7 +131,7 @@ class Mirror:
         return tuple(known.links.values()) if known else ()
 
     def index(self, netns: str, name: str) -> int:
-        """The index of a link by name, 0 where none is known: what operations ask when they are sent."""
+        """The index of a link by name, 0 where none is known. Operations ask for it when they are sent."""
         known = self._known.get(netns)
         if known is not None and name in known.names:
             return known.names[name]
@@ -147,7 +147,7 @@ class Mirror:
         known, cookie = self._netns(netns), self.cookie(other)
         if known is None or cookie is None:
             return False
-        # By cookie: the next namespace of that name has another number.
+        # By cookie: the next namespace of that name has another nsid.
         if cookie not in known.peers:
             try:
                 found = self.session(netns).nsid(other)
@@ -176,7 +176,7 @@ class Mirror:
         if known is None:
             return {}
         if index not in known.addresses:
-            # The first look at a namespace reads them all; later ones what changed.
+            # The first time those of all links are read, later those of one.
             everything = not known.addresses
             try:
                 found = self.session(netns).addresses(0 if everything else index)
@@ -195,7 +195,7 @@ class Mirror:
         if known is None:
             return set()
         if (index, family) not in known.connected:
-            # As with addresses: all at first, then what changed.
+            # As with addresses: of all links at first, then of one.
             everything = family not in known.connected_known
             try:
                 found = self.session(netns).connected(0 if everything else index, family)
@@ -315,10 +315,10 @@ class Mirror:
                 return Firewall()
         return known.firewall
 
-    # forgetting ------------------------------------------------------------------------------------------------
+    # invalidating ----------------------------------------------------------------------------------------------
 
     def invalidate(self, dirty: Invalidation) -> set[WatchKey]:
-        """What an event says is no longer known; a link is read again at once. Returns what changed, by name."""
+        """Drops what an event says has changed; a link is read again at once. Returns what changed, by name."""
         if dirty.what == "everything":
             self.close_sessions()
             self._known.clear()
@@ -335,7 +335,7 @@ class Mirror:
         return known.invalidate(dirty)
 
     def invalidate_missing(self) -> set[WatchKey]:
-        """Namespaces that were not there are looked for again: where netd has just made its own, one may be found."""
+        """Drops that a namespace did not exist: where netd has just created one, another may be found."""
         missing = [netns for netns, known in self._known.items() if known is None]
         return {watch_key for netns in missing for watch_key in self.invalidate(Invalidation("namespace", netns))}
 
@@ -361,26 +361,26 @@ class Mirror:
             return set()
         gone = new is None or old is None
         if gone or (old is not None and new is not None and (old.up, old.name) != (new.up, new.name)):
-            # Routes and addresses go with a link, and no event tells of each (FACTS 13).
+            # Routes and addresses are deleted with a link, without an event for each.
             watch_keys |= known.invalidate_link(netns, index, [link.name for link in (old, new) if link is not None])
         return watch_keys
 
     def rename(self, netns: str, index: int, name: str) -> None:
-        """A link that was just renamed, so that the next operation finds it."""
+        """Keeps the new name of a link that was just renamed, so that the next operation finds it."""
         known = self._known.get(netns)
         link = known.links.get(index) if known else None
         if known is not None and link is not None:
             known.put_link(replace(link, name=name))
 
     def learn(self, netns: str, link: Link) -> None:
-        """A link that the kernel just answered with, before the next reading."""
+        """Keeps a link that the kernel just answered with."""
         with contextlib.suppress(Exception):
             known = self._netns(netns)
             if known is not None:
                 known.put_link(link)
 
     def learn_peer(self, netns: str, nsid: int | None, other: str) -> None:
-        """The number by which the kernel just called another namespace."""
+        """Keeps the nsid of another namespace that the kernel just answered with."""
         with contextlib.suppress(Exception):
             known, cookie = self._netns(netns), self.cookie(other)
             if known is not None and cookie is not None and nsid is not None:

@@ -1,4 +1,4 @@
-"""What is known of one namespace, and how it is forgotten."""
+"""What was read of one namespace, and what of it an event invalidates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Rout
 
 @dataclass(slots=True)
 class NamespaceCache:
-    """What is known of one namespace."""
+    """What was read of one namespace; what was not read yet, or may have changed since, is missing."""
 
     cookie: int
     links: dict[int, Link] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class NamespaceCache:
     peers: dict[int, int] = field(default_factory=dict)
 
     def drop_link(self, index: int) -> None:
-        """The link, and all that hangs on its index."""
+        """The link is gone, and with it all that was read of it."""
         link = self.links.pop(index, None)
         if link is not None and self.names.get(link.name) == index:
             del self.names[link.name]
@@ -43,7 +43,7 @@ class NamespaceCache:
         self.fdb.pop(index, None)
 
     def invalidate_connected(self, index: int) -> None:
-        """The kernel's own routes on one link are no longer known; 0: on any."""
+        """Drops the kernel's own routes on one link; 0: on all."""
         if not index:
             self.connected.clear()
             self.connected_known.clear()
@@ -52,7 +52,7 @@ class NamespaceCache:
             self.connected.pop((index, family), None)
 
     def invalidate_routes(self, family: int) -> None:
-        """The routes of one family are no longer known; 0: of both."""
+        """Drops the routes of one family; 0: of both."""
         self.routes = {of: found for of, found in self.routes.items() if family not in (0, of[0])}
 
     def put_link(self, link: Link) -> None:
@@ -64,13 +64,13 @@ class NamespaceCache:
         self.names[link.name] = link.index
 
     def invalidate_links(self) -> None:
-        """No link is known any more."""
+        """Drops all links."""
         self.links_known = False
         self.links.clear()
         self.names.clear()
 
     def invalidate(self, dirty: Invalidation) -> set[WatchKey]:
-        """What an event (of anything but a link) says is no longer known; returns what it concerns, by name."""
+        """Drops what an event (other than a link's) says has changed; returns that by name."""
         what, netns = dirty.what, dirty.netns
         if what == "routes":
             self.invalidate_routes(dirty.family)
@@ -101,7 +101,7 @@ class NamespaceCache:
         return {WatchKey(what, netns)}
 
     def invalidate_link(self, netns: str, index: int, names: Sequence[str]) -> set[WatchKey]:
-        """What hangs on a link that came, went, or went down: no event tells of each."""
+        """Drops what changes with a link that appeared, disappeared or went down; the kernel sends no event for it."""
         self.routes.clear()
         self.sysctls = {path: value for path, value in self.sysctls.items() if not set(path.split("/")) & set(names)}
         self.invalidate_connected(index)

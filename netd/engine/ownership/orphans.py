@@ -1,4 +1,4 @@
-"""What carries netd's mark, but nothing declares it and the ledger does not know it."""
+"""Objects that carry netd's mark, but that neither a file declares nor the ledger knows."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from netd.kinds import registry
 from netd.model.key import HOST, Key, LinkName
 
 
-def find_orphans(index: DependencyGraph, ledger: Ledger, mirror: Mirror) -> Mapping[Key, Mapping[str, Any]]:
-    """{object: data}, in the host, in all named namespaces and those that netd knows; of what can be read."""
+def find_orphans(graph: DependencyGraph, ledger: Ledger, mirror: Mirror) -> Mapping[Key, Mapping[str, Any]]:
+    """{object: locator}, on the host, in all named namespaces and in those that netd knows, where they can be read."""
     found: dict[Key, Mapping[str, Any]] = {}
     with mirror.reading(), suppress(Exception):
-        # One namespace may have several names: one of its maker's, too.
+        # One namespace may have several names.
         names: dict[int | None, list[str]] = {}
-        ours = {HOST, *(key.netns for key in (*index.desired, *ledger))}
+        ours = {HOST, *(key.netns for key in (*graph.desired, *ledger))}
         for netns in (*sorted(ours), *(netns for netns in mirror.kernel.names() if netns not in ours)):
             names.setdefault(mirror.cookie(netns), []).append(netns)
-        known = _known(index, ledger)
+        known = _known(graph, ledger)
         for alike, kind in product(names.values(), registry().values()):
             with suppress(Exception):
-                for key, data in kind.marked(alike[0], mirror):
-                    # The other end of a pair that is known, or a link that is known by another kind, is no orphan.
+                for key, locator in kind.marked(alike[0], mirror):
+                    # The other end of a known pair, or a link that is known as another kind, is no orphan.
                     if not any({key._replace(netns=netns), LinkName(netns, key.name)} & known for netns in alike):
-                        found[key] = data
+                        found[key] = locator
     return found
 
 
-def _known(index: DependencyGraph, ledger: Ledger) -> Set[Key | LinkName]:
+def _known(graph: DependencyGraph, ledger: Ledger) -> Set[Key | LinkName]:
     """The objects and links of netd, by each name of their namespaces."""
     claims = [claim for key in ledger if (record := ledger.get(key)) for claim in record.claims]
     links = [claim.removeprefix("link:").rpartition(":") for claim in claims if claim.startswith("link:")]
-    return {*index.desired, *ledger, *index.providers, *(LinkName(netns, name) for netns, _, name in links)}
+    return {*graph.desired, *ledger, *graph.providers, *(LinkName(netns, name) for netns, _, name in links)}
