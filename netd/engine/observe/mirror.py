@@ -51,7 +51,7 @@ class Mirror:
         """Reads and writes inside share sockets; the outermost one closes them."""
         self._looks += 1
         try:
-            with self.kernel.undisturbed():
+            with self.kernel.deferred_closes():
                 yield
         finally:
             self._looks -= 1
