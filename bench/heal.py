@@ -34,7 +34,7 @@ DEADLINE = 10.0
 def sample(lab: Lab, ear: Ear, row: Row, n: int) -> float:
     """Seconds from the break until it is whole: the moment at which the kernel announced the last of it."""
     # A netfilter socket that is closed now would hold up netd's transaction.
-    with row.broken(n) as broken, lab.kernel.undisturbed():
+    with row.broken(n) as broken, lab.kernel.deferred_closes():
         ear.start()
         start = time.perf_counter()
         deadline = start + DEADLINE

@@ -205,7 +205,7 @@ class Daemon:
             self._rounds.look(concerned := self._engine.invalidate(events), drift=True)
             if plans == self._engine.plans and self._engine.backoff.any_waiting(concerned, time.monotonic()):
                 self._turn_away()
-        if self._kernel.restless:
+        if self._kernel.needs_drain:
             self._loop.call_soon(self._kernel_woke)
 
     def _catch_up(self) -> None:

@@ -1,4 +1,4 @@
-"""Carrying out a list of operations in one namespace: consecutive rtnetlink ones share a send."""
+"""Executes a list of operations in one namespace: consecutive rtnetlink operations share one send."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.flows import Translation
+from netd.model.key import LinkName
 from netd.model.state import Link
 
 from .delete_address import delete_alone
@@ -23,7 +24,7 @@ from .rtnl.netlink_socket import Rtnl
 from .rtnl.wire import Request
 from .session import Answer, Session
 
-#: Messages of one group deletion: two hundred of them fit the receive buffer easily.
+#: Links in one group deletion: the messages of 200 fit the receive buffer easily.
 GROUP_PORTION = 200
 NAMESPACE_OPERATIONS = (do.CreateNamespace, do.DeleteNamespace, do.AttachNamespace, do.DetachNamespace)
 
@@ -54,44 +55,44 @@ class Batch:
         """One answer per operation."""
         self._operations = operations
         self._answers = [None] * len(operations)
-        place = 0
+        position = 0
         try:
-            while place < len(operations):
-                run = self._deletions_from(place)
+            while position < len(operations):
+                run = self._deletions_from(position)
                 if run:
                     self._send()
                     self._delete(run)
-                    place = run[-1] + 1
+                    position = run[-1] + 1
                     continue
-                self._one(place)
-                place += 1
+                self._one(position)
+                position += 1
             self._send()
         finally:
             self._close_descriptors()
         return self._answers
 
-    def _one(self, place: int) -> None:
-        operation = self._operations[place]
+    def _one(self, position: int) -> None:
+        operation = self._operations[position]
         try:
             if type(operation) not in ENCODERS:
                 self._send()
-                self._answers[place] = self._apart(operation)
+                self._answers[position] = self._execute_other(operation)
                 return
             requests = encode(operation, self)
             if isinstance(operation, do.DeleteAddress) and operation.alone:
                 self._send()
                 index = operation.index or self.index(operation.netns, operation.dev)
-                self._answers[place] = delete_alone(self._session, requests[0], index, operation.address)
+                self._answers[position] = delete_alone(self._session, requests[0], index, operation.address)
                 return
         except KernelError as error:
-            self._answers[place] = error
+            self._answers[position] = error
             return
         self._requests += requests
-        self._owners += [place] * len(requests)
+        self._owners += [position] * len(requests)
         self._note(operation)
 
     def _note(self, operation: do.Operation) -> None:
-        """Which names mean another index from here on."""
+        """From here on names mean other indexes."""
         if isinstance(operation, do.CreateLink):
             self._unsent.add((operation.home, operation.name))
             if operation.peer_name:
@@ -101,12 +102,12 @@ class Batch:
             self._made[operation.netns, operation.settings.name] = index
 
     def index(self, netns: str, name: str) -> int:
-        """The index of a link; one made by an unsent operation is made first."""
+        """The index of a link; one that an unsent operation creates is created first."""
         if (netns, name) in self._unsent:
             self._send()
         found = self._made.get((netns, name)) or self._index_of(netns, name)
         if found <= 0:
-            raise kernel_error(errno.ENODEV, f"{netns}:{name}" if netns else name)
+            raise kernel_error(errno.ENODEV, f"there is no link {LinkName(netns, name)}")
         return found
 
     def descriptor(self, netns: str) -> int | None:
@@ -117,8 +118,8 @@ class Batch:
             self._descriptors[netns] = self._session.kernel.descriptor(netns)
         return self._descriptors[netns]
 
-    def _apart(self, operation: do.Operation) -> Answer:
-        """What is not rtnetlink."""
+    def _execute_other(self, operation: do.Operation) -> Answer:
+        """An operation that is not rtnetlink's."""
         if isinstance(operation, NAMESPACE_OPERATIONS):
             return self._execute_namespace(operation)
         if isinstance(operation, do.WriteSysctl):
@@ -136,7 +137,7 @@ class Batch:
         return None
 
     def _send(self) -> None:
-        """Sends what has gathered and files the answers: the first error of an operation counts."""
+        """Sends the pending requests and stores the answers: the first error of an operation counts."""
         requests, owners = self._requests, self._owners
         self._requests, self._owners = [], []
         self._unsent.clear()
@@ -144,14 +145,14 @@ class Batch:
             return
         answers = self._session.rtnl.request(requests)
         self._close_descriptors()
-        for place, (error, replies) in zip(owners, answers, strict=True):
-            operation = self._operations[place]
-            if isinstance(self._answers[place], KernelError):
+        for position, (error, replies) in zip(owners, answers, strict=True):
+            operation = self._operations[position]
+            if isinstance(self._answers[position], KernelError):
                 continue
             if error is not None:
-                self._answers[place] = error
-            elif isinstance(operation, do.CreateLink) and self._answers[place] is None:
-                self._answers[place] = self._made_link(operation, replies)
+                self._answers[position] = error
+            elif isinstance(operation, do.CreateLink) and self._answers[position] is None:
+                self._answers[position] = self._made_link(operation, replies)
 
     def _made_link(self, operation: do.CreateLink, replies: list[bytes]) -> Link | None:
         """The echo; a kernel that sends none is asked. None of a link in another namespace than the one spoken to."""
@@ -170,46 +171,47 @@ class Batch:
         while self._descriptors:
             os.close(self._descriptors.popitem()[1])
 
-    def _deletions_from(self, place: int) -> list[int]:
-        """The run of link deletions that begins here."""
+    def _deletions_from(self, position: int) -> list[int]:
+        """The positions of consecutive link deletions that begin here."""
         run: list[int] = []
         while (
-            place < len(self._operations)
-            and isinstance(self._operations[place], do.DeleteLink)
+            position < len(self._operations)
+            and isinstance(self._operations[position], do.DeleteLink)
             and len(run) < GROUP_PORTION
         ):
-            run.append(place)
-            place += 1
+            run.append(position)
+            position += 1
         return run
 
     def _delete(self, run: list[int]) -> None:
-        """Several through a one-off group, in one send: whatever ends this process, no link is left in that group."""
+        """Deletes several through a temporary group, in one send: whenever this process ends, none is left in it."""
         links: dict[int, Link] = {}
-        indexes = [operation.index for place in run if isinstance(operation := self._operations[place], do.DeleteLink)]
+        deletions = [operation for at in run if isinstance(operation := self._operations[at], do.DeleteLink)]
+        indexes = [operation.index for operation in deletions]
         there = self._session.links_at(set(indexes))
-        for place, index in zip(run, indexes, strict=True):
+        for position, index in zip(run, indexes, strict=True):
             link = there.pop(index, None)
             if link is None:
-                self._answers[place] = kernel_error(errno.ENODEV, f"no link {index}")
+                self._answers[position] = kernel_error(errno.ENODEV, f"there is no link with index {index}")
             else:
-                links[place] = link
+                links[position] = link
         if len(links) > 1:
             group = random.randrange(1 << 30, 1 << 31)
             requests = delete_links([link.index for link in links.values()], group)
             answers = self._dispose(requests, list(links.values()))
             if answers is None or answers[-1][0] is None:
                 return
-            # One that cannot be deleted (a physical port) refuses the whole group: each for itself then, as it was.
+            # One that cannot be deleted (a physical port) fails the whole group: back to their groups, then one by one.
             self._session.rtnl.atomic(set_groups({link.index: link.group for link in links.values()}))
-        for place, link in links.items():
+        for position, link in links.items():
             answers = self._dispose([delete_link(link.index)], [link])
-            self._answers[place] = answers[0][0] if answers else None
+            self._answers[position] = answers[0][0] if answers else None
 
     def _dispose(self, requests: Sequence[Request], links: Sequence[Link]) -> Replies | None:
         left = [link.index for link in links]
 
         def gone() -> bool:
-            # While the last is there, no other needs to be looked at.
+            # While the last one is there, the others need no check.
             if self._session.link(left[-1]) is None:
                 left[:] = self._session.links_at(set(left))
             return not left

@@ -1,8 +1,8 @@
 """Deleting one IPv4 address and nothing else.
 
-By itself the kernel takes along the other addresses of its network where it is the first of them, unless
+The kernel deletes with it the other addresses of its network where it is the first of them, unless
 ``promote_secondaries`` is set (``__inet_del_ifa`` in net/ipv4/devinet.c), and with the last address of a link all its
-routes and neighbours (``fib_disable_ip`` in net/ipv4/fib_frontend.c). All may be somebody else's.
+routes and neighbors (``fib_disable_ip`` in net/ipv4/fib_frontend.c). All of these may be foreign.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from netd.errors import KernelError
 from netd.model.state import Route
 
 from .rtnl import decode, wire
-from .rtnl.encode import neighbor_again, rtmsg
+from .rtnl.encode import repeat_neighbor, rtmsg
 from .rtnl.encode_link import ifinfomsg
 from .rtnl.wire import Request
 from .session import Session, leaves_by
@@ -23,10 +23,10 @@ PREPEND, APPEND = wire.NLM_F_CREATE, wire.NLM_F_CREATE | wire.NLM_F_APPEND
 
 
 def delete_alone(session: Session, request: Request, index: int, address: str) -> KernelError | None:
-    """What the kernel answers to ``request``, the RTM_DELADDR of ``address`` (a CIDR) of the link of that index."""
+    """Sends ``request``, the RTM_DELADDR of ``address`` (a CIDR) of the link with that index; returns its error."""
     others = any(":" not in one.address and one.address != address for one in session.addresses(index))
     link = session.link(index) if others else None
-    # In one send: whatever ends this process, nothing is lost, and nothing left otherwise than it was.
+    # In one send: if this process ends, nothing is lost and nothing is left changed.
     if link is None:
         return session.rtnl.atomic([request, *_neighbors(session, index), *_routes(session, index)])[0][0]
     if session.sysctl(f"net/ipv4/conf/{link.name}/promote_secondaries") != "0":
@@ -42,11 +42,11 @@ def _promote(index: int, value: int) -> Request:
 
 def _neighbors(session: Session, index: int) -> Iterable[Request]:
     kept = session.kept_neighbors(index, socket.AF_INET)
-    return [Request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, neighbor_again(one.raw, index)) for one in kept]
+    return [Request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, repeat_neighbor(one.raw, index)) for one in kept]
 
 
 def _routes(session: Session, index: int) -> Iterable[Request]:
-    """Those of a link, of all tables, each before those that stand on it; its own the kernel makes itself."""
+    """Creates the routes of a link again, of all tables, each before those that need it; not the kernel's own."""
     if not session.routes_through(index, socket.AF_INET):
         return []
     alike: dict[tuple[object, ...], list[Route]] = {}
@@ -64,12 +64,12 @@ def _dump(session: Session) -> list[Route]:
 
 
 def _in_order(group: list[Route], index: int) -> Iterable[Request]:
-    """Routes of one identity, of which the first counts: each to where it stood."""
+    """Routes of one identity, of which the first counts: each in its former position."""
     stay = [number for number, route in enumerate(group) if not leaves_by(route, index)]
     before = group[: stay[0]] if stay else []
     after = [route for route in group[len(before) :] if leaves_by(route, index)]
     for route, flags in [*((route, PREPEND) for route in reversed(before)), *((route, APPEND) for route in after)]:
         if len({hop.index for hop in route.nexthops}) > 1:
-            # It stays for its other hops, and the one on this link is dead for good.
+            # It stays because of its other hops, and its hop on this link stays dead.
             yield Request(wire.RTM_DELROUTE, 0, route.raw)
         yield Request(wire.RTM_NEWROUTE, flags, route.raw)

@@ -1,4 +1,4 @@
-"""Which numbers descriptors get: libmnl waits by select(2), which ends a process with a higher number than it knows."""
+"""Numbers of descriptors: libmnl calls select(2), which ends the process at a number of FD_SETSIZE or more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOW = 1024
 
 
 def high(descriptor: int) -> int:
-    """The same with a number that leaves the low ones free: libnftables' socket needs one of them."""
+    """Moves a descriptor to a number of ``LOW`` or more: the socket of libnftables needs a lower one."""
     try:
         copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOW)
     except OSError:

@@ -1,8 +1,8 @@
-"""What changed, in all namespaces: one rtnetlink socket and one of nftables, with an nsid on each message.
+"""Changes in all namespaces: one socket of rtnetlink and one of nftables, with an nsid on each message.
 
-An event carries no state here; it names what to read again. A number is given to each watched namespace
-(``FIRST_NSID`` upwards, never used twice); messages with another one are dropped before decoding. A socket that
-overran says so once (ENOBUFS): then everything must be read again, and it goes on.
+An event carries no state; it names what is to be read again. Each watched namespace is given a number
+(``FIRST_NSID`` upwards, never used twice); messages with other numbers are dropped before decoding. A socket that
+overran fails once with ENOBUFS: then everything must be read again, and later events arrive.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ Known = Callable[[str, str, int], frozenset[str]]
 
 
 class Events:
-    """Both sockets, and who has which number.
+    """Both sockets, and the number of each namespace.
 
-    ``known`` tells which neighbours matter; ``home`` is a descriptor of the listener's own namespace.
+    ``known`` says which neighbors are relevant; ``home`` is a descriptor of the listener's own namespace.
     """
 
     def __init__(self, known: Known, home: int, buffer: int = BUFFER) -> None:
@@ -60,7 +60,7 @@ class Events:
         self._names: dict[int, tuple[str, ...]] = {HERE: ("",)}
         self._numbers: dict[str, int] = {}
         self._next = self._first_free()
-        # A namespace can have a number for itself, and its messages carry it then.
+        # A namespace can have a number for itself; its messages carry it then.
         self._here = read_nsid(self._requests, home)
         self._receiver = Receiver()
         #: The process behind the last change of nftables, by namespace; netd's own do not count.
@@ -72,14 +72,14 @@ class Events:
         return [one.fileno() for one in (self._rtnl, self._nft) if one is not None]
 
     def close(self) -> None:
-        """Ends it."""
+        """Stops listening."""
         for one in (self._rtnl, self._nft):
             if one is not None:
                 one.close()
         self._requests.close()
 
     def _first_free(self) -> int:
-        """Above all that an earlier daemon gave: its numbers stay with their namespaces."""
+        """Above all numbers that an earlier daemon gave: they stay with their namespaces."""
         bodies = self._requests.dump(wire.RTM_GETNSID, bytes(4))
         used = [decode.number(attributes(body[4:]).get(wire.NETNSA_NSID)) for body in bodies]
         return max([FIRST_NSID, *(number + 1 for number in used if FIRST_NSID <= number < 1 << 30)])
@@ -92,7 +92,7 @@ class Events:
         self._numbers[netns] = number
 
     def _number(self, descriptor: int) -> int:
-        """The number of a namespace; given now where it has none."""
+        """The number of a namespace; it is given one where it has none."""
         for _ in range(1000):
             found = read_nsid(self._requests, descriptor)
             if found is not None:
@@ -104,10 +104,10 @@ class Events:
                 return self._next - 1
             if error.code != errno.EEXIST:
                 raise error
-        raise kernel_error(errno.ENOSPC, "no free nsid")
+        raise kernel_error(errno.ENOSPC, "no number for a namespace (nsid) is free")
 
     def release(self, netns: str) -> None:
-        """Nothing more is reported under that name."""
+        """Changes are no longer reported under that name."""
         number = self._numbers.pop(netns, None)
         if number is None:
             return
@@ -122,7 +122,7 @@ class Events:
         return netns in self._numbers
 
     def drain(self, ready: Container[int]) -> Iterator[Invalidation]:
-        """What is to be read again, after everything that is queued on the descriptors that are ``ready``."""
+        """What is to be read again, by all that is queued on the ``ready`` descriptors."""
         for one, read in ((self._rtnl, self._from_rtnl), (self._nft, self._from_nft)):
             if one is None or one.fileno() not in ready:
                 continue
@@ -158,7 +158,7 @@ class Events:
             at += (length + 3) & ~3
 
     def _number_changed(self, kind: int, body: bytes) -> Iterator[Invalidation]:
-        """A namespace died (all its descriptors are closed, too), or someone gave a number."""
+        """A namespace was deleted (and its last descriptor closed), or one was given a number."""
         self._here = read_nsid(self._requests, self._home)
         payload = attributes(body[4:]).get(wire.NETNSA_NSID)
         if kind != wire.RTM_DELNSID or payload is None:
@@ -168,13 +168,13 @@ class Events:
             yield Invalidation("namespace", netns)
 
     def _changed(self, kind: int, body: memoryview, netns: str) -> Iterator[Invalidation]:
-        """What one message makes suspect."""
+        """What is to be read again after one message."""
         if kind in (wire.RTM_NEWLINK, wire.RTM_DELLINK) and len(body) >= 16:
             yield from link_changed(kind, body, netns)
         elif kind in ADDRESS_KINDS and len(body) >= 8:
             yield Invalidation("addresses", netns, struct.unpack_from("=I", body, 4)[0])
             if kind == wire.RTM_DELADDR:
-                # The last address of a link takes routes with it, without an event for each.
+                # The kernel deletes routes with the last address of a link, without an event for each.
                 yield Invalidation("routes", netns, family=body[0])
         elif kind in ROUTE_KINDS and len(body) >= 12:
             table, protocol, flags = body[4], body[5], struct.unpack_from("=I", body, 8)[0]
@@ -182,7 +182,7 @@ class Events:
             if not own and not flags & wire.RTM_F_CLONED:
                 yield Invalidation("routes", netns, family=body[0])
                 if kind == wire.RTM_DELROUTE and protocol == wire.RTPROT_KERNEL:
-                    # The route of an address to its own network: looked at with the address.
+                    # The route of an address to its own network: it is compared with the address.
                     link = attributes(bytes(body[12:])).get(wire.RTA_OIF)
                     yield Invalidation("addresses", netns, decode.number(link) if link else 0)
         elif kind in RULE_KINDS:
@@ -193,7 +193,7 @@ class Events:
             yield Invalidation("sysctl", netns)
 
     def _neighbor_changed(self, body: bytes, netns: str) -> Iterator[Invalidation]:
-        """Static entries, and whatever takes the place of one that was read; the rest is ARP and learning."""
+        """Static entries, and what replaces an entry that was read; the rest is ARP and learning."""
         family, index, state, flags = struct.unpack_from("=BxxxiHB", body)
         found = attributes(body[12:])
         if family == wire.AF_BRIDGE:
@@ -204,7 +204,7 @@ class Events:
             yield Invalidation("neighbors", netns, index)
 
     def _from_nft(self, data: memoryview, names: tuple[str, ...]) -> Iterator[Invalidation]:
-        """Only the end of a transaction counts: it names the process."""
+        """Only the end of a transaction is evaluated: it names the process."""
         at, end = 0, len(data)
         while at + 20 <= end:
             length, kind, _, _, portid = struct.unpack_from("=IHHII", data, at)
@@ -214,7 +214,7 @@ class Events:
                 found = attributes(bytes(data[at + 20 : at + length]))
                 process = int.from_bytes(found.get(NFTA_GEN_PROC_PID, b""), "big")
                 name = decode.string(found.get(NFTA_GEN_PROC_NAME))
-                # In a container the number is another than this process knows itself by.
+                # In a container the kernel knows this process by another number.
                 own = os.getpid() in (portid, process) or name == self._own_name
                 for netns in names:
                     if not own:
@@ -237,7 +237,7 @@ def link_changed(kind: int, body: memoryview, netns: str) -> Iterator[Invalidati
 
 
 def listening(protocol: int, groups: tuple[int, ...], buffer: int) -> socket.socket | None:
-    """A socket that hears all numbered namespaces; None where the kernel has no such protocol (no nftables)."""
+    """A socket for events of all namespaces with a number; None where the kernel has no such protocol (no nftables)."""
     try:
         one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, protocol)
     except OSError as error:

@@ -17,7 +17,7 @@ IN_MODIFY, IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x
 IN_DELETE_SELF, IN_MOVE_SELF, IN_Q_OVERFLOW, IN_IGNORED = 0x400, 0x800, 0x4000, 0x8000
 IN_ONLYDIR = 0x01000000
 ENTRIES = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO
-#: Not there, gone just now, or the user's limit of watches is reached: the slow re-read covers it.
+#: Not there, just removed, or the user's limit of watches is reached: the periodic resync covers it.
 UNWATCHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENOSPC, errno.EACCES, errno.ENODEV, errno.ESRCH})
 
 
@@ -37,14 +37,14 @@ class Inotify:
         if self.descriptor < 0:
             # The limit is root's in all containers of the machine together, and Debian's default is 128.
             said = os.strerror(ctypes.get_errno())
-            raise UsageError(f"inotify: {said}: raise fs.inotify.max_user_instances, with sysctl")
+            raise UsageError(f"inotify: {said}: raise the sysctl fs.inotify.max_user_instances")
 
     def close(self) -> None:
         """Ends all watches."""
         os.close(self.descriptor)
 
     def add(self, path: str, mask: int) -> int | None:
-        """The watch's number, the same again for the same inode; None where it cannot be watched."""
+        """The number of the watch, the same for the same inode; None where the path cannot be watched."""
         watch: int = LIBC.inotify_add_watch(self.descriptor, os.fsencode(path), ctypes.c_uint32(mask))
         if watch >= 0:
             return watch

@@ -35,25 +35,25 @@ from .session import Answer, Session
 from .sysctl.files import SysctlDirectories
 from .sysctl.watch import SysctlWatch
 
-#: Descriptors of sysctl folders that are kept, as a share of what the process may have open.
-FOLDER_SHARE = 0.5
+#: Open descriptors of sysctl directories, at most: a fraction of what the process may have open.
+DIRECTORY_SHARE = 0.5
 
 
 class Kernel:
-    """``folder`` is where ``ip netns`` keeps its names. ``host_mounts``: it is mounted in for process 1 to see."""
+    """``directory`` is where ``ip netns`` keeps its names. ``host_mounts``: mount where process 1 sees it."""
 
-    def __init__(self, folder: str = "/run/netns", *, host_mounts: bool = False) -> None:
+    def __init__(self, directory: str = "/run/netns", *, host_mounts: bool = False) -> None:
         self._mounts = Mounts(host_mounts)
         self.home = HomeNamespace()
-        self.folders = SysctlDirectories()
-        self._folder = folder
-        self._names = NamedNamespaces(folder, self.home, self._mounts, loopback_up)
+        self.directories = SysctlDirectories()
+        self._directory = directory
+        self._names = NamedNamespaces(directory, self.home, self._mounts, loopback_up)
         self._sources: dict[str, str] = {}
         self._host_cookie = self._cookie_of(None)
         self._watched: dict[str, int] = {}
         self._entries: dict[tuple[str, str, int], frozenset[str]] = {}
         self._events: Events | None = None
-        self._places: NamespaceWatch | None = None
+        self._namespace_watch: NamespaceWatch | None = None
         self._sysctls: SysctlWatch | None = None
         self._poll = select.poll()
         #: Told of what goes wrong in the background, in whichever thread that is.
@@ -61,16 +61,16 @@ class Kernel:
         self.flows = FlowCleanup(self.home, self.descriptor, lambda text: self.report(text))
 
     def attach(self, netns: str, source: str | None) -> None:
-        """This name is found at ``source`` ("/path" or "pid:N", "" nowhere) from now on; None forgets that."""
+        """From now on this name means the namespace at ``source``: "/path", "pid:N", or "" for none. None ends that."""
         if source is not None:
             self._sources[netns] = source
         else:
             self._sources.pop(netns, None)
-        if self._places is not None:
-            self._places.follow(netns, source or "")
+        if self._namespace_watch is not None:
+            self._namespace_watch.follow(netns, source or "")
 
     def attached(self, netns: str) -> bool | None:
-        """Whether ``ip netns`` knows an attached namespace by its name; None: another's entry of that name."""
+        """Whether ``ip netns`` knows an attached namespace by its name; None: a foreign entry has that name."""
         return self._names.state(netns, self._sources.get(netns, ""))
 
     def entry(self, netns: str) -> int | None:
@@ -85,7 +85,7 @@ class Kernel:
         return self._cookie_at(self._path(netns))
 
     def find(self, source: str) -> int | None:
-        """The cookie of the namespace at that place ("/path" or "pid:N"); None where there is none."""
+        """The cookie of the namespace at ``source`` ("/path" or "pid:N"); None where there is none."""
         return self._cookie_at(source_path(source))
 
     def entry_path(self, netns: str) -> str:
@@ -107,8 +107,8 @@ class Kernel:
             os.close(descriptor)
 
     def _cookie_of(self, descriptor: int | None) -> int:
-        """By a socket that lives for this moment only; KernelError."""
-        with as_kernel_error("a socket in a namespace"), nullable(self.home, descriptor):
+        """The cookie of the namespace behind a descriptor (None: this one), by a short-lived socket; KernelError."""
+        with as_kernel_error("opening a socket in a namespace"), inside_or_here(self.home, descriptor):
             one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         try:
             return cookie_of(one)
@@ -116,9 +116,9 @@ class Kernel:
             one.close()
 
     def names(self) -> list[str]:
-        """All namespaces that ``ip netns`` knows, netd's and others'; KernelError."""
+        """All namespaces that ``ip netns`` knows, whoever made them; KernelError."""
         with suppress(OSError):
-            return sorted(name for name in os.listdir(self._folder) if self.cookie(name) is not None)
+            return sorted(name for name in os.listdir(self._directory) if self.cookie(name) is not None)
         return []
 
     def has_legacy(self, netns: str) -> bool:
@@ -138,19 +138,19 @@ class Kernel:
     @contextmanager
     def open(self, netns: str) -> Iterator[Session]:
         """A namespace for the length of a ``with``; KernelError ENOENT (Changed) where it is not there."""
-        with as_kernel_error(f"namespace {netns}" if netns else "the host"):
+        with as_kernel_error(f"opening namespace {netns}" if netns else "opening the host's namespace"):
             session = Session(self, netns, self.descriptor(netns) if netns else None)
         try:
             yield session
         finally:
             session.close()
 
-    def undisturbed(self) -> AbstractContextManager[None]:
-        """What nftables left to be closed is closed after this: a close holds up the next transaction."""
-        return nfnetlink.no_closing()
+    def deferred_closes(self) -> AbstractContextManager[None]:
+        """Sockets of nftables are closed after this ``with``: a close delays the next transaction."""
+        return nfnetlink.deferred_closes()
 
     def firewall(self, netns: str) -> Firewall:
-        """What nftables and legacy iptables say there; only reads."""
+        """The rules of nftables and legacy iptables there; only reads."""
         with as_kernel_error("reading nftables"):
             if not netns:
                 return nft.read()
@@ -164,35 +164,36 @@ class Kernel:
     def execute(
         self, session: Session, operations: Sequence[Operation], index_of: Callable[[str, str], int]
     ) -> list[Answer]:
-        """Carries them out in order, in the session's namespace.
+        """Executes operations in order, in the session's namespace.
 
         One answer each: a Link for CreateLink, None for the others, an error as a value. ``index_of(netns, name)`` is
         the index of a link that was there before, 0 where none is known.
         """
         return Batch(session, index_of, self.execute_namespace, self.flows.start).run(operations)
 
-    def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
-        """Creates, deletes, attaches or detaches; an error is a value.
+    def execute_namespace(self, operation: Operation, on_cookie: Callable[[int], None] = lambda cookie: None) -> Answer:
+        """Creates, deletes, attaches or detaches a namespace; an error is returned as a value.
 
-        ``naming`` is told the cookie of a new namespace before it gets its name: until then it ends with this process.
+        ``on_cookie`` is called with the cookie of a new namespace before it gets its name. Until it has one, it ends
+        with this process.
         """
         try:
-            self._execute_namespace(operation, naming)
+            self._execute_namespace(operation, on_cookie)
         except KernelError as error:
             return error
         return None
 
-    def _execute_namespace(self, operation: Operation, naming: Callable[[int], None]) -> None:
+    def _execute_namespace(self, operation: Operation, on_cookie: Callable[[int], None]) -> None:
         netns = operation.netns
         if isinstance(operation, do.CreateNamespace):
-            with self._own(netns, created=True):
-                self._names.create(netns, operation.ipv6, naming)
+            with self._expecting(netns, created=True):
+                self._names.create(netns, operation.ipv6, on_cookie)
             if self._events is not None:
                 self.watch(netns)
         elif isinstance(operation, do.DeleteNamespace):
-            with self._own(netns, created=False):
+            with self._expecting(netns, created=False):
                 self._names.delete(netns, operation.cookie, self._cookie_at)
-            self.forget(netns)
+            self.stop_watching(netns)
         elif isinstance(operation, do.AttachNamespace):
             self._names.attach(netns, self._sources.get(netns, ""))
             self._follow_process(netns)
@@ -203,44 +204,44 @@ class Kernel:
             raise kernel_error(errno.EOPNOTSUPP, type(operation).__name__)
 
     @contextmanager
-    def _own(self, netns: str, created: bool) -> Iterator[None]:
-        """The event that success will cause is expected."""
-        path = f"{self._folder}/{netns}"
+    def _expecting(self, netns: str, created: bool) -> Iterator[None]:
+        """The event that a change of a name causes is expected, and so not reported."""
+        path = f"{self._directory}/{netns}"
         before = os.path.lexists(path)
         yield
-        if self._places is not None and before is not created and os.path.lexists(path) is created:
-            self._places.own(netns, created)
+        if self._namespace_watch is not None and before is not created and os.path.lexists(path) is created:
+            self._namespace_watch.expect(netns, created)
 
     def _follow_process(self, netns: str) -> None:
-        if self._places is not None:
-            self._places.watch_process(netns, self._names.process(netns) if netns in self._sources else None)
+        if self._namespace_watch is not None:
+            self._namespace_watch.watch_process(netns, self._names.process(netns) if netns in self._sources else None)
 
     def start_watching(self) -> list[int]:
-        """Begins; the descriptors are for ``loop.add_reader``, each calling ``drain``."""
+        """Starts to watch; returns the descriptors for ``loop.add_reader``, each with ``drain`` as its callback."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-        self.folders.limit = int(min(soft, 1 << 16) * FOLDER_SHARE)
+        self.directories.limit = int(min(soft, 1 << 16) * DIRECTORY_SHARE)
         self._events = Events(
             lambda what, netns, index: self._entries.get((what, netns, index), frozenset()), self.home.descriptor
         )
-        self._places = NamespaceWatch(self._folder, self.home, self._mounts)
+        self._namespace_watch = NamespaceWatch(self._directory, self.home, self._mounts)
         self._sysctls = SysctlWatch()
         for netns, source in self._sources.items():
-            self._places.follow(netns, source)
-        for descriptor, wanted in self._places.asked().items():
+            self._namespace_watch.follow(netns, source)
+        for descriptor, wanted in self._namespace_watch.poll_events().items():
             self._poll.register(descriptor, wanted)
         for descriptor in (*self._events.descriptors(), self._sysctls.descriptor):
             self._poll.register(descriptor, select.POLLIN)
-        return [*self._events.descriptors(), *self._places.descriptors(), self._sysctls.descriptor]
+        return [*self._events.descriptors(), *self._namespace_watch.descriptors(), self._sysctls.descriptor]
 
     def watch(self, netns: str, known: int | None = None) -> None:
-        """From now on its changes are reported. Idempotent; a namespace that was made again is watched anew.
+        """From now on changes in it are reported. Idempotent; a new namespace of the same name is watched instead.
 
-        ``known`` is its cookie, by one who has just read it.
+        ``known`` is its cookie, if the caller has just read it.
         """
-        if self._events is None or self._places is None or not netns:
+        if self._events is None or self._namespace_watch is None or not netns:
             return
         same = known is not None and self._watched.get(netns) == known
         if same and netns not in self._sources and self._events.assigned(netns):
@@ -252,28 +253,28 @@ class Kernel:
                 self._unwatch(netns)
                 self._events.assign(netns, descriptor, cookie == self._host_cookie)
                 self._watched[netns] = cookie
-                self._places.watch(netns, self._path(netns))
+                self._namespace_watch.watch(netns, self._path(netns))
         finally:
             os.close(descriptor)
         if netns in self._sources:
             self._follow_process(netns)
 
     def watch_sysctl(self, session: Session, path: str) -> None:
-        """A write to that key by user space is reported; silently skipped where there is no such key."""
+        """A write to that key by user space is reported; ignored where there is no such key."""
         if self._sysctls is not None:
             self._sysctls.watch(session.netns, path, session.sysctls)
 
-    def forget(self, netns: str) -> None:
-        """Nothing more of it is reported, and nothing kept."""
+    def stop_watching(self, netns: str) -> None:
+        """Changes in it are reported no longer, and nothing is kept of it."""
         self._unwatch(netns)
-        if self._places is not None:
-            self._places.forget(netns)
-            self._places.watch_process(netns, None)
+        if self._namespace_watch is not None:
+            self._namespace_watch.forget(netns)
+            self._namespace_watch.watch_process(netns, None)
 
     def _unwatch(self, netns: str) -> None:
         cookie = self._watched.pop(netns, None)
         if cookie is not None and cookie not in self._watched.values():
-            self.folders.forget(cookie)
+            self.directories.forget(cookie)
         for key in [key for key in self._entries if key[1] == netns]:
             del self._entries[key]
         if self._events is not None:
@@ -282,7 +283,7 @@ class Kernel:
             self._sysctls.forget(netns)
 
     def read_entries(self, netns: str, index: int, what: str, found: set[str]) -> None:
-        """A session read these static neighbours (or fdb entries): events of the same addresses count from now on."""
+        """These static neighbors (or fdb entries) were read: from now on events about their addresses are reported."""
         if self._events is None:
             return
         if found:
@@ -291,24 +292,24 @@ class Kernel:
             self._entries.pop((what, netns, index), None)
 
     @property
-    def restless(self) -> bool:
-        """Whether ``drain`` is to be called once more, though no descriptor says so."""
-        return self._places is not None and self._places.restless
+    def needs_drain(self) -> bool:
+        """Whether ``drain`` is to be called once more, although no descriptor is readable."""
+        return self._namespace_watch is not None and self._namespace_watch.needs_drain
 
     def drain(self) -> list[Invalidation]:
         """What is to be read again, each once, in the order it changed; never blocks."""
-        if self._events is None or self._places is None or self._sysctls is None:
+        if self._events is None or self._namespace_watch is None or self._sysctls is None:
             return []
         found: dict[Invalidation, None] = {}
-        # One call asks them all: most of the time one has something to say.
+        # One call asks all of them: mostly one is readable.
         ready = {descriptor for descriptor, _ in self._poll.poll(0)}
-        if ready or self.restless:
-            for source in (self._places.drain, self._events.drain, self._sysctls.drain):
+        if ready or self.needs_drain:
+            for source in (self._namespace_watch.drain, self._events.drain, self._sysctls.drain):
                 found.update(dict.fromkeys(source(ready)))
         return list(found)
 
     def culprit(self, netns: str) -> str:
-        """The process behind the last foreign change of nftables there; "" where none is known."""
+        """The process that last changed nftables there, netd aside; "" where none is known."""
         return "" if self._events is None else self._events.last_nft_culprit.get(netns, "")
 
     def finish(self) -> None:
@@ -316,21 +317,21 @@ class Kernel:
         self.flows.finish()
 
     def close(self) -> None:
-        """Lets go of everything; the network stays."""
+        """Closes everything; the network stays as it is."""
         self.finish()
-        for one in (self._events, self._places, self._sysctls):
+        for one in (self._events, self._namespace_watch, self._sysctls):
             if one is not None:
                 one.close()
-        self._events = self._places = self._sysctls = None
+        self._events = self._namespace_watch = self._sysctls = None
         self._poll = select.poll()
-        self.folders.close()
+        self.directories.close()
         self._mounts.close()
         self.home.close()
 
 
 @contextmanager
-def nullable(home: HomeNamespace, descriptor: int | None) -> Iterator[None]:
-    """``home.inside``, or here where there is no descriptor."""
+def inside_or_here(home: HomeNamespace, descriptor: int | None) -> Iterator[None]:
+    """``home.inside``; without a descriptor, the namespace of the calling thread."""
     if descriptor is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""One namespace for the length of a ``with``: what is read there, and operations carried out there.
+"""One open namespace: what is read there, and the socket through which operations are executed there.
 
 The request socket is made in the namespace and used from outside; it is closed at the end, because it keeps the
 namespace alive. Everything is synchronous, on one thread: no await may come between.
@@ -38,18 +38,18 @@ from .sysctl.files import SysctlDirectories, Sysctls
 Answer = KernelError | Link | None
 Value = TypeVar("Value")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
-#: So many links are asked for one by one.
+#: Up to this many links are read one by one.
 FEW = 4
-#: From here on descriptors go where they leave the low numbers free.
+#: From this number on descriptors are moved up, so that low numbers stay free.
 CROWDED = 400
 NO_STATISTICS = wire.u32(wire.IFLA_EXT_MASK, wire.RTEXT_FILTER_SKIP_STATS)
 
 
 class SessionOwner(Protocol):
-    """What a session needs of the kernel that opened it: ``home`` to return to, and who is told what was read."""
+    """What a session needs of the kernel that opened it. ``home`` is the namespace to return to."""
 
     home: HomeNamespace
-    folders: SysctlDirectories
+    directories: SysctlDirectories
 
     def descriptor(self, netns: str) -> int:
         """A descriptor of a namespace, to be closed at once after use; KernelError ENOENT where it is not there."""
@@ -79,13 +79,13 @@ class Session:
         self._sysctls: Sysctls | None = None
 
     def close(self) -> None:
-        """Lets go of the namespace."""
+        """Closes what keeps the namespace alive."""
         self.rtnl.close()
         if self.descriptor is not None:
             os.close(self.descriptor)
 
     def inside(self, action: Callable[[], Value]) -> Value:
-        """Calls something in the namespace."""
+        """Calls ``action`` in the namespace."""
         if self.descriptor is None:
             return action()
         with self.kernel.home.inside(self.descriptor):
@@ -95,7 +95,7 @@ class Session:
     def sysctls(self) -> Sysctls:
         """The keys of this namespace."""
         if self._sysctls is None:
-            self._sysctls = Sysctls(self.rtnl.cookie(), self.kernel.folders, self.inside)
+            self._sysctls = Sysctls(self.rtnl.cookie(), self.kernel.directories, self.inside)
         return self._sysctls
 
     def links(self) -> list[Link]:
@@ -161,7 +161,7 @@ class Session:
         return found
 
     def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
-        """The permanent entries of one link, and those that it answers for others (proxies)."""
+        """The permanent entries of one link, and those that it answers on behalf of other hosts (proxies)."""
         permanent = [one for one in self._neighbors(index, family) if one.state & NUD_PERMANENT]
         return permanent + self._neighbors(index, family, NTF_PROXY)
 
@@ -199,7 +199,7 @@ class Session:
             return None
 
     def watch_sysctl(self, path: str) -> None:
-        """A write to that key by user space is reported from now on; silently skipped where there is no such key."""
+        """A write to that key by user space is reported from now on; ignored where there is no such key."""
         self.kernel.watch_sysctl(self, path)
 
     def nsid(self, other: str) -> int | None:

@@ -38,7 +38,7 @@ class Disturbed:
 
 
 @pytest.mark.parametrize(("change", "name"), [("ip link add late type bridge", "late"), ("ip link del br7", "")])
-def test_a_dump_that_a_change_interrupts_is_taken_again(change: str, name: str) -> None:
+def test_a_dump_that_a_change_interrupts_is_repeated(change: str, name: str) -> None:
     with lonely_kernel() as kernel:
         sh(f"seq {LINKS} | sed 's/.*/link add br& type bridge/' | ip -batch -")
         with kernel.open("") as session:

@@ -66,7 +66,7 @@ def test_each_change_names_what_to_read_again(kernel: Kernel, heard: Heard, wher
     change(f"ip {on} link del v0", Invalidation("link", where, number))
 
 
-def test_netconf_and_nftables_are_heard(kernel: Kernel, heard: Heard) -> None:
+def test_changes_of_netconf_and_nftables_are_reported(kernel: Kernel, heard: Heard) -> None:
     sh("ip netns add a")
     kernel.watch("a")
     heard.forget()
@@ -79,7 +79,7 @@ def test_netconf_and_nftables_are_heard(kernel: Kernel, heard: Heard) -> None:
     assert kernel.culprit("") == ""
 
 
-def test_a_port_that_leaves_its_bridge_is_no_lost_link(kernel: Kernel, heard: Heard) -> None:
+def test_a_port_that_leaves_its_bridge_is_not_reported_as_deleted(kernel: Kernel, heard: Heard) -> None:
     sh("ip link add br0 type bridge; ip link add v0 type veth peer name v1; ip link set v0 master br0 up")
     heard.forget()
     number = index("v0")
@@ -88,7 +88,7 @@ def test_a_port_that_leaves_its_bridge_is_no_lost_link(kernel: Kernel, heard: He
     assert Invalidation("addresses", "", number) not in heard.all
 
 
-def test_a_static_fdb_entry_is_heard_and_a_learned_one_is_not(kernel: Kernel, heard: Heard) -> None:
+def test_a_static_fdb_entry_is_reported_and_a_learned_one_is_not(kernel: Kernel, heard: Heard) -> None:
     sh("ip link add vx type vxlan id 7 dstport 4789; ip link set vx up")
     number = index("vx")
     heard.forget()
@@ -99,7 +99,7 @@ def test_a_static_fdb_entry_is_heard_and_a_learned_one_is_not(kernel: Kernel, he
     heard.waits_for(Invalidation("fdb", "", number))
 
 
-def test_a_dynamic_entry_in_the_place_of_one_that_was_read_is_heard(kernel: Kernel, heard: Heard) -> None:
+def test_a_dynamic_entry_that_replaces_one_that_was_read_is_reported(kernel: Kernel, heard: Heard) -> None:
     sh(
         """
         ip link add vx type vxlan id 7 dstport 4789; ip link set vx up
@@ -121,7 +121,7 @@ def test_a_dynamic_entry_in_the_place_of_one_that_was_read_is_heard(kernel: Kern
     assert Invalidation("neighbors", "", number) not in heard.all
 
 
-def test_a_write_to_a_watched_sysctl_is_heard_by_its_key(kernel: Kernel, heard: Heard) -> None:
+def test_a_write_to_a_watched_sysctl_is_reported_with_its_key(kernel: Kernel, heard: Heard) -> None:
     sh("ip netns add a; ip netns add b; ip -n a link add v0 type veth peer name v1")
     key = "net/ipv4/conf/v0/arp_ignore"
     for _ in range(3):
@@ -135,7 +135,7 @@ def test_a_write_to_a_watched_sysctl_is_heard_by_its_key(kernel: Kernel, heard: 
     assert len(heard.all) == 1
 
 
-def test_a_sysctl_of_a_link_that_was_made_again_is_watched_again(kernel: Kernel, heard: Heard) -> None:
+def test_a_sysctl_of_a_recreated_link_is_watched_again(kernel: Kernel, heard: Heard) -> None:
     key = "net/ipv4/conf/v0/arp_ignore"
     for _ in range(2):
         sh("ip link add v0 type veth peer name v1")
@@ -146,20 +146,20 @@ def test_a_sysctl_of_a_link_that_was_made_again_is_watched_again(kernel: Kernel,
         sh("ip link del v0")
 
 
-def test_namespaces_that_nobody_watches_are_not_heard(kernel: Kernel, heard: Heard) -> None:
+def test_changes_in_unwatched_namespaces_are_not_reported(kernel: Kernel, heard: Heard) -> None:
     sh("ip netns add a; ip netns add b; ip link add v0 type veth peer name v1 netns b")
     kernel.watch("a")
     heard.forget()
     sh("ip -n b link set v1 mtu 1400; ip -n a link set lo mtu 1400")
     heard.waits_for(Invalidation("link", "a", 1))
     assert {one.netns for one in heard.all} == {"a"}
-    kernel.forget("a")
+    kernel.stop_watching("a")
     sh("ip -n a link set lo mtu 1300; ip link set lo mtu 1300")
     heard.waits_for(Invalidation("link", "", 1))
     assert Invalidation("link", "a", 1) not in heard.all[len(heard.all) - 1 :]
 
 
-def test_numbers_are_our_own_and_never_used_twice(kernel: Kernel, heard: Heard) -> None:
+def test_nsids_are_given_by_netd_and_never_used_twice(kernel: Kernel, heard: Heard) -> None:
     seen = set()
     for _ in range(4):
         sh("ip netns add a")
@@ -172,7 +172,7 @@ def test_numbers_are_our_own_and_never_used_twice(kernel: Kernel, heard: Heard) 
         sh("ip netns del a")
 
 
-def test_a_number_of_an_earlier_daemon_stays(kernel: Kernel, heard: Heard) -> None:
+def test_an_nsid_of_an_earlier_daemon_stays(kernel: Kernel, heard: Heard) -> None:
     sh("ip netns add a; ip netns add b")
     kernel.watch("a")
     second = Kernel()
@@ -188,7 +188,7 @@ def test_a_number_of_an_earlier_daemon_stays(kernel: Kernel, heard: Heard) -> No
     second.close()
 
 
-def test_a_namespace_with_an_automatic_number_is_heard_too(kernel: Kernel, heard: Heard) -> None:
+def test_changes_in_a_namespace_with_an_automatic_nsid_are_reported(kernel: Kernel, heard: Heard) -> None:
     sh("ip netns add a; ip link add v0 type veth peer name v1 netns a")
     kernel.watch("a")
     heard.forget()
@@ -196,7 +196,7 @@ def test_a_namespace_with_an_automatic_number_is_heard_too(kernel: Kernel, heard
     heard.waits_for(Invalidation("link", "a", 1))
 
 
-def test_a_number_for_the_host_itself_hides_nothing(kernel: Kernel, heard: Heard) -> None:
+def test_an_nsid_of_the_host_itself_hides_no_change(kernel: Kernel, heard: Heard) -> None:
     sh("touch /run/netns/self; mount --bind /proc/self/ns/net /run/netns/self; ip netns set self 5")
     heard.forget()
     sh("ip link set lo mtu 1400")
@@ -206,7 +206,7 @@ def test_a_number_for_the_host_itself_hides_nothing(kernel: Kernel, heard: Heard
     heard.waits_for(Invalidation("link", "self", 1))
 
 
-def test_two_names_of_one_namespace_are_both_told(kernel: Kernel, heard: Heard) -> None:
+def test_a_change_is_reported_under_both_names_of_a_namespace(kernel: Kernel, heard: Heard) -> None:
     sh("ip netns add a; touch /run/netns/b; mount --bind /run/netns/a /run/netns/b")
     kernel.watch("a")
     kernel.watch("b")
@@ -235,7 +235,7 @@ def test_the_descriptors_wake_a_loop_for_every_source(kernel: Kernel) -> None:
     poll.close()
 
 
-def test_an_overrun_says_that_everything_is_unknown_and_goes_on(
+def test_after_an_overrun_everything_is_read_again_and_later_events_arrive(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_module.Events.__init__, "__defaults__", (2048,))
@@ -248,7 +248,7 @@ def test_an_overrun_says_that_everything_is_unknown_and_goes_on(
     heard.waits_for(Invalidation("link", "", index("br7")))
 
 
-def test_each_thing_is_told_once_in_the_order_of_its_change(kernel: Kernel, heard: Heard) -> None:
+def test_each_change_is_reported_once_and_in_order(kernel: Kernel, heard: Heard) -> None:
     sh("ip link add v0 type veth peer name v1; ip link add v2 type veth peer name v3")
     first, second = index("v2"), index("v0")
     heard.forget()

@@ -50,7 +50,7 @@ def code_of(action: Callable[[], object]) -> int:
 
 
 @pytest.mark.parametrize("what", READINGS)
-def test_without_a_descriptor_it_is_unknown_and_not_absent(what: str) -> None:
+def test_a_namespace_is_unknown_and_not_absent_when_descriptors_run_out(what: str) -> None:
     def codes() -> tuple[int, int]:
         with lonely_kernel() as kernel:
             sh("ip netns add a")
@@ -61,7 +61,7 @@ def test_without_a_descriptor_it_is_unknown_and_not_absent(what: str) -> None:
     assert in_a_process(codes) == (0, errno.EMFILE)
 
 
-def test_a_sysctl_is_not_absent_either() -> None:
+def test_a_sysctl_is_unknown_and_not_absent_when_descriptors_run_out() -> None:
     def codes() -> tuple[str | None, int]:
         with lonely_kernel() as kernel, kernel.open("") as session:
             value = session.sysctl("net/ipv4/ip_default_ttl")
@@ -71,7 +71,7 @@ def test_a_sysctl_is_not_absent_either() -> None:
     assert in_a_process(codes) == ("64", errno.EMFILE)
 
 
-def test_nftables_is_refused_where_its_socket_would_end_the_process() -> None:
+def test_nftables_is_refused_where_the_number_of_its_socket_would_end_the_process() -> None:
     """libmnl waits by select(2), which takes no number from FD_SETSIZE on."""
 
     def codes() -> tuple[int, int]:

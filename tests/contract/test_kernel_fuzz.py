@@ -84,14 +84,14 @@ def test_mutated_messages_decode_or_are_nothing(name: str, data: st.DataObject) 
 
 @tried(300)
 @given(st.binary(max_size=200))
-def test_datagrams_of_rubbish_end(data: bytes) -> None:
+def test_decoding_random_datagrams_ends(data: bytes) -> None:
     for message in messages(data):
         refusal(message)
 
 
 @tried(200)
 @given(data=st.data())
-def test_events_of_rubbish_are_survived(data: st.DataObject) -> None:
+def test_random_events_raise_nothing(data: st.DataObject) -> None:
     seeds = tuple(body for bodies in real_messages().values() for body in bodies)
     body = data.draw(mutated(seeds))
     kind = data.draw(st.sampled_from([16, 17, 20, 21, 24, 25, 28, 29, 32, 33, 80, 81, 88, 89, 0, 999]))
@@ -157,7 +157,7 @@ def test_every_operation_of_rtnetlink_is_tried() -> None:
 
 @tried(600)
 @given(st.one_of(*ANY.values()))
-def test_operations_of_rubbish_are_encoded_or_refused(operation: do.Operation) -> None:
+def test_random_operations_are_encoded_or_refused(operation: do.Operation) -> None:
     try:
         requests = encode(operation, Anywhere())
     except KernelError:
@@ -165,7 +165,7 @@ def test_operations_of_rubbish_are_encoded_or_refused(operation: do.Operation) -
     assert all(isinstance(request.body, bytes) for request in requests)
 
 
-def test_requests_of_rubbish_are_answered_by_the_kernel(kernel: Kernel) -> None:
+def test_the_kernel_answers_random_requests(kernel: Kernel) -> None:
     @settings(max_examples=150 * FACTOR, deadline=None, database=None)
     @given(st.one_of(st.binary(max_size=60), st.just(b"")), st.sampled_from([16, 20, 24, 28, 32]))
     def requests(body: bytes, kind: int) -> None:

@@ -67,7 +67,7 @@ def identity(path: str | Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def test_a_namespace_is_made_as_ip_netns_makes_it(kernel: Kernel) -> None:
+def test_a_namespace_is_created_as_ip_netns_creates_it(kernel: Kernel) -> None:
     succeed(kernel, CreateNamespace("a"))
     assert [one["name"] for one in shown("ip -j netns")] == ["a"]
     assert "UP" in shown("ip -n a -j link show lo")[0]["flags"]
@@ -116,7 +116,7 @@ def test_a_cookie_is_an_identity_where_the_inode_is_none(kernel: Kernel) -> None
     assert kernel.cookie("") not in cookies
 
 
-def test_a_namespace_that_exists_is_a_change(kernel: Kernel) -> None:
+def test_creating_an_existing_namespace_is_an_error_to_read_again_after(kernel: Kernel) -> None:
     sh("ip netns add a")
     answer = kernel.execute_namespace(CreateNamespace("a"))
     assert isinstance(answer, Changed) and answer.code == errno.EEXIST
@@ -131,7 +131,7 @@ def test_a_file_that_was_left_behind_is_replaced(kernel: Kernel) -> None:
     assert kernel.cookie("a") is not None
 
 
-def test_a_file_that_someone_just_made_is_left_to_them(kernel: Kernel) -> None:
+def test_a_file_that_another_process_just_created_is_left_alone(kernel: Kernel) -> None:
     sh("mkdir -p /run/netns; touch /run/netns/a")
     answer = kernel.execute_namespace(CreateNamespace("a"))
     assert isinstance(answer, KernelError) and answer.code == errno.EBUSY
@@ -166,7 +166,7 @@ def test_a_namespace_is_deleted_by_its_cookie(kernel: Kernel) -> None:
     succeed(kernel, DeleteNamespace("a", first))
 
 
-def test_other_files_in_the_place_of_a_namespace_read_as_not_there(kernel: Kernel) -> None:
+def test_other_files_at_the_path_of_a_namespace_read_as_absent(kernel: Kernel) -> None:
     sh("mkdir -p /run/netns/folder; mkfifo /run/netns/pipe; ln -s nowhere /run/netns/dangling")
     sh("ln -s loop /run/netns/loop; ln -s /proc/self/ns/uts /run/netns/uts; ln -s /etc/passwd /run/netns/file")
     for name in ("folder", "pipe", "dangling", "loop", "file", "nul\0", "a" * 300):
@@ -213,7 +213,7 @@ def test_attaching_by_process(kernel: Kernel, inside: list[subprocess.Popen[byte
     assert kernel.cookie("c") is None
 
 
-def test_attaching_where_none_lives_inside_is_a_mount_of_our_own(kernel: Kernel) -> None:
+def test_attaching_a_namespace_without_processes_bind_mounts_it(kernel: Kernel) -> None:
     foreign_namespace("/run/docker/x")
     attach(kernel, "c", "/run/docker/x")
     assert not (NAMES / "c").is_symlink() and kernel.attached("c") is True
@@ -225,7 +225,7 @@ def test_attaching_where_none_lives_inside_is_a_mount_of_our_own(kernel: Kernel)
     assert not (NAMES / "c").exists()
 
 
-def test_attaching_what_has_that_name_already_does_nothing(kernel: Kernel) -> None:
+def test_attaching_a_namespace_to_its_own_name_does_nothing(kernel: Kernel) -> None:
     sh("ip netns add podman; ln -s /run/netns /run/other")
     kernel.attach("podman", "/run/other/podman")
     assert kernel.attached("podman") is True
@@ -234,7 +234,7 @@ def test_attaching_what_has_that_name_already_does_nothing(kernel: Kernel) -> No
     assert identity(NAMES / "podman") == before
 
 
-def test_anothers_entry_of_that_name_is_a_conflict(kernel: Kernel) -> None:
+def test_a_foreign_entry_of_that_name_is_a_conflict(kernel: Kernel) -> None:
     foreign_namespace("/run/docker/x")
     kernel.attach("c", "/run/docker/x")
     for make, clean in (
@@ -253,7 +253,7 @@ def test_anothers_entry_of_that_name_is_a_conflict(kernel: Kernel) -> None:
     attach(kernel, "c", "/run/docker/x")
 
 
-def test_what_someone_left_who_ended_before_the_mount_is_in_nobodys_way_after_a_second(kernel: Kernel) -> None:
+def test_a_file_that_another_process_left_without_a_mount_is_replaced_after_a_second(kernel: Kernel) -> None:
     foreign_namespace("/run/docker/x")
     kernel.attach("c", "/run/docker/x")
     sh("mkdir -p /run/netns; touch /run/netns/c")
@@ -264,7 +264,7 @@ def test_what_someone_left_who_ended_before_the_mount_is_in_nobodys_way_after_a_
     attach(kernel, "c", "/run/docker/x")
 
 
-def test_detaching_takes_only_the_link(kernel: Kernel, inside: list[subprocess.Popen[bytes]]) -> None:
+def test_detaching_removes_only_the_link(kernel: Kernel, inside: list[subprocess.Popen[bytes]]) -> None:
     foreign_namespace("/run/docker/x")
     live_in("/run/docker/x", inside)
     attach(kernel, "c", "/run/docker/x")
@@ -275,7 +275,7 @@ def test_detaching_takes_only_the_link(kernel: Kernel, inside: list[subprocess.P
     assert kernel.cookie("c") is None
 
 
-def test_attaching_what_is_not_there_is_a_change(kernel: Kernel) -> None:
+def test_attaching_an_absent_namespace_is_an_error_to_read_again_after(kernel: Kernel) -> None:
     kernel.attach("c", "/run/docker/nothing")
     answer = kernel.execute_namespace(AttachNamespace("c"))
     assert isinstance(answer, Changed) and answer.code == errno.ENOENT

@@ -100,19 +100,19 @@ def test_a_vxlan_on_a_lower_link(cable: Kernel) -> None:
     assert link("vx")["linkinfo"]["info_data"]["ttl"] == 9  # type: ignore[index]
 
 
-def test_a_link_that_exists_is_a_change(kernel: Kernel) -> None:
+def test_creating_an_existing_link_is_an_error_to_read_again_after(kernel: Kernel) -> None:
     first, second = execute(kernel, "", bridge(), bridge())
     assert isinstance(first, Link)
     assert isinstance(second, Changed) and second.code == errno.EEXIST
 
 
-def test_an_error_carries_the_kernels_words(cable: Kernel) -> None:
+def test_an_error_has_the_message_of_the_kernel(cable: Kernel) -> None:
     (answer,) = execute(cable, "", do.CreateRoute("", 2, 254, "10.9.0.0/16", 0, hops=(Hop("10.77.0.1", "v0"),)))
     assert isinstance(answer, KernelError)
     assert answer.text == "Nexthop has invalid gateway"
 
 
-def test_one_failure_leaves_the_others_alone(kernel: Kernel) -> None:
+def test_an_operation_that_fails_does_not_stop_the_others(kernel: Kernel) -> None:
     answers = execute(
         kernel, "", bridge(), do.PutAddress("", "nowhere", "10.0.0.1/24"), do.PutAddress("", "br0", "10.0.0.2/24"),
         do.PutAddress("", "br0", "rubbish/24"), do.CreateLink("", "x", "nonsense", LinkSettings()),
@@ -194,7 +194,7 @@ def test_both_ends_of_a_pair_are_deleted_together(cable: Kernel) -> None:
     assert [one["ifname"] for one in shown("ip -j link")] == ["lo"]
 
 
-def test_one_that_cannot_be_deleted_keeps_its_group_and_the_others_go(cable: Kernel) -> None:
+def test_a_link_that_cannot_be_deleted_keeps_its_group_and_the_others_are_deleted(cable: Kernel) -> None:
     index = int(str(link("v0")["ifindex"]))
     answers = execute(cable, "", do.DeleteLink("", 1), do.DeleteLink("", index))
     assert isinstance(answers[0], KernelError) and answers[1] is None
@@ -219,14 +219,14 @@ def test_sysctls_are_written_between_the_links(kernel: Kernel) -> None:
     assert "inet6" not in sh("ip address show v0")
 
 
-def test_a_list_longer_than_one_send_is_answered_whole(kernel: Kernel) -> None:
+def test_every_operation_of_a_list_longer_than_one_send_is_answered(kernel: Kernel) -> None:
     operations = [bridge(), *(do.PutAddress("", "br0", f"10.{n // 250}.{n % 250}.1/24") for n in range(500))]
     answers = done(kernel, "", *operations)
     assert len(answers) == 501
     assert len(sh("ip -4 -o address show br0").splitlines()) == 500
 
 
-def test_an_operation_that_the_kernel_side_does_not_know_is_refused(kernel: Kernel) -> None:
+def test_an_unknown_operation_is_refused(kernel: Kernel) -> None:
     (answer,) = execute(kernel, "", do.Operation(""))
     assert isinstance(answer, KernelError) and answer.code == errno.EOPNOTSUPP
     refused = kernel.execute_namespace(do.DeleteLink("", 1))
@@ -234,7 +234,7 @@ def test_an_operation_that_the_kernel_side_does_not_know_is_refused(kernel: Kern
 
 
 @pytest.mark.parametrize("index", [0, -1, 999, (1 << 31) - 1])
-def test_no_index_that_is_no_links_deletes_one(kernel: Kernel, index: int) -> None:
+def test_an_index_without_a_link_deletes_nothing(kernel: Kernel, index: int) -> None:
     sh("ip link add keep type bridge")
     assert isinstance(execute(kernel, "", do.DeleteLink("", index))[0], Changed)
     assert shown("ip -j link show keep")

@@ -94,7 +94,7 @@ def test_a_link_is_not_found_by_its_alternative_name(kernel: Kernel) -> None:
         assert session.link_named("other") is None
 
 
-def test_a_missing_namespace_is_a_change(kernel: Kernel) -> None:
+def test_opening_an_absent_namespace_is_an_error_to_read_again_after(kernel: Kernel) -> None:
     with pytest.raises(Changed, match="namespace nowhere"), kernel.open("nowhere"):
         pass
     assert kernel.cookie("nowhere") is None
@@ -158,7 +158,7 @@ def test_neighbours_and_fdb_entries_read_as_iproute2_shows_them(kernel: Kernel) 
         }
 
 
-def test_a_number_of_another_namespace_is_read_but_never_given(kernel: Kernel) -> None:
+def test_an_nsid_of_another_namespace_is_read_but_never_given(kernel: Kernel) -> None:
     sh("ip netns add a; ip netns add b")
     with kernel.open("a") as session:
         assert session.nsid("b") is None

@@ -27,7 +27,7 @@ def read(kernel: Kernel, netns: str, path: str) -> str | None:
         return session.sysctl(path)
 
 
-def test_each_namespace_has_its_own(kernel: Kernel) -> None:
+def test_each_namespace_has_its_own_sysctls(kernel: Kernel) -> None:
     sh("ip netns add a; ip netns add b")
     done(kernel, "a", WriteSysctl("a", FORWARD, "1"))
     assert [read(kernel, netns, FORWARD) for netns in ("a", "b", "")] == ["1", "0", "0"]
@@ -45,7 +45,7 @@ def test_a_link_with_a_dot_in_its_name(kernel: Kernel) -> None:
     assert read(kernel, "", "net/ipv4/conf/eth0.5/rp_filter") == "2"
 
 
-def test_a_namespace_made_again_is_not_read_through_the_old_one(kernel: Kernel) -> None:
+def test_a_recreated_namespace_is_not_read_through_the_old_one(kernel: Kernel) -> None:
     for value in ("1", "0", "1"):
         sh(f"ip netns add a; ip netns exec a sysctl -qw net.ipv4.ip_forward={value}")
         assert read(kernel, "a", FORWARD) == value
@@ -60,7 +60,7 @@ def test_a_namespace_made_again_is_not_read_through_the_old_one(kernel: Kernel) 
         "net/ipv4/./ip_forward", "net/ipv4/ip_forward\0", "net/ipv4/conf/\udcff/forwarding",
     ],
 )  # fmt: skip
-def test_what_is_no_sysctl_below_net_reads_as_none_and_is_never_written(kernel: Kernel, path: str) -> None:
+def test_a_path_outside_of_net_reads_as_absent_and_is_never_written(kernel: Kernel, path: str) -> None:
     assert read(kernel, "", path) is None
     (answer,) = execute(kernel, "", WriteSysctl("", path, "1"))
     assert isinstance(answer, KernelError)
@@ -73,15 +73,15 @@ def test_a_value_that_the_kernel_refuses_is_an_error_with_the_key(kernel: Kernel
         assert "net/ipv4/conf/lo/rp_filter" in answer.text
 
 
-def test_a_key_that_only_the_machine_has(kernel: Kernel) -> None:
+def test_a_key_that_only_the_host_has(kernel: Kernel) -> None:
     sh("ip netns add a")
     assert read(kernel, "a", "net/core/netdev_max_backlog") in (None, read(kernel, "", "net/core/netdev_max_backlog"))
 
 
 def test_many_namespaces_share_few_descriptors(kernel: Kernel) -> None:
-    kernel.folders = SysctlDirectories(limit=4)
+    kernel.directories = SysctlDirectories(limit=4)
     for number in range(9):
         sh(f"ip netns add n{number}")
         done(kernel, f"n{number}", WriteSysctl(f"n{number}", FORWARD, str(number % 2)))
     assert [read(kernel, f"n{number}", FORWARD) for number in range(9)] == [str(n % 2) for n in range(9)]
-    assert len(kernel.folders._open) == 4
+    assert len(kernel.directories._open) == 4

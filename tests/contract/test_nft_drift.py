@@ -171,7 +171,7 @@ def test_reading_an_empty_machine_makes_nothing(lab: Lab) -> None:
     assert lab.run("nft list ruleset; cat /proc/net/ip_tables_names") == before
 
 
-def test_a_namespace_dies_although_it_was_read_and_written(lab: Lab) -> None:
+def test_nothing_keeps_a_namespace_alive_that_was_read_and_written(lab: Lab) -> None:
     lab.run("ip netns add gone; ip link add end0 type veth peer name end1 netns gone")
     with lab.inside("gone"):
         nft.run("add table inet netd\nadd chain inet netd c\n")

@@ -38,13 +38,13 @@ def put(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutAddres
     new = decode.address(address_body(op, index))
     assert new is not None
     found[cidr] = replace(new, address=cidr, flags=new.flags | IFA_F_PERMANENT)
-    machine.tell(space, Invalidation("addresses", index=index))
+    machine.announce(space, Invalidation("addresses", index=index))
     if link.up and not new.flags & IFA_F_NOPREFIXROUTE:
         _connect(machine, space, index, cidr)
 
 
 def restore(machine: FakeMachine, space: FakeNamespace, index: int, op: do.RestoreAddress) -> None:
-    """As it was read once; KernelError EEXIST."""
+    """An address that was read before; KernelError EEXIST."""
     one = decode.address(op.raw)
     if one is None:
         raise kernel_error(errno.EINVAL, "")
@@ -103,7 +103,7 @@ def _secondaries(space: FakeNamespace, index: int, address: str) -> Iterable[str
 
 
 def drop(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -> None:
-    """Without its network's route and the routes that leave with it; the last of IPv4 takes all routes of its link."""
+    """Removes an address, the route to its network, and routes that need it; the last of IPv4: all of its link."""
     found = space.addresses[index]
     del found[address]
     one = ipaddress.ip_interface(address)
@@ -116,8 +116,8 @@ def drop(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -
         return connected or route.src == str(one.ip) or (last and on_link and route.family == socket.AF_INET)
 
     space.routes = [route for route in space.routes if not goes(route)]
-    machine.tell(space, Invalidation("addresses", index=index))
-    machine.tell(space, Invalidation("routes"))
+    machine.announce(space, Invalidation("addresses", index=index))
+    machine.announce(space, Invalidation("routes"))
 
 
 def _connect(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -> None:
@@ -133,8 +133,8 @@ def _connect(machine: FakeMachine, space: FakeNamespace, index: int, address: st
     identity = (route.to, route.metric, route.nexthops)
     if all((other.to, other.metric, other.nexthops) != identity for other in space.routes):
         routes.insert(space, route)
-        machine.tell(space, Invalidation("routes"))
-        machine.tell(space, Invalidation("addresses", index=index))
+        machine.announce(space, Invalidation("routes"))
+        machine.announce(space, Invalidation("addresses", index=index))
 
 
 def connect_all(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
@@ -144,7 +144,7 @@ def connect_all(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
 
 
 def link_down(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
-    """Routes, neighbours and IPv6 addresses go; no event tells of each route."""
+    """Removes routes, neighbors and IPv6 addresses, without an event for each route."""
     routes.drop_of_link(machine, space, index)
     for key in [key for key in space.neighbors if key[0] == index]:
         del space.neighbors[key]

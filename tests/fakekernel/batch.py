@@ -1,4 +1,4 @@
-"""Carrying out a list of operations in one fake namespace, as ``netd.kernel.batch`` does."""
+"""Executes a list of operations in one fake namespace, as ``netd.kernel.batch`` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policy rules, static neighbours, and the table of a tunnel."""
+"""Policy rules, static neighbors, and the table of a tunnel."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def create_rule(machine: FakeMachine, space: FakeNamespace, rule: PolicyRule, pr
     if any(replace(other, protocol=protocol) == rule for other in space.rules):
         raise kernel_error(errno.EEXIST, "")
     _insert(space, rule)
-    machine.tell(space, Invalidation("rules"))
+    machine.announce(space, Invalidation("rules"))
 
 
 def delete_rule(machine: FakeMachine, space: FakeNamespace, rule: PolicyRule) -> None:
@@ -48,7 +48,7 @@ def delete_rule(machine: FakeMachine, space: FakeNamespace, rule: PolicyRule) ->
     if rule not in space.rules:
         raise kernel_error(errno.ENOENT, "")
     space.rules.remove(rule)
-    machine.tell(space, Invalidation("rules"))
+    machine.announce(space, Invalidation("rules"))
 
 
 def restore_rule(machine: FakeMachine, space: FakeNamespace, raw: bytes) -> None:
@@ -68,7 +68,7 @@ def put_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, op: do.
 def _keep(machine: FakeMachine, space: FakeNamespace, one: Neighbor) -> None:
     raw = neighbor_body(do.PutNeighbor("", "", one.address, one.mac, one.protocol), one.index)
     space.neighbors[one.index, one.address] = replace(one, raw=raw)
-    machine.tell(space, Invalidation("neighbors", index=one.index))
+    machine.announce(space, Invalidation("neighbors", index=one.index))
 
 
 def restore_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, raw: bytes) -> None:
@@ -87,11 +87,11 @@ def delete_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, addr
     space.at(index)
     if space.neighbors.pop((index, address), None) is None:
         raise kernel_error(errno.ENOENT, "")
-    machine.tell(space, Invalidation("neighbors", index=index))
+    machine.announce(space, Invalidation("neighbors", index=index))
 
 
 def put_fdb(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutFdb, via: int) -> None:
-    """The zero MAC and groups: one entry more; others: in the place of the one before."""
+    """Adds an entry of the all-zero MAC or a group; replaces the entry of any other MAC."""
     if space.at(index).kind != "vxlan":
         raise kernel_error(errno.EOPNOTSUPP, "")
     entry = FdbEntry(index, op.mac, op.dst, op.port, op.vni, NUD_PERMANENT | NUD_NOARP, NTF_SELF, via)
@@ -105,7 +105,7 @@ def put_fdb(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutFd
     elif any(_identity(other) == _identity(entry) for other in found):
         return
     found.append(entry)
-    machine.tell(space, Invalidation("fdb", index=index))
+    machine.announce(space, Invalidation("fdb", index=index))
 
 
 def delete_fdb(machine: FakeMachine, space: FakeNamespace, index: int, op: do.DeleteFdb) -> None:
@@ -115,12 +115,12 @@ def delete_fdb(machine: FakeMachine, space: FakeNamespace, index: int, op: do.De
     wanted = (op.mac, op.dst, op.port, op.vni, op.via)
     entry = next((other for other in found if _identity(other) == wanted), None)
     if entry is None and any(other.mac == op.mac for other in found):
-        # vxlan_fdb_delete() does not mind when only the remote is another.
+        # vxlan_fdb_delete() succeeds, and does nothing, where only the remote differs.
         return
     if entry is None:
         raise kernel_error(errno.ENOENT, "")
     found.remove(entry)
-    machine.tell(space, Invalidation("fdb", index=index))
+    machine.announce(space, Invalidation("fdb", index=index))
 
 
 def _identity(entry: FdbEntry) -> tuple[str, str, int, int, int]:
@@ -128,5 +128,5 @@ def _identity(entry: FdbEntry) -> tuple[str, str, int, int, int]:
 
 
 def shown(entry: FdbEntry) -> FdbEntry:
-    """As it is read: without the note which one is an option of the tunnel."""
+    """As it is read: without the mark of the entry that is an option of the tunnel."""
     return replace(entry, flags=entry.flags & 0xFF)

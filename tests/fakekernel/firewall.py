@@ -1,4 +1,4 @@
-"""nftables, as far as netd speaks to it: its own table, and single rules in the chains of others."""
+"""nftables, as far as netd uses it: its own table, and single rules in foreign chains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(machine: FakeMachine, space: FakeNamespace, text: str) -> None:
         if line.strip():
             _line(draft, line.strip())
     space.firewall = draft
-    machine.tell(space, Invalidation("nft"))
+    machine.announce(space, Invalidation("nft"))
 
 
 def _line(draft: Firewall, line: str) -> None:
@@ -75,7 +75,7 @@ def _chain(draft: Firewall, family: str, table: str, chain: str) -> Chain:
 
 
 def run_legacy(space: FakeNamespace, rule: LegacyAccept) -> None:
-    """iptables-legacy, which tells no one; KernelError EINVAL."""
+    """iptables-legacy, which causes no event; KernelError EINVAL."""
     accept = ChainRule(rule.match, "accept", own=True)
     for one in space.firewall.chains:
         if one.legacy and (one.family, one.chain) == (rule.family, rule.chain):
@@ -89,7 +89,7 @@ def run_legacy(space: FakeNamespace, rule: LegacyAccept) -> None:
 
 
 def read(space: FakeNamespace) -> model.Firewall:
-    """As ``netd.kernel.nft.libnftables.read`` tells it."""
+    """As ``netd.kernel.nft.libnftables.read`` returns it."""
     gates = tuple(
         BaseChain(one.hook, one.family, one.table, one.chain, one.legacy, True, rules={one.chain: tuple(one.accepted)})
         for one in space.firewall.chains

@@ -1,4 +1,4 @@
-"""One process that looks at a ``FakeMachine``: the same methods as ``netd.kernel.kernel.Kernel``."""
+"""A ``FakeMachine`` as one process sees it: the same methods as ``netd.kernel.kernel.Kernel``."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ class FakeKernel:
         self._quiet = False
 
     def attach(self, netns: str, source: str | None) -> None:
-        """The name means the namespace at that path ("" nowhere) from now on; None: the one of that name again."""
+        """From now on the name means the namespace at that path ("" for none). None ends that."""
         if source is not None:
             self.machine.sources[netns] = source
         else:
             self.machine.sources.pop(netns, None)
 
     def attached(self, netns: str) -> bool | None:
-        """Whether the name stands for what is at its source: True, False (not, or no longer), None (another's)."""
+        """Whether the name stands for what is at its source: True, False (not, or no longer), None (foreign)."""
         if not self.machine.sources.get(netns) or netns not in self.machine.names:
             return False
         if self.machine.names[netns] == self.machine.cookie(netns):
             return True
-        return False if netns in self.machine.borrowed else None
+        return False if netns in self.machine.attached else None
 
     def entry(self, netns: str) -> int | None:
-        """The cookie of what has this name."""
+        """The cookie of the namespace with this name."""
         return self.machine.names.get(netns)
 
     def cookie(self, netns: str) -> int | None:
@@ -61,7 +61,7 @@ class FakeKernel:
         return self.machine.cookie(netns)
 
     def find(self, source: str) -> int | None:
-        """The cookie of the namespace at that place; None where there is none."""
+        """The cookie of the namespace at that path; None where there is none."""
         return self.machine.find(source)
 
     def entry_path(self, netns: str) -> str:
@@ -82,23 +82,23 @@ class FakeKernel:
         """A namespace for the length of a ``with``; KernelError ENOENT."""
         yield FakeSession(self.machine, netns, self.machine.space(netns))
 
-    def undisturbed(self) -> AbstractContextManager[None]:
-        """Nothing here holds up anything."""
+    def deferred_closes(self) -> AbstractContextManager[None]:
+        """No close delays anything here."""
         return nullcontext()
 
     def firewall(self, netns: str) -> Firewall:
-        """What nftables says there."""
+        """The rules of nftables there."""
         return firewall.read(self.machine.space(netns))
 
     def execute(self, session: FakeSession, operations: Sequence[Operation], index_of: IndexOf) -> list[Answer]:
         """One answer per operation, errors as values."""
         return FakeBatch(session, index_of).run(operations)
 
-    def execute_namespace(self, operation: Operation, naming: Callable[[int], None] = lambda cookie: None) -> Answer:
+    def execute_namespace(self, operation: Operation, on_cookie: Callable[[int], None] = lambda cookie: None) -> Answer:
         """Creates, deletes, attaches or detaches; an error is a value."""
         try:
             if isinstance(operation, do.CreateNamespace):
-                self._create(operation, naming)
+                self._create(operation, on_cookie)
             elif isinstance(operation, do.DeleteNamespace):
                 self._delete(operation)
             elif isinstance(operation, do.AttachNamespace):
@@ -111,12 +111,12 @@ class FakeKernel:
             return error
         return None
 
-    def _create(self, operation: do.CreateNamespace, naming: Callable[[int], None]) -> None:
+    def _create(self, operation: do.CreateNamespace, on_cookie: Callable[[int], None]) -> None:
         space = self.machine.new_space()
         if not operation.ipv6:
             sysctls.write(self.machine, space, "net/ipv6/conf/all/disable_ipv6", "1")
         links.set_up(self.machine, space, LOOPBACK, True)
-        naming(space.cookie)
+        on_cookie(space.cookie)
         try:
             self.machine.add_name(operation.netns, space)
         except KernelError:
@@ -133,17 +133,17 @@ class FakeKernel:
         if cookie != operation.cookie:
             raise kernel_error(errno.ENOENT, f"{operation.netns} is another namespace now")
         self.machine.drop_name(operation.netns)
-        self.forget(operation.netns)
+        self.stop_watching(operation.netns)
 
     def _attach(self, netns: str) -> None:
         if not self.machine.sources.get(netns):
             raise kernel_error(errno.ENOENT, f"namespace {netns}")
         state = self.attached(netns)
         if state is None:
-            raise kernel_error(errno.EEXIST, f"{netns} belongs to someone else")
+            raise kernel_error(errno.EEXIST, f"{netns} belongs to another process")
         if not state:
             self.machine.names[netns] = self.machine.space(netns).cookie
-            self.machine.borrowed.add(netns)
+            self.machine.attached.add(netns)
             self.named(netns)
 
     def _detach(self, netns: str, cookie: int) -> None:
@@ -152,32 +152,32 @@ class FakeKernel:
             self.named(netns)
 
     def named(self, netns: str) -> None:
-        """A name came or went: the others are told."""
+        """A name was added or removed: other processes are told."""
         for listener in self.machine.listeners:
             if listener != self._hear:
                 listener(0, Invalidation("namespace", netns))
 
     def someone_adds(self, netns: str) -> None:
-        """``ip netns add``, by someone else."""
+        """``ip netns add``, by another process."""
         self.machine.add_name(netns, self.machine.new_space())
         self._hear(0, Invalidation("namespace", netns))
 
     def someone_deletes(self, netns: str) -> None:
-        """``ip netns del``, by someone else."""
+        """``ip netns del``, by another process."""
         self.machine.drop_name(netns)
         self._hear(0, Invalidation("namespace", netns))
 
     def someone_opens(self, path: str) -> None:
-        """A container engine makes a namespace, and shows it there."""
-        self.machine.places[path] = self.machine.new_space().cookie
-        self._tell_of(path)
+        """A container engine creates a namespace, and shows it at that path."""
+        self.machine.paths[path] = self.machine.new_space().cookie
+        self._announce(path)
 
     def someone_closes(self, path: str) -> None:
-        """It ends it."""
-        self.machine.end(self.machine.spaces[self.machine.places.pop(path)])
-        self._tell_of(path)
+        """The container engine deletes it."""
+        self.machine.end(self.machine.spaces[self.machine.paths.pop(path)])
+        self._announce(path)
 
-    def _tell_of(self, path: str) -> None:
+    def _announce(self, path: str) -> None:
         for netns, source in self.machine.sources.items():
             if source == path:
                 self._hear(0, Invalidation("namespace", netns))
@@ -185,27 +185,27 @@ class FakeKernel:
     # Events
 
     def start_watching(self) -> list[int]:
-        """From now on changes are heard; there is no descriptor."""
+        """From now on changes are collected; there is no descriptor."""
         self._listening = True
         self._watched[HOST] = self.machine.names[HOST]
         self.machine.listeners.append(self._hear)
         return []
 
     def watch(self, netns: str, known: int | None = None) -> None:
-        """Changes there are heard."""
+        """From now on changes there are collected."""
         cookie = self.machine.cookie(netns)
         if self._listening and cookie is not None:
             self._watched[netns] = cookie
 
     def watch_sysctl(self, session: FakeSession, path: str) -> None:
-        """All are heard."""
+        """All changes are collected."""
 
-    def forget(self, netns: str) -> None:
-        """Nothing more is heard of it."""
+    def stop_watching(self, netns: str) -> None:
+        """Changes there are collected no longer."""
         self._watched.pop(netns, None)
 
     def read_entries(self, netns: str, index: int, what: str, found: set[str]) -> None:
-        """All entries are heard of."""
+        """Events about all entries are collected."""
 
     def _hear(self, cookie: int, what: Invalidation) -> None:
         if self.deaf or not self._listening:
@@ -218,7 +218,7 @@ class FakeKernel:
                 self._heard[replace(what, netns=netns)] = None
 
     def overrun(self) -> None:
-        """What was lost is made known: everything is to be read again."""
+        """Events were lost: everything is to be read again."""
         self.deaf = False
         self._heard[EVERYTHING] = None
 
@@ -228,11 +228,11 @@ class FakeKernel:
         return heard
 
     def culprit(self, netns: str) -> str:
-        """Nobody is known."""
+        """No process is known."""
         return ""
 
     def close(self) -> None:
-        """The machine goes on."""
+        """Stops watching; the machine stays as it is."""
         if self._hear in self.machine.listeners:
             self.machine.listeners.remove(self._hear)
         self._listening = False

@@ -1,4 +1,4 @@
-"""Links: what can be made, what cannot change, and what goes with them (net/core/rtnetlink.c, drivers/net/vxlan)."""
+"""Links: which can be created, what cannot change, and what is deleted with them (rtnetlink.c, drivers/net/vxlan)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _add(machine: FakeMachine, space: FakeNamespace, name: str, kind: str, setti
     )  # fmt: skip
     space.links[index] = link
     sysctls.add_link(space, name)
-    machine.tell(space, Invalidation("link", index=index))
+    machine.announce(space, Invalidation("link", index=index))
     return link
 
 
@@ -128,13 +128,13 @@ def _default_entry(space: FakeNamespace, index: int) -> None:
         dst = socket.inet_ntop(family, flood)
         same = (NO_MAC, dst, 0, 0, via)
         left = [entry for entry in left if (entry.mac, entry.dst, entry.port, entry.vni, entry.via) != same]
-        # 0x100: which one it is; no flag of the kernel's.
+        # 0x100 marks it; the kernel has no such flag.
         left.append(FdbEntry(index, NO_MAC, dst, state=0x80, flags=0x02 | 0x100, via=via))
     space.fdb[index] = left
 
 
 def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLink, master: int | None) -> None:
-    """RTM_NEWLINK of one that is there. ``master`` None: it stays, 0: none."""
+    """RTM_NEWLINK of an existing link. ``master`` None: it stays, 0: none."""
     settings = op.settings
     if settings.netns is not None:
         # It moves first, and the rest is done there.
@@ -165,7 +165,7 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLin
         if not space.at(index).master:
             raise kernel_error(errno.EOPNOTSUPP, "")
         space.port[index] = {**space.port[index], **settings.port}
-    machine.tell(space, Invalidation("link", index=index))
+    machine.announce(space, Invalidation("link", index=index))
 
 
 def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, info: Mapping[int, bytes]) -> None:
@@ -177,11 +177,11 @@ def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, info: M
     space.info[index] = _said({**old, **info})
     if space.at(index).kind == "vxlan":
         _default_entry(space, index)
-        machine.tell(space, Invalidation("fdb", index=index))
+        machine.announce(space, Invalidation("fdb", index=index))
 
 
 def set_mtu(machine: FakeMachine, space: FakeNamespace, index: int, mtu: int) -> None:
-    """Within limits; a bridge of a set MTU follows its ports no longer."""
+    """Sets an MTU within the limits; a bridge that is given one follows its ports no longer."""
     link = space.at(index)
     outer = machine.spaces.get(space.outer.get(index, space.cookie), space)
     if not 68 <= mtu <= _most_mtu(outer, link.kind, space.info.get(index, {})):
@@ -201,7 +201,7 @@ def _follow_ports(machine: FakeMachine, space: FakeNamespace, bridge: int) -> No
     mtu = min(ports, default=1500)
     if space.at(bridge).mtu != mtu:
         space.put(space.at(bridge), mtu=mtu)
-        machine.tell(space, Invalidation("link", index=bridge))
+        machine.announce(space, Invalidation("link", index=bridge))
 
 
 def _join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) -> None:
@@ -225,7 +225,7 @@ def _leave(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
 
 
 def set_up(machine: FakeMachine, space: FakeNamespace, index: int, up: bool) -> None:
-    """Down takes routes, neighbours and IPv6 addresses; up brings back the networks of the addresses."""
+    """Down takes routes, neighbors and IPv6 addresses; up brings back the networks of the addresses."""
     link = space.at(index)
     if link.up == up:
         return
@@ -236,11 +236,11 @@ def set_up(machine: FakeMachine, space: FakeNamespace, index: int, up: bool) -> 
         addresses.connect_all(machine, space, index)
     else:
         addresses.link_down(machine, space, index)
-    machine.tell(space, Invalidation("link", index=index))
+    machine.announce(space, Invalidation("link", index=index))
 
 
 def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
-    """RTM_DELLINK: with its other end, its ports set free, tunnels that it carries, and all that hangs on it."""
+    """RTM_DELLINK: also deletes its other end, the tunnels that it carries, and its addresses; frees its ports."""
     link = space.at(index)
     if index == LOOPBACK:
         raise kernel_error(errno.EOPNOTSUPP, "")
@@ -251,13 +251,13 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     for port in [port for port in space.links.values() if port.master == index]:
         space.put(port, master=0)
         space.port.pop(port.index, None)
-        machine.tell(space, Invalidation("link", index=port.index))
+        machine.announce(space, Invalidation("link", index=port.index))
     sysctls.drop_link(space, link.name)
     del space.links[index]
     space.fixed.discard(index)
     space.info.pop(index, None)
     space.outer.pop(index, None)
-    _tell_gone(machine, space, index)
+    _announce_removal(machine, space, index)
     for above, tunnel in _tunnels(machine, space):
         if above.info[tunnel].get(CARRIER) == struct.pack("=I", index) and tunnel in above.links:
             remove(machine, above, tunnel)
@@ -266,14 +266,14 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
 
 
 def end_tunnels(machine: FakeMachine, outer: FakeNamespace) -> None:
-    """A namespace ends: with it all that sends its packets there (vxlan_exit_batch_rtnl)."""
+    """A namespace ends: so do the tunnels that send their packets there (vxlan_exit_batch_rtnl)."""
     for space, index in _tunnels(machine, outer):
         if index in space.links:
             remove(machine, space, index)
 
 
 def _strip(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
-    """What does not survive a removal or a move."""
+    """Removes what does not survive a deletion or a move."""
     _leave(machine, space, index)
     set_up(machine, space, index, False)
     space.addresses.pop(index, None)
@@ -283,14 +283,14 @@ def _strip(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     space.fdb.pop(index, None)
 
 
-def _tell_gone(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
+def _announce_removal(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     for what in ("link", "addresses"):
-        machine.tell(space, Invalidation(what, index=index))
-    machine.tell(space, Invalidation("routes"))
+        machine.announce(space, Invalidation(what, index=index))
+    machine.announce(space, Invalidation("routes"))
 
 
 def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> tuple[FakeNamespace, int]:
-    """Into another namespace: without addresses, down, and with another index where its own is taken."""
+    """Moves it to another namespace: without addresses, down, and with a new index where its own is in use."""
     target = machine.space(netns if netns else HOST)
     link = space.at(index)
     if target is space:
@@ -303,7 +303,7 @@ def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> 
     link = space.links.pop(index)
     info, outer = space.info.pop(index, None), space.outer.pop(index, None)
     sysctls.drop_link(space, link.name)
-    _tell_gone(machine, space, index)
+    _announce_removal(machine, space, index)
     fresh = index if index not in target.links else next(target.indexes)
     while fresh in target.links and fresh != index:
         fresh = next(target.indexes)
@@ -317,12 +317,12 @@ def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> 
     if other is not None:
         machine.cables[target.cookie, fresh] = other
         machine.cables[other] = (target.cookie, fresh)
-    machine.tell(target, Invalidation("link", index=fresh))
+    machine.announce(target, Invalidation("link", index=fresh))
     return target, fresh
 
 
 def shown(machine: FakeMachine, space: FakeNamespace, link: Link) -> Link:
-    """The link as it is read: with its options, its other end, and how that one's namespace is known here."""
+    """The link as it is read: with its options, its other end, and the number of that one's namespace."""
     other = machine.cables.get((space.cookie, link.index))
     info = wire.mapping(space.info.get(link.index, {}))
     port = wire.mapping(space.port.get(link.index, {}))

@@ -15,11 +15,11 @@ from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
 from netd.model.state import Link
 
-from .space import LOOPBACK, NAMES, FakeNamespace, Place
+from .space import LOOPBACK, NAMES, FakeNamespace, LinkId
 
 
 class FakeMachine:
-    """``listeners`` are told of each change, with the namespace's cookie: who watches it knows its name.
+    """``listeners`` are called for each change, with the namespace's cookie: whoever watches it knows its name.
 
     ``equip`` puts into a new namespace what the kernel puts there; ``remove_link`` and ``end_tunnels`` are those
     of ``links``.
@@ -36,12 +36,12 @@ class FakeMachine:
         self._cookies = itertools.count(1)
         self.spaces: dict[int, FakeNamespace] = {}
         self.names: dict[str, int] = {}
-        #: Namespaces of others by their paths, and those names that only stand for one of them.
-        self.places: dict[str, int] = {}
-        self.borrowed: set[str] = set()
-        #: Where who works here now looks for the namespace of a name, if not by the name.
+        #: Foreign namespaces by their paths, and the names that were attached to one of them.
+        self.paths: dict[str, int] = {}
+        self.attached: set[str] = set()
+        #: The path of the namespace that a name means, where it does not mean the one under /run/netns.
         self.sources: dict[str, str] = {}
-        self.cables: dict[Place, Place] = {}
+        self.cables: dict[LinkId, LinkId] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         self.listeners: list[Callable[[int, Invalidation], None]] = []
         self._equip = tuple(equip)
@@ -59,12 +59,12 @@ class FakeMachine:
         return space
 
     def cookie(self, netns: str) -> int | None:
-        """The identity of the namespace that is meant by this name; None where it is not there."""
+        """The cookie of the namespace that this name means; None where it is not there."""
         return self.find(self.sources.get(netns, NAMES + netns))
 
     def find(self, source: str) -> int | None:
-        """The identity of the namespace at a place; None where there is none."""
-        found = self.names.get(source.removeprefix(NAMES)) if source.startswith(NAMES) else self.places.get(source)
+        """The cookie of the namespace at a path; None where there is none."""
+        found = self.names.get(source.removeprefix(NAMES)) if source.startswith(NAMES) else self.paths.get(source)
         return found if found in self.spaces else None
 
     def space(self, netns: str) -> FakeNamespace:
@@ -74,8 +74,8 @@ class FakeMachine:
             raise kernel_error(errno.ENOENT, f"namespace {netns}")
         return self.spaces[cookie]
 
-    def tell(self, space: FakeNamespace, what: Invalidation) -> None:
-        """An event, to all who listen."""
+    def announce(self, space: FakeNamespace, what: Invalidation) -> None:
+        """An event, for all listeners."""
         for listener in list(self.listeners):
             listener(space.cookie, what)
 
@@ -86,17 +86,17 @@ class FakeMachine:
         self.names[netns] = space.cookie
 
     def drop_name(self, netns: str) -> None:
-        """``ip netns del``: nothing is left inside, so all in it dies at once, unless it is another's."""
+        """``ip netns del``: nothing is left inside, so it ends at once, unless it was only attached."""
         if netns not in self.names:
             raise kernel_error(errno.ENOENT, f"namespace {netns}")
         cookie = self.names.pop(netns)
-        if netns in self.borrowed:
-            self.borrowed.remove(netns)
+        if netns in self.attached:
+            self.attached.remove(netns)
         else:
             self.end(self.spaces[cookie])
 
     def end(self, space: FakeNamespace) -> None:
-        """Nothing holds it any more."""
+        """Deletes a namespace, with all that is in it."""
         self._end_tunnels(self, space)
         for index in list(space.links):
             if index != LOOPBACK and index in space.links:
@@ -111,5 +111,5 @@ class FakeMachine:
         return self._numbers[here, there]
 
     def mac(self) -> str:
-        """A random one, of those that are given locally."""
+        """A random, locally administered MAC address."""
         return ":".join(["16", *(f"{self.random.randrange(256):02x}" for _ in range(5))])

@@ -50,7 +50,7 @@ def add(machine: FakeMachine, space: FakeNamespace, route: Route, exclusive: boo
         if same and (exclusive or other.nexthops == route.nexthops):
             raise kernel_error(errno.EEXIST, "")
     insert(space, route)
-    machine.tell(space, Invalidation("routes"))
+    machine.announce(space, Invalidation("routes"))
 
 
 def _identity(route: Route) -> tuple[int, int, str, int, int]:
@@ -89,7 +89,7 @@ def delete(machine: FakeMachine, space: FakeNamespace, route: Route) -> None:
     for number, other in enumerate(space.routes):
         if replace(other, raw=b"") == replace(route, raw=b""):
             del space.routes[number]
-            machine.tell(space, Invalidation("routes"))
+            machine.announce(space, Invalidation("routes"))
             return
     raise kernel_error(errno.ESRCH, "")
 

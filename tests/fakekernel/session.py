@@ -1,4 +1,4 @@
-"""One pretended namespace for the length of a ``with``: the same methods as ``netd.kernel.session.Session``."""
+"""One open fake namespace: the same methods as ``netd.kernel.session.Session``."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FakeSession:
         return [one for (at, _), one in self.space.neighbors.items() if at == index]
 
     def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
-        """The same: nobody answers for others here."""
+        """The same: there are no proxies here."""
         return [one for one in self.neighbors(index) if family in (socket.AF_UNSPEC, family_of(one.address))]
 
     def routes_through(self, index: int, *families: int) -> list[Route]:
@@ -84,7 +84,7 @@ class FakeSession:
         return self.space.sysctls.get(path)
 
     def watch_sysctl(self, path: str) -> None:
-        """All are heard."""
+        """All are watched."""
 
     def nsid(self, other: str) -> int | None:
         """The number that this namespace knows another by."""

@@ -11,7 +11,7 @@ from netd.model.firewall import ChainRule, Hook
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
 #: (namespace by its cookie, index of a link).
-Place = tuple[int, int]
+LinkId = tuple[int, int]
 LOOPBACK = 1
 #: Where ``ip netns`` keeps its names.
 NAMES = "/run/netns/"

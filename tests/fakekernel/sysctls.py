@@ -27,21 +27,21 @@ def equip(space: FakeNamespace) -> None:
 
 
 def add_link(space: FakeNamespace, name: str) -> None:
-    """What a link is born with is what "default" says."""
+    """A new link has the values of "default"."""
     for folder, keys in CONF.items():
         for key in keys:
             space.sysctls[f"{folder}/{name}/{key}"] = space.sysctls[f"{folder}/default/{key}"]
 
 
 def drop_link(space: FakeNamespace, name: str) -> None:
-    """Its folder goes with it."""
+    """Removes its directory."""
     for folder, keys in CONF.items():
         for key in keys:
             space.sysctls.pop(f"{folder}/{name}/{key}", None)
 
 
 def rename_link(space: FakeNamespace, old: str, new: str) -> None:
-    """Its folder is called otherwise, and keeps what is in it."""
+    """Renames its directory, and keeps the values."""
     for folder, keys in CONF.items():
         for key in keys:
             space.sysctls[f"{folder}/{new}/{key}"] = space.sysctls.pop(f"{folder}/{old}/{key}")
@@ -55,7 +55,7 @@ def write(machine: FakeMachine, space: FakeNamespace, path: str, value: str) -> 
         raise kernel_error(errno.EINVAL, f"sysctl {path} = {value}")
     before = space.sysctls[path]
     space.sysctls[path] = value
-    machine.tell(space, Invalidation("sysctl", path=path))
+    machine.announce(space, Invalidation("sysctl", path=path))
     if before == value:
         return
     if path in ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding"):
@@ -64,14 +64,14 @@ def write(machine: FakeMachine, space: FakeNamespace, path: str, value: str) -> 
             if other == "net/ipv4/ip_forward" or (other.startswith("net/ipv4/conf/") and other.endswith("/forwarding")):
                 space.sysctls[other] = value
         space.sysctls["net/ipv4/conf/all/accept_redirects"] = "1" if value == "0" else "0"
-        machine.tell(space, Invalidation("sysctl"))
+        machine.announce(space, Invalidation("sysctl"))
     elif path == "net/ipv6/conf/all/forwarding":
         # addrconf_fixup_forwarding() in net/ipv6/addrconf.c.
         for other in [
             other for other in space.sysctls if other.startswith("net/ipv6/") and other.endswith("forwarding")
         ]:
             space.sysctls[other] = value
-        machine.tell(space, Invalidation("sysctl"))
+        machine.announce(space, Invalidation("sysctl"))
     elif path == "net/ipv6/conf/all/disable_ipv6":
         for other in [other for other in space.sysctls if other.endswith("/disable_ipv6")]:
             space.sysctls[other] = value
@@ -87,4 +87,4 @@ def _no_ipv6(machine: FakeMachine, space: FakeNamespace) -> None:
         for address in [address for address in found if ":" in address]:
             addresses.drop(machine, space, index, address)
     space.routes = [route for route in space.routes if ":" not in route.to or not route.nexthops]
-    machine.tell(space, Invalidation("routes"))
+    machine.announce(space, Invalidation("routes"))

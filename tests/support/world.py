@@ -166,8 +166,8 @@ class World:
     def look(self) -> dict[str, Any]:
         """Also into the engine's namespace, under whichever name."""
         found = snapshot(self.kernel)
-        for place in {BOX, CRATE} & self.machine.places.keys():
-            engines = self.machine.spaces[self.machine.places[place]]
+        for place in {BOX, CRATE} & self.machine.paths.keys():
+            engines = self.machine.spaces[self.machine.paths[place]]
             found[place] = inside(FakeSession(self.machine, place, engines))
         return found
 

@@ -49,4 +49,4 @@ def test_where_the_kernel_has_no_instance_left_it_is_said_what_to_do() -> None:
     limited = 'echo 0 > /proc/sys/user/max_inotify_instances; exec "$@"'
     command = ["unshare", "-U", "-r", "sh", "-ec", limited, "sh", sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "inotify: Too many open files: raise fs.inotify.max_user_instances, with sysctl\n"
+    assert done.stdout == "inotify: Too many open files: raise the sysctl fs.inotify.max_user_instances\n"

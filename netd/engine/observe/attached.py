@@ -32,7 +32,7 @@ class AttachedNamespaces:
         before, self._written = self._written, written
         for name in before.keys() - written.keys():
             self._kernel.attach(name, None)
-            self._kernel.forget(name)
+            self._kernel.stop_watching(name)
         for name, source in written.items():
             self._kernel.attach(name, self._locate(source).path)
         return {name for name in before.keys() | written.keys() if before.get(name) != written.get(name)}

@@ -51,7 +51,7 @@ class Mirror:
         """Reads and writes inside share sockets; the outermost ``reading`` closes them."""
         self._readings += 1
         try:
-            with self.kernel.undisturbed():
+            with self.kernel.deferred_closes():
                 yield
         finally:
             self._readings -= 1

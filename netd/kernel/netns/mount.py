@@ -1,4 +1,4 @@
-"""The mount calls, all in this file, because a unit with a sandbox must make them elsewhere.
+"""The mount calls, all in this file: in a sandbox they must happen in another mount namespace.
 
 A sandboxed unit has a mount namespace of its own. What it mounts there is invisible outside and ends with it, so the
 names of namespaces would be empty files to ``ip netns``, and the namespaces would die with the daemon. ``host=True``
@@ -39,7 +39,7 @@ class Mounts:
             raise UsageError(f"{HOST}: {error.strerror}: {needs} to make namespaces visible to the host") from None
 
     def close(self) -> None:
-        """Lets go of the descriptors."""
+        """Closes the descriptors."""
         for descriptor in (self._own, self._host):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -55,21 +55,21 @@ class Mounts:
         with self._outside():
             check(LIBC.umount2(os.fsencode(target), MNT_DETACH), target)
 
-    def share(self, folder: str) -> None:
-        """Makes the folder of names a shared mount point, as ip-netns(8) does: others see what is mounted in it."""
+    def share(self, directory: str) -> None:
+        """Makes the directory of names a shared mount point, as ip-netns(8) does: its mounts propagate."""
         with self._outside():
             try:
-                os.makedirs(folder)
-                os.chmod(folder, 0o755)  # whatever the umask; one that was there stays as it is
+                os.makedirs(directory)
+                os.chmod(directory, 0o755)  # whatever the umask; an existing directory keeps its mode
             except FileExistsError:
                 pass
             try:
-                mount("", folder, MS_SHARED | MS_REC)
+                mount("", directory, MS_SHARED | MS_REC)
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
-                mount(folder, folder, MS_BIND | MS_REC)
-                mount("", folder, MS_SHARED | MS_REC)
+                mount(directory, directory, MS_BIND | MS_REC)
+                mount("", directory, MS_SHARED | MS_REC)
 
     @contextmanager
     def _outside(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
-"""The names under /run/netns: making and deleting namespaces, and giving a name to one that someone else made.
+"""The names in /run/netns: creating and deleting namespaces, and giving a name to an existing one.
 
-``ip netns del`` unmounts first and unlinks then; ``ip netns add`` makes the file first and mounts then. Who steps in
-between breaks it, so a file that is not mounted is waited for.
+``ip netns del`` unmounts first and unlinks then; ``ip netns add`` creates the file first and mounts then. Whoever acts
+in between breaks that command, so netd waits for a file without a mount.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .mount import Mounts
 
 #: How long ``ip netns del`` may take between its two steps (measured: up to 9 ms), in seconds.
 PATIENCE = 0.010
-#: A file without a mount that is older than this is nobody's work in progress, in seconds.
+#: A file without a mount that is older than this was left behind, in seconds.
 STALE_AGE = 1.0
 LINK_TO_PROCESS = re.compile(r"/proc/\d+/ns/net")
 
@@ -31,8 +31,10 @@ class NamedNamespaces:
     ``loopback_up`` sets ``lo`` up in the namespace of the calling thread, and returns that namespace's cookie.
     """
 
-    def __init__(self, folder: str, home: netns.HomeNamespace, mounts: Mounts, loopback_up: Callable[[], int]) -> None:
-        self.folder = folder
+    def __init__(
+        self, directory: str, home: netns.HomeNamespace, mounts: Mounts, loopback_up: Callable[[], int]
+    ) -> None:
+        self.directory = directory
         self.home = home
         self.mounts = mounts
         self._loopback_up = loopback_up
@@ -41,27 +43,27 @@ class NamedNamespaces:
 
     def path(self, name: str) -> str:
         """Where ``ip netns`` looks for it."""
-        return f"{self.folder}/{name}"
+        return f"{self.directory}/{name}"
 
-    def create(self, name: str, ipv6: bool, naming: Callable[[int], None]) -> None:
-        """A new namespace: complete (sysctl, lo up) and told of before anyone can see it. KernelError EEXIST."""
+    def create(self, name: str, ipv6: bool, on_cookie: Callable[[int], None]) -> None:
+        """Creates a namespace: it has its name once ``lo`` is up and ``on_cookie`` was called. KernelError EEXIST."""
         path = self.path(name)
         with as_kernel_error(f"creating namespace {name}"):
-            self.mounts.share(self.folder)
-            self._make(path, name, ipv6, naming)
+            self.mounts.share(self.directory)
+            self._make(path, name, ipv6, on_cookie)
 
     def _claim(self, path: str, name: str) -> None:
-        """The empty file that the namespace is mounted on."""
+        """Creates the empty file that the namespace is mounted on."""
         for _ in range(2):
             try:
                 os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
                 return
             except FileExistsError:
                 self._wait_for_unlink(path, name)
-        raise kernel_error(errno.EEXIST, f"namespace {name}")
+        raise kernel_error(errno.EEXIST, f"{path} was created by another process at the same time")
 
     def _wait_for_unlink(self, path: str, name: str) -> None:
-        """Returns once the file is gone; removes one that was left behind. KernelError where it stays."""
+        """Returns once the file is gone; deletes one that was left behind. KernelError where it stays."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -69,23 +71,29 @@ class NamedNamespaces:
             except FileNotFoundError:
                 return
             if found.st_dev == self.home.device or os.path.islink(path) or os.path.isdir(path):
-                raise kernel_error(errno.EEXIST, f"namespace {name}")
+                raise kernel_error(errno.EEXIST, self._occupied(path))
             if time.monotonic() >= deadline:
                 break
             time.sleep(0.0005)
         if time.time() - found.st_ctime < STALE_AGE or found.st_size:
-            raise kernel_error(errno.EBUSY, f"{path} is being made by someone else, or is not a namespace")
+            raise kernel_error(errno.EBUSY, f"{path} is a file without a namespace, or one that is being created")
         os.unlink(path)
 
-    def _make(self, path: str, name: str, ipv6: bool, naming: Callable[[int], None]) -> None:
-        """The name comes last, in two calls with nothing slow between: a file without a mount holds others up."""
+    def _occupied(self, path: str) -> str:
+        """What is at the path of a name."""
+        if os.path.islink(path):
+            return f"{path} is a link to {os.readlink(path)}"
+        return f"{path} is a directory" if os.path.isdir(path) else f"{path} is a namespace already"
+
+    def _make(self, path: str, name: str, ipv6: bool, on_cookie: Callable[[int], None]) -> None:
+        """The name comes last, in two calls with nothing slow between: other tools wait for a file without a mount."""
         netns.leave_for_new()
         try:
             if not ipv6 and os.path.isdir("/proc/sys/net/ipv6"):
                 # "all" alone sets "default" and every link as well.
                 with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w", encoding="ascii") as file:
                     file.write("1\n")
-            naming(self._loopback_up())
+            on_cookie(self._loopback_up())
             self._claim(path, name)
             try:
                 self.mounts.bind(netns.OWN, path)
@@ -101,11 +109,11 @@ class NamedNamespaces:
         found = cookie_at(path)
         try:
             if found is None and os.path.lexists(path):
-                # Unmounted by someone, who unlinks it now or has forgotten to.
+                # Another process has unmounted it, and unlinks it now or never.
                 return self._wait_for_unlink(path, name)
             if found != cookie:
                 if found is not None:
-                    raise kernel_error(errno.ENOENT, f"{path} is another namespace now")
+                    raise kernel_error(errno.ENOENT, f"{path} has become another namespace")
                 return None
             if not os.path.islink(path):
                 self.mounts.unmount(path)
@@ -116,7 +124,7 @@ class NamedNamespaces:
             raise kernel_error(error.errno or errno.EIO, f"deleting namespace {name}") from None
 
     def state(self, name: str, source: str) -> bool | None:
-        """Whether the name stands for what is at ``source``: True, False (not, or no longer), None (another's)."""
+        """Whether the name means what is at ``source``: True, False (not, or no longer), None (foreign)."""
         path = self.path(name)
         if not source:
             return False
@@ -136,22 +144,22 @@ class NamedNamespaces:
 
     def _is_source(self, path: str, source: str) -> bool:
         """Whether ``source`` is that entry itself, so that there is nothing to do."""
-        folder, _, last = source.rpartition("/")
-        return last == os.path.basename(path) and os.path.realpath(folder) == os.path.realpath(self.folder)
+        directory, _, last = source.rpartition("/")
+        return last == os.path.basename(path) and os.path.realpath(directory) == os.path.realpath(self.directory)
 
     def attach(self, name: str, source: str) -> None:
-        """Makes the namespace known to ``ip netns``. KernelError EEXIST: another's entry has that name."""
+        """Makes the namespace known to ``ip netns``. KernelError EEXIST: a foreign entry has that name."""
         state = self.state(name, source)
         if state is None:
-            raise kernel_error(errno.EEXIST, f"{self.path(name)} belongs to someone else")
+            raise kernel_error(errno.EEXIST, f"{self._occupied(self.path(name))}, and netd did not create it")
         if state:
             return
         identity = self.home.identity(netns.source_path(source))
         if identity is None:
-            raise kernel_error(errno.ENOENT, f"namespace {name}: nothing at {source}")
+            raise kernel_error(errno.ENOENT, f"namespace {name}: there is no namespace at {source}")
         pid = int(source[4:]) if source.startswith("pid:") else netns.process_inside(identity)
         with as_kernel_error(f"attaching namespace {name}"):
-            self.mounts.share(self.folder)
+            self.mounts.share(self.directory)
             self._remove(name)
             self._bound.pop(name, None)
             if pid is not None:
@@ -170,7 +178,7 @@ class NamedNamespaces:
         self._bound[name] = identity
 
     def detach(self, name: str, cookie: int, cookie_at: Callable[[str], int | None]) -> None:
-        """Takes away the link, or the bind mount of that cookie; whatever else has the name stays."""
+        """Removes the link, or the bind mount of the namespace with that cookie; any other entry stays."""
         path = self.path(name)
         link = os.path.islink(path)
         if link and not LINK_TO_PROCESS.fullmatch(os.readlink(path)):
@@ -194,7 +202,7 @@ class NamedNamespaces:
             return
 
     def _is_bare(self, path: str) -> bool:
-        """Whether it is an empty file with nothing mounted on it: someone is about to, or ended before."""
+        """Whether it is an empty file without a mount: another process is about to mount, or ended before it could."""
         try:
             found = os.lstat(path)
         except OSError:
@@ -211,7 +219,7 @@ class NamedNamespaces:
 
 
 def quietly(action: Callable[[], None]) -> None:
-    """Cleaning up after a failure must not hide the failure."""
+    """Ignores an OSError: cleaning up must not hide what failed before."""
     try:
         action()
     except OSError:

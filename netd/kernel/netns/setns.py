@@ -1,4 +1,4 @@
-"""Network namespaces: opening them, and working inside one for a moment.
+"""Network namespaces: opening one, and working inside it for a moment.
 
 ``setns`` acts on the calling thread. Whatever is done inside must not await, and no descriptor that belongs to another
 namespace may be kept: it would keep the namespace, and every veth in it, alive after ``ip netns del``.
@@ -30,7 +30,7 @@ ABSENT = frozenset({
 
 
 class HomeNamespace:
-    """The namespace that the process belongs to; its descriptor is the only one that is held."""
+    """The namespace that the process belongs to; no descriptor of any other one is kept open."""
 
     def __init__(self) -> None:
         self.descriptor = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
@@ -92,13 +92,13 @@ def open_path(path: str, name: str, device: int) -> int:
         raise kernel_error(errno.ENOENT if code in ABSENT else code, f"namespace {name}") from None
     if os.fstat(descriptor).st_dev != device or fcntl.ioctl(descriptor, NS_GET_NSTYPE) != CLONE_NEWNET:
         os.close(descriptor)
-        raise kernel_error(errno.ENOENT, f"namespace {name}: nothing is mounted there yet")
+        raise kernel_error(errno.ENOENT, f"namespace {name}: {path} is no namespace, or not mounted yet")
     return descriptor
 
 
 def open_descriptor(path: str, name: str, device: int) -> int:
     """``open_path``, with every error as KernelError. The descriptor is to be closed soon."""
-    with as_kernel_error(f"namespace {name}"):
+    with as_kernel_error(f"opening namespace {name}"):
         return open_path(path, name, device)
 
 
@@ -108,7 +108,7 @@ def source_path(source: str) -> str:
 
 
 def process_inside(identity: tuple[int, int]) -> int | None:
-    """The process with the lowest number that lives in a namespace, never this one; None where none does."""
+    """The process with the lowest number inside a namespace, this one aside; None where there is none."""
     own = os.getpid()
     for pid in sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         try:

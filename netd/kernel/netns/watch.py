@@ -1,7 +1,8 @@
-"""Where namespaces appear and vanish: the folder of names, the mount table, the places of attached ones.
+"""Namespaces that come and go: the directory of names, the mount table, and the paths of attached namespaces.
 
 IN_CREATE comes before the mount, so a new file waits until the mount table changed. ``/proc/self/mountinfo`` says that
-it changed (POLLPRI) but once per open file: one lies in an epoll descriptor, for the event loop, another is asked here.
+it changed (POLLPRI) but once per open file: one is in an epoll descriptor, for the event loop, ``Kernel.drain`` polls
+the other.
 """
 
 from __future__ import annotations
@@ -21,68 +22,68 @@ MOUNTS = "/proc/self/mountinfo"
 
 
 class NamespaceWatch:
-    """Reports Dirty("namespace", name)."""
+    """Reports Invalidation("namespace", name)."""
 
-    def __init__(self, folder: str, home: HomeNamespace, mounts: Mounts) -> None:
-        mounts.share(folder)
-        self._folder = folder
+    def __init__(self, directory: str, home: HomeNamespace, mounts: Mounts) -> None:
+        mounts.share(directory)
+        self._directory = directory
         self._home = home
         self._mount_calls = mounts
         self._inotify = Inotify()
         self._mounts = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
-        self._mounts_asked = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
+        self._mounts_polled = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         self._epoll = select.epoll()
         self._epoll.register(self._mounts, select.EPOLLPRI)
-        self._folder_watch = self._inotify.add(folder, inotify.ENTRIES | inotify.IN_ONLYDIR)
+        self._directory_watch = self._inotify.add(directory, inotify.ENTRIES | inotify.IN_ONLYDIR)
         #: (path, identity of the namespace there).
         self._watched: dict[str, tuple[str, tuple[int, int] | None]] = {}
         self._unready: dict[str, str] = {}
         self._sources: dict[str, str] = {}
         self._ancestors: dict[int, dict[str, str]] = {}
         self._processes: dict[str, tuple[int, int]] = {}
-        #: Names that this process makes or deletes itself: so many events of each are its own.
-        self._own: dict[tuple[str, bool], int] = {}
-        self._explained = False
-        #: Whether the next ``drain`` has something to look at, though no descriptor says so.
-        self.restless = False
+        #: Events of names that this process creates or deletes itself: {(name, created): count}.
+        self._expected: dict[tuple[str, bool], int] = {}
+        self._entry_seen = False
+        #: Whether the next ``drain`` has something to check, although no descriptor is readable.
+        self.needs_drain = False
 
     def descriptors(self) -> list[int]:
         """For the event loop."""
         return [self._inotify.descriptor, self._epoll.fileno()]
 
-    def asked(self) -> dict[int, int]:
-        """{descriptor: events of poll(2)}, to be asked for ``drain``."""
+    def poll_events(self) -> dict[int, int]:
+        """{descriptor: events of poll(2)}, of which ``drain`` is to know the readable ones."""
         return {
             self._inotify.descriptor: select.POLLIN,
             self._epoll.fileno(): select.POLLIN,
-            self._mounts_asked: select.POLLPRI,
+            self._mounts_polled: select.POLLPRI,
         }
 
     def close(self) -> None:
-        """Ends it."""
+        """Stops watching."""
         for name in list(self._processes):
             self.watch_process(name, None)
         self._epoll.close()
         self._inotify.close()
         os.close(self._mounts)
-        os.close(self._mounts_asked)
+        os.close(self._mounts_polled)
 
     def watch(self, netns: str, path: str) -> None:
         """Reports when nothing, or another namespace, is mounted at ``path``."""
         self._watched[netns] = (path, self._home.identity(path))
 
     def forget(self, netns: str) -> None:
-        """Ends that."""
+        """Stops watching that name."""
         self._watched.pop(netns, None)
         self._unready.pop(netns, None)
 
-    def own(self, netns: str, created: bool) -> None:
-        """The next such event of that name is no news."""
-        self._own[netns, created] = self._own.get((netns, created), 0) + 1
-        self._explained = True
+    def expect(self, netns: str, created: bool) -> None:
+        """The next such event of that name is netd's own, and not reported."""
+        self._expected[netns, created] = self._expected.get((netns, created), 0) + 1
+        self._entry_seen = True
 
     def follow(self, netns: str, source: str) -> None:
-        """Reports when something appears at the place of an attached namespace, or goes; "" ends that."""
+        """Reports when a namespace appears at ``source`` or is removed there; "" ends that."""
         self._sources.pop(netns, None)
         for names in self._ancestors.values():
             names.pop(netns, None)
@@ -92,7 +93,7 @@ class NamespaceWatch:
                 self._arm(netns, source)
 
     def _arm(self, netns: str, path: str) -> None:
-        """Watches the nearest folder above ``path`` that exists, for the next part of the way."""
+        """Watches the nearest existing directory above ``path``, for the next part of the path."""
         parent, name = os.path.split(path)
         while True:
             watch = self._inotify.add(os.path.realpath(parent), inotify.ENTRIES | inotify.IN_ONLYDIR)
@@ -122,51 +123,51 @@ class NamespaceWatch:
         self._processes[netns] = (pid, descriptor)
 
     def drain(self, ready: Container[int]) -> Iterator[Invalidation]:
-        """Which namespaces came, went or changed."""
+        """The namespaces that came, were removed, or changed."""
         for event in self._inotify.events() if self._inotify.descriptor in ready else ():
             if event.mask & inotify.IN_Q_OVERFLOW:
                 yield EVERYTHING
-            elif event.watch == self._folder_watch:
+            elif event.watch == self._directory_watch:
                 yield from self._entry(event)
-            yield from self._way(event)
+            yield from self._step(event)
         if self._processes:
             ended = {descriptor for descriptor, _ in self._epoll.poll(0)}
             for netns in [name for name, (_, descriptor) in self._processes.items() if descriptor in ended]:
                 self.watch_process(netns, None)
                 yield Invalidation("namespace", netns)
-        if self._mounts_asked in ready:
+        if self._mounts_polled in ready:
             yield from self._mounts_changed()
-        elif self.restless:
-            self.restless = False
-            yield from self._uncovered()
+        elif self.needs_drain:
+            self.needs_drain = False
+            yield from self._remounted()
 
     def _entry(self, event: inotify.Event) -> Iterator[Invalidation]:
-        """An entry of the folder of names."""
+        """An event of the directory of names."""
         name = event.name
         created = bool(event.mask & (inotify.IN_CREATE | inotify.IN_MOVED_TO))
         if event.mask & (inotify.IN_DELETE_SELF | inotify.IN_IGNORED):
-            self._mount_calls.share(self._folder)
-            self._folder_watch = self._inotify.add(self._folder, inotify.ENTRIES | inotify.IN_ONLYDIR)
+            self._mount_calls.share(self._directory)
+            self._directory_watch = self._inotify.add(self._directory, inotify.ENTRIES | inotify.IN_ONLYDIR)
             yield EVERYTHING
             return
         if not name:
             return
-        self._explained = True
-        own = self._own.get((name, created), 0)
-        if own:
-            self._own[name, created] = own - 1
-            if own == 1:
-                del self._own[name, created]
+        self._entry_seen = True
+        expected = self._expected.get((name, created), 0)
+        if expected:
+            self._expected[name, created] = expected - 1
+            if expected == 1:
+                del self._expected[name, created]
             return
-        path = f"{self._folder}/{name}"
+        path = f"{self._directory}/{name}"
         self._unready.pop(name, None)
         if created and not self._home.is_namespace(path):
             self._unready[name] = path
         else:
             yield Invalidation("namespace", name)
 
-    def _way(self, event: inotify.Event) -> Iterator[Invalidation]:
-        """A step on the way to an attached namespace."""
+    def _step(self, event: inotify.Event) -> Iterator[Invalidation]:
+        """An event of a directory above an attached namespace."""
         waiting = self._ancestors.get(event.watch)
         if not waiting:
             return
@@ -177,27 +178,27 @@ class NamespaceWatch:
                 continue
             waiting.pop(netns, None)
             self._arm(netns, source)
-            self._explained = True
+            self._entry_seen = True
             if os.path.lexists(source) and not self._home.is_namespace(source):
                 self._unready[netns] = source
             else:
                 yield Invalidation("namespace", netns)
 
     def _mounts_changed(self) -> Iterator[Invalidation]:
-        """New files are namespaces by now, or a watched one was unmounted and its file left behind."""
+        """New files have become namespaces, or a watched namespace was unmounted and its file left behind."""
         for netns, path in list(self._unready.items()):
             if self._home.is_namespace(path):
                 del self._unready[netns]
                 yield Invalidation("namespace", netns)
-        # An entry that came or went may be all there is to it. If not, the file of one is bare now, or covered: who
-        # tells has to look at all of them, and does so after what is known to be wrong was mended.
-        self.restless = self._explained
-        self._explained = False
-        if not self.restless:
-            yield from self._uncovered()
+        # The entry that came or went may explain the change. If not, the file of a namespace has lost its mount, or is
+        # covered by another one: all have to be checked, which the next drain does, after repairs that cannot wait.
+        self.needs_drain = self._entry_seen
+        self._entry_seen = False
+        if not self.needs_drain:
+            yield from self._remounted()
 
-    def _uncovered(self) -> Iterator[Invalidation]:
-        """Those of which the mount is not the one that it was."""
+    def _remounted(self) -> Iterator[Invalidation]:
+        """The watched names at which another namespace, or none, is mounted now."""
         for netns, (path, identity) in self._watched.items():
             if self._home.identity(path) != identity:
                 yield Invalidation("namespace", netns)

@@ -1,4 +1,4 @@
-"""The base chains of others that forwarded packets pass, and those for the machine itself."""
+"""The base chains of other tools: for forwarded packets, and for packets to the machine itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .rules import DROP, Elements, chain_rules
 
 #: NF_INET_LOCAL_IN, NF_INET_FORWARD.
 HOOKS: Mapping[int | None, Hook] = {1: "input", 2: "forward"}
-#: Not to be opened: netd's own, and what firewalld puts in for as long as nothing at all may pass (its panic mode).
+#: Tables that netd adds no rule to: its own, and that of firewalld's panic mode, which drops everything.
 APART = frozenset({("inet", TABLE), ("inet", "firewalld_policy_drop")})
 #: Names that can stand in nft(8) text as they are.
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9/\\_.-]*")
@@ -53,7 +53,7 @@ def base_chains(
         known = by_table.get((family, name), {})
         here = [base for base in bases if (base.family, base.table) == (family, name)]
         reached = {base.name: _reached([base.name], known, elements) for base in here}
-        # Where nothing leads any more: a rule that netd put there is known as long as it stands.
+        # Chains that nothing leads to any more: a rule of netd in one is known as long as it exists.
         own = {chain for chain, found in known.items() if any(_perhaps_own(rule) for rule in found)}
         left = _reached(own.difference(*reached.values()), known, elements)
         for base in here:
@@ -75,7 +75,7 @@ def matters(gate: BaseChain) -> bool:
 def _reached(
     chains: Iterable[str], rules: Mapping[str, Sequence[NftRule]], elements: Elements
 ) -> dict[str, tuple[ChainRule, ...]]:
-    """The lines of these chains, and of all that they lead to."""
+    """The rules of these chains, and of all chains that they lead to."""
     left = [*chains]
     reached: dict[str, tuple[ChainRule, ...]] = {}
     while left:

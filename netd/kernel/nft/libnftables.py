@@ -1,4 +1,4 @@
-"""nftables: one transaction through libnftables, and the rules as they stand through netlink.
+"""nftables: one transaction through libnftables, and the present rules through netlink.
 
 Writing wants nft's compiler, so it uses libnftables, by ctypes: ``pip-nftables`` is the same ctypes wrapper, but it
 frees its context when the garbage collector likes, and shares the module name of Debian's ``python3-nftables``.
@@ -28,7 +28,7 @@ from . import nfnetlink
 from . import own_table as ruleset
 
 LIBRARY = "libnftables.so.1"
-#: Why nftables refuses who has CAP_NET_ADMIN: a table with "flags owner".
+#: Why nftables refuses a process with CAP_NET_ADMIN: a table with "flags owner".
 OWNED = "the table is kept by a process that lets no one else change it (firewalld: NftablesTableOwner=no lets us)"
 #: socket(7); Python's socket module does not have it.
 SO_PROTOCOL = 38
@@ -85,7 +85,7 @@ def run(text: str) -> None:
 
     What goes into netd's own table is read back and sealed, see ``ruleset``.
     """
-    with nfnetlink.no_closing():
+    with nfnetlink.deferred_closes():
         _transact(text)
         if ruleset.fills_own(text):
             with nfnetlink.Reader() as reader:
@@ -132,7 +132,7 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-#: strerror's words and the errno that they stand for: libnftables tells in words only.
+#: The errno of each text of strerror: libnftables reports text only.
 _CODES = {os.strerror(code): code for code in errno.errorcode}
 
 

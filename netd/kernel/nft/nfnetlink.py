@@ -1,6 +1,6 @@
-"""nf_tables as the kernel tells it: tables, chains and rules (include/uapi/linux/netfilter/nf_tables.h).
+"""nf_tables as the kernel reports it: tables, chains and rules (include/uapi/linux/netfilter/nf_tables.h).
 
-Only dumps are sent, so reading is no transaction and wakes no one. What a rule does is kept as far as netd needs it:
+Only dumps are sent: reading is no transaction and causes no event. What a rule does is kept as far as netd needs it:
 its comment (also the xt match that iptables-restore makes of one), the link it matches, where it ends.
 """
 
@@ -27,7 +27,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 #: NFPROTO_*, as nft(8) names them.
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 NUMBERS = {name: number for number, name in FAMILIES.items()}
-#: A dump that others keep changing is given up after so many tries; their next event has it read again.
+#: A dump that changes meanwhile is given up after so many tries; the event of the next change has it read again.
 TRIES = 10
 
 
@@ -212,7 +212,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _name(kind: int, text: str) -> bytes:
-    """As it was read: the kernel takes any bytes."""
+    """Decodes text without loss: the kernel accepts any bytes."""
     return _attribute(kind, text.encode(errors="surrogateescape") + b"\0")
 
 
@@ -234,12 +234,12 @@ _closing: deque[socket.socket] = deque()
 _lock = threading.Lock()
 _closer: threading.Thread | None = None
 _holds = 0
-#: So many wait at most: they are descriptors, and what they hold alive is.
+#: Sockets that wait at most: each is a descriptor and keeps a namespace alive.
 HELD = 32
 
 
 @contextlib.contextmanager
-def no_closing() -> Iterator[None]:
+def deferred_closes() -> Iterator[None]:
     """For several transactions in a row: a close that waits holds nf_tables' commit_mutex, and so the next of them.
 
     Of many, the first are closed all the same.
@@ -279,7 +279,7 @@ def _at_rest() -> bool:
 
 def _close_all() -> None:
     global _closer
-    # Born while its parent was inside a namespace, it would keep that one alive.
+    # A thread that starts while its parent is inside a namespace would keep that one alive.
     with contextlib.suppress(OSError):
         enter(_home)
     while True:

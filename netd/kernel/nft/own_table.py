@@ -1,4 +1,4 @@
-"""What the rules of netd's own table mean, as it stands.
+"""What the present rules of netd's own table mean.
 
 Handles of a table count from 1 in the order of creation, so netd knows them beforehand and writes each into its rule's
 comment::

@@ -1,4 +1,4 @@
-"""What one rule of nftables asks of a packet, and where it sends it: ``ChainRule``.
+"""What one rule of nftables matches, and where it sends the packet: ``ChainRule``.
 
 nft(8) and iptables-nft write the same thing in different expressions; what is not understood makes a line uncertain.
 A packet is looked at as the first of its kind (``ct state new``): what only concerns others is left out.
@@ -197,7 +197,7 @@ class _Reader:
         self.certain = self.certain and (first, last, inverted) == (0, 0xFFFF, 0)
 
     def chain_rules(self) -> Iterator[ChainRule]:
-        """What came of it: one for each combination of values. A map of verdicts can send a packet either way."""
+        """The result: one rule for each combination of values. A map of verdicts can send a packet either way."""
         asked = {"family": [self.family]} | self.asked
         self.certain = self.certain and not self.lower
         if math.prod(map(len, asked.values())) > MOST:

@@ -1,6 +1,6 @@
-"""Deleting links without waiting for the answer: it comes 15 ms after the link is gone, when the last reader has left.
+"""Deleting links without waiting for the answer, which comes 15 ms after the link is gone (an RCU grace period).
 
-The request is sent by a thread of its own, with a socket of its own. Whoever asked goes on as soon as none of the links
+The request is sent by a thread of its own, with a socket of its own. The caller continues as soon as none of the links
 is there any more: names, addresses and VNIs are free then (net/core/dev.c, netdev_run_todo: the wait is outside of
 rtnl).
 """
@@ -15,15 +15,15 @@ from netd.errors import KernelError
 from .netlink_socket import Rtnl
 from .wire import Request
 
-#: Seconds between looks; the look itself waits for rtnl, and so for the deletion.
+#: Seconds between checks; each check waits for rtnl, and so for the deletion.
 PAUSE = 0.0001
 Replies = list[tuple[KernelError | None, list[bytes]]]
 
 
 def delete_and_wait(rtnl: Rtnl, requests: Sequence[Request], gone: Callable[[], bool]) -> Replies | None:
-    """Sends ``requests`` in one go; None as soon as all is ``gone``, the answers where they come first.
+    """Sends ``requests`` at once; returns None as soon as all is ``gone``, or the answers if they come first.
 
-    ``rtnl`` is used up: the thread closes it.
+    The thread closes ``rtnl``.
     """
     answers: list[Replies] = []
     done = threading.Event()

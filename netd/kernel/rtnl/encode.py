@@ -32,7 +32,7 @@ from .encode_link import MAKE, LinkLookup, create_link, set_link
 from .wire import Request
 
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
-#: Flags of an address that somebody chose.
+#: The flags of an address that user space sets.
 ADDRESS_FLAGS = IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN
 #: ifa_cacheinfo.ifa_valid (INFINITY_LIFE_TIME).
 FOREVER = b"\xff" * 4
@@ -50,7 +50,7 @@ def address_body(operation: do.PutAddress, index: int) -> bytes:
     family = wire.family_of(operation.address)
     nodad = IFA_F_NODAD if operation.nodad and family == socket.AF_INET6 else 0
     if operation.like:
-        return address_again(operation.like, index, nodad)
+        return repeat_address(operation.like, index, nodad)
     loopback = family == socket.AF_INET and packed[0] == 127
     scope = wire.RT_SCOPE_HOST if loopback else wire.RT_SCOPE_UNIVERSE
     body = struct.pack("=BBBBI", family, length, 0, scope, index)
@@ -62,23 +62,23 @@ def address_body(operation: do.PutAddress, index: int) -> bytes:
     return body
 
 
-def address_again(raw: bytes, index: int, nodad: int | None = None) -> bytes:
-    """A message as it was read once, without what it only reported; for ever, with this IFA_F_NODAD."""
+def repeat_address(raw: bytes, index: int, nodad: int | None = None) -> bytes:
+    """A message that was read before, without what the kernel only reports, and with this IFA_F_NODAD."""
     family, length, _, scope = struct.unpack_from("=BBBB", raw)
     found = attributes(raw[8:])
     flags = struct.unpack("=I", found.get(wire.IFA_FLAGS, bytes(4)))[0] & ADDRESS_FLAGS
     if nodad is not None:
         flags = flags & ~IFA_F_NODAD | nodad
     found[wire.IFA_FLAGS] = struct.pack("=I", flags)
-    # Deprecated may be for ever; what was to end has ended, or is wanted for ever now.
+    # A deprecated address without end is kept so; one with a limited lifetime gets an unlimited one.
     if found.get(wire.IFA_CACHEINFO, b"")[4:8] != FOREVER:
         found.pop(wire.IFA_CACHEINFO, None)
     return struct.pack("=BBBBI", family, length, 0, scope, index) + wire.mapping(found)
 
 
 def restore_address(operation: do.RestoreAddress, look: LinkLookup) -> list[Request]:
-    """A message as it was read once."""
-    return [Request(wire.RTM_NEWADDR, MAKE, address_again(operation.raw, look.index(operation.netns, operation.dev)))]
+    """A message that was read before."""
+    return [Request(wire.RTM_NEWADDR, MAKE, repeat_address(operation.raw, look.index(operation.netns, operation.dev)))]
 
 
 def delete_address(operation: do.DeleteAddress, look: LinkLookup) -> list[Request]:
@@ -219,21 +219,21 @@ def neighbor_body(operation: do.PutNeighbor, index: int) -> bytes:
     return body
 
 
-def neighbor_again(raw: bytes, index: int) -> bytes:
-    """A message as it was read once, without what it only reported."""
+def repeat_neighbor(raw: bytes, index: int) -> bytes:
+    """A message that was read before, without what the kernel only reports."""
     found = attributes(raw[12:])
     kept = {kind: found[kind] for kind in (wire.NDA_DST, wire.NDA_LLADDR, wire.NDA_PROTOCOL) if kind in found}
     return raw[:4] + struct.pack("=i", index) + raw[8:12] + wire.mapping(kept)
 
 
 def restore_neighbor(operation: do.RestoreNeighbor, look: LinkLookup) -> list[Request]:
-    """A message as it was read once."""
-    body = neighbor_again(operation.raw, look.index(operation.netns, operation.dev))
+    """A message that was read before."""
+    body = repeat_neighbor(operation.raw, look.index(operation.netns, operation.dev))
     return [Request(wire.RTM_NEWNEIGH, MAKE, body)]
 
 
 def restore_port(operation: do.RestorePort, look: LinkLookup) -> list[Request]:
-    """Into its bridge first: the kernel takes settings of what is a port."""
+    """First its master, then its settings: the kernel refuses settings of a link that is no port."""
     settings = do.LinkSettings(master=operation.master, port=operation.port)
     return set_link(do.SetLink(operation.netns, operation.dev, settings), look)
 
@@ -276,21 +276,21 @@ def delete_fdb(operation: do.DeleteFdb, look: LinkLookup) -> list[Request]:
 
 
 def restore_route(operation: do.RestoreRoute, look: LinkLookup) -> list[Request]:
-    """A message as it was read once; several of them keep their order."""
+    """A message that was read before; several of them keep their order."""
     body = operation.raw
     if operation.dev:
         found = attributes(body[12:])
         if wire.RTA_MULTIPATH in found:
             index = look.index(operation.netns, operation.dev)
-            found[wire.RTA_MULTIPATH] = hops_again(body[0], found[wire.RTA_MULTIPATH], operation.was, index)
+            found[wire.RTA_MULTIPATH] = moved_hops(body[0], found[wire.RTA_MULTIPATH], operation.was, index)
         else:
             found[wire.RTA_OIF] = struct.pack("=I", look.index(operation.netns, operation.dev))
         body = body[:12] + wire.mapping(found)
     return [Request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, body)]
 
 
-def hops_again(family: int, several: bytes, was: int, index: int) -> bytes:
-    """RTA_MULTIPATH with another index in the place of ``was``. Of IPv6 only these hops: they join the others."""
+def moved_hops(family: int, several: bytes, was: int, index: int) -> bytes:
+    """RTA_MULTIPATH with ``index`` instead of ``was``. For IPv6 only these hops: the kernel adds them to the route."""
     return b"".join(
         wire.rtnexthop(flags, weight, index if old == was else old, inner)
         for flags, weight, old, inner in wire.rtnexthops(several)
@@ -299,7 +299,7 @@ def hops_again(family: int, several: bytes, was: int, index: int) -> bytes:
 
 
 def restore_rule(operation: do.RestoreRule, look: LinkLookup) -> list[Request]:
-    """A message as it was read once."""
+    """A message that was read before."""
     return [Request(wire.RTM_NEWRULE, MAKE, operation.raw)]
 
 
@@ -326,7 +326,7 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
 
 
 def encode(operation: do.Operation, look: LinkLookup) -> list[Request]:
-    """The requests of one operation, in order; KernelError where it cannot be said in rtnetlink."""
+    """The requests of one operation, in order; KernelError where it cannot be encoded."""
     try:
         return ENCODERS[type(operation)](operation, look)
     except (ValueError, OSError, struct.error) as error:

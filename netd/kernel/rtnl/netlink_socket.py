@@ -1,4 +1,4 @@
-"""A request socket of rtnetlink: batches with acks collected after, and dumps that are read whole before decoding.
+"""A request socket of rtnetlink: batches of requests, and dumps that are received completely before decoding.
 
 netlink(7). A socket keeps the namespace it was made in alive: close it as soon as the answers are there.
 """
@@ -73,7 +73,7 @@ class Rtnl:
         self._tuned = False
 
     def close(self) -> None:
-        """Lets go of the namespace."""
+        """Closes the socket, which keeps the namespace alive."""
         self.socket.close()
 
     def cookie(self) -> int:
@@ -111,7 +111,7 @@ class Rtnl:
             self._sequence += 1
             flags |= wire.NLM_F_REQUEST | wire.NLM_F_ACK
             batch += HEADER.pack(16 + len(body), kind, flags, self._sequence, 0) + body + bytes(-len(body) & 3)
-        lost = kernel_error(errno.ENOBUFS, "the answer was lost")
+        lost = kernel_error(errno.ENOBUFS, "the kernel's answer was lost")
         errors: list[KernelError | None] = [lost] * len(requests)
         replies: list[list[bytes]] = [[] for _ in requests]
         try:
@@ -125,7 +125,7 @@ class Rtnl:
                 data = self.socket.recv(LARGEST)
             except OSError as error:
                 if error.errno == errno.ENOBUFS:
-                    # The kernel works synchronously: what is to come is in the queue now, the rest never comes.
+                    # The kernel works synchronously: all answers that were not lost are in the queue now.
                     self.socket.settimeout(0)
                     patient = False
                     continue
@@ -154,17 +154,17 @@ class Rtnl:
         """All objects; [] where the kernel says that there is no such table or link.
 
         Everything is received first: a slow reader makes IPv6 routes repeat themselves. A dump that was interrupted by
-        a change is taken again.
+        a change is repeated.
         """
         self._tune()
         for _ in range(DUMP_TRIES):
             found = self._dump_once(kind, body)
             if found is not None:
                 return found
-        raise kernel_error(errno.EAGAIN, "the kernel's state kept changing while it was read")
+        raise kernel_error(errno.EAGAIN, "the state kept changing while it was read")
 
     def _dump_once(self, kind: int, body: bytes) -> list[bytes] | None:
-        """None: it must be taken again."""
+        """None: it must be repeated."""
         self._sequence += 1
         flags = wire.NLM_F_REQUEST | wire.NLM_F_DUMP
         try:
@@ -201,7 +201,7 @@ class Rtnl:
                 return chunks
 
     def _flush(self) -> None:
-        """Throws away what is left of a dump."""
+        """Drops the rest of a dump."""
         self.socket.settimeout(0)
         while True:
             try:

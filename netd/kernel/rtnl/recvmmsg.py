@@ -1,4 +1,4 @@
-"""Many messages of a netlink socket in one call, recvmmsg(2): a busy machine announces ten thousand a second."""
+"""Many messages of a netlink socket in one call, recvmmsg(2): a busy machine sends ten thousand a second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netd.kernel.libc import LIBC
 
 from . import wire
 
-#: Messages in one call, and bytes of each that are kept. What matters of an announcement stands at its beginning.
+#: Messages in one call, and bytes of each that are kept. The relevant part of an event is at its beginning.
 MANY, KEPT = 64, 8192
 #: Room for the control message with the namespace's number: struct cmsghdr and an int.
 CONTROL = 32
@@ -54,7 +54,7 @@ NUMBERED = (wire.SOL_NETLINK, wire.NETLINK_LISTEN_ALL_NSID)
 
 
 class Receiver:
-    """The memory that messages are received into; it is used again by the next call."""
+    """A buffer for received messages; the next call overwrites it."""
 
     def __init__(self) -> None:
         self._data, self._control = bytearray(MANY * KEPT), bytearray(MANY * CONTROL)
@@ -64,12 +64,12 @@ class Receiver:
         self._messages = (Message * MANY)()
         for n, message in enumerate(self._messages):
             message.header = Header(None, 0, ctypes.pointer(self._vectors[n]), 1, control + n * CONTROL, CONTROL, 0)
-        # As the kernel wants to find it: it writes into it how much there was.
+        # The kernel overwrites the lengths: this is the state before a call.
         self._fresh = bytes(self._messages)
         self._view = memoryview(self._data)
 
     def receive(self, descriptor: int) -> int:
-        """How many came, at least one; never blocks. BlockingIOError, OSError ENOBUFS."""
+        """Receives; returns the number of messages, at least one. Never blocks: BlockingIOError. OSError ENOBUFS."""
         ctypes.memmove(self._messages, self._fresh, len(self._fresh))
         count = int(LIBC.recvmmsg(descriptor, self._messages, MANY, MSG_DONTWAIT, None))
         if count < 0:
@@ -80,8 +80,8 @@ class Receiver:
     def messages(self, count: int, here: int, said: set[tuple[int, bytes]]) -> Iterator[tuple[int, memoryview]]:
         """Each with the number of its namespace, ``here`` where it has none. Valid until the next call.
 
-        ``said``: what was announced of links already. Whoever changes one in a loop makes the kernel say the same a
-        thousand times: it is passed on once.
+        ``said`` collects the messages about links. A process that changes one in a loop makes the kernel repeat the
+        same message a thousand times: it is passed on once.
         """
         sizes = SIZES.iter_unpack(memoryview(self._messages).cast("B")[: count * SIZES.size])
         numbers = NUMBERS.iter_unpack(memoryview(self._control)[: count * CONTROL])

@@ -58,7 +58,7 @@ ROUTE_TYPES = {
     8: "prohibit", 9: "throw", 10: "nat",
 }  # fmt: skip
 ROUTE_NUMBERS = {name: number for number, name in ROUTE_TYPES.items()}
-#: Types that lead nowhere: IPv6 names ``lo`` as their link, IPv4 none.
+#: Types that discard packets: IPv6 routes have ``lo`` as their link, IPv4 routes none.
 DEAD_ENDS = frozenset({"blackhole", "unreachable", "prohibit", "throw"})
 
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK = 1, 2, 3, 6, 10

@@ -1,8 +1,8 @@
-"""Sysctls of one namespace, through descriptors of its own folders below /proc/sys/net.
+"""Sysctls of one namespace, through descriptors of its own directories below /proc/sys/net.
 
-By path an open costs 40 µs at 10 namespaces and 346 at 1,000; from a folder's O_PATH descriptor 8 at any number. The
-descriptor must be of net/ipv4 (or net/ipv6 ...): net itself shows each caller their own. It does not keep the namespace
-alive; of a dead one every key reads as not there.
+By path an open costs 40 µs at 10 namespaces and 346 at 1,000; from a directory's O_PATH descriptor 8 at any number. The
+descriptor must be of net/ipv4 (or net/ipv6 ...): that of net itself shows the namespace of the caller. It does not keep
+the namespace alive; in a deleted one no key exists.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from netd.errors import kernel_error
 from netd.kernel.descriptors import high
 
 ROOT = "/proc/sys/net"
-FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 LARGEST = 1 << 16
-#: What makes the keys of a folder, where it is a module.
+#: The modules that create the keys of a directory.
 MODULES = {"bridge": "br_netfilter", "netfilter": "nf_conntrack", "mpls": "mpls_router"}
-#: The process, or the machine, has no room: this tells nothing of the key.
+#: The process or the machine is out of descriptors or memory: that says nothing about the key.
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 Inside = Callable[[Callable[[], int]], int]
 
 
 class SysctlDirectories:
-    """Descriptors by (cookie of the namespace, folder), the least used dropped first."""
+    """Descriptors by (cookie of the namespace, directory), the least recently used is closed first."""
 
     def __init__(self, limit: int = 256) -> None:
         self.limit = limit
         self._open: OrderedDict[tuple[int, str], int] = OrderedDict()
 
-    def descriptor(self, cookie: int, folder: str, inside: Inside) -> int:
-        """O_PATH descriptor of /proc/sys/net/FOLDER; ``inside`` calls a function in the namespace. OSError."""
-        key = (cookie, folder)
+    def descriptor(self, cookie: int, directory: str, inside: Inside) -> int:
+        """O_PATH descriptor of /proc/sys/net/DIRECTORY; ``inside`` calls a function in the namespace. OSError."""
+        key = (cookie, directory)
         found = self._open.get(key)
         if found is not None:
             self._open.move_to_end(key)
             return found
-        found = high(inside(lambda: os.open(f"{ROOT}/{folder}", FOLDER | os.O_NOFOLLOW)))
+        found = high(inside(lambda: os.open(f"{ROOT}/{directory}", DIRECTORY | os.O_NOFOLLOW)))
         self._open[key] = found
         while len(self._open) > self.limit:
             _, oldest = self._open.popitem(last=False)
@@ -47,7 +47,7 @@ class SysctlDirectories:
         return found
 
     def forget(self, cookie: int) -> None:
-        """Closes those of one namespace."""
+        """Closes the descriptors of one namespace."""
         for key in [key for key in self._open if key[0] == cookie]:
             os.close(self._open.pop(key))
 
@@ -60,9 +60,9 @@ class SysctlDirectories:
 class Sysctls:
     """The keys of one namespace. Paths are those below /proc/sys ("net/ipv4/conf/eth0/forwarding")."""
 
-    def __init__(self, cookie: int, folders: SysctlDirectories, inside: Inside) -> None:
+    def __init__(self, cookie: int, directories: SysctlDirectories, inside: Inside) -> None:
         self._cookie = cookie
-        self._folders = folders
+        self._folders = directories
         self._inside = inside
 
     def open(self, path: str, flags: int) -> int:
@@ -77,13 +77,13 @@ class Sysctls:
         flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         if len(parts) == 2:
             return self._inside(lambda: os.open(f"{ROOT}/{parts[1]}", flags))
-        folder, rest = self._folders.descriptor(self._cookie, parts[1], self._inside), "/".join(parts[2:])
-        return self._inside(lambda: os.open(rest, flags, dir_fd=folder))
+        directory, rest = self._folders.descriptor(self._cookie, parts[1], self._inside), "/".join(parts[2:])
+        return self._inside(lambda: os.open(rest, flags, dir_fd=directory))
 
     def read(self, path: str) -> str | None:
         """The value, words joined by one space; None where there is no such key (or it has no value to read).
 
-        KernelError where the process has no room to read it.
+        KernelError where the process is out of descriptors or memory.
         """
         try:
             descriptor = self.open(path, os.O_RDONLY)

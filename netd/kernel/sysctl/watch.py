@@ -1,7 +1,7 @@
-"""Watches on sysctls: inotify IN_MODIFY on the files, through the namespace's own folder.
+"""Watches on sysctls: inotify IN_MODIFY on the files, through the namespace's own directory.
 
-Seen are writes by user space through this machine's procfs. A watch does not keep the namespace alive, and goes silent
-when its link is renamed or made again: then the new file must be watched.
+It sees writes by user space through this machine's procfs. A watch does not keep the namespace alive, and goes silent
+when its link is renamed or recreated: then the new file must be watched.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .files import Sysctls
 
 
 class SysctlWatch:
-    """Reports Dirty("sysctl", netns, path=path)."""
+    """Reports Invalidation("sysctl", netns, path=path)."""
 
     def __init__(self) -> None:
         self._inotify = Inotify()
         self.descriptor = self._inotify.descriptor
         #: By namespace, then by path.
         self._watches: dict[str, dict[str, int]] = {}
-        # Two keys can be one file (a namespace that is known by two names).
+        # Two keys can be one file: a namespace may have two names.
         self._keys: dict[int, set[tuple[str, str]]] = {}
 
     def close(self) -> None:
@@ -32,7 +32,7 @@ class SysctlWatch:
         self._inotify.close()
 
     def watch(self, netns: str, path: str, sysctls: Sysctls) -> None:
-        """Watches the file that has this name now; the one that had it before no longer."""
+        """Watches the file that has this path now, instead of the one that had it before."""
         try:
             descriptor = sysctls.open(path, os.O_PATH)
         except OSError:
@@ -62,13 +62,13 @@ class SysctlWatch:
             self._inotify.remove(watch)
 
     def forget(self, netns: str) -> None:
-        """Ends those of one namespace."""
+        """Ends all watches of one namespace."""
         for path in list(self._watches.get(netns, ())):
             self._drop((netns, path))
         self._watches.pop(netns, None)
 
     def drain(self, ready: Container[int]) -> Iterator[Invalidation]:
-        """Which keys were written to."""
+        """The keys that were written to."""
         if self.descriptor not in ready:
             return
         for event in self._inotify.events():

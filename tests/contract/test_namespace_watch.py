@@ -30,7 +30,7 @@ def index(name: str, where: str = "") -> int:
     return int(shown(f"ip {where} -j link show dev {name}")[0]["ifindex"])
 
 
-def test_a_namespace_that_appears_is_usable_when_it_is_told(kernel: Kernel, heard: Heard) -> None:
+def test_a_new_namespace_is_usable_when_it_is_reported(kernel: Kernel, heard: Heard) -> None:
     for number in range(20):
         name = f"n{number}"
         with subprocess.Popen(["ip", "netns", "add", name]):
@@ -40,7 +40,7 @@ def test_a_namespace_that_appears_is_usable_when_it_is_told(kernel: Kernel, hear
     heard.waits_for(Invalidation("namespace", "n5"))
 
 
-def test_a_namespace_that_dies_or_is_made_again_is_told(kernel: Kernel, heard: Heard) -> None:
+def test_a_namespace_that_is_deleted_or_recreated_is_reported(kernel: Kernel, heard: Heard) -> None:
     sh("ip netns add a")
     kernel.watch("a")
     heard.forget()
@@ -52,7 +52,7 @@ def test_a_namespace_that_dies_or_is_made_again_is_told(kernel: Kernel, heard: H
     heard.waits_for(Invalidation("link", "a", 1))
 
 
-def test_a_namespace_that_is_only_unmounted_is_told(kernel: Kernel, heard: Heard) -> None:
+def test_a_namespace_that_is_only_unmounted_is_reported(kernel: Kernel, heard: Heard) -> None:
     sh("ip netns add a")
     kernel.watch("a")
     heard.forget()
@@ -67,7 +67,7 @@ def test_a_namespace_that_is_only_unmounted_is_told(kernel: Kernel, heard: Heard
             living.kill()
 
 
-def test_our_own_namespaces_are_no_news(kernel: Kernel, heard: Heard) -> None:
+def test_namespaces_that_netd_creates_are_not_reported(kernel: Kernel, heard: Heard) -> None:
     assert kernel.execute_namespace(do.CreateNamespace("a")) is None
     cookie = kernel.cookie("a") or 0
     heard.hears()
@@ -83,7 +83,7 @@ def test_our_own_namespaces_are_no_news(kernel: Kernel, heard: Heard) -> None:
     heard.waits_for(Invalidation("namespace", "a"))
 
 
-def test_an_attached_namespace_is_told_when_its_place_appears_and_goes(kernel: Kernel, heard: Heard) -> None:
+def test_an_attached_namespace_is_reported_when_its_path_appears_and_disappears(kernel: Kernel, heard: Heard) -> None:
     kernel.attach("c", "/run/docker/netns/x")
     heard.forget()
     sh("mkdir -p /run/docker/netns; touch /run/docker/netns/x; unshare --net=/run/docker/netns/x true")
@@ -99,7 +99,7 @@ def test_an_attached_namespace_is_told_when_its_place_appears_and_goes(kernel: K
     heard.waits_for(Invalidation("namespace", "c"))
 
 
-def test_the_end_of_the_process_behind_an_attached_name_is_told(kernel: Kernel, heard: Heard) -> None:
+def test_the_end_of_the_process_behind_an_attached_name_is_reported(kernel: Kernel, heard: Heard) -> None:
     sh("mkdir -p /run/docker; touch /run/docker/x; unshare --net=/run/docker/x true")
     with subprocess.Popen(["nsenter", "--net=/run/docker/x", "sleep", "1000"]) as living:
         wanted = os.stat("/run/docker/x").st_ino
