@@ -33,6 +33,7 @@ from netd.report.status import StatusSocket
 
 from .answers import Answers
 from .directory_watch import DirectoryWatch
+from .files_report import FilesReport
 from .passes import PassCallbacks, Passes
 from .pauses import Pauses
 
@@ -72,11 +73,14 @@ class Daemon:
         self._stop = asyncio.Event()
         told = PassCallbacks(self._rounds_begin, self._rounds_over, self._thrown, self._full_pass)
         self._rounds = Passes(self._engine, self._converge, told, self._stop)
+        self._files = FilesReport(
+            self._config_dir, lambda: (*self._away, *self._config.files), self._teller.warnings
+        )
         self._answers = Answers(
             self._engine,
             self._busy,
             lambda: self._rounds.broken,
-            lambda: (*self._away, *self._config.files),
+            self._files,
             self._reload,
         )
         self._metrics: Metrics | None = None
@@ -279,6 +283,7 @@ class Daemon:
             return
         self._save_copies()
         self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
+        self._files.take(config, self._folder.parsed)
         before = (self._config.desired, self._config.unknown)
         same = not self._away and not prune and (config.desired, config.unknown) == before
         self._away = ()
@@ -353,6 +358,7 @@ class Daemon:
         self._notifier.alive()
         self._notifier.status(self._summary())
         self._answers.waiters.look()
+        self._files.begin()
         if self._metrics is not None:
             self._metrics.end()
 
@@ -379,6 +385,7 @@ class Daemon:
         if not self._rounds.busy:
             self._rounds.idle.set()
         await self._rounds.idle.wait()
+        await self._files.settled()
         self._notifier.ready(self._summary())
         held = "is held open for writing by someone: it is read once it is closed"
         return [*self._teller.told, *(f"{path}: {held}" for path in self._folder.busy)]
