@@ -35,12 +35,14 @@ class Answers:
         busy: Callable[[], bool],
         broken: Callable[[], str],
         files: FilesReport,
+        stranded: Callable[[], list[dict[str, Any]]],
         reload: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self._engine = engine
         self._busy = busy
         self._broken = broken
         self._files = files
+        self._stranded = stranded
         self._reload = reload
         self._started = time.time()
         self.turns = Turns()
@@ -70,7 +72,8 @@ class Answers:
             pieces.append(objects_json(table.statuses(())))
             if passes == self._engine.passes:
                 break
-        head = {"state": self.state(), "summary": self.summary(), "started": self._started, **self._files.json()}
+        head = {"state": self.state(), "summary": self.summary(), "started": self._started}
+        head |= {**self._files.json(), "stranded": self._stranded()}
         return whole_json(head, filter(None, pieces))
 
     def state(self) -> str:

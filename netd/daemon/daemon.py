@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Set
+from functools import partial
 from typing import TYPE_CHECKING
 
 from netd.config import Config, ConfigDirectory, FileState
@@ -36,6 +37,7 @@ from .directory_watch import DirectoryWatch
 from .files_report import FilesReport
 from .passes import PassCallbacks, Passes
 from .pauses import Pauses
+from .stranded import StrandedProcesses
 
 if TYPE_CHECKING:
     from netd.report.metrics import Metrics
@@ -60,8 +62,10 @@ class Daemon:
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
         teller = self._teller = ChangeLog(self._log, self._kernel.culprit)
         self._containers = Containers()
-        locate, done = self._containers.locate, teller.done
-        self._engine = Reconciler(self._kernel, ledger, locate, watch=True, on_done=done, on_state=teller.state)
+        self._stranded = StrandedProcesses(self._kernel, ledger, self._log)
+        self._engine = Reconciler(
+            self._kernel, ledger, self._containers.locate, watch=True, on_done=self._done, on_state=teller.state
+        )
         #: What the files say; and said before they began to change, until no more changes came for a while.
         self._config = self._settled = Config({}, (), ())
         #: The folder, while it cannot be read: then nothing is taken away.
@@ -73,16 +77,10 @@ class Daemon:
         self._stop = asyncio.Event()
         told = PassCallbacks(self._rounds_begin, self._rounds_over, self._thrown, self._full_pass)
         self._rounds = Passes(self._engine, self._converge, told, self._stop)
-        self._files = FilesReport(
-            self._config_dir, lambda: (*self._away, *self._config.files), self._teller.warnings
-        )
-        self._answers = Answers(
-            self._engine,
-            self._busy,
-            lambda: self._rounds.broken,
-            self._files,
-            self._reload,
-        )
+        states = lambda: (*self._away, *self._config.files)  # noqa: E731
+        self._files = FilesReport(self._config_dir, states, teller.warnings)
+        broken, stranded = lambda: self._rounds.broken, self._stranded.found
+        self._answers = Answers(self._engine, self._busy, broken, self._files, stranded, self._reload)
         self._metrics: Metrics | None = None
         self._metrics_port: int | None = None
         #: What is done every so many seconds, once the network stands.
@@ -103,17 +101,17 @@ class Daemon:
         """Metrics on a port of the loopback address, in a file, or both; before ``run``."""
         from netd.report.metrics import FILE_PERIOD, Metrics
 
-        metrics = self._metrics = Metrics(self._engine.table.counts, self._log.error)
-
-        def done(one: ChangeResult) -> None:
-            self._teller.done(one)
-            metrics.done(one)
-
-        self._engine.on_done = done
+        self._metrics = Metrics(self._engine.table.counts, self._log.error)
         if port is not None:
             self._metrics_port = port
         if file is not None:
-            self._often.append((FILE_PERIOD, lambda: metrics.write(file)))
+            self._often.append((FILE_PERIOD, partial(self._metrics.write, file)))
+
+    def _done(self, one: ChangeResult) -> None:
+        self._teller.done(one)
+        self._stranded.done(one)
+        if self._metrics is not None:
+            self._metrics.done(one)
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
@@ -359,6 +357,7 @@ class Daemon:
         self._notifier.status(self._summary())
         self._answers.waiters.look()
         self._files.begin()
+        self._stranded.look()
         if self._metrics is not None:
             self._metrics.end()
 

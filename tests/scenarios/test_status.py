@@ -47,7 +47,7 @@ def test_a_terminal_shows_what_a_pipe_shows(host: Host) -> None:
     lines = piped.splitlines()
     assert lines[0].startswith("degraded: ") and "1 conflict" in lines[0] and lines[0].split("; ")[-1].startswith("up ")
     assert lines[2].split() == ["STATE", "OBJECT", "REASON"]
-    assert lines[3].startswith("conflict  bridge/br1") and "a veth is already there" in lines[3]
+    assert lines[3].startswith("conflict  bridge/br1") and "is already there" in lines[3]
     assert lines[4].startswith("pending   vxlan/vx") and lines[4].endswith("waits for eth7")
     assert any(line.split()[:4] == ["ok", "a", "3", "ok"] for line in lines)
     status, shown = Terminal(host, env={"NO_COLOR": "1"}).netd("status", "b")
@@ -172,3 +172,29 @@ def test_files_that_are_not_read_are_named(host: Host) -> None:
     assert [each["path"] for each in host.status()["ignored"]] == ["/etc/netd/lab.conf", "/etc/netd/more.d"]
     assert host.status()["state"] == "converged"
     assert "lab.conf" in host.netd("status").stdout and "does not end in .toml" in host.netd("status").stdout
+
+
+def test_a_process_that_was_left_in_a_recreated_namespace_is_named_until_it_ends(host: Host) -> None:
+    host.write("lab.toml", LAB)
+    daemon = host.daemon()
+    assert host.status()["stranded"] == []
+    server = host.start("sleep", "1000", ns="a")
+    other = host.start("sleep", "1000", ns="b")
+    host.until(lambda: (server.pid, other.pid), "both have started")
+    host.run("ip", "netns", "del", "a")
+    host.until(lambda: host.state("a:address/eth0/10.1.0.2/24") == "ok", "the namespace is repaired")
+    (left,) = host.until(lambda: host.status()["stranded"], "the process is named")
+    pid = host.run("pgrep", "-x", "-o", "sleep").strip()
+    assert (left["namespace"], str(left["pid"]), left["command"]) == ("a", pid, "sleep")
+    assert host.status()["state"] == "converged"
+    assert "sleep" in host.netd("status").stdout and "STRANDED" in host.netd("status").stdout
+    told = f"process {pid} (sleep)"
+    host.until(lambda: told in daemon.text(), "the log names it")
+    assert daemon.stop() == 0
+    daemon = host.daemon()
+    assert [each["pid"] for each in host.status()["stranded"]] == [left["pid"]], "also after a restart"
+    server.kill()
+    host.until(lambda: host.status()["stranded"] == [], "it is gone")
+    host.until(lambda: "no process is left in the old namespace a" in daemon.text(), "the log says so")
+    assert daemon.text().count(told) == 1
+    other.kill()
