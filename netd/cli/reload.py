@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
             reply = ask(options.state_dir, {"verb": "reload"})
     finally:
         still.cancel()
-    for text in reply.get("errors", []):
+    warnings = [text for each in reply.get("files", []) for text in each.get("warnings", [])]
+    for text in (*reply.get("errors", []), *warnings):
         print(text, file=sys.stderr)
     print(reply.get("summary", ""))
     return 1 if reply.get("errors") else 0

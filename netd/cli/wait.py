@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="wait until these are ok, as in 'netd status --all'; without: until all are that wait for nothing foreign",
     )
     parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="wait for the files, too (all in force as written), and for everything that is pending",
+    )
+    parser.add_argument(
         "--timeout", metavar="SECONDS", type=seconds, default=120.0, help="at most this long (120; 0: no limit)"
     )
 
@@ -64,7 +69,7 @@ class Waiting:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._state_dir = options.state_dir
-        self._request = {"verb": "wait", "objects": options.objects}
+        self._request = {"verb": "wait", "objects": options.objects, "strict": options.strict}
         self._end = time.monotonic() + options.timeout if options.timeout else None
         self.missing = "the daemon"
 

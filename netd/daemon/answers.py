@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from netd.config import FileState
 from netd.engine.reconciler import Reconciler
 from netd.engine.status.diagnostics import with_diagnostics
 from netd.model.key import Key
 from netd.model.status import State, overall_of
-from netd.report.text import objects_json, whole_json
+from netd.report.text import objects_json, state_line, whole_json
 from netd.report.turns import Turns
 
+from .files_report import FilesReport
 from .waiters import Waiters, not_ready
 
 #: Objects of a status in one step, and how often it is begun anew because a pass came between.
@@ -23,7 +24,7 @@ BUILDING = "netd is building still"
 
 
 class Answers:
-    """``busy``: something is about to change. ``broken``: why nothing can be said. ``files``: how they are.
+    """``busy``: something is about to change. ``broken``: why nothing can be said. ``files``: what they are like.
 
     ``reload`` reads the files and returns what could not be taken.
     """
@@ -33,16 +34,19 @@ class Answers:
         engine: Reconciler,
         busy: Callable[[], bool],
         broken: Callable[[], str],
-        files: Callable[[], Iterable[FileState]],
+        files: FilesReport,
+        stranded: Callable[[], list[dict[str, Any]]],
         reload: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self._engine = engine
         self._busy = busy
         self._broken = broken
         self._files = files
+        self._stranded = stranded
         self._reload = reload
+        self._started = time.time()
         self.turns = Turns()
-        self.waiters = Waiters(self.is_ok, self.not_ready, self.turns)
+        self.waiters = Waiters(self.is_ok, self.is_complete, self.not_ready, self.turns)
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Anything but ``status``."""
@@ -68,13 +72,17 @@ class Answers:
             pieces.append(objects_json(table.statuses(())))
             if passes == self._engine.passes:
                 break
-        return whole_json(self.state(), self.summary(), self._files(), filter(None, pieces))
+        head = {"state": self.state(), "summary": self.summary(), "started": self._started}
+        head |= {**self._files.json(), "stranded": self._stranded()}
+        return whole_json(head, filter(None, pieces))
 
     def state(self) -> str:
         """Of the whole. What cannot be told is never "converged"."""
         if self._broken():
             return "degraded"
-        return "converging" if self._busy() else overall_of(self._engine.table.counts())
+        if self._busy():
+            return "converging"
+        return overall_of(self._engine.table.counts(), incomplete=self._files.incomplete)
 
     def summary(self) -> str:
         """Counts by state, and the first trouble."""
@@ -90,8 +98,17 @@ class Answers:
         row = self._engine.table.get(key)
         return row is not None and row.state is State.OK
 
-    def not_ready(self, keys: Sequence[Key]) -> list[str]:
-        """Why the network, or these objects, do not stand; [] where they do."""
+    def is_complete(self) -> bool:
+        """Whether all files are in force as written, and no object waits for anything."""
+        return not self._files.incomplete and not self._engine.table.any_not_ok()
+
+    def not_ready(self, keys: Sequence[Key], strict: bool) -> list[str]:
+        """Why the network, or these objects, do not stand; [] where they do. ``strict``: nor are ``is_complete``."""
         if self._broken():
             return [self._broken()]
-        return [BUILDING] if self._busy() else not_ready(self._engine.table, keys)
+        if self._busy():
+            return [BUILDING]
+        if not strict:
+            return not_ready(self._engine.table, keys)
+        others = [state_line(row) for row in self._engine.table.not_ok()]
+        return list(dict.fromkeys([*not_ready(self._engine.table, keys), *self._files.problems(), *others]))

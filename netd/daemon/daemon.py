@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Set
+from functools import partial
 from typing import TYPE_CHECKING
 
 from netd.config import Config, ConfigDirectory, FileState
@@ -34,8 +35,10 @@ from netd.report.status import StatusSocket
 
 from .answers import Answers
 from .directory_watch import DirectoryWatch
+from .files_report import FilesReport
 from .passes import PassCallbacks, Passes
 from .pauses import Pauses
+from .stranded import StrandedProcesses
 
 if TYPE_CHECKING:
     from netd.report.metrics import Metrics
@@ -60,12 +63,18 @@ class Daemon:
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
         teller = self._teller = ChangeLog(self._log, self._kernel.culprit)
         self._containers = Containers()
-        locate, done = self._containers.locate, teller.done
         found = load_mac_key(cache_dir, write=True)
         if found.trouble:
             self._log.error(found.trouble)
+        self._stranded = StrandedProcesses(self._kernel, ledger, self._log)
         self._engine = Reconciler(
-            self._kernel, ledger, locate, watch=True, mac_key=found.key, on_done=done, on_state=teller.state
+            self._kernel,
+            ledger,
+            self._containers.locate,
+            watch=True,
+            mac_key=found.key,
+            on_done=self._done,
+            on_state=teller.state,
         )
         #: What the files say; and said before they began to change, until no more changes came for a while.
         self._config = self._settled = Config({}, (), ())
@@ -78,13 +87,10 @@ class Daemon:
         self._stop = asyncio.Event()
         told = PassCallbacks(self._rounds_begin, self._rounds_over, self._thrown, self._full_pass)
         self._rounds = Passes(self._engine, self._converge, told, self._stop)
-        self._answers = Answers(
-            self._engine,
-            self._busy,
-            lambda: self._rounds.broken,
-            lambda: (*self._away, *self._config.files),
-            self._reload,
-        )
+        states = lambda: (*self._away, *self._config.files)  # noqa: E731
+        self._files = FilesReport(self._config_dir, states, teller.warnings)
+        broken, stranded = lambda: self._rounds.broken, self._stranded.found
+        self._answers = Answers(self._engine, self._busy, broken, self._files, stranded, self._reload)
         self._metrics: Metrics | None = None
         self._metrics_port: int | None = None
         #: What is done every so many seconds, once the network stands.
@@ -105,17 +111,17 @@ class Daemon:
         """Metrics on a port of the loopback address, in a file, or both; before ``run``."""
         from netd.report.metrics import FILE_PERIOD, Metrics
 
-        metrics = self._metrics = Metrics(self._engine.table.counts, self._log.error)
-
-        def done(one: ChangeResult) -> None:
-            self._teller.done(one)
-            metrics.done(one)
-
-        self._engine.on_done = done
+        self._metrics = Metrics(self._engine.table.counts, self._log.error)
         if port is not None:
             self._metrics_port = port
         if file is not None:
-            self._often.append((FILE_PERIOD, lambda: metrics.write(file)))
+            self._often.append((FILE_PERIOD, partial(self._metrics.write, file)))
+
+    def _done(self, one: ChangeResult) -> None:
+        self._teller.done(one)
+        self._stranded.done(one)
+        if self._metrics is not None:
+            self._metrics.done(one)
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
@@ -295,6 +301,7 @@ class Daemon:
             return
         self._save_copies()
         self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
+        self._files.take(config, self._folder.parsed)
         before = (self._config.desired, self._config.unknown)
         same = not self._away and not prune and (config.desired, config.unknown) == before
         self._away = ()
@@ -369,6 +376,8 @@ class Daemon:
         self._notifier.alive()
         self._notifier.status(self._summary())
         self._answers.waiters.look()
+        self._files.begin()
+        self._stranded.look()
         if self._metrics is not None:
             self._metrics.end()
 
@@ -395,6 +404,7 @@ class Daemon:
         if not self._rounds.busy:
             self._rounds.idle.set()
         await self._rounds.idle.wait()
+        await self._files.settled()
         self._notifier.ready(self._summary())
         held = "is held open for writing by someone: it is read once it is closed"
         return [*self._teller.told, *(f"{path}: {held}" for path in self._folder.busy)]

@@ -19,10 +19,14 @@ PORTION = 200
 
 
 class Waiter:
-    """Who waits for these objects, or (none) for the whole. ``place``: up to there all were right when last looked."""
+    """Who waits for these objects, or (none) for the whole. ``place``: up to there all were right when last looked.
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    ``strict``: for the files, and for everything that is pending, too.
+    """
+
+    def __init__(self, keys: Sequence[Key], strict: bool) -> None:
         self.keys = keys
+        self.strict = strict
         self.place = 0
         #: The version of the state that the first of them was looked at in.
         self.version = -1
@@ -32,13 +36,20 @@ class Waiter:
 class Waiters:
     """``is_ok`` tells whether an object is right, or (None) the whole; ``not_ready`` what is missing, in words.
 
+    ``is_complete`` tells whether nothing is missing that only a strict waiter waits for.
+
     A pass costs them nothing: it leaves word, and they are looked at in turns (``Turns``), each where it stopped.
     """
 
     def __init__(
-        self, is_ok: Callable[[Key | None], bool], not_ready: Callable[[Sequence[Key]], list[str]], turns: Turns
+        self,
+        is_ok: Callable[[Key | None], bool],
+        is_complete: Callable[[], bool],
+        not_ready: Callable[[Sequence[Key], bool], list[str]],
+        turns: Turns,
     ) -> None:
         self._is_ok = is_ok
+        self._is_complete = is_complete
         self._not_ready = not_ready
         self._turns = turns
         self._waiters: dict[Waiter, None] = {}
@@ -61,6 +72,8 @@ class Waiters:
                 stands = self._is_ok(None)
                 for waiter in tuple(self._waiters):
                     met = await self._is_met(waiter) if waiter.keys else stands
+                    if met and waiter.strict:
+                        met = self._is_ok(None) and self._is_complete()
                     if met and not waiter.met.done():
                         waiter.met.set_result(None)
         finally:
@@ -92,7 +105,7 @@ class Waiters:
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Returns {"not_ready": []} once all stands, or with what does not after ``timeout`` seconds (None: never)."""
-        names, timeout = request.get("objects", []), request.get("timeout")
+        names, timeout, strict = request.get("objects", []), request.get("timeout"), request.get("strict") is True
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return {"error": "not understood: 'objects' is a list of names"}
         # Not a number (NaN) is in no range.
@@ -105,7 +118,7 @@ class Waiters:
                 keys += [parse_key(name) for name in names[at : at + PORTION]]
         except ValueError as error:
             return {"error": f"{error}: 'netd status --all' lists the names"}
-        waiter = Waiter(keys)
+        waiter = Waiter(keys, strict)
         self._waiters[waiter] = None
         self.look()
         try:
@@ -114,7 +127,7 @@ class Waiters:
             return {"not_ready": []}
         except TimeoutError:
             await self._turns.take()
-            return {"not_ready": self._not_ready(keys)}
+            return {"not_ready": self._not_ready(keys, strict)}
         finally:
             del self._waiters[waiter]
 

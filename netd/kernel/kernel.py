@@ -10,7 +10,7 @@ import os
 import resource
 import select
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from netd.errors import Changed, KernelError, as_kernel_error, kernel_error
@@ -22,6 +22,7 @@ from netd.model.operations import Operation
 from .batch import Batch
 from .conntrack.cleanup import FlowCleanup
 from .events import Events
+from .netns.inhabitants import Inhabitant, inhabitants
 from .netns.mount import Mounts
 from .netns.named import NamedNamespaces
 from .netns.setns import HomeNamespace, open_descriptor, source_path
@@ -114,6 +115,14 @@ class Kernel:
             return cookie_of(one)
         finally:
             one.close()
+
+    def inhabitants(self, cookies: Collection[int]) -> Mapping[int, list[Inhabitant]]:
+        """The processes in each of these namespaces, wherever its name leads now."""
+        named: set[int] = set()
+        with suppress(OSError):
+            found = (self.home.identity(self.entry_path(name)) for name in os.listdir(self._directory))
+            named = {identity[1] for identity in found if identity is not None}
+        return inhabitants(cookies, self._cookie_at, named)
 
     def names(self) -> list[str]:
         """All namespaces that ``ip netns`` knows, whoever made them; KernelError."""

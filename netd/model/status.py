@@ -42,9 +42,11 @@ def overall(rows: Iterable[Status]) -> str:
     return "converged" if all(row.state in SETTLED for row in rows) else "degraded"
 
 
-def overall_of(counts: Mapping[State, int]) -> str:
-    """The same of how many are in each state."""
-    return "converged" if all(state in SETTLED for state, number in counts.items() if number) else "degraded"
+def overall_of(counts: Mapping[State, int], *, incomplete: bool) -> str:
+    """The same of how many are in each state; "incomplete": where a file is not in force as it is written."""
+    if any(number and state not in SETTLED for state, number in counts.items()):
+        return "degraded"
+    return "incomplete" if incomplete else "converged"
 
 
 def summary(rows: Iterable[Status], sound: int = 0) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from structlog.stdlib import BoundLogger
@@ -19,6 +20,9 @@ LOUD = {State.FAILED: "error", State.CONFLICT: "error", State.CONTENDED: "warnin
 MESSAGE = {"create": "made", "update": "changed", "recreate": "changed", "delete": "deleted"}
 PAST = {"create": "made", "update": "changed", "recreate": "made again", "delete": "deleted"}
 
+#: Line and column of a message about a file.
+PLACE = re.compile(r":\d+:\d+(?=: )")
+
 
 class ChangeLog:
     """``culprit`` names who changed a namespace's rules last, "" where nobody knows."""
@@ -33,6 +37,7 @@ class ChangeLog:
         self.passing = False
         #: The mistakes of the files, as they were told last.
         self.told: tuple[str, ...] = ()
+        self._warned: frozenset[str] = frozenset()
 
     def done(self, done: ChangeResult) -> None:
         """A change; a refusal only where it is another than the last one of this object."""
@@ -92,6 +97,15 @@ class ChangeLog:
             if text not in self.told:
                 self._log.error(text, message="mistake", file=file)
         self.told = tuple(mistakes)
+
+    def warnings(self, warnings: Mapping[str, str]) -> None:
+        """Each once, as long as there is reason for it. {text: file}."""
+        # The same warning on another line is no news.
+        known = {text: PLACE.sub("", text.partition("\n")[0]) for text in warnings}
+        for text, file in warnings.items():
+            if known[text] not in self._warned:
+                self._log.warning(text, message="warned", file=file)
+        self._warned = frozenset(known.values())
 
     def summary(self, objects: str) -> str:
         """What is said of the objects, and of the mistakes in the files: "9 ok; 1 mistake: lab.toml:2:1: ..."."""

@@ -30,6 +30,8 @@ MESSAGES = {
     "pending": Message("2657434e09f04e67a4f70427332110c0", 6),
     "recovered": Message("8cf30f88b6de40ef81605f083a985ea0", 6),
     "mistake": Message("9e394b63b0994c3d907e85af9f3d3021", 3),
+    "warned": Message("895f054d78224c7eb607dc929c3e2377", 4),
+    "stranded": Message("cdced4ddf2c748f2a5fadd47d22964dd", 4),
     "unwritten": Message("aff0f4e24e364ea3bcf03c4b2774a212", 3),
     "lost": Message("9896e026491740948b91afb9914e10be", 4),
     "broken": Message("9e47b3df523a4b299176c57717907832", 3),

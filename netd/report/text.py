@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from netd.config import FileState
@@ -89,9 +89,13 @@ def state_line(row: Status) -> str:
     return f"{row.key} is {row.state.value}" + (f": {row.reason}" if row.reason else "")
 
 
-def file_json(file: FileState) -> dict[str, Any]:
-    """One file, or the folder that cannot be read, of ``netd status --json``."""
-    return {"path": file.path, "state": file.state, "errors": list(file.errors)}
+def file_json(file: FileState, warnings: Collection[str] = (), since: float | None = None) -> dict[str, Any]:
+    """One file, or the directory that cannot be read, of ``netd status --json``.
+
+    ``since``: when its last good version came into force, None where it is in force as written.
+    """
+    told = {"path": file.path, "state": file.state, "errors": list(file.errors), "warnings": list(warnings)}
+    return told if since is None else {**told, "since": since}
 
 
 def status_json(row: Status) -> dict[str, Any]:
@@ -109,10 +113,10 @@ def status_json(row: Status) -> dict[str, Any]:
     }
 
 
-def whole_json(state: str, said: str, files: Iterable[FileState], objects: Iterable[bytes]) -> bytes:
+def whole_json(head: Mapping[str, Any], objects: Iterable[bytes]) -> bytes:
     """What ``netd status --json`` prints, of objects that are JSON already (``objects_json``)."""
-    head = {"state": state, "summary": said, "files": [file_json(one) for one in files]}
-    return json.dumps(head).encode()[:-1] + b', "objects": [' + b", ".join(objects) + b"]}\n"
+    begin = json.dumps({"version": JSON_VERSION, **head}).encode()[:-1]
+    return begin + b', "objects": [' + b", ".join(objects) + b"]}\n"
 
 
 def objects_json(rows: Iterable[Status]) -> bytes:

@@ -94,13 +94,16 @@ class UnitHost(Host):
     def netd_as(self, before: Sequence[str], *args: str, env: Mapping[str, str] | None = None) -> Result:
         return self.result(*before, "/usr/bin/netd", *args, env=env)
 
-    def daemon(self, *args: str, wait: bool = True, module: str = "netd") -> Daemon:
+    def daemon(
+        self, *args: str, wait: bool = True, module: str = "netd", env: Mapping[str, str] | None = None
+    ) -> Daemon:
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         number = len(self.processes)
         unit = f"netd-{number}.service"
         notify.bind(str(self.root / f"run/notify.{number}"))
         run = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--unit={unit}", "-p", "Type=exec"]
         told = [f"--setenv=NOTIFY_SOCKET=/run/notify.{number}"]
+        told += [f"--setenv={name}={value}" for name, value in (env or {}).items()]
         netd = ["/usr/bin/netd"]
         if module != "netd":
             netd = ["/usr/bin/env", f"PYTHONPATH={SOURCE}", "/usr/lib/netd/bin/python", "-m", module]

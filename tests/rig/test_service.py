@@ -222,10 +222,10 @@ def test_a_folder_that_is_away_at_the_start_takes_nothing_away(lab: Machine) -> 
 def test_a_folder_that_the_sandbox_may_not_read_takes_nothing_away_and_counts_once_it_may(lab: Machine) -> None:
     """The daemon has no CAP_DAC_OVERRIDE: what belongs to others is shut to it as to anyone."""
     lab.sh("chown 1000 /etc/netd; chmod 700 /etc/netd; systemctl restart netd")
-    assert "/etc/netd cannot be read: Permission denied" in lab.netd("status").stdout
+    assert "/etc/netd cannot be read: Permission denied" in lab.netd("status", check=2).stdout
     assert "Permission denied" in lab.show("netd", "StatusText")
     lab.run("ping", "-c", "1", "-W", "5", "10.3.0.11", ns="web")
     lab.sh("chown 0 /etc/netd")
-    until(lambda: "  ok       /etc/netd/lab.toml\n" in lab.netd("status").stdout, "the folder counts again")
+    until(lambda: "\nok     /etc/netd/lab.toml  " in lab.netd("status").stdout, "the folder counts again")
     lab.write("/etc/netd/more.toml", "[bridge.more]\n")
     lab.netd("wait", "--timeout", "30", "bridge/more")

@@ -146,7 +146,7 @@ def test_a_master_on_the_host_of_an_end_in_a_namespace(tmp_path: Path) -> None:
     text = '[bridge.br0]\n[namespace.w.veth.eth0]\nmaster = "br0"\npeer = { name = "w" }\n'
     (found,) = warned(tmp_path / "etc", text)
     assert found.endswith(
-        "nothing declares 'br0' in w: br0 is on the host, as w is: write peer = { name = \"w\", master = \"br0\" }"
+        'nothing declares \'br0\' in w: br0 is on the host, as w is: write peer = { name = "w", master = "br0" }'
     )
 
 

@@ -71,8 +71,8 @@ def _show_colored(head: str, sections: Sequence[Section]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False, markup=False, emoji=False)
-    state, _, rest = safe(head).partition(" ")
-    console.print(Text.assemble((state, f"bold {STATE_COLORS.get(state, '')}".strip()), " ", rest))
+    state, colon, rest = safe(head).partition(":")
+    console.print(Text.assemble((state, f"bold {STATE_COLORS.get(state, '')}".strip()), colon, rest))
     for section in sections:
         console.print()
         _print_table(console, section)

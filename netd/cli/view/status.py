@@ -129,9 +129,7 @@ def _problems(rows: Sequence[ObjectRow], query: Query, room: int) -> Section:
     return Section(("STATE", "OBJECT", "REASON"), shown, more)
 
 
-def _files(
-    files: Sequence[Mapping[str, Any]], rows: Sequence[ObjectRow], query: Query, room: int | None
-) -> Section:
+def _files(files: Sequence[Mapping[str, Any]], rows: Sequence[ObjectRow], query: Query, room: int | None) -> Section:
     """One line per file, those that are not in force first; their errors below them."""
     by_file: dict[str, list[ObjectRow]] = {}
     for row in rows:

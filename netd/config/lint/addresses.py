@@ -25,6 +25,7 @@ Interface = IPv4Interface | IPv6Interface
 class _Addresses:
     """What the files say of each link: its addresses, and the networks that routes without a gateway lead to."""
 
+    interfaces: dict[Key, Interface] = field(default_factory=dict)
     own: dict[LinkName, list[tuple[Interface, Desired]]] = field(default_factory=dict)
     routed: dict[LinkName, list[str]] = field(default_factory=dict)
     foreign: set[LinkName] = field(default_factory=set)
@@ -39,7 +40,7 @@ def address_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Sourc
             continue
         source, path = sources[each.file], each.origins[0].path
         if each.key.kind == "address":
-            text = _unusable(each) or twice.get(each.key, "")
+            text = _unusable(known.interfaces[each.key]) or twice.get(each.key, "")
             if text:
                 yield source.mistake(path, titled(path, text), warning=True)
         elif each.key.kind == "route":
@@ -55,7 +56,8 @@ def _known(desired: Iterable[Desired]) -> _Addresses:
         known.foreign |= {end.link for end in each.ends if end.foreign}
         if each.key.kind == "address":
             dev, _, cidr = each.key.name.partition("/")
-            known.own.setdefault(LinkName(netns, dev), []).append((ip_interface(cidr), each))
+            interface = known.interfaces[each.key] = ip_interface(cidr)
+            known.own.setdefault(LinkName(netns, dev), []).append((interface, each))
         elif each.key.kind == "route":
             to = each.key.name.split("/", 1)[1].rpartition("/")[0]
             for via, dev, _ in each.locator["hops"]:
@@ -83,9 +85,8 @@ def _gateways(each: Desired, known: _Addresses) -> Iterator[tuple[str, str]]:
             yield via, f"'{via}' is in no network of {link} ({held}): the kernel refuses such a gateway"
 
 
-def _unusable(each: Desired) -> str:
+def _unusable(interface: Interface) -> str:
     """Why no machine should have an address; "" where one can."""
-    interface = ip_interface(each.key.name.partition("/")[2])
     network, address = interface.network, interface.ip
     if network.prefixlen >= network.max_prefixlen - 1:
         return ""

@@ -117,6 +117,11 @@ class ConfigDirectory:
         """Files that were held open for writing at the last ``read``: to be read again once they are closed."""
         return tuple(self._held)
 
+    @property
+    def parsed(self) -> Sequence[Parsed]:
+        """The files as they were read last."""
+        return [version.parsed for version in self._versions.values()]
+
     def read(self, *, wait: float = 0.0, write: bool = False, warn: bool = False, forget: bool = True) -> Config:
         """All files as they are now.
 

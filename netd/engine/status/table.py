@@ -96,6 +96,14 @@ class StatusTable:
         """Whether an object is neither right nor merely waiting."""
         return any(self._rows[key].state not in SETTLED for key in self._not_ok)
 
+    def any_not_ok(self) -> bool:
+        """Whether an object is not right, or waits for something."""
+        return bool(self._not_ok)
+
+    def not_ok(self) -> list[Status]:
+        """Objects that are not right, pending ones included."""
+        return [self.status(key) for key in self._not_ok]
+
     def not_settled(self) -> list[Status]:
         """Objects that are neither right nor merely waiting."""
         return [self.status(key) for key in self._not_ok if self._rows[key].state not in SETTLED]
