@@ -63,7 +63,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help format
-.PHONY: demo test test-rig test-neighbours test-hardened chaos large kills stories fuzz lint types bench bench-heal \
+.PHONY: demo test test-all test-unit test-attack test-rig test-neighbours test-hardened chaos large kills stories fuzz lint types bench bench-heal \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages
 
 ## this list
@@ -105,11 +105,26 @@ $(VENV)/.rig/root: tests/rig/mkroot.sh | rig-packages
 	@echo "==> a fresh root into $@"
 	@tests/rig/mkroot.sh $@ && touch $@
 
-## the tests, lint and types included (T="-k NAME": options for pytest)
+## the first tier: every part, lint and types included, in under 5 minutes (T="-k NAME": options for pytest)
 test: root test-packages $(VENV)/test.stamp
 	@echo "==> tests, lint, types and import contracts"
 	@$(COMPILE)
-	$(BIN)/python -m pytest $(T)
+	$(BIN)/python -m pytest --tier first $(T)
+
+## all other tests: the second tier, and those that need a machine with systemd (20 minutes)
+test-all: root test-packages $(VENV)/test.stamp
+	@echo "==> the second tier of the tests"
+	@$(COMPILE)
+	$(BIN)/python -m pytest --tier second $(T)
+	@$(MAKE) --no-print-directory test-rig
+
+## tests that need neither root nor packages of the system (30 seconds)
+test-unit: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto tests/unit
+
+## attacks by a local user, a container, a peer of a socket, a broken journal
+test-attack: root test-packages $(VENV)/test.stamp
+	$(BIN)/python -m pytest $(T) tests/attack
 
 # How long `make chaos` rages, in seconds, and from which seed (an earlier one: the same choices again).
 SECONDS ?= 600
@@ -186,10 +201,10 @@ demo-packages:
 test-packages:
 	$(call packages,$(TEST_PACKAGES))
 
-# Order-only: the packages are looked at each time, the folder is made again only when the project's needs change.
-$(VENV)/run.stamp: pyproject.toml | demo-packages
+# Made again only when the project's needs change. A target that needs packages of the system names them before it.
+$(VENV)/run.stamp: pyproject.toml
 	$(call venv,)
-$(VENV)/test.stamp: pyproject.toml | test-packages
+$(VENV)/test.stamp: pyproject.toml
 	$(call venv,[test])
 
 # Built beside, and put in place by a rename: a daemon that runs meanwhile loses nothing of what it may import yet.

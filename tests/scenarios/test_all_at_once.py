@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests.support.host import Host
 from tests.support.picture import differences, picture
 
@@ -42,6 +44,7 @@ ip -all netns del
 """
 
 
+@pytest.mark.thorough
 def test_everything_broken_at_once_in_many_namespaces_is_whole_again(host: Host) -> None:
     host.write("lab.toml", LAB)
     daemon = host.daemon()

@@ -60,6 +60,7 @@ def seconds(daemon: Daemon) -> float:
 
 
 @pytest.mark.parametrize("how", FIGHTS)
+@pytest.mark.thorough
 def test_a_fight_is_told_once_costs_little_and_ends_by_itself(host: Host, how: str) -> None:
     name, harm = FIGHTS[how]
     host.write("lab.toml", LAB)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.scenarios.drift import PAIR
 from tests.support.host import Host
 from tests.support.picture import Picture, differences, picture
@@ -54,6 +56,7 @@ def lost(daemon: Daemon, source: str = "Events") -> int:
     return daemon.text().count(f"lost events of {source}")
 
 
+@pytest.mark.thorough
 def test_what_was_broken_while_two_thousand_links_came_and_went_is_whole_again(host: Host) -> None:
     daemon = stands(host)
     before = picture(host)
@@ -106,6 +109,7 @@ def test_a_table_that_was_deleted_in_a_storm_of_nftables_comes_back(host: Host) 
     whole(host, before)
 
 
+@pytest.mark.thorough
 def test_sysctls_that_changed_in_more_writes_than_inotify_can_hold_come_back(host: Host) -> None:
     daemon = stands(host)
     before = picture(host)

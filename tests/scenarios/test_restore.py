@@ -461,6 +461,7 @@ peer = {{ name = "p1" }}
 """
 
 
+@pytest.mark.thorough
 def test_what_the_kernel_shows_during_a_change_of_topology_is_no_drift(host: Host) -> None:
     """Twice the forward delay in the place of the ageing time."""
 

@@ -146,7 +146,7 @@ def test_warnings_of_check_are_warnings_everywhere(host: Host) -> None:
     warning = "/etc/netd/lab.toml:3:1: warning: "
     said = host.netd("reload").stderr
     assert said.startswith(warning) and said.strip() in host.netd("check").stderr
-    assert [each.startswith(warning) for each in files(host)["lab.toml"]["warnings"]] == [True]  # type: ignore[attr-defined]
+    assert [each.startswith(warning) for each in files(host)["lab.toml"]["warnings"]] == [True]
     assert warning in host.netd("status", check=None).stdout
     for line in ("", "# another line\n"):
         host.write("lab.toml", f'{line}[bridge.br0]\naddresses = ["10.1.0.1/24"]\ngateway = "10.1.0.1"\n')

@@ -90,6 +90,7 @@ def test_three_hosts_flood_to_a_list_of_remotes(trio: tuple[Host, Host, Host], n
 
 
 @pytest.mark.parametrize("group", ["239.1.1.1", "ff05::24"])
+@pytest.mark.thorough
 def test_three_hosts_share_a_multicast_group(trio: tuple[Host, Host, Host], group: str) -> None:
     for number, each in enumerate(trio, 1):
         each.write(

@@ -6,6 +6,8 @@ import json
 import signal
 import sys
 
+import pytest
+
 from tests.support.host import ROOT, Host
 
 #: The command in the background, which prints when it has ended well.
@@ -117,6 +119,7 @@ def test_who_asks_what_cannot_be_understood_is_told_so_and_harms_nobody(host: Ho
     assert "Traceback" not in daemon.text() and "exception" not in daemon.text()
 
 
+@pytest.mark.thorough
 def test_a_daemon_that_hangs_is_told_from_one_that_is_not_there(host: Host) -> None:
     host.write("lab.toml", WAITS)
     daemon = host.daemon()
