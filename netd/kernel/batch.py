@@ -26,7 +26,6 @@ from .session import Answer, Session
 
 #: Links in one group deletion: the messages of 200 fit the receive buffer easily.
 GROUP_PORTION = 200
-NAMESPACE_OPERATIONS = (do.CreateNamespace, do.DeleteNamespace, do.AttachNamespace, do.DetachNamespace)
 
 
 class Batch:
@@ -120,7 +119,7 @@ class Batch:
 
     def _execute_other(self, operation: do.Operation) -> Answer:
         """An operation that is not rtnetlink's."""
-        if isinstance(operation, NAMESPACE_OPERATIONS):
+        if isinstance(operation, do.NamespaceOperation):
             return self._execute_namespace(operation)
         if isinstance(operation, do.WriteSysctl):
             self._session.sysctls.write(operation.path, operation.value)

@@ -2,13 +2,17 @@
 
 Links are named, not numbered: their index is looked up when the operation is sent, because an earlier one may have
 made the link. Every operation names the namespace it works in ("" is the host).
+
+A new operation is a class here, with what it makes stale, and an encoder in ``kernel.rtnl.encode``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
+from . import effects
 from .firewall import Match
 from .flows import Translation
 from .marks import ADDRESS_PROTOCOL
@@ -17,13 +21,31 @@ from .state import PolicyRule, Route
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The root of all operations."""
+    """The root of all operations. ``stale``: what one makes stale."""
 
     netns: str
+    stale: ClassVar[tuple[effects.Effect, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class CreateNamespace(Operation):
+class NamespaceOperation(Operation):
+    """Makes a namespace, takes one away, or its name: sent alone, from the host."""
+
+    stale = (effects.in_namespace("namespace"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion(Operation):
+    """Deletes what is there: done, too, where there is nothing left to delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration(Operation):
+    """Writes something foreign as it was read once: dropped where it does not fit any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNamespace(NamespaceOperation):
     """A named namespace (unshare and bind mount under /run/netns, O_EXCL). ``lo`` goes up in it.
 
     ``ipv6`` False writes net.ipv6.conf.all.disable_ipv6 before anything else is made in it.
@@ -33,19 +55,19 @@ class CreateNamespace(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteNamespace(Operation):
+class DeleteNamespace(NamespaceOperation):
     """Unmounts and unlinks the name, if it still is the namespace of that ``cookie`` (SO_NETNS_COOKIE)."""
 
     cookie: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class AttachNamespace(Operation):
+class AttachNamespace(NamespaceOperation):
     """Makes the namespace, wherever it is found now, known to ``ip netns`` under the name ``netns``."""
 
 
 @dataclass(frozen=True, slots=True)
-class DetachNamespace(Operation):
+class DetachNamespace(NamespaceOperation):
     """Takes away the entry under /run/netns that AttachNamespace made (a link, or a bind mount of ``cookie``)."""
 
     cookie: int = 0
@@ -81,6 +103,7 @@ class CreateLink(Operation):
     describe the other end (never ``up`` there: ENOTCONN).
     """
 
+    stale = (effects.created_link, effects.peer_link)
     name: str
     kind: str
     settings: LinkSettings
@@ -102,24 +125,27 @@ class SetLink(Operation):
     One that goes to another namespace (``settings.netns``) is what the rest says there, at once: so is its ``master``.
     """
 
+    stale = (effects.set_link,)
     name: str
     settings: LinkSettings
     kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class RestorePort(Operation):
+class RestorePort(Restoration):
     """Makes a link a port of a bridge again, with settings that it had (``port``: IFLA_BRPORT_*, as they were read)."""
 
+    stale = (effects.named_link,)
     dev: str
     master: str
     port: Mapping[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteLink(Operation):
+class DeleteLink(Deletion):
     """RTM_DELLINK of one index."""
 
+    stale = (effects.deleted_link,)
     index: int
 
 
@@ -131,6 +157,7 @@ class PutAddress(Operation):
     limited lifetime stays as it is.
     """
 
+    stale = (effects.on_link("addresses"),)
     dev: str
     address: str
     nodad: bool = False
@@ -139,12 +166,14 @@ class PutAddress(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteAddress(Operation):
+class DeleteAddress(Deletion):
     """RTM_DELADDR. ``alone`` (IPv4): what the kernel would take along stays, other addresses and routes of the link.
 
     ``index`` is that of the link, 0 where only its name is known.
     """
 
+    # With the last address of a link the kernel deletes its routes, without an event for each.
+    stale = (effects.on_link("addresses"), effects.in_namespace("routes"))
     dev: str
     address: str
     index: int = 0
@@ -152,9 +181,10 @@ class DeleteAddress(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class RestoreAddress(Operation):
+class RestoreAddress(Restoration):
     """RTM_NEWADDR of a message as it was read once (``raw``: ifaddrmsg and attributes), on this link."""
 
+    stale = (effects.on_link("addresses"),)
     dev: str
     raw: bytes
 
@@ -177,6 +207,7 @@ class CreateRoute(Operation):
     link where there is no ``via``, as iproute2 chooses it.
     """
 
+    stale = (effects.in_namespace("routes"), effects.connected_route)
     family: int
     table: int
     to: str
@@ -189,19 +220,21 @@ class CreateRoute(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteRoute(Operation):
+class DeleteRoute(Deletion):
     """RTM_DELROUTE of exactly this route as it was read."""
 
+    stale = (effects.in_namespace("routes"),)
     route: Route
 
 
 @dataclass(frozen=True, slots=True)
-class RestoreRoute(Operation):
+class RestoreRoute(Restoration):
     """RTM_NEWROUTE of a message as it was read once (``raw``: rtmsg and attributes).
 
     ``dev``: a link that it leaves by was made again since, and had the index ``was``.
     """
 
+    stale = (effects.in_namespace("routes"),)
     raw: bytes
     dev: str = ""
     was: int = 0
@@ -211,20 +244,23 @@ class RestoreRoute(Operation):
 class CreateRule(Operation):
     """RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, with FRA_PROTOCOL netd."""
 
+    stale = (effects.in_namespace("rules"),)
     rule: PolicyRule
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteRule(Operation):
+class DeleteRule(Deletion):
     """RTM_DELRULE of exactly this rule as it was read."""
 
+    stale = (effects.in_namespace("rules"),)
     rule: PolicyRule
 
 
 @dataclass(frozen=True, slots=True)
-class RestoreRule(Operation):
+class RestoreRule(Restoration):
     """RTM_NEWRULE of a message as it was read once."""
 
+    stale = (effects.in_namespace("rules"),)
     raw: bytes
 
 
@@ -232,6 +268,7 @@ class RestoreRule(Operation):
 class PutNeighbor(Operation):
     """RTM_NEWNEIGH, NUD_PERMANENT, NLM_F_CREATE | NLM_F_REPLACE, with NDA_PROTOCOL (``protocol``)."""
 
+    stale = (effects.on_link("neighbors"),)
     dev: str
     address: str
     mac: str
@@ -239,17 +276,19 @@ class PutNeighbor(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class RestoreNeighbor(Operation):
+class RestoreNeighbor(Restoration):
     """RTM_NEWNEIGH of a message as it was read once (``raw``: ndmsg and attributes), on this link."""
 
+    stale = (effects.on_link("neighbors"),)
     dev: str
     raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteNeighbor(Operation):
+class DeleteNeighbor(Deletion):
     """RTM_DELNEIGH. ``index`` is that of the link, 0 where only its name is known."""
 
+    stale = (effects.on_link("neighbors"),)
     dev: str
     address: str
     index: int = 0
@@ -262,6 +301,7 @@ class PutFdb(Operation):
     ``port`` and ``vni`` 0: the vxlan's own. ``via`` is the link that carries it (NDA_IFINDEX), "" for what routes say.
     """
 
+    stale = (effects.on_link("fdb"),)
     dev: str
     mac: str
     dst: str
@@ -271,9 +311,10 @@ class PutFdb(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteFdb(Operation):
+class DeleteFdb(Deletion):
     """RTM_DELNEIGH of AF_BRIDGE with NTF_SELF. ``via`` and ``index`` (the link's; 0: unknown) are indexes."""
 
+    stale = (effects.on_link("fdb"),)
     dev: str
     mac: str
     dst: str
@@ -287,6 +328,7 @@ class DeleteFdb(Operation):
 class WriteSysctl(Operation):
     """Writes ``value`` to a key below /proc/sys, given as its path there ("net/ipv4/ip_forward")."""
 
+    stale = (effects.sysctl,)
     path: str
     value: str
 
@@ -295,6 +337,7 @@ class WriteSysctl(Operation):
 class RunNft(Operation):
     """One nft transaction, as nft(8) text."""
 
+    stale = (effects.in_namespace("nft"),)
     text: str
 
 
@@ -313,6 +356,7 @@ class LegacyAccept(Operation):
     ``family`` "ip" or "ip6"; commented "netd".
     """
 
+    stale = (effects.in_namespace("nft"),)
     family: str
     chain: str
     match: Match

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from netd.engine.apply.executor import NAMESPACE_OPERATIONS
 from netd.engine.ledger import Ledger
 from netd.engine.reconciler import Reconciler
 from netd.errors import KernelError
@@ -65,7 +64,7 @@ class On:
     def do(self, step: Any) -> int:
         """Carries out a step; 0, or the errno."""
         operation = step(self) if callable(step) else step
-        if isinstance(operation, NAMESPACE_OPERATIONS):
+        if isinstance(operation, do.NamespaceOperation):
             answer = self.kernel.execute_namespace(operation)
         else:
             with self.kernel.open(operation.netns) as session:

@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from netd.engine.apply.executor import NAMESPACE_OPERATIONS, RESTORATIONS
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.operations import Operation
 from tests.fakekernel.batch import HANDLERS
 from tests.property.drift import HARM, Harm, assert_few, fight
 from tests.support import labs, tally
+from tests.support.operations import NAMESPACE_OPERATIONS
 from tests.support.snapshot import differences
 from tests.support.troubled import READINGS, UNREADABLE
 from tests.support.world import Killed, World, world
@@ -185,7 +185,7 @@ class Story(RuleBasedStateMachine):
     )
     def refuse(self, kind: type, code: int, times: int) -> None:
         # What is others' and does not fit is let go on purpose.
-        if kind not in RESTORATIONS:
+        if not issubclass(kind, do.Restoration):
             self.world.hand.before = refusing(lambda operation: type(operation) is kind, code, times)
 
     @rule(what=READ, code=st.sampled_from(UNREADABLE), times=st.integers(1, 20))

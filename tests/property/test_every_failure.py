@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from netd.engine.apply.executor import NAMESPACE_OPERATIONS, RESTORATIONS, UNFIT
+from netd.engine.apply.executor import UNFIT
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.operations import Operation
 from tests.fakekernel.batch import HANDLERS
 from tests.support import tally
 from tests.support.labs import ATTACHED, ELSEWHERE, FIRST, OTHER_TUNNEL, OWN, SECOND, TUNNEL
+from tests.support.operations import NAMESPACE_OPERATIONS
 from tests.support.snapshot import differences
 from tests.support.troubled import UNREADABLE
 from tests.support.world import World, world
@@ -71,7 +72,7 @@ def begun(each: World, plan: str) -> None:
 
 def excused(kind: type, code: int) -> bool:
     """A route of others that the kernel says does not fit any more is not tried again."""
-    return kind in RESTORATIONS and code in UNFIT
+    return issubclass(kind, do.Restoration) and code in UNFIT
 
 
 def undisturbed(plan: str) -> tuple[object, list[Operation]]:

@@ -13,25 +13,13 @@ from netd.engine.portions import Portions
 from netd.errors import KernelError, Unforeseen, as_refusal, kernel_error
 from netd.kernel.session import Answer
 from netd.model import operations as ops
+from netd.model.effects import Stale
 from netd.model.invalidation import Invalidation, WatchKey
 from netd.model.key import HOST, Key, LinkName
 from netd.model.state import Link
 
 from .plan import Stage, Task
 
-NAMESPACE_OPERATIONS = (ops.CreateNamespace, ops.DeleteNamespace, ops.AttachNamespace, ops.DetachNamespace)
-DELETIONS = (ops.DeleteLink, ops.DeleteAddress, ops.DeleteRoute, ops.DeleteRule, ops.DeleteNeighbor, ops.DeleteFdb)
-OnLink = (
-    ops.PutAddress
-    | ops.DeleteAddress
-    | ops.RestoreAddress
-    | ops.PutNeighbor
-    | ops.RestoreNeighbor
-    | ops.DeleteNeighbor
-    | ops.PutFdb
-    | ops.DeleteFdb
-)
-RESTORATIONS = (ops.RestoreAddress, ops.RestorePort, ops.RestoreRoute, ops.RestoreRule, ops.RestoreNeighbor)
 #: What a deletion is told when there is nothing left to delete.
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
 #: What putting back is told where it does not fit any more, or is there.
@@ -55,9 +43,8 @@ class Executor:
         #: Objects of which something of others could not be put back, or was there.
         self.unfit: Set[Key] = frozenset()
         self.sent = 0
-        self._links: set[LinkName] = set()
-        self._dirty: set[Invalidation] = set()
-        self._topics: set[WatchKey] = set()
+        self._stale: set[Stale] = set()
+        self._watch_keys: set[WatchKey] = set()
         # Namespaces with something in it that had to leave and could not: it would die with them.
         self._held: set[str] = set()
         # What was to be put back and does not fit, as far as is known.
@@ -128,7 +115,7 @@ class Executor:
         if not tasks:
             return
         self.sent += len(tasks)
-        if isinstance(tasks[0].operation, NAMESPACE_OPERATIONS):
+        if isinstance(tasks[0].operation, ops.NamespaceOperation):
             for task in tasks:
                 self._mirror.close_session(task.operation.netns)
                 naming = partial(self._books.name_namespace, task.keys[0])
@@ -146,21 +133,22 @@ class Executor:
             answers = [as_refusal(error)] * len(tasks)
             if isinstance(answers[0], Unforeseen):
                 # Nobody knows how far it came.
-                self._dirty.add(Invalidation("namespace", netns))
+                self._stale.add(Invalidation("namespace", netns))
         for task, answer in zip(tasks, answers, strict=True):
             self._take(task, answer)
 
     def _take(self, task: Task, answer: Answer) -> None:
         operation = task.operation
         try:
-            self._touch(operation, answer)
+            self._invalidate(operation)
+            self._learn(operation, answer)
         except Exception as error:
-            self._dirty.add(Invalidation("namespace", operation.netns))
+            self._stale.add(Invalidation("namespace", operation.netns))
             answer = as_refusal(error)
         if isinstance(answer, KernelError):
-            if isinstance(operation, DELETIONS) and answer.code in GONE:
+            if isinstance(operation, ops.Deletion) and answer.code in GONE:
                 return
-            if isinstance(operation, RESTORATIONS) and answer.code in UNFIT and not _still_there(operation, answer):
+            if isinstance(operation, ops.Restoration) and answer.code in UNFIT and not _still_there(operation, answer):
                 self._unfit.append(task)
                 return
             if isinstance(operation, ops.SetLink) and operation.settings.netns is not None:
@@ -171,86 +159,43 @@ class Executor:
             if isinstance(operation, ops.CreateLink):
                 self._books.record_refused(task.keys[0])
 
-    def _touch(self, op: ops.Operation, answer: Answer) -> None:
-        """What this operation made unknown."""
-        if isinstance(op, NAMESPACE_OPERATIONS):
-            self._topics |= self._mirror.invalidate(Invalidation("namespace", op.netns))
-        elif isinstance(op, ops.CreateLink):
-            self._touch_created(op, answer)
+    def _invalidate(self, op: ops.Operation) -> None:
+        """What it makes stale: another namespace at once, because the rest of the plan is sent there."""
+        for effect in op.stale:
+            for stale in effect(op, self._mirror.index):
+                if isinstance(stale, Invalidation) and stale.what == "namespace":
+                    self._watch_keys |= self._mirror.invalidate(stale)
+                else:
+                    self._stale.add(stale)
+
+    def _learn(self, op: ops.Operation, answer: Answer) -> None:
+        """What the answer tells at once: the rest of the plan is sent by it."""
+        if isinstance(op, ops.CreateLink):
+            if op.home != op.netns:
+                # The kernel does not say its index: what follows in this plan finds it by its name.
+                self._watch_keys |= self._mirror.read_named(op.home, op.name)
+            if isinstance(answer, Link):
+                self._mirror.learn(op.netns, answer)
+                if op.peer_name and answer.link:
+                    self._mirror.learn(op.peer_netns, Link(answer.link, op.peer_name, op.kind))
+                    self._mirror.learn_peer(op.netns, answer.link_netnsid, op.peer_netns)
         elif isinstance(op, ops.SetLink):
-            self._touch_set(op)
-        elif isinstance(op, ops.RestorePort):
-            self._links.add(LinkName(op.netns, op.dev))
-        elif isinstance(op, ops.DeleteLink):
-            self._dirty.add(Invalidation("link", op.netns, op.index))
-            self._dirty.add(Invalidation("routes", op.netns))
-        elif isinstance(op, ops.PutAddress | ops.DeleteAddress | ops.RestoreAddress):
-            self._dirty.add(Invalidation("addresses", op.netns, self._index(op)))
-            if isinstance(op, ops.DeleteAddress):
-                # The last address takes routes with it, and no event tells (FACTS 36).
-                self._dirty.add(Invalidation("routes", op.netns))
-        else:
-            self._touch_rest(op)
-
-    def _index(self, op: OnLink) -> int:
-        index: int = getattr(op, "index", 0)
-        return index or self._mirror.index(op.netns, op.dev)
-
-    def _touch_created(self, op: ops.CreateLink, answer: Answer) -> None:
-        self._links.add(LinkName(op.home, op.name))
-        if op.home != op.netns:
-            # The kernel does not say its index: what follows in this plan finds it by its name.
-            self._topics |= self._mirror.read_named(op.home, op.name)
-        if op.peer_name:
-            self._links.add(LinkName(op.peer_netns, op.peer_name))
-        if isinstance(answer, Link):
-            self._mirror.learn(op.netns, answer)
-            if op.peer_name and answer.link:
-                self._mirror.learn(op.peer_netns, Link(answer.link, op.peer_name, op.kind))
-                self._mirror.learn_peer(op.netns, answer.link_netnsid, op.peer_netns)
-
-    def _touch_set(self, op: ops.SetLink) -> None:
-        index = self._mirror.index(op.netns, op.name)
-        if index:
-            self._dirty.add(Invalidation("link", op.netns, index))
-        if op.settings.name:
-            self._links.add(LinkName(op.netns, op.settings.name))
-            if index:
+            index = self._mirror.index(op.netns, op.name)
+            if op.settings.name and index:
                 self._mirror.rename(op.netns, index, op.settings.name)
-        if op.settings.netns is not None:
-            # At once: what follows in this plan finds it there.
-            self._topics |= self._mirror.read_named(op.settings.netns, op.name)
-
-    def _touch_rest(self, op: ops.Operation) -> None:
-        if isinstance(op, ops.CreateRoute | ops.DeleteRoute | ops.RestoreRoute):
-            self._dirty.add(Invalidation("routes", op.netns))
-            if isinstance(op, ops.CreateRoute) and op.protocol:
-                # A connected route is the address's.
-                self._dirty |= {
-                    Invalidation("addresses", op.netns, self._mirror.index(op.netns, hop.dev)) for hop in op.hops
-                }
-        elif isinstance(op, ops.CreateRule | ops.DeleteRule | ops.RestoreRule):
-            self._dirty.add(Invalidation("rules", op.netns))
-        elif isinstance(op, ops.PutNeighbor | ops.RestoreNeighbor | ops.DeleteNeighbor):
-            self._dirty.add(Invalidation("neighbors", op.netns, self._index(op)))
-        elif isinstance(op, ops.PutFdb | ops.DeleteFdb):
-            self._dirty.add(Invalidation("fdb", op.netns, self._index(op)))
-        elif isinstance(op, ops.WriteSysctl):
-            # One key may change others (ip_forward resets every conf.*.forwarding).
-            wide = "/all/" in op.path or "/default/" in op.path or op.path == "net/ipv4/ip_forward"
-            self._dirty.add(Invalidation("sysctl", op.netns, path="" if wide else op.path))
-        elif isinstance(op, ops.RunNft | ops.LegacyAccept):
-            self._dirty.add(Invalidation("nft", op.netns))
+            if op.settings.netns is not None:
+                self._watch_keys |= self._mirror.read_named(op.settings.netns, op.name)
 
     def read_again(self, portions: Portions) -> Generator[None, None, set[WatchKey]]:
-        """Forgets what was touched and reads what must be known by name; returns what may have changed."""
-        watch_keys = self._topics
+        """Invalidates what the plan made stale, and reads links that it named; returns what may have changed."""
+        watch_keys = self._watch_keys
         if any(watch_key.what == "namespace" for watch_key in watch_keys):
             watch_keys |= self._mirror.invalidate_missing()
-        for dirty in sorted(self._dirty, key=lambda one: (one.netns, one.what, one.index)):
-            watch_keys |= self._mirror.invalidate(dirty)
+        dirty = [one for one in self._stale if isinstance(one, Invalidation)]
+        for one in sorted(dirty, key=lambda one: (one.netns, one.what, one.index)):
+            watch_keys |= self._mirror.invalidate(one)
             yield from portions.end()
-        for link in sorted(self._links):
+        for link in sorted(one for one in self._stale if isinstance(one, LinkName)):
             watch_keys |= self._mirror.read_named(*link)
             yield from portions.end()
         return watch_keys
@@ -271,4 +216,4 @@ def _still_there(operation: ops.Operation, answer: KernelError) -> bool:
 
 
 def _netns(task: Task) -> str:
-    return HOST if isinstance(task.operation, NAMESPACE_OPERATIONS) else task.operation.netns
+    return HOST if isinstance(task.operation, ops.NamespaceOperation) else task.operation.netns
