@@ -117,7 +117,7 @@ class Executor:
         self.sent += len(tasks)
         if isinstance(tasks[0].operation, ops.NamespaceOperation):
             for task in tasks:
-                self._mirror.close_session(task.operation.netns)
+                self._mirror.sessions.close(task.operation.netns)
                 naming = partial(self._books.name_namespace, task.keys[0])
                 try:
                     answer = self._mirror.kernel.execute_namespace(task.operation, naming)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from netd.engine.ownership.rules import May
 from netd.kinds.base.kind import Kind
@@ -14,8 +15,7 @@ from netd.model.status import State
 from .decision import Decision, conflict_text, residue_fields, unchangeable_text
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One declared object, and all that its decision depends on."""
 
     desired: Desired
@@ -24,6 +24,8 @@ class Case:
     kind: Kind
     observed: Observed | None
     may: May
+    #: Fields that are not as they should be; empty where nothing can be compared.
+    differing: Mapping[str, FieldDiff]
     #: Something that netd displaced on a link is still to be restored.
     owes_restore: bool
     #: What it waits for before it can be built, "" for nothing.
@@ -36,8 +38,6 @@ class Case:
     blocked: bool
     #: What takes it off the link that it was on, where that was renamed.
     leaving: Change | None
-    #: Fields that are not as they should be; empty where nothing can be compared.
-    differing: Mapping[str, FieldDiff] = field(default_factory=dict)
 
     @property
     def fixed(self) -> Set[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ownership.rules import Identity, May, identity_of, lacks_displaced, permissions
 from netd.engine.record import Record
 from netd.kinds import registry
+from netd.kinds.base.kind import Kind
 from netd.kinds.link.carry_over import others_on
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import HIDDEN, Desired, Observed, View
@@ -20,6 +23,9 @@ from .checks import Case, decide
 from .decision import Decision, first, residue_fields
 from .prerequisites import Prerequisites
 from .put_back import PutBack
+
+NOTHING = May(0)
+NO_FIELDS: Mapping[str, FieldDiff] = MappingProxyType({})
 
 
 class Comparison:
@@ -68,12 +74,19 @@ class Comparison:
                 observed = kind.observe(key, desired.locator, self._view)
         missing, links = needs.missing(desired), needs.absent(desired)
         is_owners = (kind.is_foreign or desired.source) and (observed is None or observed.residue)
-        case = Case(
+        reduced = replace(desired, fields=kind.reduced(desired, links)) if links else desired
+        may, differing = NOTHING, NO_FIELDS
+        if observed is not None:
+            may = permissions(record, observed, kind)
+            if not observed.conflict and not observed.residue:
+                differing = self._differing(desired, reduced.fields, kind, record, observed, may)
+        return Case(
             desired=desired,
-            reduced=replace(desired, fields=kind.reduced(desired, links)) if links else desired,
+            reduced=reduced,
             kind=kind,
             observed=observed,
-            may=permissions(record, observed, kind) if observed is not None else May(0),
+            may=may,
+            differing=differing,
             owes_restore=kind.provides_links and record is not None and bool(record.displaced),
             missing=missing,
             reduced_by=needs.reduced_by(desired, links),
@@ -81,9 +94,6 @@ class Comparison:
             blocked=bool(missing) and needs.is_blocked(desired),
             leaving=leaving,
         )
-        if observed is None or observed.conflict or observed.residue:
-            return case
-        return replace(case, differing=self._differing(case, record, observed))
 
     def _leave(self, desired: Desired, record: Record | None) -> Change | None:
         """Removes what netd has on someone's link that was renamed, once another link has the name."""
@@ -96,18 +106,23 @@ class Comparison:
             return None
         return self.evaluate_undeclared(desired.key, record)
 
-    def _differing(self, case: Case, record: Record | None, observed: Observed) -> Mapping[str, FieldDiff]:
-        """The fields that are not as declared, and those that netd wrote and no file declares any more."""
-        desired, kind = case.desired, case.kind
-        wanted = dict(case.reduced.fields)
-        if May.KEEP in case.may:
-            wanted |= kind.owned_fields(desired)
+    def _differing(
+        self,
+        desired: Desired,
+        fields: Mapping[str, Any],
+        kind: Kind,
+        record: Record | None,
+        observed: Observed,
+        may: May,
+    ) -> Mapping[str, FieldDiff]:
+        """Which of these fields are not as declared, and those that netd wrote and no file declares any more."""
+        wanted = {**fields, **kind.owned_fields(desired)} if May.KEEP in may else fields
         found = {name: FieldDiff(want, observed.fields.get(name)) for name, want in wanted.items()}
         differing = {name: diff for name, diff in found.items() if diff.have not in (diff.want, HIDDEN)}
         if record is None or not self._withdraw(desired.key):
             return differing
         moves = kind.must_leave_namespace(desired.locator)
-        if May.KEEP not in case.may and not moves and identity_of(record, observed) is Identity.OTHER:
+        if May.KEEP not in may and not moves and identity_of(record, observed) is Identity.OTHER:
             return differing
         back = self._put_back.fields(desired.key, desired.locator, record, observed, desired.fields.keys())
         if kind.placement_fields & back.keys():

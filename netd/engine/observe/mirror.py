@@ -11,26 +11,22 @@ What cannot be read is unknown, not absent: reading raises KernelError. Only wha
 from __future__ import annotations
 
 import contextlib
-import resource
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from netd.errors import Changed
 from netd.kernel.kernel import Kernel
 from netd.kernel.rtnl.wire import family_of
-from netd.kernel.session import Session
 from netd.model.firewall import Firewall
 from netd.model.invalidation import Invalidation, WatchKey
 from netd.model.key import HOST
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
 from .netns_cache import NamespaceCache
+from .session_pool import SessionPool
 
 #: RT_TABLE_MAIN.
 MAIN = 254
-#: At most this fraction of the process's descriptors is for sessions; each has two of them.
-SESSION_SHARE = 5
 
 
 class Mirror:
@@ -40,7 +36,8 @@ class Mirror:
         self.kernel = kernel
         self._watch = watch
         self._known: dict[str, NamespaceCache | None] = {}
-        self._sessions: dict[str, tuple[AbstractContextManager[Session], Session]] = {}
+        self.sessions = SessionPool(kernel)
+        self.session = self.sessions.session
         self._readings = 0
         self._unreadable: list[NamespaceCache] = []
 
@@ -56,31 +53,10 @@ class Mirror:
         finally:
             self._readings -= 1
             if not self._readings:
-                self.close_sessions()
+                self.sessions.close_all()
                 # Tried again the next time: what kept it from being read may not announce its end.
                 while self._unreadable:
                     self._unreadable.pop().firewall = None
-
-    def close_sessions(self) -> None:
-        """Closes the sockets in all namespaces."""
-        for netns in tuple(self._sessions):
-            self.close_session(netns)
-
-    def close_session(self, netns: str) -> None:
-        """Closes the socket in one namespace."""
-        opened = self._sessions.pop(netns, None)
-        if opened is not None:
-            opened[0].__exit__(None, None, None)
-
-    def session(self, netns: str) -> Session:
-        """An open request socket in a namespace."""
-        opened = self._sessions.get(netns)
-        if opened is None:
-            if len(self._sessions) >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SESSION_SHARE:
-                self.close_sessions()
-            context = self.kernel.open(netns)
-            opened = self._sessions[netns] = (context, context.__enter__())
-        return opened[1]
 
     def _netns(self, netns: str) -> NamespaceCache | None:
         if netns not in self._known:
@@ -320,12 +296,12 @@ class Mirror:
     def invalidate(self, dirty: Invalidation) -> set[WatchKey]:
         """Drops what an event says has changed; a link is read again at once. Returns what changed, by name."""
         if dirty.what == "everything":
-            self.close_sessions()
+            self.sessions.close_all()
             self._known.clear()
             return {WatchKey("everything", HOST)}
         known = self._known.get(dirty.netns)
         if dirty.what == "namespace":
-            self.close_session(dirty.netns)
+            self.sessions.close(dirty.netns)
             self._known.pop(dirty.netns, None)
             return {WatchKey("namespace", dirty.netns)}
         if known is None:

@@ -106,18 +106,11 @@ def proof_of(kind: Kind) -> Proof:
     return Proof.LINK if kind.provides_links else Proof.MARK
 
 
-def same_identity(record: Record, observed: Observed) -> bool:
-    """Whether this is the object that the record is about."""
-    return bool(record.identity) and all(
-        observed.identity.get(name) == value for name, value in record.identity.items()
-    )
-
-
 def identity_of(record: Record | None, observed: Observed) -> Identity:
     """Whether this is the object that the record is about, as far as the record says."""
     if record is None or not record.identity:
         return Identity.UNREAD
-    return Identity.SAME if same_identity(record, observed) else Identity.OTHER
+    return Identity.SAME if record.identity.items() <= observed.identity.items() else Identity.OTHER
 
 
 def found_on_another(record: Record, observed: Observed) -> bool:
@@ -130,7 +123,7 @@ def permissions(record: Record | None, observed: Observed, kind: Kind) -> May:
     proof, identity = proof_of(kind), identity_of(record, observed)
     state = record.state if record is not None else "none"
     may = TABLE[proof, state, observed.marked, identity]
-    if observed.includes_own:
+    if observed.includes_own and not observed.marked:
         # Of several routes of one key netd's may not be the first: declared, that one counts; deleted is netd's.
         may |= TABLE[proof, state, True, identity] & May.DELETE
     return may
