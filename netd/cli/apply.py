@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from itertools import chain
 
 from netd.engine.reconciler import ChangeResult
 from netd.model.change import Change
@@ -17,6 +18,8 @@ from .main import need_root
 from .setup import add_paths, must_be_known, open_engine, print_mistakes, print_trouble, read_files, scope_of
 from .work import Work
 
+#: Seconds to wait for what becomes usable by itself (an address, a port of a bridge), and for what may do so.
+PATIENCE, FEW = 60.0, 1.5
 #: Said after Ctrl-C.
 INTERRUPTED = "interrupted before anything was changed"
 
@@ -45,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
             fresh.set_desired(config.desired, config.unknown)
             return [change.key for change in fresh.compare(scope)[0]]
 
-        interrupted = work.run(engine.converge(scope=scope), "apply", left)
+        portions = chain(engine.converge(scope=scope), engine.wait_until_usable(scope, PATIENCE, FEW))
+        interrupted = work.run(portions, "apply", left)
         if interrupted is not None:
             return interrupted
         engine.kernel.finish()

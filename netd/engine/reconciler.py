@@ -21,6 +21,7 @@ from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import Key, namespace_key
 from netd.model.status import State, Status
 
+from .announcements import Announcements
 from .apply.executor import Executor
 from .apply.owed_restores import OwedRestores
 from .apply.plan import Planner
@@ -41,6 +42,8 @@ from .status.table import StatusTable
 
 #: Looks at one object in one round before it counts as diverged or failed.
 ATTEMPTS = 4
+#: Seconds between two looks of a command at what cannot be used yet.
+POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Reconciler:
         self.graph = DependencyGraph(ledger, self.mirror)
         self._owed = OwedRestores(self.graph, self.table)
         self._evaluator = Evaluator(self.graph, self.table, ledger, self.mirror, self.attached)
+        self._announcements = Announcements(kernel, self.graph, self.table)
         self._unknown: Set[str] = frozenset()
 
     # configuration ---------------------------------------------------------------------------------------------
@@ -143,7 +147,7 @@ class Reconciler:
         decisions = self._evaluator.evaluate(keys, withdraw=scope.withdraws)
         for key, decision in decisions.items():
             if key in self.graph.desired:
-                self.table.set(key, decision.state, decision.reason)
+                self.table.set(key, decision.state, decision.reason, decision.unusable)
         changes = [decision.change for decision in decisions.values() if decision.change is not None]
         return changes, self.statuses(scope)
 
@@ -180,7 +184,7 @@ class Reconciler:
                 portions.involved.clear()
                 portions.involved |= self.graph.with_dependents(changing)
                 for some in portions.slices(tuple(decisions.items())):
-                    freed |= self._settle(dict(some), changing, scope)
+                    freed |= self._settle(dict(some), changing, scope, memo)
                     yield from portions.end()
                 if not changes:
                     todo = freed
@@ -205,6 +209,7 @@ class Reconciler:
                 yield from portions.end()
             todo |= freed | self.graph.affected(watch_keys) | self._heard()
         self.ledger.flush()
+        self._announcements.send()
 
     def events(self) -> list[Invalidation]:
         """What changed since the last time; where that cannot be told, everything."""
@@ -274,7 +279,7 @@ class Reconciler:
             return None
         return change
 
-    def _settle(self, decisions: Mapping[Key, Decision], changing: set[Key], scope: Scope) -> set[Key]:
+    def _settle(self, decisions: Mapping[Key, Decision], changing: set[Key], scope: Scope, memo: _Pass) -> set[Key]:
         """Keeps the states of what needs no change now; returns what waited for some of it."""
         freed: set[Key] = set()
         for key, decision in decisions.items():
@@ -291,6 +296,7 @@ class Reconciler:
                 if decision.change is None:
                     freed |= self._forget(key)
                 continue
+            known = before.state if before is not None else None
             row = self.table.row(key)
             if decision.change is None:
                 row.diverged = None
@@ -300,7 +306,10 @@ class Reconciler:
             state = decision.state
             if state is State.OK and self.backoff.contended(key, time.monotonic()):
                 state = State.CONTENDED
-            self.table.set(key, state, decision.reason if state is not State.CONTENDED else self._contended_text(key))
+            reason = decision.reason if state is not State.CONTENDED else self._contended_text(key)
+            self.table.set(key, state, reason, decision.unusable)
+            if state is State.OK:
+                self._announcements.note(key, known, memo.done.get(key))
             if decision.observed is not None and not decision.observed.conflict:
                 try:
                     withdrawn = scope.withdraws(key)
@@ -372,6 +381,8 @@ class Reconciler:
                 again.discard(key)
                 if repair and self.backoff.suppress_first_failure(key, now):
                     continue
+                if self._refused_for_now(key, now):
+                    continue
                 self._failed(key, f"the kernel refused: {error}", now)
                 self.on_done(ChangeResult(change, self.passes, now - started, repair, str(error)))
                 continue
@@ -383,6 +394,32 @@ class Reconciler:
                 memo.done[key] = change
                 self.on_done(ChangeResult(change, self.passes, now - started, repair))
         return again
+
+    def _refused_for_now(self, key: Key, now: float) -> bool:
+        """Whether the kernel refuses it only because something else is not usable yet: then it is pending."""
+        one = self.graph.desired.get(key)
+        with self.mirror.reading():
+            until = registry()[key.kind].refused_until(one, self.mirror) if one is not None else None
+        if until is None:
+            return False
+        self.backoff.failed(key, now)
+        self.table.set(key, State.PENDING, until.reason, until)
+        return True
+
+    def wait_until_usable(self, scope: Scope, seconds: float, few: float) -> Iterator[None]:
+        """For commands, which hear no events: looks again at what cannot be used yet; at what does not get so by
+        itself for only a ``few`` seconds."""
+        started = time.monotonic()
+        while True:
+            passed = time.monotonic() - started
+            waiting = {key for key, why in self.table.unusable().items() if passed < (seconds if why.passes else few)}
+            waiting = {key for key in waiting if self._in_scope(key, scope)}
+            if not waiting:
+                return
+            time.sleep(POLL)
+            ends = {end.link.netns for key in waiting for end in self.graph.desired[key].ends}
+            self.invalidate(Invalidation("namespace", netns) for netns in ends | {key.netns for key in waiting})
+            yield from self.converge(waiting, scope)
 
     def fail(self, key: Key, error: Exception) -> None:
         """A pass over this object alone threw: it has failed, and is tried again later, as what is refused is."""

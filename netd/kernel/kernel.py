@@ -10,15 +10,17 @@ import os
 import resource
 import select
 import socket
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from netd.errors import Changed, KernelError, as_kernel_error, kernel_error
 from netd.model import operations as do
 from netd.model.firewall import Firewall
 from netd.model.invalidation import Invalidation
+from netd.model.key import LinkName
 from netd.model.operations import Operation
 
+from .announce.announcer import Announcement, Announcer
 from .batch import Batch
 from .conntrack.cleanup import FlowCleanup
 from .events import Events
@@ -59,6 +61,7 @@ class Kernel:
         self._poll = select.poll()
         #: Told of what goes wrong in the background, in whichever thread that is.
         self.report: Callable[[str], None] = lambda text: None
+        self._announcer = Announcer(self.home, self.descriptor, lambda text: self.report(text))
         self.flows = FlowCleanup(self.home, self.descriptor, lambda text: self.report(text))
 
     def attach(self, netns: str, source: str | None) -> None:
@@ -321,13 +324,19 @@ class Kernel:
         """The process that last changed nftables there, netd aside; "" where none is known."""
         return "" if self._events is None else self._events.last_nft_culprit.get(netns, "")
 
+    def announce(self, addresses: Iterable[tuple[LinkName, str]]) -> None:
+        """Tells the segments of these links which MAC has these addresses now: soon, and twice more."""
+        self._announcer.announce(Announcement(*link, address) for link, address in addresses)
+
     def finish(self) -> None:
         """Returns when what runs in the background is done: before a command ends."""
         self.flows.finish()
+        self._announcer.finish()
 
     def close(self) -> None:
         """Closes everything; the network stays as it is."""
-        self.finish()
+        self.flows.finish()
+        self._announcer.close()
         for one in (self._events, self._namespace_watch, self._sysctls):
             if one is not None:
                 one.close()

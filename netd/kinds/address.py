@@ -20,14 +20,18 @@ from netd.model.state import (
     IFA_F_DADFAILED,
     IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE,
+    IFA_F_OPTIMISTIC,
     IFA_F_PERMANENT,
+    IFA_F_TENTATIVE,
     IFF_LOOPBACK,
+    IFF_RUNNING,
     RTPROT_KERNEL,
     Address,
     Link,
 )
+from netd.model.status import Unusable
 
-from .base.kind import Kind, link_by_identity, link_identity
+from .base.kind import LOOPBACK, Kind, link_by_identity, link_identity
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
@@ -105,6 +109,22 @@ class AddressKind(Kind):
             handle=address,
         )
 
+    def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
+        """Nobody can bind to a tentative address; it is so until duplicate address detection is over."""
+        address, dev = observed.handle, desired.key.name.partition("/")[0]
+        if not address.flags & IFA_F_TENTATIVE or address.flags & IFA_F_OPTIMISTIC:
+            return None
+        link = view.link(desired.key.netns, dev)
+        if link is None or link.flags & IFF_RUNNING:
+            return Unusable("tentative: duplicate address detection is not over", passes=True)
+        what = "has no carrier" if link.up else "is down"
+        advice = "nodad = true makes it usable without" if link.up else "up = true sets it up"
+        return Unusable(f"tentative, because {dev} {what}: {advice}")
+
+    def announced(self, key: Key) -> tuple[LinkName, str] | None:
+        dev, _, cidr = key.name.partition("/")
+        return None if dev == LOOPBACK else (LinkName(key.netns, dev), cidr.partition("/")[0])
+
     def _in_its_place(self, key: Key, link: Link, cidr: str, view: View) -> Observed | None:
         """IPv6 has an address once per link: somebody's with another prefix length gives way, and comes back."""
         for other in self._alike(key.netns, link, cidr, view):
@@ -164,7 +184,8 @@ class AddressKind(Kind):
             # Of an adopted one what nobody declares stays, and it does not get netd's mark.
             put = replace(put, like=found.raw)
         steps = [Step(Phase.ADDRESS, put)]
-        if fields.get("duplicate") is False:
+        if fields.get("duplicate") is False or (fields.get("nodad") is True and found.flags & IFA_F_TENTATIVE):
+            # What is tentative already stays so until it is added anew.
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index)))
         if fields.get("connected") is True and ":" not in cidr:
             # Of an IPv6 address the kernel makes it again when it is written once more.

@@ -15,7 +15,16 @@ from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRoute, DeleteRoute, Hop, RestoreRoute
-from netd.model.state import RTPROT_KERNEL, RTPROT_RA, Nexthop, Route
+from netd.model.state import (
+    IFA_F_OPTIMISTIC,
+    IFA_F_TENTATIVE,
+    IFF_RUNNING,
+    RTPROT_KERNEL,
+    RTPROT_RA,
+    Nexthop,
+    Route,
+)
+from netd.model.status import Unusable
 
 from .base.kind import Kind, Table, TableContext
 from .base.values import (
@@ -223,6 +232,22 @@ class RouteKind(Kind):
     def _hop(self, hop: Nexthop, netns: str, view: View) -> tuple[str, str, int]:
         link = view.link_at(netns, hop.index) if hop.index else None
         return (hop.via, link.name if link else "", hop.weight)
+
+    def refused_until(self, desired: Desired, view: View) -> Unusable | None:
+        """The kernel takes a source address only once it is usable (fib_valid_prefsrc(), ip6_route_info_create())."""
+        source = desired.locator["src"]
+        if not source:
+            return None
+        for link in view.links(desired.key.netns):
+            for cidr, address in view.addresses(desired.key.netns, link.index).items():
+                if cidr.partition("/")[0] == source:
+                    tentative = address.flags & IFA_F_TENTATIVE and not address.flags & IFA_F_OPTIMISTIC
+                    if not tentative:
+                        return None
+                    carrier = bool(link.flags & IFF_RUNNING)
+                    why = "duplicate address detection is not over" if carrier else f"{link.name} has no carrier"
+                    return Unusable(f"waits for {source} on {link.name}: it is tentative, {why}", carrier)
+        return Unusable(f"waits for {source}: no link of this namespace has this address")
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
         for route in view.all_routes(netns):

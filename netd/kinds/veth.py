@@ -16,9 +16,11 @@ from netd.model.marks import GROUP
 from netd.model.operations import CreateLink, DeleteLink, LinkSettings
 from netd.model.segment import ETHERNET
 from netd.model.state import Link
+from netd.model.status import Unusable
 
 from .base.kind import Kind, TableContext
 from .base.values import Name, NamespaceName
+from .link.bridge_port import unusable_port
 from .link.ends import (
     EndTable,
     end_changes,
@@ -27,6 +29,7 @@ from .link.ends import (
     end_lapsed,
     end_objects,
     end_of,
+    end_owned,
     end_put_back,
     end_wants,
     link_claims,
@@ -66,6 +69,7 @@ class VethKind(Kind):
     toml = "veth"
     has_mark = True
     provides_links = True
+    remembered = frozenset({"mac", "peer.mac"})
 
     def declare(self, table: VethTable, context: TableContext) -> Iterable[Desired]:
         end = LinkName(context.netns, context.name)
@@ -136,9 +140,12 @@ class VethKind(Kind):
         peer = peer_of(locator)
         return {**locator, "peer": [names.get(peer.netns, peer.netns), peer.name]}
 
-    def owned_fields(self, desired: Desired) -> Mapping[str, Any]:
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
         peer = peer_of(desired.locator)
-        return {"link_group": GROUP, "name": desired.key.name, "peer.link_group": GROUP, "peer.name": peer.name}
+        return end_owned(desired.key.name, GROUP, memory) | end_owned(peer.name, GROUP, memory, PEER)
+
+    def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
+        return unusable_port(desired.ends, view)
 
     def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
         ends = {"mac": LinkName(desired.key.netns, desired.key.name), "peer.mac": peer_of(desired.locator)}

@@ -287,8 +287,8 @@ class VxlanKind(LinkKind):
             if other is not one:
                 yield one, other, f"vni: {fields['vni']} on port {fields['port']} is that of {other.key} already"
 
-    def owned_fields(self, desired: Desired) -> Mapping[str, Any]:
-        return {**super().owned_fields(desired), "family": desired.locator["family"]}
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**super().owned_fields(desired, memory), "family": desired.locator["family"]}
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
         """Flooding has entries of its own; here it is the source address: this machine's, where none is written."""

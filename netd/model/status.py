@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from .key import Key
 
@@ -19,6 +20,13 @@ class State(StrEnum):
     DIVERGED = "diverged"
     CONFLICT = "conflict"
     ORPHAN = "orphan"
+
+
+class Unusable(NamedTuple):
+    """Why an object is as declared, and cannot be used yet; ``passes``: that is over by itself within a minute."""
+
+    reason: str
+    passes: bool = False
 
 
 #: States that leave the whole "converged".

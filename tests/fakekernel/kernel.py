@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.firewall import Firewall
 from netd.model.invalidation import EVERYTHING, Invalidation
-from netd.model.key import HOST
+from netd.model.key import HOST, LinkName
 from netd.model.operations import Operation
 
 from . import entries, firewall, links, sysctls
@@ -226,6 +226,9 @@ class FakeKernel:
         """What is to be read again, each once."""
         heard, self._heard = list(self._heard), {}
         return heard
+
+    def announce(self, addresses: Iterable[tuple[LinkName, str]]) -> None:
+        """Nobody listens here."""
 
     def culprit(self, netns: str) -> str:
         """No process is known."""

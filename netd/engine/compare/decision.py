@@ -9,14 +9,15 @@ from netd.errors import KernelError
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import Observed
 from netd.model.key import Key
-from netd.model.status import State
+from netd.model.status import State, Unusable
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The state of one object, and the change that it calls for, if any.
 
-    ``error``: something that it depends on could not be read, so that nothing else is known.
+    ``error``: something that it depends on could not be read, so that nothing else is known. ``unusable``: it is as
+    declared, and pending until it can be used.
     """
 
     state: State
@@ -24,6 +25,7 @@ class Decision:
     change: Change | None = None
     observed: Observed | None = None
     error: KernelError | None = None
+    unusable: Unusable | None = None
 
 
 def residue_fields(observed: Observed) -> Mapping[str, FieldDiff]:

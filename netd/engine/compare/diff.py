@@ -61,6 +61,10 @@ class Comparison:
             self._prerequisites.announce(desired)
         if change is not None and change.action == "recreate":
             return replace(decision, change=self._with_carried_over(change, desired))
+        if decision.state is State.OK and change is None and decision.observed is not None:
+            unusable = registry()[desired.key.kind].unusable(desired, decision.observed, self._view)
+            if unusable is not None:
+                return replace(decision, state=State.PENDING, reason=unusable.reason, unusable=unusable)
         return decision
 
     def _case(self, desired: Desired) -> Case:
@@ -116,7 +120,9 @@ class Comparison:
         may: May,
     ) -> Mapping[str, FieldDiff]:
         """Which of these fields are not as declared, and those that netd wrote and no file declares any more."""
-        wanted = {**fields, **kind.owned_fields(desired)} if May.KEEP in may else fields
+        wanted = fields
+        if May.KEEP in may:
+            wanted = {**kind.owned_fields(desired, record.memory if record is not None else {}), **fields}
         found = {name: FieldDiff(want, observed.fields.get(name)) for name, want in wanted.items()}
         differing = {name: diff for name, diff in found.items() if diff.have not in (diff.want, HIDDEN)}
         if record is None or not self._withdraw(desired.key):

@@ -49,7 +49,10 @@ class LedgerRecorder:
             fields = self._settings.as_found(one, fields, observed, graph)
         identity = dict(observed.identity)
         displaced = record.displaced if kind.provides_links else record.displaced_at(identity)
-        fresh = replace(record, identity=identity, displaced=displaced, fields=fields, **_declaration(one))
+        memory = {**record.memory, **self._remembered(one, observed, record)}
+        fresh = replace(
+            record, identity=identity, displaced=displaced, fields=fields, memory=memory, **_declaration(one)
+        )
         self.ledger.put(one.key, fresh)
 
     def _record_as_found(self, one: Desired, observed: Observed) -> Record:
@@ -75,6 +78,12 @@ class LedgerRecorder:
         return replace(record, fields={}, identity=dict(observed.identity))
 
     # before a write --------------------------------------------------------------------------------------------
+
+    def _remembered(self, one: Desired, observed: Observed, record: Record) -> Mapping[str, Any]:
+        """Values that were chosen once, by a file since, or before the ledger was lost."""
+        names = registry()[one.key.kind].remembered if record.state == "made" else ()
+        fresh = [name for name in names if name in one.fields or name not in record.memory]
+        return {name: observed.fields[name] for name in fresh if observed.fields.get(name)}
 
     def record_intent(self, changes: Iterable[Change], graph: DependencyGraph) -> Mapping[Key, KernelError]:
         """Before anything is written: what is about to be made, and what was found. Returns what that failed for."""

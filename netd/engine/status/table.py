@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netd.model.key import Key
-from netd.model.status import SETTLED, State, Status, summary
+from netd.model.status import SETTLED, State, Status, Unusable, summary
 
 UNSEEN = "netd has not looked at it yet"
 ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
@@ -22,6 +22,7 @@ class StatusRow:
     repairs: int = 0
     last_repair: float | None = None
     diverged: tuple[Any, ...] | None = None
+    unusable: Unusable | None = None
 
 
 class StatusTable:
@@ -48,13 +49,13 @@ class StatusTable:
             del self._rows[key]
             self._not_ok.pop(key, None)
 
-    def set(self, key: Key, state: State, reason: str = "") -> None:
-        """The state of an object now."""
+    def set(self, key: Key, state: State, reason: str = "", unusable: Unusable | None = None) -> None:
+        """The state of an object now; ``unusable``: it is pending for that."""
         row = self._rows.get(key)
         before = row.state if row is not None else None
         row = self.row(key)
         changed = (before, row.reason) != (state, reason)
-        row.state, row.reason = state, reason
+        row.state, row.reason, row.unusable = state, reason, unusable
         if state is State.OK:
             self._not_ok.pop(key, None)
         else:
@@ -71,7 +72,7 @@ class StatusTable:
     def was_ok(self, key: Key) -> bool:
         """Whether it stood before: only then is a change of it a repair, and not what it waited for, or tries again."""
         row = self._rows.get(key)
-        return row is not None and row.state in (State.OK, State.CONTENDED)
+        return row is not None and (row.state in (State.OK, State.CONTENDED) or row.unusable is not None)
 
     def status(self, key: Key) -> Status:
         """The row of one object, as it is told."""
@@ -93,8 +94,8 @@ class StatusTable:
         return found
 
     def any_not_settled(self) -> bool:
-        """Whether an object is neither right nor merely waiting."""
-        return any(self._rows[key].state not in SETTLED for key in self._not_ok)
+        """Whether an object is neither right nor merely waiting; for what is over in a moment the whole waits, too."""
+        return any(map(self._unsettled, self._not_ok))
 
     def any_not_ok(self) -> bool:
         """Whether an object is not right, or waits for something."""
@@ -105,8 +106,16 @@ class StatusTable:
         return [self.status(key) for key in self._not_ok]
 
     def not_settled(self) -> list[Status]:
-        """Objects that are neither right nor merely waiting."""
-        return [self.status(key) for key in self._not_ok if self._rows[key].state not in SETTLED]
+        """The objects that are so."""
+        return [self.status(key) for key in self._not_ok if self._unsettled(key)]
+
+    def _unsettled(self, key: Key) -> bool:
+        row = self._rows[key]
+        return row.state not in SETTLED or (row.unusable is not None and row.unusable.passes)
+
+    def unusable(self) -> dict[Key, Unusable]:
+        """Objects that are as declared, and cannot be used yet."""
+        return {key: row.unusable for key in self._not_ok if (row := self._rows[key]).unusable is not None}
 
     def summary(self) -> str:
         """Counts by state, and the first trouble; costs what is not ok, not what there is."""

@@ -18,6 +18,7 @@ from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.state import Link
+from netd.model.status import Unusable
 
 #: The kernel makes it in every namespace.
 LOOPBACK = "lo"
@@ -83,6 +84,8 @@ class Kind:
     is_setting: ClassVar[bool] = False
     #: Fields that hold it where it is: where one of them is put back, all are.
     placement_fields: ClassVar[frozenset[str]] = frozenset()
+    #: Fields that are chosen once, and kept although nobody writes them (MACs): ``remember``.
+    remembered: ClassVar[frozenset[str]] = frozenset()
     #: True: netd never makes it, it waits until it is there.
     is_foreign: ClassVar[bool] = False
 
@@ -138,7 +141,19 @@ class Kind:
         """Why a packet of its ``required_ingress`` may not come in, in words; "" where all come in."""
         return ""
 
-    def owned_fields(self, desired: Desired) -> Mapping[str, Any]:
+    def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
+        """Why it cannot be used although it is as declared; None where it can."""
+        return None
+
+    def refused_until(self, desired: Desired, view: View) -> Unusable | None:
+        """What the kernel refuses it for only as long as something else is not usable; None: for another reason."""
+        return None
+
+    def announced(self, key: Key) -> tuple[LinkName, str] | None:
+        """The link and the address that its segment is told of once it is usable; None: nothing is told."""
+        return None
+
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
         """Fields that are kept on an object that netd made, although nobody writes them (its mark, its name)."""
         return {}
 

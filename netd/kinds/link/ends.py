@@ -20,7 +20,7 @@ from netd.model.operations import LinkSettings, SetLink
 from netd.model.segment import ETHERNET, End
 from netd.model.state import Link, attributes
 
-from .bridge_port import PORT_DEFAULTS, PORT_FIELDS
+from .bridge_port import FORWARDING, PORT_DEFAULTS, PORT_FIELDS, STATE, STATES, shown_state
 
 #: IPV6_MIN_MTU, include/uapi/linux/ipv6.h: a link of less has no IPv6, ``lo`` aside.
 LEAST_IPV6 = 1280
@@ -162,6 +162,7 @@ def read_end(link: Link, netns: str, view: View, prefix: str = "") -> dict[str, 
         prefix + "up": link.up,
         prefix + "master": master.name if master else (f"index {link.master}" if link.master else ""),
     }
+    fields[prefix + "port_state"] = shown_state(link, netns, view)
     if link.port:
         raw = attributes(link.port)
         for name, (number, layout) in PORT_FIELDS.items():
@@ -200,11 +201,20 @@ def end_changes(
     if chosen:
         yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(**chosen)))
     port = port_payload(fields, prefix)
+    if prefix + "port_state" in fields:
+        port[STATE] = bytes([STATES.index(fields[prefix + "port_state"])])
     # What leaves its bridge has no settings of a port any more.
     if port and fields.get(prefix + "master") != "":
         yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(port=port)))
     if prefix + "up" in fields:
         yield Step(Phase.UP, SetLink(netns, name, LinkSettings(up=fields[prefix + "up"])))
+
+
+def end_owned(name: str, group: int, memory: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """What is kept of one end of a link that netd made, although nobody writes it: what decides where packets go."""
+    owned = {prefix + "link_group": group, prefix + "name": name, prefix + "port_state": STATES[FORWARDING]}
+    mac = memory.get(prefix + "mac")
+    return owned | ({prefix + "mac": mac} if mac else {})
 
 
 def end_put_back(netns: str, field: str, found: Any, view: View) -> Any:

@@ -14,8 +14,10 @@ from netd.model.key import Key, LinkName
 from netd.model.marks import GROUP
 from netd.model.operations import DeleteLink, LinkSettings, SetLink
 from netd.model.state import Link
+from netd.model.status import Unusable
 
-from .ends import end_changes, end_lapsed, end_put_back, reachable_fields, read_end
+from .bridge_port import unusable_port
+from .ends import end_changes, end_lapsed, end_owned, end_put_back, reachable_fields, read_end
 from .mac import remembered_mac
 
 
@@ -34,6 +36,7 @@ class LinkKind(Kind):
     mark: ClassVar[int] = GROUP
     has_mark = True
     provides_links = True
+    remembered = frozenset({"mac"})
 
     def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
         """The options of IFLA_INFO_DATA; ``link_index`` is IFLA_LINK."""
@@ -61,8 +64,11 @@ class LinkKind(Kind):
             if link.kind == self.name and link.group == GROUP:
                 yield Key(netns, self.name, link.name), {}
 
-    def owned_fields(self, desired: Desired) -> Mapping[str, Any]:
-        return {"link_group": GROUP, "name": desired.key.name}
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        return end_owned(desired.key.name, GROUP, memory)
+
+    def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
+        return unusable_port(desired.ends, view)
 
     def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
         link = LinkName(desired.key.netns, desired.key.name)
