@@ -23,6 +23,8 @@ PRIVATE := $(PREFIX)/lib/netd
 NEW := $(DESTDIR)$(PRIVATE).new
 UNITS := $(PREFIX)/lib/systemd/system
 DOC := $(PREFIX)/share/doc/netd
+# Where zsh looks for completions of Debian's packages, and of what an administrator installs.
+ZSH := $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 DIST ?= dist
 # As it is where it is installed, also for a Python that is told to write none.
 COMPILE = $(BIN)/python -m compileall -q netd
@@ -241,7 +243,7 @@ install: install-packages
 	@install -D -m 644 build/netd.8 $(DESTDIR)$(PREFIX)/share/man/man8/netd.8
 	@install -D -m 644 build/netd.toml.5 $(DESTDIR)$(PREFIX)/share/man/man5/netd.toml.5
 	@install -D -m 644 build/netd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd
-	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_netd
+	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH)/_netd
 	@install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOC)
 	@install -m 644 docs/*.md $(DESTDIR)$(DOC)/docs
 	@install -m 644 docs/adr/*.md $(DESTDIR)$(DOC)/docs/adr
@@ -276,7 +278,7 @@ uninstall:
 	@rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/network/,$(NETWORK)) \
 	    $(addprefix $(DESTDIR)$(PREFIX)/lib/udev/rules.d/,$(UDEV))
 	@rm -f $(DESTDIR)$(PREFIX)/share/man/man8/netd.8 $(DESTDIR)$(PREFIX)/share/man/man5/netd.toml.5
-	@rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_netd
+	@rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH)/_netd
 	@[ -n "$(PACKAGE)" ] || rm -f $(addprefix $(DESTDIR)$(SYSCONFDIR)/iproute2/,rt_protos.d/netd.conf group.d/netd.conf)
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	    systemctl daemon-reload; journalctl --update-catalog; \
