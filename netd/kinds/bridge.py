@@ -6,8 +6,6 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
-
 from netd.model.change import Phase, Step
 from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.key import Key, LinkName
@@ -15,6 +13,8 @@ from netd.model.operations import CreateLink, LinkSettings, SetLink
 from netd.model.state import attributes
 
 from .base.kind import TableContext
+from .base.options import option
+from .base.values import Range
 from .link.ends import (
     EndTable,
     end_changes,
@@ -48,33 +48,32 @@ TOPOLOGY_CHANGE = 14
 #: BR_GROUPFWD_RESTRICTED, net/bridge/br_private.h: 01:80:C2:00:00:00, -01 and -02.
 RESTRICTED = 0b111
 
-Seconds = Annotated[int, Field(ge=0, le=1_000_000)]
+Seconds = Annotated[int, Range(0, 1_000_000)]
 
 
 class BridgeTable(EndTable):
     """A bridge. Times are in seconds."""
 
-    stp: bool | None = Field(None, description="spanning tree protocol")
-    forward_delay: Annotated[int, Field(ge=0, le=30)] | None = Field(None, description="seconds (2 to 30 with stp)")
-    hello_time: Annotated[int, Field(ge=1, le=10)] | None = Field(None, description="seconds")
-    max_age: Annotated[int, Field(ge=6, le=40)] | None = Field(None, description="seconds")
-    ageing_time: Seconds | None = Field(None, description="seconds until a learnt address is forgotten")
-    priority: Annotated[int, Field(ge=0, le=65535)] | None = Field(None, description="bridge priority for STP")
-    mcast_snooping: bool | None = Field(None, description="IGMP and MLD snooping")
-    vlan_filtering: bool | None = Field(None, description="VLAN filtering")
-    group_fwd_mask: Annotated[int, Field(ge=0, le=65535)] | None = Field(
-        None, description="link-local group addresses to forward, as a bit mask"
+    stp: bool | None = option("spanning tree protocol", default=None)
+    forward_delay: Annotated[int, Range(0, 30)] | None = option("seconds (2 to 30 with stp)", default=None)
+    hello_time: Annotated[int, Range(1, 10)] | None = option("seconds", default=None)
+    max_age: Annotated[int, Range(6, 40)] | None = option("seconds", default=None)
+    ageing_time: Seconds | None = option("seconds until a learnt address is forgotten", default=None)
+    priority: Annotated[int, Range(0, 65535)] | None = option("bridge priority for STP", default=None)
+    mcast_snooping: bool | None = option("IGMP and MLD snooping", default=None)
+    vlan_filtering: bool | None = option("VLAN filtering", default=None)
+    group_fwd_mask: Annotated[int, Range(0, 65535)] | None = option(
+        "link-local group addresses to forward, as a bit mask", default=None
     )
 
-    @model_validator(mode="after")
-    def _no_master(self) -> BridgeTable:
+    def check(self) -> None:
+        super().check()
         if self.master is not None:
             raise ValueError("master: a bridge cannot be a port of a bridge")
         if self.stp and self.forward_delay is not None and self.forward_delay < 2:
             raise ValueError("forward_delay: with stp it is 2 to 30 seconds")
         if (self.group_fwd_mask or 0) & RESTRICTED:
             raise ValueError("group_fwd_mask: bits 0 to 2 cannot be set: STP, pause frames and LACP stay here")
-        return self
 
 
 def payload(fields: Mapping[str, Any]) -> dict[int, bytes]:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
@@ -17,6 +15,7 @@ from netd.model.operations import LinkSettings, RestorePort, SetLink
 from netd.model.state import Link
 
 from .base.kind import Kind, TableContext, link_by_identity
+from .base.options import option
 from .link.bridge_port import PORT_DEFAULTS, PORT_FIELDS
 from .link.ends import (
     EndTable,
@@ -39,9 +38,7 @@ class InterfaceTable(EndTable):
 
     made: ClassVar[bool] = False
 
-    from_host: bool = Field(
-        False, description="found on the host, it is moved into this namespace, and back at the end"
-    )
+    from_host: bool = option("found on the host, it is moved into this namespace, and back at the end", default=False)
 
 
 class InterfaceKind(Kind):

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
-
 from netd.model.attach import CONTAINER, RUNTIMES
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
@@ -24,7 +22,9 @@ from netd.model.operations import (
     WriteSysctl,
 )
 
-from .base.kind import LOOPBACK, Kind, Table, TableContext
+from .base.kind import LOOPBACK, Kind, TableContext
+from .base.options import Table, option
+from .base.values import Form
 
 DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
 
@@ -46,10 +46,9 @@ def namespace_source(text: str) -> str:
 class NamespaceTable(Table):
     """A namespace, with everything in it: what can stand at the top level can stand here."""
 
-    ipv6: bool | None = Field(None, description="false turns IPv6 off before any link is made")
-    attach: Annotated[str, AfterValidator(namespace_source)] | None = Field(
-        None,
-        description='name for a namespace that someone else makes: "/path", "pid:N", "docker:NAME" or "podman:NAME"',
+    ipv6: bool | None = option("false turns IPv6 off before any link is made", default=None)
+    attach: Annotated[str, Form(namespace_source)] | None = option(
+        'name for a namespace that someone else makes: "/path", "pid:N", "docker:NAME" or "podman:NAME"', default=None
     )
 
 

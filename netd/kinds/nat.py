@@ -9,8 +9,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
-
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.firewall import Firewall
@@ -19,9 +17,10 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import DropFlows, RunNft
 
 from .base import nat_rules as translation
-from .base.kind import Kind, Table, TableContext
+from .base.kind import Kind, TableContext
 from .base.nat_flows import changed_translations
-from .base.values import Name, Network, canonical_address, unicast_address
+from .base.options import Table, option
+from .base.values import Form, Name, Network, canonical_address, unicast_address
 
 
 def port_range(value: int | str) -> str:
@@ -81,68 +80,62 @@ def span(port: str) -> tuple[int, int]:
     return int(first), int(last or first)
 
 
-PortRange = Annotated[int | str, AfterValidator(port_range)]
-LocalAddress = Annotated[str, AfterValidator(local_address)]
-Target = Annotated[str, AfterValidator(target)]
+PortRange = Annotated[int | str, Form(port_range)]
+LocalAddress = Annotated[str, Form(local_address)]
+Target = Annotated[str, Form(target)]
 
 
 class Masquerade(Table):
     """Packets leave with the address of the link that they leave by."""
 
-    source: Network | None = Field(None, description="where they come from")
-    out: Name | None = Field(None, description="the link that they leave by")
+    source: Network | None = option("where they come from", default=None)
+    out: Name | None = option("the link that they leave by", default=None)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Masquerade:
+    def check(self) -> None:
         if self.source is None and self.out is None:
             raise ValueError("neither source nor out: write at least one, or everything would be masqueraded")
-        return self
 
 
 class Snat(Table):
     """Packets leave with an address that is given."""
 
-    source: Network | None = Field(None, description="where they come from")
-    out: Name | None = Field(None, description="the link that they leave by")
-    to: LocalAddress = Field(description="the address that they leave with")
+    source: Network | None = option("where they come from", default=None)
+    out: Name | None = option("the link that they leave by", default=None)
+    to: LocalAddress = option("the address that they leave with")
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Snat:
+    def check(self) -> None:
         if self.source is None and self.out is None:
             raise ValueError("neither source nor out: write at least one, or everything would be translated")
         if len(translation.families((self.source or "", self.to))) > 1:
             raise ValueError(f"to: {self.to} and source {self.source} are not of the same address family")
-        return self
 
 
 class Dnat(Table):
     """Packets to a port of this machine go to another."""
 
-    protocol: Literal["tcp", "udp"] = Field("tcp", description="tcp or udp")
-    port: PortRange = Field(description="a port, or a range such as '8000-8010'")
-    to: Target = Field(description="address and port; without a port it stays; a range is as long as port")
-    in_: Name | None = Field(None, alias="in", description="only what comes by this link")
-    destination: LocalAddress | None = Field(
-        None, description="only what goes to this address; else to every address of this machine, loopback excluded"
+    protocol: Literal["tcp", "udp"] = option("tcp or udp", default="tcp")
+    port: PortRange = option("a port, or a range such as '8000-8010'")
+    to: Target = option("address and port; without a port it stays; a range is as long as port")
+    in_: Name | None = option("only what comes by this link", default=None, key="in")
+    destination: LocalAddress | None = option(
+        "only what goes to this address; else to every address of this machine, loopback excluded", default=None
     )
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Dnat:
+    def check(self) -> None:
         address, to_port = split_target(self.to)
         first, last = span(str(self.port))
         if to_port and span(to_port)[1] - span(to_port)[0] != last - first:
             raise ValueError(f"to: port range {to_port} is not as long as port {self.port}")
         if len(translation.families((address, self.destination or ""))) > 1:
             raise ValueError(f"destination: {self.destination} and {address} are not of the same address family")
-        return self
 
 
 class NatTable(Table):
     """[nat]: entries match in the order of their file, files in the order of their names."""
 
-    masquerade: list[Masquerade] = Field(default=[], description="[[nat.masquerade]]")
-    snat: list[Snat] = Field(default=[], description="[[nat.snat]]")
-    dnat: list[Dnat] = Field(default=[], description="[[nat.dnat]]")
+    masquerade: list[Masquerade] = option("[[nat.masquerade]]", default_factory=list)
+    snat: list[Snat] = option("[[nat.snat]]", default_factory=list)
+    dnat: list[Dnat] = option("[[nat.dnat]]", default_factory=list)
 
 
 class NatKind(Kind):

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import Field, model_validator
-
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
@@ -15,23 +13,22 @@ from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import DeleteNeighbor, PutNeighbor
 
-from .base.kind import LOOPBACK, Kind, Table, TableContext, link_by_identity, link_identity
+from .base.kind import LOOPBACK, Kind, TableContext, link_by_identity, link_identity
+from .base.options import Table, option
 from .base.values import Mac, Name, UnicastAddress, family_of
 
 
 class NeighborTable(Table):
     """One permanent neighbour entry."""
 
-    address: UnicastAddress = Field(description="IPv4 or IPv6 address")
-    mac: Mac = Field(description="its MAC address")
-    dev: Name = Field(description="link")
+    address: UnicastAddress = option("IPv4 or IPv6 address")
+    mac: Mac = option("its MAC address")
+    dev: Name = option("link")
 
-    @model_validator(mode="after")
-    def _has_neighbors(self) -> NeighborTable:
+    def check(self) -> None:
         if self.dev == LOOPBACK and family_of(self.address) == 4:
             # arp_constructor(), net/ipv4/arp.c: on such a link every address is 0.0.0.0.
             raise ValueError(f"dev: {LOOPBACK} has no IPv4 neighbours")
-        return self
 
 
 class NeighborKind(Kind):

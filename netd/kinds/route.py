@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
-
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.invalidation import WatchKey
@@ -26,18 +24,22 @@ from netd.model.state import (
 )
 from netd.model.status import Unusable
 
-from .base.kind import Kind, Table, TableContext
+from .base.kind import Kind, TableContext
+from .base.options import Table, option
 from .base.values import (
     TABLE_NAMES,
     TABLES,
     Destination,
+    Form,
     GatewayAddress,
     Metric,
     Name,
+    Range,
     RoutingTable,
     SpecifiedAddress,
     family_of,
     is_link_local,
+    not_empty,
 )
 
 #: The kernel's metric of an IPv6 route that names none (IP6_RT_PRIO_USER).
@@ -48,27 +50,26 @@ DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 class NexthopTable(Table):
     """One hop of a multipath route."""
 
-    via: GatewayAddress | None = Field(None, description="gateway of this hop")
-    dev: Name | None = Field(None, description="link of this hop")
-    weight: Annotated[int, Field(ge=1, le=256)] = Field(1, description="share of the traffic")
+    via: GatewayAddress | None = option("gateway of this hop", default=None)
+    dev: Name | None = option("link of this hop", default=None)
+    weight: Annotated[int, Range(1, 256)] = option("share of the traffic", default=1)
 
 
 class RouteTable(Table):
     """One route, ip-route(8)."""
 
-    to: Destination = Field(description='network, or "default"')
-    via: GatewayAddress | None = Field(None, description="gateway")
-    dev: Name | None = Field(None, description="link")
-    src: SpecifiedAddress | None = Field(None, description="preferred source address")
-    metric: Metric | None = Field(None, description="the lowest wins")
-    table: RoutingTable = Field(254, description="number, or main, default, local")
-    type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = Field("unicast", description="what it does")
-    onlink: bool = Field(False, description="the gateway is on the link although no address says so")
-    mtu: Annotated[int, Field(ge=68, le=65535)] | None = Field(None, description="path MTU in bytes")
-    nexthops: list[NexthopTable] | None = Field(None, min_length=1, description="hops of a multipath route")
+    to: Destination = option('network, or "default"')
+    via: GatewayAddress | None = option("gateway", default=None)
+    dev: Name | None = option("link", default=None)
+    src: SpecifiedAddress | None = option("preferred source address", default=None)
+    metric: Metric | None = option("the lowest wins", default=None)
+    table: RoutingTable = option("number, or main, default, local", default=254)
+    type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = option("what it does", default="unicast")
+    onlink: bool = option("the gateway is on the link although no address says so", default=False)
+    mtu: Annotated[int, Range(68, 65535)] | None = option("path MTU in bytes", default=None)
+    nexthops: Annotated[list[NexthopTable], Form(not_empty)] | None = option("hops of a multipath route", default=None)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> RouteTable:
+    def check(self) -> None:
         if self.type != "unicast" and (self.via or self.dev or self.nexthops):
             raise ValueError(f"type: a {self.type} route has no via, dev or nexthops")
         if self.type == "unicast" and not (self.via or self.dev or self.nexthops):
@@ -85,7 +86,6 @@ class RouteTable(Table):
             if family_of(address) != family:
                 raise ValueError(f"{name}: '{address}' is IPv{family_of(address)}, the route is IPv{family}")
         self._hops_fit(family)
-        return self
 
     def _hops_fit(self, family: int) -> None:
         """What the kernel refuses of IPv6's hops wherever they lead."""

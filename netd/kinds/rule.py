@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
-
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
@@ -17,8 +15,9 @@ from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRule, DeleteRule, RestoreRule
 from netd.model.state import PolicyRule
 
-from .base.kind import Kind, Table, TableContext
-from .base.values import Name, Network, RoutingTable, family_of
+from .base.kind import Kind, TableContext
+from .base.options import Table, option
+from .base.values import Name, Network, Range, RoutingTable, family_of
 
 FAMILIES = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
 FAMILY_NAMES = {"ipv4": "ip", "ipv6": "ip6", "inet": "ip", "inet6": "ip6", "ip": "ip", "ip6": "ip6"}
@@ -49,17 +48,16 @@ LEADS = {"table": 0, "action": 0}
 class RuleTable(Table):
     """One policy rule."""
 
-    priority: Annotated[int, Field(ge=1, le=2**32 - 1)] = Field(description="the lowest is looked at first")
-    source: Network | None = Field(None, alias="from", description="source network")
-    to: Network | None = Field(None, description="destination network")
-    iif: Name | None = Field(None, description="incoming link")
-    oif: Name | None = Field(None, description="outgoing link")
-    fwmark: int | str | None = Field(None, description='mark, or "mark/mask"')
-    table: RoutingTable = Field(254, description="table to look up")
-    family: Literal["ip", "ip6", "ipv4", "ipv6", "inet", "inet6"] | None = Field(None, description="ipv4 or ipv6")
+    priority: Annotated[int, Range(1, 2**32 - 1)] = option("the lowest is looked at first")
+    source: Network | None = option("source network", default=None, key="from")
+    to: Network | None = option("destination network", default=None)
+    iif: Name | None = option("incoming link", default=None)
+    oif: Name | None = option("outgoing link", default=None)
+    fwmark: int | str | None = option('mark, or "mark/mask"', default=None)
+    table: RoutingTable = option("table to look up", default=254)
+    family: Literal["ip", "ip6", "ipv4", "ipv6", "inet", "inet6"] | None = option("ipv4 or ipv6", default=None)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> RuleTable:
+    def check(self) -> None:
         if self.fwmark is not None:
             canonical_fwmark(self.fwmark)
         addresses = [address for address in (self.source, self.to) if address]
@@ -68,7 +66,6 @@ class RuleTable(Table):
             families.add(4 if FAMILY_NAMES[self.family] == "ip" else 6)
         if len(families) > 1:
             raise ValueError("family: the rule's addresses and its family are not all IPv4 or all IPv6")
-        return self
 
     @property
     def family_name(self) -> str:

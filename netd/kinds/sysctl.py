@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import ConfigDict, model_validator
-
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
@@ -15,7 +13,8 @@ from netd.model.key import Key, LinkName
 from netd.model.names import link_name
 from netd.model.operations import WriteSysctl
 
-from .base.kind import Kind, Table, TableContext, link_by_identity
+from .base.kind import Kind, TableContext, link_by_identity
+from .base.options import Table
 
 #: Keys below these have an interface's name (or "all", "default") before their last part.
 PER_LINK = frozenset(
@@ -109,17 +108,15 @@ def canonical_value(value: Any) -> str:
 class SysctlTable(Table):
     """Keys are parameters; bare dotted keys arrive as nested tables."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    free = True
 
-    @model_validator(mode="after")
-    def _known(self) -> SysctlTable:
-        for path, value in flatten(self.model_extra or {}):
+    def check(self) -> None:
+        for path, value in flatten(self.undeclared):
             try:
                 proc_path(path)
                 canonical_value(value)
             except ValueError as error:
                 raise ValueError(f"{'.'.join(path)}: {error}") from None
-        return self
 
 
 class SysctlKind(Kind):
@@ -132,7 +129,7 @@ class SysctlKind(Kind):
     is_setting = True
 
     def declare(self, table: SysctlTable, context: TableContext) -> Iterable[Desired]:
-        for toml_path, value in flatten(table.model_extra or {}):
+        for toml_path, value in flatten(table.undeclared):
             path = proc_path(toml_path)
             dev = link_of(path)
             yield Desired(

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import Field
-
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
@@ -19,6 +17,7 @@ from netd.model.state import Link
 from netd.model.status import Unusable
 
 from .base.kind import Kind, TableContext
+from .base.options import option
 from .base.values import Name, NamespaceName
 from .link.bridge_port import unusable_port
 from .link.ends import (
@@ -45,14 +44,14 @@ PEER = "peer."
 class PeerTable(EndTable):
     """The other end of the pair."""
 
-    name: Name = Field(description="its name")
-    namespace: NamespaceName | None = Field(None, description="its namespace; left out: the host")
+    name: Name = option("its name")
+    namespace: NamespaceName | None = option("its namespace; left out: the host", default=None)
 
 
 class VethTable(EndTable):
     """One end of a pair, and the other as ``peer``."""
 
-    peer: PeerTable = Field(description="the other end")
+    peer: PeerTable = option("the other end")
 
 
 def peer_of(locator: Mapping[str, Any]) -> LinkName:

@@ -9,8 +9,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
-
 from netd.model.change import FieldDiff, Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.firewall import Match
@@ -19,12 +17,15 @@ from netd.model.operations import CreateLink, LinkSettings
 from netd.model.segment import ETHERNET, Tunnel
 from netd.model.state import Link, attributes
 
-from .base.kind import MtuLimit, Table, TableContext
+from .base.kind import MtuLimit, TableContext
+from .base.options import Table, option
 from .base.values import (
+    Form,
     Mac,
     MulticastAddress,
     Name,
     Port,
+    Range,
     RemoteAddress,
     SpecifiedAddress,
     UnicastAddress,
@@ -65,16 +66,16 @@ OPTIONS = (*NUMBERS, "local", "remote", "group")
 #: Outer Ethernet-less headers and the inner Ethernet header, by the family of the outer: vxlan_headroom().
 OVERHEAD = {4: 50, 6: 70, 0: 0}
 
-Vni = Annotated[int, Field(ge=1, le=16777215)]
+Vni = Annotated[int, Range(1, 16777215)]
 
 
 class FdbTable(Table):
     """A static entry of the tunnel's forwarding database."""
 
-    mac: Mac = Field(description="MAC address behind the remote; all zero: where to flood")
-    dst: UnicastAddress = Field(description="address of the remote")
-    port: Port | None = Field(None, description="UDP port; the vxlan's own by default")
-    vni: Vni | None = Field(None, description="VNI; the vxlan's own by default")
+    mac: Mac = option("MAC address behind the remote; all zero: where to flood")
+    dst: UnicastAddress = option("address of the remote")
+    port: Port | None = option("UDP port; the vxlan's own by default", default=None)
+    vni: Vni | None = option("VNI; the vxlan's own by default", default=None)
 
 
 def distinct(remotes: str | list[str]) -> str | list[str]:
@@ -90,32 +91,32 @@ def distinct(remotes: str | list[str]) -> str | list[str]:
 class VxlanTable(EndTable):
     """A VXLAN tunnel."""
 
-    vni: Vni = Field(description="VXLAN network identifier")
-    port: Port = Field(4789, description="UDP port")
-    dev: Name | None = Field(None, description="link that carries the tunnel")
-    local: SpecifiedAddress | None = Field(None, description="source address")
-    remote: Annotated[RemoteAddress | list[RemoteAddress], AfterValidator(distinct)] | None = Field(
-        None, description='the other side, or a list: flooding goes to each; an address, or "host:NAME"'
+    vni: Vni = option("VXLAN network identifier")
+    port: Port = option("UDP port", default=4789)
+    dev: Name | None = option("link that carries the tunnel", default=None)
+    local: SpecifiedAddress | None = option("source address", default=None)
+    remote: Annotated[RemoteAddress | list[RemoteAddress], Form(distinct)] | None = option(
+        'the other side, or a list: flooding goes to each; an address, or "host:NAME"', default=None
     )
-    group: MulticastAddress | None = Field(None, description="multicast group instead of a remote; needs dev")
-    ttl: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="0: inherit")
-    tos: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="1: inherit")
-    learning: bool | None = Field(None, description="learn where addresses are from what arrives")
-    ageing: Annotated[int, Field(ge=1, le=2**32 - 1)] | None = Field(None, description="seconds")
-    limit: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(None, description="most FDB entries, 0: no limit")
-    udp_csum: bool | None = Field(None, description="UDP checksums over IPv4")
-    open_firewall: bool = Field(False, description="what comes for its port passes the firewalls of other tools")
-    fdb: list[FdbTable] = Field(default=[], description="static entries")
-    fdb_owner: Literal["netd", "external"] = Field(
-        "netd", description="external: a control plane (BGP EVPN) fills it, netd touches its own entries only"
+    group: MulticastAddress | None = option("multicast group instead of a remote; needs dev", default=None)
+    ttl: Annotated[int, Range(0, 255)] | None = option("0: inherit", default=None)
+    tos: Annotated[int, Range(0, 255)] | None = option("1: inherit", default=None)
+    learning: bool | None = option("learn where addresses are from what arrives", default=None)
+    ageing: Annotated[int, Range(1, 2**32 - 1)] | None = option("seconds", default=None)
+    limit: Annotated[int, Range(0, 2**32 - 1)] | None = option("most FDB entries, 0: no limit", default=None)
+    udp_csum: bool | None = option("UDP checksums over IPv4", default=None)
+    open_firewall: bool = option("what comes for its port passes the firewalls of other tools", default=False)
+    fdb: list[FdbTable] = option("static entries", default_factory=list)
+    fdb_owner: Literal["netd", "external"] = option(
+        "external: a control plane (BGP EVPN) fills it, netd touches its own entries only", default="netd"
     )
 
     def remotes(self) -> list[str]:
         """Where flooding goes: addresses, and "host:NAME"."""
         return [self.remote] if isinstance(self.remote, str) else self.remote or []
 
-    @model_validator(mode="after")
-    def _one_family(self) -> VxlanTable:
+    def check(self) -> None:
+        super().check()
         if self.remote is not None and self.group is not None:
             raise ValueError("group: remote and group exclude each other: a tunnel floods to addresses or to a group")
         if self.group is not None and self.dev is None:
@@ -141,7 +142,6 @@ class VxlanTable(EndTable):
                 raise ValueError(f"fdb: '{mac}' is behind two remotes: a unicast address can be behind one only")
             if mac != FLOOD and not int(mac[:2], 16) & 1:
                 single.add(mac)
-        return self
 
     def _scopes_fit(self) -> None:
         """vxlan_config_validate(), drivers/net/vxlan/vxlan_core.c."""

@@ -26,6 +26,7 @@ import tomli
 from netd.kernel.nft import iptables_legacy as legacy
 from netd.kernel.nft import libnftables as nft
 from netd.kinds.base.kind import TableContext
+from netd.kinds.base.reading import checked
 from netd.kinds.nat import NatKind, NatTable
 from netd.model.change import Step
 from netd.model.desired import Desired, Origin, View
@@ -168,7 +169,7 @@ class Lab:
 
     def declared(self, text: str) -> list[Desired]:
         """The objects of a file's [nat], in their order."""
-        table = NatTable.model_validate(tomli.loads(text)["nat"])
+        table = checked(NatTable, tomli.loads(text)["nat"])
         found = NatKind().declare(table, TableContext("", "nat", Origin("lab.toml", ("nat",))))
         return list(NatKind().arranged([dataclasses.replace(one, order=number) for number, one in enumerate(found)]))
 

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 import tomli
-from pydantic import ValidationError
 
 from netd.kinds.base import nat_rules as translation
 from netd.kinds.base.kind import TableContext
+from netd.kinds.base.reading import checked, read
 from netd.kinds.nat import NatKind, NatTable
 from netd.model.desired import Desired, Origin, View
 from netd.model.firewall import Firewall
@@ -21,17 +21,17 @@ KIND = NatKind()
 
 def declared(text: str, netns: str = "") -> list[Desired]:
     """The objects of a file's [nat], in their order."""
-    table = NatTable.model_validate(tomli.loads(text)["nat"])
+    table = checked(NatTable, tomli.loads(text)["nat"])
     found = KIND.declare(table, TableContext(netns, "nat", Origin("lab.toml", ("nat",))))
     return [dataclasses.replace(one, order=number) for number, one in enumerate(found)]
 
 
 def refused(text: str) -> str:
     """The one complaint about a file's [nat]."""
-    with pytest.raises(ValidationError) as caught:
-        NatTable.model_validate(tomli.loads(text)["nat"])
-    (error,) = caught.value.errors()
-    return str(error["msg"])
+    problems = read(NatTable, tomli.loads(text)["nat"])
+    assert isinstance(problems, list)
+    (problem,) = problems
+    return problem.text
 
 
 class Seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netd.kinds.base.accept_rule import nft_words, target, trace
+from netd.kinds.base.reading import checked
 from netd.kinds.open_firewall import closed_text
 from netd.kinds.vxlan import VxlanTable, inlets_of
 from netd.model.firewall import BaseChain, ChainRule, Firewall, Match
@@ -78,7 +79,7 @@ def test_dockers_chain_for_users_is_taken_where_packets_get_there() -> None:
 
 def test_a_tunnel_hears_its_remotes_or_where_others_can_be_all_on_its_link() -> None:
     def hears(**keys: object) -> list[Match]:
-        return inlets_of(VxlanTable.model_validate({"vni": 1, "dev": "eth0", **keys}))
+        return inlets_of(checked(VxlanTable, {"vni": 1, "dev": "eth0", **keys}))
 
     entry = {"mac": "02:00:00:00:00:01", "dst": "10.0.0.3"}
     anyone = [UDP._replace(iif="eth0", port="4789")]

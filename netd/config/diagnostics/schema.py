@@ -7,11 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field, create_model
-
 from netd.kinds import registry
-from netd.kinds.base.kind import Kind, Table
-from netd.kinds.base.values import HostName, Name, NamespaceName, UnicastAddress
+from netd.kinds.base.kind import Kind
+from netd.kinds.base.options import Table, fields_of, option
+from netd.kinds.base.values import UnicastAddress
 
 from .positions import TomlPath
 from .problem import LONGEST_NAME, shortened
@@ -24,8 +23,8 @@ BARE = re.compile(r"[A-Za-z0-9_-]+")
 class HostTable(Table):
     """What one machine has besides what all have: everything that can stand at the top level can stand here."""
 
-    address: UnicastAddress | None = Field(
-        None, description="address at which the other hosts reach it: what host:NAME means"
+    address: UnicastAddress | None = option(
+        "address at which the other hosts reach it: what host:NAME means", default=None
     )
 
 
@@ -73,37 +72,20 @@ def titled(path: TomlPath, message: str) -> str:
     return ": ".join(part for part in parts if part)
 
 
-@functools.cache
-def root() -> type[BaseModel]:
-    """One model of a whole file, for its JSON schema."""
-    machines: Any = (dict[HostName, host_model()], {})  # type: ignore[misc]
-    return create_model("File", __base__=_machine("Machine", Table), **{HOSTS: machines})
+def space_keys() -> frozenset[str]:
+    """The keys that can stand in the table of a namespace: its own, and all tables that can stand in it."""
+    return _keys(layout()[NAMESPACE].table) | inner().keys()
 
 
-@functools.cache
-def host_model() -> type[Table]:
-    """A host's own keys, and all that can stand at the top level."""
-    return _machine("Host", HostTable)
+def host_keys() -> frozenset[str]:
+    """The keys that can stand in the table of a host."""
+    return _keys(HostTable) | layout().keys()
 
 
-def _machine(name: str, base: type[Table]) -> type[Table]:
-    spaces: Any = (dict[NamespaceName, namespace_model()], {})  # type: ignore[misc]
-    return create_model(name, __base__=_model("Tables", base), **{NAMESPACE: spaces})
+def _keys(table: Any) -> frozenset[str]:
+    return frozenset(fields_of(table)) if table is not None else frozenset()
 
 
-@functools.cache
-def namespace_model() -> type[Table]:
-    """A namespace's own keys, and all that can stand in it."""
-    return _model("Namespace", layout()[NAMESPACE].table or Table)
-
-
-def _model(name: str, base: type[Table]) -> type[Table]:
-    fields: dict[str, Any] = {}
-    for key, kind in inner().items():
-        table: Any = kind.table
-        fields[key] = {
-            "named": (dict[Name, table], {}),
-            "array": (list[table], []),
-            "single": (table | None, None),
-        }[kind.form]
-    return create_model(name, __base__=base, **fields)
+def known_keys(kind: Kind) -> frozenset[str]:
+    """The keys that can stand in a kind's table."""
+    return space_keys() if kind.toml == NAMESPACE else _keys(kind.table)

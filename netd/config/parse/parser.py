@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import tomli
-from pydantic import BaseModel, ValidationError
 
-from netd.config.diagnostics.explain import explain, key_in, meant, type_name
+from netd.config.diagnostics.explain import explain, key_in, meant
 from netd.config.diagnostics.hints import hinted, syntax_hint
 from netd.config.diagnostics.positions import Position, TomlPath
 from netd.config.diagnostics.problem import Problem, Source
@@ -19,16 +18,18 @@ from netd.config.diagnostics.schema import (
     HOSTS,
     NAMESPACE,
     HostTable,
-    host_model,
+    host_keys,
     inner,
+    known_keys,
     layout,
-    namespace_model,
     outer,
     titled,
 )
 from netd.config.merge.merge import Clash, clash_mistake, find, merge
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind, TableContext
+from netd.kinds.base.options import Table
+from netd.kinds.base.reading import read, type_name
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, LinkName
 from netd.model.names import host_name, link_name, namespace_name
@@ -45,6 +46,8 @@ NO_NAME = "?"
 MOST_WRONG_KEYS = 50
 #: So many mistakes of one file are told: more are not a typo, and looking for what each may have meant takes long.
 MOST_MISTAKES = 1000
+
+T = TypeVar("T", bound=Table)
 
 
 class HostEntry(NamedTuple):
@@ -195,7 +198,7 @@ class Parser:
         if HOSTS in own:
             del own[HOSTS]
             self._wrong((*path, HOSTS), "a host stands at the top level only", name=True, about=path)
-        table = self._validated(HostTable, own, path, host_model())
+        table = self._validated(HostTable, own, path, host_keys())
         if isinstance(table, HostTable):
             origin = Origin(self.source.file, (*path, "address") if table.address else path)
             self.hosts.append(HostEntry(name.lower(), table.address or "", origin))
@@ -207,14 +210,10 @@ class Parser:
         other = self._look_at(lambda other: other._tables(contents, layout(), HOST, path))
         self._elsewhere.append((path, other))
 
-    def _validated(
-        self, model: type[BaseModel], raw: Any, path: TomlPath, known: type[BaseModel]
-    ) -> BaseModel | list[Problem]:
-        """The table, or what is wrong with it, which is told; ``known``: the model of all that could stand there."""
-        try:
-            return model.model_validate(raw)
-        except ValidationError as error:
-            return self._tell(explain(error, raw, known, path, self.source))
+    def _validated(self, table: type[T], raw: Any, path: TomlPath, known: Collection[str]) -> T | list[Problem]:
+        """The table, or what is wrong with it, which is told; ``known``: all keys that could stand there."""
+        found = read(table, raw)
+        return self._tell(explain(found, raw, known, path, self.source)) if isinstance(found, list) else found
 
     def _kind_tables(self, kind: Kind, value: Any, netns: str, path: TomlPath) -> Iterator[Found]:
         if kind.form == "array":
@@ -299,13 +298,12 @@ class Parser:
                 inside = () if found.name == link.name else find(found.raw, link.name)
                 self._wrong((*found.path, *inside), text, name=True, about=found.path)
 
-    def _table(self, found: Found) -> BaseModel | None:
+    def _table(self, found: Found) -> Table | None:
         model, raw = found.kind.table, found.raw
         assert model is not None
-        known = model if found.kind.toml != NAMESPACE else namespace_model()
         for _ in range(MOST_WRONG_KEYS):
-            table = self._validated(model, raw, found.path, known)
-            if isinstance(table, BaseModel):
+            table = self._validated(model, raw, found.path, known_keys(found.kind))
+            if isinstance(table, Table):
                 return table
             if found.kind.form != "single" or self._full:
                 return None

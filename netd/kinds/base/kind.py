@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from netd.kinds.link.carry_over import restore_steps
 from netd.model.change import FieldDiff, Step
 from netd.model.desired import Desired, Observed, Origin, View
@@ -20,14 +18,10 @@ from netd.model.key import Key, LinkName
 from netd.model.state import Link
 from netd.model.status import Unusable
 
+from .options import Table
+
 #: The kernel makes it in every namespace.
 LOOPBACK = "lo"
-
-
-class Table(BaseModel):
-    """A TOML table: frozen, unknown keys are mistakes, "1" is not 1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class TableContext(NamedTuple):

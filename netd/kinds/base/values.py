@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator, Field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
 
 from netd.model.names import host_name, link_name, namespace_name
 
@@ -17,6 +16,42 @@ MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 #: Names that iproute2 knows without a file (/etc/iproute2/rt_tables).
 TABLES = {"default": 253, "main": 254, "local": 255}
 TABLE_NAMES = {number: name for name, number in TABLES.items()}
+
+
+class Range(NamedTuple):
+    """The least and the most that a number can be."""
+
+    least: int
+    most: int
+
+    def __call__(self, value: int) -> int:
+        if value < self.least:
+            raise ValueError(f"must be at least {self.least}, not {value}")
+        if value > self.most:
+            raise ValueError(f"must be at most {self.most}, not {value}")
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """``check`` brings a value into its canonical form; ValueError where it has none.
+
+    ``words`` say what it is and ``pattern`` how it looks (a regular expression as of JSON schema, for editors).
+    """
+
+    check: Callable[[Any], Any]
+    words: str = ""
+    pattern: str = ""
+
+    def __call__(self, value: Any) -> Any:
+        return self.check(value)
+
+
+def not_empty(value: list[Any]) -> list[Any]:
+    """An array of one or more."""
+    if not value:
+        raise ValueError("must not be empty")
+    return value
 
 
 def family_of(text: str) -> int:
@@ -150,22 +185,27 @@ def hosts_in(remotes: Iterable[str]) -> tuple[str, ...]:
     return tuple(remote.removeprefix(PREFIX) for remote in remotes if remote.startswith(PREFIX))
 
 
-RemoteAddress = Annotated[str, AfterValidator(remote_address)]
-UnicastAddress = Annotated[str, AfterValidator(unicast_address)]
-SpecifiedAddress = Annotated[str, AfterValidator(specified_address)]
-GatewayAddress = Annotated[str, AfterValidator(gateway_address)]
-MulticastAddress = Annotated[str, AfterValidator(multicast_address)]
-Cidr = Annotated[str, AfterValidator(canonical_interface)]
-Network = Annotated[str, AfterValidator(canonical_network)]
-Destination = Annotated[str, AfterValidator(canonical_destination)]
-Mac = Annotated[str, AfterValidator(canonical_mac)]
-LinkMac = Annotated[str, AfterValidator(canonical_link_mac)]
-Name = Annotated[str, AfterValidator(link_name)]
-HostName = Annotated[str, AfterValidator(host_name)]
-NamespaceName = Annotated[str, AfterValidator(namespace_name)]
-Mtu = Annotated[int, Field(ge=68, le=65535)]
+#: How values look, for editors; what they are is checked by the functions above.
+ADDRESS = r"^[0-9A-Fa-f:.]+$"
+NETWORK = r"^[0-9A-Fa-f:.]+(/[0-9]+)?$"
+LINK_NAME = r"^[^/:%*'\"\s]{1,15}$"
+
+RemoteAddress = Annotated[str, Form(remote_address, 'address or "host:NAME"')]
+UnicastAddress = Annotated[str, Form(unicast_address, "address", ADDRESS)]
+SpecifiedAddress = Annotated[str, Form(specified_address, "address", ADDRESS)]
+GatewayAddress = Annotated[str, Form(gateway_address, "address", ADDRESS)]
+MulticastAddress = Annotated[str, Form(multicast_address, "multicast group", ADDRESS)]
+Cidr = Annotated[str, Form(canonical_interface, "CIDR", r"^[0-9A-Fa-f:.]+/[0-9]+$")]
+Network = Annotated[str, Form(canonical_network, "CIDR", NETWORK)]
+Destination = Annotated[str, Form(canonical_destination, 'CIDR or "default"')]
+Mac = Annotated[str, Form(canonical_mac, "MAC address", f"^{MAC.pattern}$")]
+LinkMac = Annotated[str, Form(canonical_link_mac, "MAC address", f"^{MAC.pattern}$")]
+Name = Annotated[str, Form(link_name, "name of a link", LINK_NAME)]
+HostName = Annotated[str, Form(host_name, "name of a host")]
+NamespaceName = Annotated[str, Form(namespace_name, "name of a namespace")]
+Mtu = Annotated[int, Range(68, 65535)]
 #: AUTO follows the segment.
 LinkMtu = Mtu | Literal["auto"]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Metric = Annotated[int, Field(ge=0, le=2**32 - 1)]
-RoutingTable = Annotated[Annotated[int, Field(ge=1, le=2**32 - 1)] | str, AfterValidator(table_number)]
+Port = Annotated[int, Range(1, 65535)]
+Metric = Annotated[int, Range(0, 2**32 - 1)]
+RoutingTable = Annotated[Annotated[int, Range(1, 2**32 - 1)] | str, Form(table_number)]

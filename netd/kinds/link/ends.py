@@ -6,11 +6,21 @@ import struct
 from collections.abc import Iterable, Mapping, Set
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, model_validator
-
 from netd.kinds.address import address_object
-from netd.kinds.base.kind import LOOPBACK, Table, TableContext
-from netd.kinds.base.values import Cidr, GatewayAddress, LinkMac, LinkMtu, Metric, Name, family_of, is_loopback
+from netd.kinds.base.kind import LOOPBACK, TableContext
+from netd.kinds.base.options import Table, option
+from netd.kinds.base.values import (
+    Cidr,
+    Form,
+    GatewayAddress,
+    LinkMac,
+    LinkMtu,
+    Metric,
+    Name,
+    Range,
+    family_of,
+    is_loopback,
+)
 from netd.kinds.forward import forward_object
 from netd.kinds.route import gateway_object
 from netd.model.change import Phase, Step
@@ -29,14 +39,14 @@ LEAST_IPV6 = 1280
 class BridgePort(Table):
     """Settings of a bridge's port, bridge(8)."""
 
-    isolated: bool | None = Field(None, description="talks to no other isolated port of the bridge")
-    hairpin: bool | None = Field(None, description="frames may leave by the port they came from")
-    learning: bool | None = Field(None, description="learn source addresses")
-    flood: bool | None = Field(None, description="flood frames to unknown unicast addresses")
-    mcast_flood: bool | None = Field(None, description="flood multicast frames")
-    neigh_suppress: bool | None = Field(None, description="answer ARP and ND from the FDB")
-    cost: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="path cost for STP")
-    priority: Annotated[int, Field(ge=0, le=63)] | None = Field(None, description="port priority for STP")
+    isolated: bool | None = option("talks to no other isolated port of the bridge", default=None)
+    hairpin: bool | None = option("frames may leave by the port they came from", default=None)
+    learning: bool | None = option("learn source addresses", default=None)
+    flood: bool | None = option("flood frames to unknown unicast addresses", default=None)
+    mcast_flood: bool | None = option("flood multicast frames", default=None)
+    neigh_suppress: bool | None = option("answer ARP and ND from the FDB", default=None)
+    cost: Annotated[int, Range(1, 65535)] | None = option("path cost for STP", default=None)
+    priority: Annotated[int, Range(0, 63)] | None = option("port priority for STP", default=None)
 
 
 def one_per_family(value: str | list[str]) -> list[str]:
@@ -54,28 +64,26 @@ class EndTable(Table):
     #: Whether netd makes the link: what another made may be a port without our saying so.
     made: ClassVar[bool] = True
 
-    addresses: list[Cidr] = Field(default=[], description="addresses with their prefix lengths")
-    gateway: Annotated[GatewayAddress | list[GatewayAddress], AfterValidator(one_per_family)] | None = Field(
-        None, description="default route through this link, one of each family"
+    addresses: list[Cidr] = option("addresses with their prefix lengths", default_factory=list)
+    gateway: Annotated[GatewayAddress | list[GatewayAddress], Form(one_per_family)] | None = option(
+        "default route through this link, one of each family", default=None
     )
-    gateway_metric: Metric | None = Field(None, description="metric of the default route")
-    mtu: LinkMtu | None = Field(None, description='bytes, or "auto": the smallest of its layer-2 segment')
-    mac: LinkMac | None = Field(None, description="MAC address")
-    up: bool | None = Field(None, description="set up; true by default for links that netd makes")
-    master: Name | None = Field(None, description="the bridge that this link is a port of")
-    nodad: bool = Field(False, description="IPv6 addresses are usable at once, without duplicate address detection")
-    forward: bool = Field(False, description="traffic across this link passes the FORWARD chains of other tools")
-    bridge_port: BridgePort | None = Field(None, description="settings as a bridge's port")
+    gateway_metric: Metric | None = option("metric of the default route", default=None)
+    mtu: LinkMtu | None = option('bytes, or "auto": the smallest of its layer-2 segment', default=None)
+    mac: LinkMac | None = option("MAC address", default=None)
+    up: bool | None = option("set up; true by default for links that netd makes", default=None)
+    master: Name | None = option("the bridge that this link is a port of", default=None)
+    nodad: bool = option("IPv6 addresses are usable at once, without duplicate address detection", default=False)
+    forward: bool = option("traffic across this link passes the FORWARD chains of other tools", default=False)
+    bridge_port: BridgePort | None = option("settings as a bridge's port", default=None)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> EndTable:
+    def check(self) -> None:
         if self.forward and self.master is not None:
             raise ValueError("forward: FORWARD sees the bridge, never its port: set it on the bridge")
         if self.gateway_metric is not None and self.gateway is None:
             raise ValueError("gateway_metric: there is no gateway")
         if self.bridge_port is not None and self.master is None and self.made:
             raise ValueError("bridge_port: this link has no master, so it is no bridge's port")
-        return self
 
 
 def end_fields(table: EndTable, made: bool, prefix: str = "") -> dict[str, Any]:
@@ -88,8 +96,9 @@ def end_fields(table: EndTable, made: bool, prefix: str = "") -> dict[str, Any]:
     if made or table.up is not None:
         fields[prefix + "up"] = table.up is not False
     if table.bridge_port is not None:
-        for name, value in table.bridge_port.model_dump(exclude_none=True).items():
-            fields[f"{prefix}bridge_port.{name}"] = value
+        for name, value in vars(table.bridge_port).items():
+            if value is not None:
+                fields[f"{prefix}bridge_port.{name}"] = value
     return fields
 
 

@@ -1,0 +1,109 @@
+"""The keys of a TOML table: each is declared once, and everything else about it follows from there.
+
+A table is a class with one annotated field per key, made by ``option``::
+
+    class VlanTable(LinkTable):
+        dev: Name = option("link that carries it", wire=LowerLink())
+        id: Annotated[int, Range(1, 4094)] = option("VLAN ID", wire=U16(1), live=False)
+
+The annotation says what can be written (``reading`` checks it), the rest is in the ``Option``. From both follow the
+JSON schema, the tables of the documents, netlink's attribute, the kernel's default, and what forces a recreation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, dataclass_transform
+
+#: Whether the kernel changes a value in place: always, never, or from this one (have) to that one (want).
+Live = bool | Callable[[Any, Any], bool]
+
+
+class Wire(Protocol):
+    """How the kernel has a value in netlink attributes, {number: payload}; ``link.attributes`` has them all."""
+
+    #: What a new link has where nothing is said; None: it depends, or there is none.
+    default: Any
+
+    def encode(self, value: Any, have: Any) -> Mapping[int, bytes]:
+        """The attributes that set a value; ``have`` is the present one, None on a new link."""
+
+    def decode(self, raw: Mapping[int, bytes]) -> Any:
+        """The value as it is compared; None where the kernel did not send it."""
+
+
+class Option(NamedTuple):
+    """What is said of a key besides its type. ``key`` is its name in TOML."""
+
+    key: str
+    description: str
+    wire: Wire | None = None
+    live: Live = True
+
+
+def option(
+    description: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    default_factory: Any = dataclasses.MISSING,
+    key: str = "",
+    wire: Wire | None = None,
+    live: Live = True,
+) -> Any:
+    """One key; without a default it is required. ``key`` where Python cannot have TOML's name ("from")."""
+    told = {"option": Option(key, description, wire, live)}
+    if default_factory is not dataclasses.MISSING:
+        return dataclasses.field(default_factory=default_factory, metadata=told)
+    return dataclasses.field(default=default, metadata=told)
+
+
+class Field(NamedTuple):
+    """One key of a table: its name in Python, its annotation, its default (MISSING: required), and its option."""
+
+    name: str
+    type: Any
+    default: Any
+    option: Option
+
+    @property
+    def required(self) -> bool:
+        return self.default is dataclasses.MISSING
+
+
+@dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True, field_specifiers=(option,))
+class Table:
+    """A TOML table, as it was read. Its docstring is what the documents say of it."""
+
+    #: True: keys that it does not declare are allowed, and are in ``undeclared``.
+    free: ClassVar[bool] = False
+
+    @property
+    def undeclared(self) -> Mapping[str, Any]:
+        """What stands there besides the keys that it declares; only where it is ``free``."""
+        found: Mapping[str, Any] = vars(self).get("_undeclared", {})
+        return found
+
+    def __init_subclass__(cls) -> None:
+        dataclasses.dataclass(frozen=True, kw_only=True, eq=False)(cls)
+
+    def check(self) -> None:
+        """What does not fit together in values that are right by themselves: ValueError("KEY: what is wrong")."""
+
+
+@functools.cache
+def fields_of(table: Any) -> Mapping[str, Field]:
+    """The keys of a ``Table`` class by their names in TOML, in the order of declaration."""
+    return {field.option.key: field for field in _fields(table)}
+
+
+def _fields(table: Any) -> Iterator[Field]:
+    hints = typing.get_type_hints(table, include_extras=True)
+    for each in dataclasses.fields(table):
+        told: Option = each.metadata["option"]
+        default = each.default
+        if each.default_factory is not dataclasses.MISSING:
+            default = each.default_factory()
+        yield Field(each.name, hints[each.name], default, told._replace(key=told.key or each.name))
