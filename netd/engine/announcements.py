@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from netd.kernel.kernel import Kernel
 from netd.kinds import registry
+from netd.kinds.base.roles import Announced
 from netd.model.change import Change
-from netd.model.key import Key
+from netd.model.key import Key, LinkName
 from netd.model.status import State
 
 from .graph.dependencies import DependencyGraph
@@ -32,19 +33,16 @@ class Announcements:
         if change is None and before in (None, State.OK):
             return
         kind = registry()[key.kind]
-        if kind.announced(key) is not None:
+        if _announced(key) is not None:
             self._keys.add(key)
-        if kind.provides_links and (change is None or _moves(change)):
-            self._keys |= {each for each in self._graph.dependents(key) if registry()[each.kind].announced(each)}
+        if kind.traits.provides_links and (change is None or _moves(change)):
+            self._keys |= {each for each in self._graph.dependents(key) if _announced(each)}
 
     def send(self) -> None:
         """What is ok, on links that are ok; the rest when it is."""
         keys, self._keys = self._keys, set()
         found = [
-            place
-            for key in keys
-            if self._is_ok(key) and (place := registry()[key.kind].announced(key)) is not None
-            if self._forwards(key)
+            place for key in keys if self._is_ok(key) and (place := _announced(key)) is not None if self._forwards(key)
         ]
         if found:
             self._kernel.announce(found)
@@ -61,3 +59,9 @@ class Announcements:
 
 def _moves(change: Change) -> bool:
     return change.action != "update" or not MOVES.isdisjoint(name.rpartition(".")[2] for name in change.fields)
+
+
+def _announced(key: Key) -> tuple[LinkName, str] | None:
+    """The link and the address that the segment is told of; None where an object is none of that kind."""
+    kind = registry()[key.kind]
+    return kind.announced(key) if isinstance(kind, Announced) else None

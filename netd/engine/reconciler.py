@@ -14,6 +14,8 @@ from typing import Any
 from netd.errors import Changed, KernelError, as_refusal
 from netd.kernel.kernel import Kernel
 from netd.kinds import registry
+from netd.kinds.base.group_kind import GroupKind
+from netd.kinds.base.roles import BecomesUsable
 from netd.model.attach import AttachTarget
 from netd.model.change import Change
 from netd.model.desired import Desired
@@ -349,7 +351,7 @@ class Reconciler:
 
     def _last(self, key: Key) -> str:
         """Who changed it last, where the kernel tells."""
-        by_nft = registry()[key.kind].batched or registry()[key.kind].in_foreign_chains
+        by_nft = isinstance(registry()[key.kind], GroupKind) or registry()[key.kind].traits.in_foreign_chains
         culprit = self.kernel.culprit(key.netns) if by_nft else ""
         return f": last {culprit}" if culprit else ""
 
@@ -397,9 +399,11 @@ class Reconciler:
 
     def _refused_for_now(self, key: Key, now: float) -> bool:
         """Whether the kernel refuses it only because something else is not usable yet: then it is pending."""
-        one = self.graph.desired.get(key)
+        one, kind = self.graph.desired.get(key), registry()[key.kind]
+        if one is None or not isinstance(kind, BecomesUsable):
+            return False
         with self.mirror.reading():
-            until = registry()[key.kind].refused_until(one, self.mirror) if one is not None else None
+            until = kind.refused_until(one, self.mirror)
         if until is None:
             return False
         self.backoff.failed(key, now)
@@ -442,7 +446,7 @@ class Reconciler:
         row.last_repair = time.time()
         providers = {self.graph.providers.get(link) for link in (*one.requires, *one.after)}
         providers |= {namespace_key(netns) for netns in (key.netns, *one.namespaces) if netns}
-        follows = registry()[key.kind].lost_with
+        follows = registry()[key.kind].traits.lost_with
         consequence = (providers - {key}) & memo.counted or any(
             other.netns == key.netns and other.kind in follows for other in memo.counted
         )
@@ -459,7 +463,7 @@ class Reconciler:
             record = self.ledger.get(key)
             if record is not None and (files is None or declared_by_none_but(record.files, files)):
                 keys.add(key)
-                if adopted and not record.made and (registry()[key.kind].provides_links or key.is_namespace):
+                if adopted and not record.made and (registry()[key.kind].traits.provides_links or key.is_namespace):
                     self._evaluator.forced.add(key)
         if orphans:
             for key, data in self.find_orphans().items():

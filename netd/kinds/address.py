@@ -31,7 +31,8 @@ from netd.model.state import (
 )
 from netd.model.status import Unusable
 
-from .base.kind import LOOPBACK, Kind, link_by_identity, link_identity
+from .base.kind import LOOPBACK, Kind, Traits, link_by_identity, link_identity
+from .base.roles import Announced, BecomesUsable
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
@@ -65,14 +66,11 @@ def _length(cidr: str) -> int:
     return int(cidr.partition("/")[2])
 
 
-class AddressKind(Kind):
+class AddressKind(Kind, BecomesUsable, Announced):
     """address/DEV/CIDR."""
 
     name = "address"
-    guard_fields = frozenset({"lifetime", "connected", "duplicate", "prefixlen"})
-
-    def declare(self, table: Any, context: Any) -> Iterable[Desired]:
-        return ()
+    traits = Traits(guard_fields=frozenset({"lifetime", "connected", "duplicate", "prefixlen"}))
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
         """IPv6 has an address once per link, IPv4 once for each prefix length."""
@@ -211,9 +209,6 @@ class AddressKind(Kind):
         found = ((raw, view.link_at(key.netns, index_in(raw))) for raw in map(bytes.fromhex, foreign))
         return [Step(Phase.ADDRESS, RestoreAddress(key.netns, link.name if link else dev, raw)) for raw, link in found]
 
-    def put_back(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+    def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         # A lifetime that ran meanwhile cannot be had again.
-        return found if field == "nodad" else None
-
-    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
-        return {"nodad": False}.get(field)
+        return bool(found) if field == "nodad" else None

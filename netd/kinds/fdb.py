@@ -14,7 +14,8 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import DeleteFdb, PutFdb
 from netd.model.state import NTF_EXT_LEARNED, FdbEntry
 
-from .base.kind import Kind, link_by_identity, link_identity
+from .base.kind import Kind, Traits, link_by_identity, link_identity
+from .base.roles import NamesHosts
 from .base.values import hosts_in
 
 #: The entry that unknown, broadcast and multicast frames follow.
@@ -59,14 +60,11 @@ def _identity(cookie: int | None, index: int, learned: bool) -> Mapping[str, Any
     return {"cookie": cookie, "index": index, "extern_learn": learned}
 
 
-class FdbKind(Kind):
+class FdbKind(Kind, NamesHosts):
     """fdb/DEV/MAC/DST."""
 
     name = "fdb"
-    guard_fields = frozenset({"port", "vni", "via", "others"})
-
-    def declare(self, table: Any, context: Any) -> Iterable[Desired]:
-        return ()
+    traits = Traits(guard_fields=frozenset({"port", "vni", "via", "others"}))
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
         dev, mac, _ = parse_fdb_key(desired.key)

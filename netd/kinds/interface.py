@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -14,26 +14,24 @@ from netd.model.marks import GROUP
 from netd.model.operations import LinkSettings, RestorePort, SetLink
 from netd.model.state import Link
 
-from .base.kind import Kind, TableContext, link_by_identity
+from .base.kind import TableContext, TomlForm, Traits, link_by_identity
 from .base.options import option
-from .link.bridge_port import PORT_DEFAULTS, PORT_FIELDS
+from .link.bridge_port import PORT_DEFAULTS, PREFIX, port_payload
 from .link.ends import (
-    EndTable,
+    LinkTable,
     end_changes,
     end_default,
     end_fields,
-    end_lapsed,
     end_objects,
     end_of,
     end_put_back,
     end_wants,
-    port_payload,
-    reachable_fields,
     read_end,
 )
+from .link.link_kind import LinkKind
 
 
-class InterfaceTable(EndTable):
+class InterfaceTable(LinkTable):
     """A physical port, ``lo``, or another tool's link."""
 
     made: ClassVar[bool] = False
@@ -41,14 +39,12 @@ class InterfaceTable(EndTable):
     from_host: bool = option("found on the host, it is moved into this namespace, and back at the end", default=False)
 
 
-class InterfaceKind(Kind):
+class InterfaceKind(LinkKind):
     """interface/N."""
 
     name = "interface"
-    table = InterfaceTable
-    toml = "interface"
-    is_foreign = True
-    placement_fields = frozenset({"from_host"})
+    toml = TomlForm(InterfaceTable)
+    traits = Traits(is_foreign=True, placement_fields=frozenset({"from_host"}))
 
     def declare(self, table: InterfaceTable, context: TableContext) -> Iterable[Desired]:
         link = LinkName(context.netns, context.name)
@@ -100,8 +96,8 @@ class InterfaceKind(Kind):
         here = WatchKey("link", key.netns, key.name)
         return (here, WatchKey("link", HOST, key.name)) if locator["from_host"] else (here,)
 
-    def reduced(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
-        return reachable_fields(desired.fields, missing, desired.key.netns)
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
 
     def change(
         self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
@@ -120,19 +116,13 @@ class InterfaceKind(Kind):
     def must_leave_namespace(self, locator: Mapping[str, Any]) -> bool:
         return bool(locator.get("from_host"))
 
-    def lost_referent(
-        self, key: Key, locator: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View
-    ) -> bool:
-        return end_lapsed(key.netns, field, wrote, have, view)
-
-    def put_back(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+    def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        if found is None:
+            # It was no port when it was found, so it had none of these settings.
+            return end_default(field) if field.startswith(PREFIX) else None
         if field == "from_host" and found and "master" in found and view.link(HOST, found["master"]) is None:
             return {"up": True} if "up" in found else False
         return end_put_back(key.netns, field, found, view)
-
-    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
-        # It was no port when it was found, so it had none of these.
-        return end_default(field) if field.startswith("bridge_port.") else None
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         return ()
@@ -145,8 +135,8 @@ def _as_lent(outside: Mapping[str, Any]) -> Any:
     """``from_host`` of a port that is on the host, by its fields: False, or, where it is in use, how."""
     used = {name: value for name, value in outside.items() if name in ("up", "master") and value}
     if "master" in used:
-        settings = {name: outside.get(f"bridge_port.{name}") for name in PORT_FIELDS}
-        used |= {f"bridge_port.{name}": value for name, value in settings.items() if value != PORT_DEFAULTS.get(name)}
+        settings = {name: outside.get(PREFIX + name) for name in PORT_DEFAULTS}
+        used |= {PREFIX + name: value for name, value in settings.items() if value != PORT_DEFAULTS.get(name)}
     return used or False
 
 

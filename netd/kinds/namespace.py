@@ -22,7 +22,7 @@ from netd.model.operations import (
     WriteSysctl,
 )
 
-from .base.kind import LOOPBACK, Kind, TableContext
+from .base.kind import LOOPBACK, Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
 from .base.values import Form
 
@@ -56,9 +56,8 @@ class NamespaceKind(Kind):
     """namespace/N."""
 
     name = "namespace"
-    guard_fields = frozenset({"loopback", "attached"})
-    table = NamespaceTable
-    toml = "namespace"
+    toml = TomlForm(NamespaceTable, "container")
+    traits = Traits(guard_fields=frozenset({"loopback", "attached"}))
 
     def declare(self, table: NamespaceTable, context: TableContext) -> Iterable[Desired]:
         fields: dict[str, Any] = {}
@@ -144,5 +143,5 @@ class NamespaceKind(Kind):
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return [Step(Phase.NAMESPACE, DeleteNamespace(key.name, int(observed.identity["cookie"])))]
 
-    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
-        return {"ipv6": True}.get(field)
+    def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        return {"ipv6": True}.get(field) if found is None else found

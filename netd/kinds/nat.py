@@ -17,7 +17,8 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import DropFlows, RunNft
 
 from .base import nat_rules as translation
-from .base.kind import Kind, TableContext
+from .base.group_kind import GroupKind
+from .base.kind import TableContext, TomlForm, Traits
 from .base.nat_flows import changed_translations
 from .base.options import Table, option
 from .base.values import Form, Name, Network, canonical_address, unicast_address
@@ -138,17 +139,13 @@ class NatTable(Table):
     dnat: list[Dnat] = option("[[nat.dnat]]", default_factory=list)
 
 
-class NatKind(Kind):
+class NatKind(GroupKind):
     """nat/masquerade/…, nat/snat/…, nat/dnat/…"""
 
     name = "nat"
-    table = NatTable
-    toml = "nat"
-    form = "single"
-    batched = True
-    never_adopted = True
-    #: What comes in, and what goes out, are never rivals.
-    ordered_arrays = frozenset({"snat", "masquerade"})
+    #: What comes in, and what goes out, are never rivals: dnat is not among them.
+    toml = TomlForm(NatTable, "single", frozenset({"snat", "masquerade"}))
+    traits = Traits(never_adopted=True)
 
     def declare(self, table: NatTable, context: TableContext) -> Iterable[Desired]:
         for number, entry in _entries(table):

@@ -13,7 +13,7 @@ from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import DeleteNeighbor, PutNeighbor
 
-from .base.kind import LOOPBACK, Kind, TableContext, link_by_identity, link_identity
+from .base.kind import LOOPBACK, Kind, TableContext, TomlForm, Traits, link_by_identity, link_identity
 from .base.options import Table, option
 from .base.values import Mac, Name, UnicastAddress, family_of
 
@@ -35,10 +35,8 @@ class NeighborKind(Kind):
     """neighbor/DEV/ADDRESS."""
 
     name = "neighbor"
-    table = NeighborTable
-    toml = "neighbor"
-    has_mark = True
-    form = "array"
+    toml = TomlForm(NeighborTable, "array")
+    traits = Traits(has_mark=True)
 
     def declare(self, table: NeighborTable, context: TableContext) -> Iterable[Desired]:
         yield Desired(

@@ -14,6 +14,8 @@ from netd.model.firewall import Firewall, Match
 from netd.model.key import Key
 
 from .base.accept_rule import AcceptRule, comes_by, surely_dropped
+from .base.kind import Traits
+from .base.roles import NamesHosts
 from .base.values import family_of, hosts_in
 
 
@@ -41,12 +43,12 @@ def found_at(packets: Match, addresses: Mapping[str, str]) -> Match | None:
     return packets
 
 
-class OpenFirewallKind(AcceptRule):
+class OpenFirewallKind(AcceptRule, NamesHosts):
     """open/FAMILY/PROTOCOL/PORT,SOURCE,IN."""
 
     name = "open"
+    traits = Traits(never_adopted=True, in_foreign_chains=True, mergeable=True)
     hook = "input"
-    mergeable = True
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
         packets = found_at(Match(**desired.locator["match"]), addresses)

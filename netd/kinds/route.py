@@ -24,8 +24,10 @@ from netd.model.state import (
 )
 from netd.model.status import Unusable
 
-from .base.kind import Kind, TableContext
+from .address import AddressKind
+from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
+from .base.roles import BecomesUsable
 from .base.values import (
     TABLE_NAMES,
     TABLES,
@@ -171,16 +173,12 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
     )
 
 
-class RouteKind(Kind):
+class RouteKind(Kind, BecomesUsable):
     """route/TABLE/TO/METRIC."""
 
     name = "route"
-    table = RouteTable
-    toml = "route"
-    form = "array"
-    has_mark = True
-    guard_fields = frozenset({"duplicates"})
-    lost_with = frozenset({"address"})
+    toml = TomlForm(RouteTable, "array")
+    traits = Traits(has_mark=True, guard_fields=frozenset({"duplicates"}), lost_with=frozenset({AddressKind.name}))
 
     def declare(self, table: RouteTable, context: TableContext) -> Iterable[Desired]:
         yield route_object(table, context.netns, context.origin)
@@ -294,5 +292,5 @@ class RouteKind(Kind):
     def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         return [Step(Phase.ROUTE, RestoreRoute(key.netns, bytes.fromhex(raw))) for raw in foreign]
 
-    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
-        return {"src": "", "mtu": 0, "onlink": False}.get(field)
+    def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        return {"src": "", "mtu": 0, "onlink": False}.get(field) if found is None else found

@@ -15,9 +15,9 @@ from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRule, DeleteRule, RestoreRule
 from netd.model.state import PolicyRule
 
-from .base.kind import Kind, TableContext
+from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
-from .base.values import Name, Network, Range, RoutingTable, family_of
+from .base.values import Family, Name, Network, Range, RoutingTable, family_of
 
 FAMILIES = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
 FAMILY_NAMES = {"ipv4": "ip", "ipv6": "ip6", "inet": "ip", "inet6": "ip6", "ip": "ip", "ip6": "ip6"}
@@ -63,7 +63,7 @@ class RuleTable(Table):
         addresses = [address for address in (self.source, self.to) if address]
         families = {family_of(address) for address in addresses}
         if self.family is not None:
-            families.add(4 if FAMILY_NAMES[self.family] == "ip" else 6)
+            families.add(Family.IPV4 if FAMILY_NAMES[self.family] == "ip" else Family.IPV6)
         if len(families) > 1:
             raise ValueError("family: the rule's addresses and its family are not all IPv4 or all IPv6")
 
@@ -80,11 +80,8 @@ class RuleKind(Kind):
     """rule/FAMILY/PRIORITY."""
 
     name = "rule"
-    table = RuleTable
-    toml = "rule"
-    form = "array"
-    has_mark = True
-    guard_fields = frozenset({"action", "fwmask", "others"})
+    toml = TomlForm(RuleTable, "array")
+    traits = Traits(has_mark=True, guard_fields=frozenset({"action", "fwmask", "others"}))
 
     def declare(self, table: RuleTable, context: TableContext) -> Iterable[Desired]:
         mark, mask = canonical_fwmark(table.fwmark) if table.fwmark is not None else (0, 0)

@@ -13,8 +13,9 @@ from netd.model.key import Key, LinkName
 from netd.model.names import link_name
 from netd.model.operations import WriteSysctl
 
-from .base.kind import Kind, TableContext, link_by_identity
+from .base.kind import TableContext, TomlForm, link_by_identity
 from .base.options import Table
+from .base.setting_kind import SettingKind
 
 #: Keys below these have an interface's name (or "all", "default") before their last part.
 PER_LINK = frozenset(
@@ -119,14 +120,11 @@ class SysctlTable(Table):
                 raise ValueError(f"{'.'.join(path)}: {error}") from None
 
 
-class SysctlKind(Kind):
+class SysctlKind(SettingKind):
     """sysctl/KEY."""
 
     name = "sysctl"
-    table = SysctlTable
-    toml = "sysctl"
-    form = "single"
-    is_setting = True
+    toml = TomlForm(SysctlTable, "single")
 
     def declare(self, table: SysctlTable, context: TableContext) -> Iterable[Desired]:
         for toml_path, value in flatten(table.undeclared):
@@ -208,7 +206,9 @@ class SysctlKind(Kind):
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return ()
 
-    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
+    def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         """What a link is born with is what "default" says."""
         path = sysctl_path(key.name)
-        return Key(key.netns, self.name, sysctl_name(path_of(path, "default"))) if link_of(path) else None
+        if found is not None or not link_of(path):
+            return found
+        return Key(key.netns, self.name, sysctl_name(path_of(path, "default")))

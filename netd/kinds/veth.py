@@ -14,14 +14,12 @@ from netd.model.marks import GROUP
 from netd.model.operations import CreateLink, DeleteLink, LinkSettings
 from netd.model.segment import ETHERNET
 from netd.model.state import Link
-from netd.model.status import Unusable
 
-from .base.kind import Kind, TableContext
+from .base.kind import TableContext, TomlForm
 from .base.options import option
 from .base.values import Name, NamespaceName
-from .link.bridge_port import unusable_port
 from .link.ends import (
-    EndTable,
+    LinkTable,
     end_changes,
     end_default,
     end_fields,
@@ -35,20 +33,20 @@ from .link.ends import (
     reachable_fields,
     read_end,
 )
-from .link.link_kind import find_link
+from .link.link_kind import LinkKind, find_link
 from .link.mac import remembered_mac
 
 PEER = "peer."
 
 
-class PeerTable(EndTable):
+class PeerTable(LinkTable):
     """The other end of the pair."""
 
     name: Name = option("its name")
     namespace: NamespaceName | None = option("its namespace; left out: the host", default=None)
 
 
-class VethTable(EndTable):
+class VethTable(LinkTable):
     """One end of a pair, and the other as ``peer``."""
 
     peer: PeerTable = option("the other end")
@@ -60,15 +58,13 @@ def peer_of(locator: Mapping[str, Any]) -> LinkName:
     return LinkName(netns, name)
 
 
-class VethKind(Kind):
+class VethKind(LinkKind):
     """veth/N, named after the end where it is written."""
 
     name = "veth"
-    table = VethTable
-    toml = "veth"
-    has_mark = True
-    provides_links = True
+    toml = TomlForm(VethTable)
     remembered = frozenset({"mac", "peer.mac"})
+    joins = "other end"
 
     def declare(self, table: VethTable, context: TableContext) -> Iterable[Desired]:
         end = LinkName(context.netns, context.name)
@@ -143,9 +139,6 @@ class VethKind(Kind):
         peer = peer_of(desired.locator)
         return end_owned(desired.key.name, GROUP, memory) | end_owned(peer.name, GROUP, memory, PEER)
 
-    def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
-        return unusable_port(desired.ends, view)
-
     def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
         ends = {"mac": LinkName(desired.key.netns, desired.key.name), "peer.mac": peer_of(desired.locator)}
         return {
@@ -195,9 +188,8 @@ class VethKind(Kind):
         netns = peer_of(locator).netns if field.startswith(PEER) else key.netns
         return end_lapsed(netns, field.removeprefix(PEER), wrote, have, view)
 
-    def put_back(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+    def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        if found is None:
+            return end_default(field, PEER if field.startswith(PEER) else "")
         netns = peer_of(locator).netns if field.startswith(PEER) else key.netns
         return end_put_back(netns, field.removeprefix(PEER), found, view)
-
-    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
-        return end_default(field, PEER if field.startswith(PEER) else "")

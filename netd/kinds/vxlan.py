@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
-import struct
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from netd.model.change import FieldDiff, Phase, Step
+from netd.model.change import FieldDiff, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.firewall import Match
 from netd.model.key import Key, LinkName
-from netd.model.operations import CreateLink, LinkSettings
-from netd.model.segment import ETHERNET, Tunnel
-from netd.model.state import Link, attributes
+from netd.model.operations import CreateLink
+from netd.model.segment import Links, Tunnel
+from netd.model.state import Link
 
-from .base.kind import MtuLimit, TableContext
+from .base.kind import TableContext, TomlForm
 from .base.options import Table, option
+from .base.roles import NamesHosts
 from .base.values import (
+    Family,
     Form,
     Mac,
     MulticastAddress,
@@ -34,48 +35,37 @@ from .base.values import (
     is_link_local,
 )
 from .fdb import FLOOD, fdb_object
-from .link.ends import (
-    EndTable,
-    end_changes,
-    end_default,
-    end_fields,
-    end_objects,
-    end_of,
-    end_wants,
-    link_claims,
-    unpack,
-)
+from .link.attributes import Address, Flag, LowerLink, Number
+from .link.ends import LinkTable
 from .link.link_kind import LinkKind
 from .open_firewall import closed_text, found_at, from_host, open_object
 
+#: IFLA_VXLAN_*, include/uapi/linux/if_link.h.
 VNI, GROUP, LINK, LOCAL, TTL, TOS, LEARNING, AGEING, LIMIT, PORT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
 GROUP6, LOCAL6, UDP_CSUM = 16, 17, 18
-#: Numbers: key: (IFLA_VXLAN_*, struct format, the kernel's default), include/uapi/linux/if_link.h.
-NUMBERS: Mapping[str, tuple[int, str, Any]] = {
-    "vni": (VNI, "=I", None),
-    "port": (PORT, "!H", 4789),
-    "ttl": (TTL, "=B", 0),
-    "tos": (TOS, "=B", 0),
-    "learning": (LEARNING, "=B", True),
-    "ageing": (AGEING, "=I", 300),
-    "limit": (LIMIT, "=I", 0),
-    "udp_csum": (UDP_CSUM, "=B", True),
-}
-FLAGS = frozenset({"learning", "udp_csum"})
-OPTIONS = (*NUMBERS, "local", "remote", "group")
-#: Outer Ethernet-less headers and the inner Ethernet header, by the family of the outer: vxlan_headroom().
-OVERHEAD = {4: 50, 6: 70, 0: 0}
+#: Outer headers without Ethernet's, and the inner Ethernet header, by the family of the outer: vxlan_headroom().
+OVERHEAD = {Family.IPV4: 50, Family.IPV6: 70}
 
 Vni = Annotated[int, Range(1, 16777215)]
+
+
+def same_family(want: str, have: str) -> bool:
+    """vxlan_changelink() changes an address, but not to another family."""
+    return not (want and have) or family_of(want) is family_of(have)
+
+
+def same_cast(want: str, have: str) -> bool:
+    """It does not leave a group for a remote."""
+    return same_family(want, have) and not (have and ipaddress.ip_address(have).is_multicast)
 
 
 class FdbTable(Table):
     """A static entry of the tunnel's forwarding database."""
 
-    mac: Mac = option("MAC address behind the remote; all zero: where to flood")
+    mac: Mac = option("MAC address behind the remote; all zeros: a destination for frames to be flooded")
     dst: UnicastAddress = option("address of the remote")
-    port: Port | None = option("UDP port; the vxlan's own by default", default=None)
-    vni: Vni | None = option("VNI; the vxlan's own by default", default=None)
+    port: Port | None = option("UDP port of the remote", default=None, absent="the link's `port`")
+    vni: Vni | None = option("VNI of the remote", default=None, absent="the link's `vni`")
 
 
 def distinct(remotes: str | list[str]) -> str | list[str]:
@@ -88,27 +78,55 @@ def distinct(remotes: str | list[str]) -> str | list[str]:
     return remotes
 
 
-class VxlanTable(EndTable):
+Byte = Annotated[int, Range(0, 255)]
+Remotes = Annotated[RemoteAddress | list[RemoteAddress], Form(distinct, 'address or `"host:NAME"`, or a list of these')]
+
+
+class VxlanTable(LinkTable):
     """A VXLAN tunnel."""
 
-    vni: Vni = option("VXLAN network identifier")
-    port: Port = option("UDP port", default=4789)
-    dev: Name | None = option("link that carries the tunnel", default=None)
-    local: SpecifiedAddress | None = option("source address", default=None)
-    remote: Annotated[RemoteAddress | list[RemoteAddress], Form(distinct)] | None = option(
-        'the other side, or a list: flooding goes to each; an address, or "host:NAME"', default=None
+    vni: Vni = option("VXLAN network identifier", wire=Number(VNI), live=False)
+    port: Port = option("UDP port", default=4789, wire=Number(PORT, "!H", default=8472), live=False)
+    dev: Name | None = option("the link that carries the tunnel", default=None, wire=LowerLink(LINK), live=False)
+    local: SpecifiedAddress | None = option(
+        "source address", default=None, wire=Address(LOCAL, LOCAL6), live=same_family
     )
-    group: MulticastAddress | None = option("multicast group instead of a remote; needs dev", default=None)
-    ttl: Annotated[int, Range(0, 255)] | None = option("0: inherit", default=None)
-    tos: Annotated[int, Range(0, 255)] | None = option("1: inherit", default=None)
-    learning: bool | None = option("learn where addresses are from what arrives", default=None)
-    ageing: Annotated[int, Range(1, 2**32 - 1)] | None = option("seconds", default=None)
-    limit: Annotated[int, Range(0, 2**32 - 1)] | None = option("most FDB entries, 0: no limit", default=None)
-    udp_csum: bool | None = option("UDP checksums over IPv4", default=None)
-    open_firewall: bool = option("what comes for its port passes the firewalls of other tools", default=False)
-    fdb: list[FdbTable] = option("static entries", default_factory=list)
+    remote: Remotes | None = option(
+        "the other end of the tunnel; with a list, frames to be flooded go to each remote",
+        default=None,
+        wire=Address(GROUP, GROUP6),
+        live=same_cast,
+    )
+    group: MulticastAddress | None = option(
+        "multicast group instead of `remote`; requires `dev`",
+        default=None,
+        wire=Address(GROUP, GROUP6, multicast=True),
+        live=False,
+    )
+    ttl: Byte | None = option("TTL of the outer packets; 0: inherit", default=None, wire=Number(TTL, "=B", default=0))
+    tos: Byte | None = option("TOS of the outer packets; 1: inherit", default=None, wire=Number(TOS, "=B", default=0))
+    learning: bool | None = option(
+        'learn addresses from received frames; `false` with `fdb_owner = "external"`',
+        default=None,
+        wire=Flag(LEARNING, default=True),
+    )
+    ageing: Annotated[int, Range(1, 2**32 - 1)] | None = option(
+        "seconds until the tunnel forgets a learned address", default=None, wire=Number(AGEING, default=300)
+    )
+    limit: Annotated[int, Range(0, 2**32 - 1)] | None = option(
+        "maximum number of entries in the forwarding database; 0: no limit",
+        default=None,
+        wire=Number(LIMIT, default=0),
+        live=False,
+    )
+    udp_csum: bool | None = option(
+        "UDP checksums over IPv4", default=None, wire=Flag(UDP_CSUM, default=True), live=False
+    )
+    open_firewall: bool = option("packets to the tunnel's port pass the firewalls of other tools", default=False)
+    fdb: list[FdbTable] = option("static entries of the forwarding database", default_factory=list)
     fdb_owner: Literal["netd", "external"] = option(
-        "external: a control plane (BGP EVPN) fills it, netd touches its own entries only", default="netd"
+        '`"external"`: a control plane (BGP EVPN) fills the forwarding database, and netd changes only its own entries',
+        default="netd",
     )
 
     def remotes(self) -> list[str]:
@@ -167,95 +185,57 @@ def inlets_of(table: VxlanTable) -> list[Match]:
     return [from_host(some, remote) for remote in remotes]
 
 
-def payload(fields: Mapping[str, Any]) -> dict[int, bytes]:
-    """IFLA_INFO_DATA of the options in ``fields``."""
-    found: dict[int, bytes] = {}
-    for name, (number, layout, _) in NUMBERS.items():
-        if fields.get(name) is not None:
-            found[number] = struct.pack(layout, int(fields[name]))
-    for name, four, six in (("local", LOCAL, LOCAL6), ("remote", GROUP, GROUP6), ("group", GROUP, GROUP6)):
-        if fields.get(name):
-            address = ipaddress.ip_address(fields[name])
-            found[four if address.version == 4 else six] = address.packed
-    return found
+def heard(packets: Match, table: VxlanTable) -> Match:
+    """What must come in, by the link that carries the tunnel."""
+    return packets._replace(iif=table.dev or "")
 
 
-def address_of(raw: Mapping[int, bytes], four: int, six: int) -> str:
-    """The address in one of two attributes, "" for none."""
-    value = raw.get(four) or raw.get(six)
-    if not value or len(value) not in (4, 16) or not any(value):
-        return ""
-    return str(ipaddress.ip_address(value))
+def outer_family(addresses: Iterable[str | None]) -> Family | None:
+    """The family of a tunnel with these addresses; None: none of them says it."""
+    return next((family_of(address) for address in addresses if address), None)
 
 
-def tunnel_of(table: VxlanTable) -> Tunnel:
-    """What carries a declared tunnel; an overhead of 0: its hosts' addresses will tell."""
+def declared_family(table: VxlanTable) -> Family | None:
+    """That of a declared tunnel; None: the addresses of its hosts will tell."""
     hosts = hosts_in(table.remotes())
-    outer = [table.local, table.group, *(entry.dst for entry in table.fdb)]
-    outer += [remote for remote in table.remotes() if not hosts_in([remote])]
-    family = next((family_of(address) for address in outer if address), 0 if hosts else 4)
-    return Tunnel(table.dev or "", table.local or "", OVERHEAD[family])
+    addresses = [table.local, table.group, *(entry.dst for entry in table.fdb)]
+    found = outer_family([*addresses, *(remote for remote in table.remotes() if not hosts_in([remote]))])
+    return found or (None if hosts else Family.IPV4)
 
 
-def tunnel_seen(link: Link, carrier: str) -> Tunnel:
-    """What carries a tunnel that is there; ``carrier`` is the name of its lower link."""
-    raw = attributes(link.info)
-    local = address_of(raw, LOCAL, LOCAL6)
-    return Tunnel(carrier, local, OVERHEAD[6 if raw.keys() & {LOCAL6, GROUP6} else 4])
+def tunnel(fields: Mapping[str, Any], family: Family | None) -> Tunnel:
+    """What carries a tunnel with these options."""
+    return Tunnel(fields.get("dev") or "", fields.get("local") or "", OVERHEAD[family] if family else None)
 
 
-def lower_link(raw: Mapping[int, bytes], index: int) -> int:
-    """The index of the link that carries it, 0 where there is none; ``index`` is what IFLA_LINK says."""
-    (own,) = struct.unpack_from("=I", raw.get(LINK, bytes(4)).ljust(4, b"\0"))
-    return int(own) or index
-
-
-def family_with(tunnel: Tunnel) -> int:
-    """4 or 6; 0: its hosts' addresses will tell."""
-    return next(family for family, taken in OVERHEAD.items() if taken == tunnel.overhead)
-
-
-class VxlanKind(LinkKind):
-    """vxlan/N."""
+class VxlanKind(LinkKind, NamesHosts):
+    """vxlan/N. ``family`` is that of its outer packets, which the kernel tells by an address alone."""
 
     name = "vxlan"
-    table = VxlanTable
-    toml = "vxlan"
-    immutable = frozenset({"vni", "port", "dev", "group", "limit", "udp_csum", "family"})
+    toml = TomlForm(VxlanTable)
 
     def declare(self, table: VxlanTable, context: TableContext) -> Iterable[Desired]:
         link = LinkName(context.netns, context.name)
-        fields = end_fields(table, made=True)
-        fields.update({name: value for name in NUMBERS if (value := getattr(table, name)) is not None})
+        family, hosts, inlets = declared_family(table), hosts_in(table.remotes()), inlets_of(table)
+        one, *others = super().declare(table, context)
+        fields = dict(one.fields)
         if table.fdb_owner == "external":
             # What the kernel learned from traffic would stand beside what the owner knows.
             fields.setdefault("learning", False)
-        for name in ("dev", "local", "group"):
-            if getattr(table, name) is not None:
-                fields[name] = getattr(table, name)
-        hosts = hosts_in(table.remotes())
-        if isinstance(table.remote, str) and not hosts:
-            fields["remote"] = table.remote
-        inlets = inlets_of(table)
-        tunnel = tunnel_of(table)
-        yield Desired(
-            key=Key(context.netns, "vxlan", context.name),
+        if not isinstance(table.remote, str) or hosts:
+            fields.pop("remote", None)
+        yield replace(
+            one,
             fields=fields,
-            origins=(context.origin,),
-            locator={"family": family_with(tunnel)},
-            provides=(link,),
-            requires=(LinkName(context.netns, table.dev),) if table.dev else (),
-            after=end_wants(table, context.netns),
-            claims=(*link_claims(link), f"vni:{context.netns}:{table.vni}:{table.port}"),
-            ends=(end_of(table, link, tunnel=tunnel),),
+            locator={"family": family},
+            claims=(*one.claims, f"vni:{context.netns}:{table.vni}:{table.port}"),
+            ends=(one.ends[0]._replace(tunnel=tunnel(fields, family)),),
             hosts=hosts,
-            required_ingress=()
-            if table.open_firewall
-            else tuple(packets._replace(iif=table.dev or "") for packets in inlets),
+            required_ingress=() if table.open_firewall else tuple(heard(packets, table) for packets in inlets),
         )
         for packets in inlets if table.open_firewall else ():
             yield open_object(context.netns, packets, context.at("open_firewall"))
-        yield from end_objects(table, context, link)
+        yield from others
         if "remote" in fields:
             # The very entry that the kernel makes of this option: another one beside it would send everything twice.
             yield fdb_object(link, FLOOD, fields["remote"], context.at("remote"), via=table.dev or "")
@@ -263,15 +243,13 @@ class VxlanKind(LinkKind):
             where = context.at("remote", number) if isinstance(table.remote, list) else context.at("remote")
             yield fdb_object(link, FLOOD, remote, where)
         for number, entry in enumerate(table.fdb):
-            port = entry.port if entry.port not in (None, table.port) else 0
-            vni = entry.vni if entry.vni not in (None, table.vni) else 0
             yield fdb_object(
                 link,
                 entry.mac,
                 entry.dst,
                 context.at("fdb", number),
-                port=port or 0,
-                vni=vni or 0,
+                port=entry.port if entry.port and entry.port != table.port else 0,
+                vni=entry.vni if entry.vni and entry.vni != table.vni else 0,
                 shared=table.fdb_owner == "external",
             )
 
@@ -279,40 +257,39 @@ class VxlanKind(LinkKind):
         """vxlan_config_validate(): one of each number, port and family; what is link-local, one on each link."""
         known: dict[tuple[Any, ...], Desired] = {}
         for one in desired:
-            tunnel, fields = one.ends[0].tunnel, one.fields
-            if tunnel is None or not tunnel.overhead:
-                continue  # of what family it is, its hosts' addresses will tell
-            link = fields.get("dev") if is_link_local(tunnel.local) else None
-            other = known.setdefault((fields["vni"], fields["port"], tunnel.overhead, link), one)
+            family, fields = one.locator["family"], one.fields
+            if family is None:
+                continue  # its hosts' addresses will tell
+            link = fields.get("dev") if is_link_local(fields.get("local", "")) else None
+            other = known.setdefault((fields["vni"], fields["port"], family, link), one)
             if other is not one:
                 yield one, other, f"vni: {fields['vni']} on port {fields['port']} is that of {other.key} already"
+
+    def carrier(self, fields: Mapping[str, Any]) -> Tunnel:
+        return tunnel(fields, fields.get("family") or Family.IPV4)
 
     def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**super().owned_fields(desired, memory), "family": desired.locator["family"]}
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
         """Flooding has entries of its own; here it is the source address: this machine's, where none is written."""
-        (end,) = desired.ends
-        assert end.tunnel is not None
+        local = desired.fields.get("local", "")
         there = {f"host {name}": addresses[name] for name in desired.hosts if name in addresses}
-        if own and not end.tunnel.local:
+        if own and not local:
             there = {"this host": own} | there
-        family = family_with(end.tunnel) or next(map(family_of, there.values()), 4)
+        family = desired.locator["family"] or outer_family(there.values()) or Family.IPV4
         for who, address in there.items():
             if family_of(address) != family:
                 raise ValueError(f"remote: the address of {who} is IPv{family_of(address)}, the tunnel is IPv{family}")
-        local = end.tunnel.local or own
+        local = local or own
         fields = {**desired.fields, "local": local} if local else desired.fields
-        tunnel = Tunnel(end.tunnel.dev, local, OVERHEAD[family])
-        hears = tuple(
-            packets for each in desired.required_ingress if (packets := found_at(each, addresses)) is not None
-        )
+        heard_from = (found_at(each, addresses) for each in desired.required_ingress)
         return replace(
             desired,
             fields=fields,
-            ends=(end._replace(tunnel=tunnel),),
+            ends=(desired.ends[0]._replace(tunnel=tunnel(fields, family)),),
             hosts=(),
-            required_ingress=hears,
+            required_ingress=tuple(packets for packets in heard_from if packets is not None),
             locator={"family": family},
         )
 
@@ -322,85 +299,29 @@ class VxlanKind(LinkKind):
         found = super().observe(key, locator, view, identity)
         if found is None or found.conflict:
             return found
-        # The kernel tells it by an address alone: without one it is as the link was made.
+        # Without an address it is as the link was made.
         made = identity if found.identity.items() <= identity.items() else {}
-        family = found.fields["family"] or made.get("family") or locator.get("family", 0)
+        family = found.fields["family"] or made.get("family") or locator.get("family") or None
         identified = {**found.identity, "family": family}
         return replace(found, fields={**found.fields, "family": family}, identity=identified)
 
-    def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
-        raw = attributes(info)
-        found: dict[str, Any] = {
-            name: unpack(raw.get(number), layout, name in FLAGS) for name, (number, layout, _) in NUMBERS.items()
-        }
-        carrier = view.link_at(netns, lower) if (lower := lower_link(raw, link_index)) else None
-        flood = address_of(raw, GROUP, GROUP6)
-        multicast = bool(flood) and ipaddress.ip_address(flood).is_multicast
-        found["family"] = next((family_of(each) for each in (address_of(raw, LOCAL, LOCAL6), flood) if each), 0)
-        found["dev"] = carrier.name if carrier else ""
-        found["local"] = address_of(raw, LOCAL, LOCAL6)
-        found["remote"] = flood
-        found["group"] = flood if multicast else ""
-        return found
-
-    def change(
-        self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
-    ) -> Sequence[Step]:
-        # None of them any more: said as the zero address of the family it has.
-        zero = {
-            name: "::" if ":" in str(observed.fields.get(name)) else "0.0.0.0"
-            for name in ("local", "remote")
-            if fields.get(name) == ""
-        }
-        return super().change(key, locator, observed, {**fields, **zero}, view)
+    def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
+        found = super().read_options(link, netns, view)
+        return {**found, "family": outer_family((found["local"], found["remote"]))}
 
     def missing_ingress(self, desired: Desired, view: View) -> str:
-        return (
-            closed_text(desired.required_ingress, view.firewall(desired.key.netns)) if desired.required_ingress else ""
-        )
+        packets = desired.required_ingress
+        return closed_text(packets, view.firewall(desired.key.netns)) if packets else ""
 
     def immutable_changes(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
-        """The kernel changes addresses in place, but not their family, and does not leave a group for a remote."""
-        families = {
-            name: {family_of(address) for address in (differing[name].want, differing[name].have) if address}
-            for name in ("local", "remote")
-            if name in differing
-        }
-        several = {name for name, found in families.items() if len(found) > 1}
-        remote = differing["remote"].have if "remote" in differing else ""
-        left = {"remote"} if remote and ipaddress.ip_address(remote).is_multicast else set()
-        return super().immutable_changes(differing) | several | left
-
-    def options_payload(self, fields: Mapping[str, Any]) -> dict[int, bytes]:
-        return payload(fields)
+        return super().immutable_changes(differing) | (differing.keys() & {"family"})
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        key, fields = desired.key, desired.fields
-        info = payload(fields)
-        if desired.locator["family"] == 6 and not info.keys() & {GROUP6, LOCAL6}:
+        made, *late = super().create(desired, view, memory)
+        link = made.operation
+        assert isinstance(link, CreateLink)
+        if desired.locator["family"] == Family.IPV6 and not link.settings.info.keys() & {GROUP6, LOCAL6}:
             # As no address says so: it would be of IPv4, and take no entry of IPv6.
-            info[GROUP6] = bytes(16)
-        settings = LinkSettings(
-            mtu=fields.get("mtu"), mac=fields.get("mac") or memory.get("mac"), group=self.mark, info=info
-        )
-        made = CreateLink(key.netns, key.name, "vxlan", settings, dev=fields.get("dev", ""))
-        late = {name: value for name, value in fields.items() if name in ("up", "master") or "bridge_port." in name}
-        return [Step(Phase.LINK, made), *end_changes(key.netns, key.name, late)]
-
-    def default(self, key: Key, locator: Mapping[str, Any], field: str, view: View) -> Any:
-        if field == "mtu":
-            return self._mtu_at_birth(key, locator, view)
-        if field in NUMBERS:
-            return NUMBERS[field][2]
-        return {"remote": "", "group": "", "local": "", "dev": ""}.get(field, end_default(field))
-
-    def _mtu_at_birth(self, key: Key, locator: Mapping[str, Any], view: View) -> int | MtuLimit | None:
-        """What a new tunnel has, vxlan_dev_configure(): what its dev leaves of a packet."""
-        link = view.link(key.netns, key.name)
-        if link is None:
-            return None
-        lower = lower_link(attributes(link.info), link.link)
-        carrier = view.link_at(key.netns, lower) if lower else None
-        if carrier is None:
-            return None if lower else ETHERNET
-        return MtuLimit(LinkName(key.netns, carrier.name), OVERHEAD[locator.get("family") or 4])
+            info = {**link.settings.info, GROUP6: bytes(16)}
+            made = replace(made, operation=replace(link, settings=replace(link.settings, info=info)))
+        return [made, *late]

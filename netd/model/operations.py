@@ -99,8 +99,9 @@ class CreateLink(Operation):
 
     With ``settings.netns`` the link is made in that namespace at once, and stays bound to ``netns``: a tunnel sends its
     outer packets there. The kernel sends no echo then, so the answer is None; ``settings`` has no ``alias`` and no
-    ``port``. ``dev`` is the lower link (IFLA_LINK), in ``netns``. For a veth ``peer_name``, ``peer_netns`` and ``peer``
-    describe the other end (never ``up`` there: ENOTCONN).
+    ``port``. ``dev`` is the lower link, in ``netns``: IFLA_LINK, or where ``dev_option`` is not 0 that attribute of
+    IFLA_INFO_DATA. For a pair ``peer_name``, ``peer_netns`` and ``peer`` describe the other end (never ``up`` there:
+    ENOTCONN).
     """
 
     stale = (effects.created_link, effects.peer_link)
@@ -111,6 +112,7 @@ class CreateLink(Operation):
     peer_name: str = ""
     peer_netns: str = ""
     peer: LinkSettings | None = None
+    dev_option: int = 0
 
     @property
     def home(self) -> str:

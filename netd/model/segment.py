@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from .key import LinkName
+from .state import Address, Link
 
 #: The MTU of a link that takes what its segment leaves.
 AUTO = "auto"
@@ -15,21 +17,21 @@ LEAST = 68
 
 
 class Tunnel(NamedTuple):
-    """A vxlan's way out: through ``dev``, else from the address ``local`` ("": by the routes).
+    """What carries a link: the link ``dev``, else the one with the address ``local`` ("": by the routes).
 
-    ``overhead``: bytes that its headers take of the MTU of what carries it.
+    ``overhead``: bytes that its headers take of the MTU of what carries it; None: the addresses of hosts will tell.
     """
 
     dev: str
     local: str
-    overhead: int
+    overhead: int | None
 
 
 class End(NamedTuple):
     """One link, or end of a pair: ``field`` is the one of its object that holds its MTU.
 
     ``mtu``: bytes, "auto", or None where nothing is written. ``first``: what the kernel gives to a new one, 0 where
-    that depends (a bridge follows its ports, a vxlan what carries it) or where netd does not make it (``foreign``).
+    that depends (a bridge follows its ports, a tunnel what carries it) or where netd does not make it (``foreign``).
     """
 
     link: LinkName
@@ -41,3 +43,17 @@ class End(NamedTuple):
     first: int = 0
     foreign: bool = False
     bridge: bool = False
+
+
+class Links(Protocol):
+    """What of the mirror (``View``) shows how links hang together."""
+
+    def link(self, netns: str, name: str) -> Link | None: ...
+
+    def link_at(self, netns: str, index: int) -> Link | None: ...
+
+    def links(self, netns: str) -> Sequence[Link]: ...
+
+    def addresses(self, netns: str, index: int) -> Mapping[str, Address]: ...
+
+    def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool: ...

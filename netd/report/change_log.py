@@ -9,6 +9,7 @@ from structlog.stdlib import BoundLogger
 
 from netd.engine.reconciler import ChangeResult
 from netd.kinds import registry
+from netd.kinds.base.group_kind import GroupKind
 from netd.model.key import Key
 from netd.model.status import State, Status
 
@@ -60,7 +61,7 @@ class ChangeLog:
             return
         self._refused.pop(key, None)
         # nftables says who changed it.
-        in_nftables = registry()[key.kind].batched or registry()[key.kind].in_foreign_chains
+        in_nftables = isinstance(registry()[key.kind], GroupKind) or registry()[key.kind].traits.in_foreign_chains
         if done.drift and in_nftables and (culprit := self._culprit(key.netns)):
             event["culprit"] = culprit
         verb = f"repaired ({PAST[change.action]})" if done.drift else PAST[change.action]

@@ -82,7 +82,7 @@ def veth(name: str, peer: str, ns: str = "", peer_ns: str = "", **settings: Any)
 
 def vxlan(name: str, vni: int, dev: str = "", ns: str = "", **more: Any) -> CreateLink:
     info = {1: U32(vni), 15: struct.pack("!H", 4789), **more.pop("info", {})}
-    return CreateLink(ns, name, "vxlan", LinkSettings(info=info, **more), dev)
+    return CreateLink(ns, name, "vxlan", LinkSettings(info=info, **more), dev, dev_option=3)
 
 
 def change(link: str, ns: str = "", kind: str = "", /, **settings: Any) -> SetLink:

@@ -93,7 +93,7 @@ def test_a_pair_from_a_namespace_to_the_host(kernel: Kernel) -> None:
 
 def test_a_vxlan_on_a_lower_link(cable: Kernel) -> None:
     info = {1: struct.pack("=I", 24), 15: struct.pack("!H", 4790), 4: socket.inet_aton("10.0.0.1")}
-    done(cable, "", do.CreateLink("", "vx", "vxlan", LinkSettings(info=info, mac=MAC), dev="v0"))
+    done(cable, "", do.CreateLink("", "vx", "vxlan", LinkSettings(info=info, mac=MAC), dev="v0", dev_option=3))
     data = link("vx")["linkinfo"]["info_data"]  # type: ignore[index]
     assert (data["id"], data["port"], data["link"], data["local"]) == (24, 4790, "v0", "10.0.0.1")
     done(cable, "", do.SetLink("", "vx", LinkSettings(info={5: b"\x09"}), "vxlan"))

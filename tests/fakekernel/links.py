@@ -11,56 +11,52 @@ from typing import Any
 
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
+from netd.kinds.base.options import fields_of
+from netd.kinds.link import segment
+from netd.kinds.link.attributes import encode
+from netd.kinds.link.bridge_port import PORT_DEFAULTS, BridgePort
+from netd.kinds.link.link_kind import LinkKind
 from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
 from netd.model.segment import ETHERNET
 from netd.model.state import IFF_UP, FdbEntry, Link
 
-from . import addresses, routes, sysctls
+from . import addresses, options, routes, sysctls
 from .machine import FakeMachine
 from .space import LOOPBACK, FakeNamespace
 
-BRIDGE: Mapping[int, bytes] = {
-    1: struct.pack("=I", 1500), 2: struct.pack("=I", 200), 3: struct.pack("=I", 2000), 4: struct.pack("=I", 30000),
-    5: struct.pack("=I", 0), 6: struct.pack("=H", 32768), 7: b"\0", 9: struct.pack("=H", 0), 23: b"\1",
-}  # fmt: skip
-VNI, GROUP, CARRIER, LOCAL, PORT, GROUP6, LOCAL6 = 1, 2, 3, 4, 15, 16, 17
-VXLAN: Mapping[int, bytes] = {
-    5: b"\0", 6: b"\0", 7: b"\1", 8: struct.pack("=I", 300), 9: struct.pack("=I", 0), PORT: struct.pack("!H", 8472),
-    18: b"\1",
-}  # fmt: skip
-#: What vxlan_changelink() refuses: id, lower link, port, limit, checksum.
-FIXED = (VNI, CARRIER, PORT, 9, 18)
-BRIDGE_PORT: Mapping[int, bytes] = {
-    33: b"\0", 4: b"\0", 8: b"\1", 9: b"\1", 27: b"\1", 32: b"\0", 3: struct.pack("=I", 2), 2: struct.pack("=H", 32),
-}  # fmt: skip
+#: IFLA_VXLAN_*: what its own rules are about.
+VNI, GROUP, PORT, GROUP6 = 1, 2, 15, 16
+#: A port as it joins a bridge; the cost is that of 10 Gbit/s, which a veth has.
+BRIDGE_PORT: Mapping[int, bytes] = encode(BridgePort, {**PORT_DEFAULTS, "cost": 2})
 NO_MAC = "00:00:00:00:00:00"
 
 
 def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower: int, master: int) -> Link:
     """RTM_NEWLINK with NLM_F_EXCL, sent in ``outer``. ``lower`` and ``master`` are indexes, 0 for none."""
-    if op.kind not in ("bridge", "veth", "vxlan"):
-        raise kernel_error(errno.EOPNOTSUPP, "Unknown device type")
+    kind = options.kind_of(op.kind)
     space = outer if op.home == op.netns else machine.space(op.home)
     if space.named(op.name):
         raise kernel_error(errno.EEXIST, "")
-    peer_space = machine.space(op.peer_netns) if op.kind == "veth" else space
-    if op.kind == "veth" and (peer_space.named(op.peer_name) or (peer_space is space and op.peer_name == op.name)):
+    pair = kind.joins == "other end"
+    peer_space = machine.space(op.peer_netns) if pair else space
+    if pair and (peer_space.named(op.peer_name) or (peer_space is space and op.peer_name == op.name)):
         raise kernel_error(errno.EEXIST, "")
-    info = dict(op.settings.info)
-    if op.kind == "vxlan":
-        info = _vxlan(machine, outer, info, lower)
-    most = _most_mtu(outer, op.kind, info)
-    first = min(op.settings.mtu or (most if CARRIER in info else ETHERNET), most)
+    info = _info_at_birth(machine, outer, kind, op, lower)
+    most = options.most_mtu(kind, info, lower, outer)
+    if (op.settings.mtu or 0) > most and op.kind != "vxlan":
+        raise kernel_error(errno.EINVAL, "")
+    first = min(op.settings.mtu or (most if lower else ETHERNET), most)
     link = _add(machine, space, op.name, op.kind, op.settings, first)
-    space.info[link.index] = {**BRIDGE, **info} if op.kind == "bridge" else info
+    space.info[link.index] = info
+    if kind.lower is not None:
+        space.lower[link.index], space.outer[link.index] = lower, outer.cookie
     if op.kind == "vxlan":
-        space.outer[link.index] = outer.cookie
         _default_entry(space, link.index)
-    if op.kind == "veth":
+    if pair:
         there = op.peer or do.LinkSettings()
-        peer = _add(machine, peer_space, op.peer_name, "veth", there, there.mtu or ETHERNET)
+        peer = _add(machine, peer_space, op.peer_name, op.kind, there, there.mtu or ETHERNET)
         one, other = (space.cookie, link.index), (peer_space.cookie, peer.index)
         machine.cables.update({one: other, other: one})
     if master:
@@ -68,6 +64,24 @@ def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower:
     if op.settings.up:
         set_up(machine, space, link.index, True)
     return space.at(link.index)
+
+
+def _info_at_birth(
+    machine: FakeMachine, outer: FakeNamespace, kind: LinkKind, op: do.CreateLink, lower: int
+) -> dict[int, bytes]:
+    """The options of a new link: as they are said, else the kernel's defaults."""
+    info = {**options.at_birth(kind), **op.settings.info}
+    if lower:
+        outer.at(lower)
+        if op.dev_option:
+            info[op.dev_option] = struct.pack("=I", lower)
+    if kind.lower is not None and fields_of(kind.table)[kind.lower[0]].required and not lower:
+        raise kernel_error(errno.EINVAL, "")
+    for other in [space.info[index] for space, index in _tunnels(machine, outer)] if op.kind == "vxlan" else ():
+        # vxlan_vni_in_use(): the same number on the same port.
+        if VNI in other and PORT in other and (other[VNI], other[PORT]) == (info[VNI], info[PORT]):
+            raise kernel_error(errno.EEXIST, "A VXLAN device with the specified VNI already exists")
+    return options.without_zeros(kind, info)
 
 
 def _add(machine: FakeMachine, space: FakeNamespace, name: str, kind: str, settings: do.LinkSettings, mtu: int) -> Link:
@@ -84,43 +98,17 @@ def _add(machine: FakeMachine, space: FakeNamespace, name: str, kind: str, setti
     return link
 
 
-def _most_mtu(outer: FakeNamespace, kind: str, info: Mapping[int, bytes]) -> int:
-    """A tunnel is no larger than what carries it, in the namespace ``outer``."""
-    if kind != "vxlan" or CARRIER not in info:
-        return 65535 + LOOPBACK
-    six = GROUP6 in info or LOCAL6 in info
-    return outer.at(struct.unpack("=I", info[CARRIER])[0]).mtu - (70 if six else 50)
-
-
 def _tunnels(machine: FakeMachine, outer: FakeNamespace) -> list[tuple[FakeNamespace, int]]:
     """The tunnels that send their packets in a namespace, wherever they are."""
     spaces = machine.spaces.values()
     return [(space, index) for space in spaces for index, cookie in space.outer.items() if cookie == outer.cookie]
 
 
-def _vxlan(machine: FakeMachine, outer: FakeNamespace, info: dict[int, bytes], lower: int) -> dict[int, bytes]:
-    if lower:
-        outer.at(lower)
-        info[CARRIER] = struct.pack("=I", lower)
-    info = {**VXLAN, **info}
-    for other in [space.info[index] for space, index in _tunnels(machine, outer)]:
-        # vxlan_vni_in_use(): the same number on the same port.
-        if VNI in other and PORT in other and (other[VNI], other[PORT]) == (info[VNI], info[PORT]):
-            raise kernel_error(errno.EEXIST, "A VXLAN device with the specified VNI already exists")
-    return _said(info)
-
-
-def _said(info: Mapping[int, bytes]) -> dict[int, bytes]:
-    """Without the zero address, which means none."""
-    addresses = (GROUP, LOCAL, GROUP6, LOCAL6)
-    return {number: value for number, value in info.items() if number not in addresses or any(value)}
-
-
 def _default_entry(space: FakeNamespace, index: int) -> None:
     """The remote that is an option of the tunnel is an entry of its table."""
     info = space.info[index]
     flood = info.get(GROUP) or info.get(GROUP6)
-    via = struct.unpack("=I", info.get(CARRIER, bytes(4)))[0]
+    via = space.lower.get(index, 0)
     old = [entry for entry in space.fdb.get(index, []) if entry.flags & 0x100]
     left = [entry for entry in space.fdb.get(index, []) if entry not in old]
     if flood:
@@ -169,28 +157,40 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLin
 
 
 def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, info: Mapping[int, bytes]) -> None:
-    old = space.info.get(index, {})
-    if space.at(index).kind == "vxlan":
-        for number in FIXED:
-            if number in info and info[number] != old.get(number):
-                raise kernel_error(errno.EOPNOTSUPP, "Cannot change this attribute")
-    space.info[index] = _said({**old, **info})
-    if space.at(index).kind == "vxlan":
+    kind, old, lower = options.kind_of(space.at(index).kind), space.info.get(index, {}), space.lower.get(index, 0)
+    space.info[index] = options.changed(kind, old, info, lower, _outer(machine, space, index))
+    if kind.name == "vxlan":
         _default_entry(space, index)
         machine.announce(space, Invalidation("fdb", index=index))
+
+
+def _outer(machine: FakeMachine, space: FakeNamespace, index: int) -> FakeNamespace:
+    """The namespace of what carries a link."""
+    return machine.spaces.get(space.outer.get(index, space.cookie), space)
 
 
 def set_mtu(machine: FakeMachine, space: FakeNamespace, index: int, mtu: int) -> None:
     """Sets an MTU within the limits; a bridge that is given one follows its ports no longer."""
     link = space.at(index)
-    outer = machine.spaces.get(space.outer.get(index, space.cookie), space)
-    if not 68 <= mtu <= _most_mtu(outer, link.kind, space.info.get(index, {})):
+    kind, outer = segment.kind_of(link), _outer(machine, space, index)
+    if not 68 <= mtu <= options.most_mtu(kind, space.info.get(index, {}), space.lower.get(index, 0), outer):
         raise kernel_error(errno.EINVAL, "mtu out of range")
     space.put(link, mtu=mtu)
-    if link.kind == "bridge":
+    if kind is not None and kind.joins == "ports":
         space.fixed.add(index)
     if link.master:
         _follow_ports(machine, space, link.master)
+    _pull_down(machine, space, index)
+
+
+def _pull_down(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
+    """Links on one that got smaller follow, where they are its like: not tunnels, which name it in an option."""
+    for above, other in _tunnels(machine, space):
+        kind = segment.kind_of(above.links.get(other))
+        follows = kind is not None and kind.lower is not None and not kind.lower[1].number
+        if follows and above.lower[other] == index and above.at(other).mtu > space.at(index).mtu:
+            set_mtu(machine, above, other, space.at(index).mtu)
+            machine.announce(above, Invalidation("link", index=other))
 
 
 def _follow_ports(machine: FakeMachine, space: FakeNamespace, bridge: int) -> None:
@@ -205,13 +205,13 @@ def _follow_ports(machine: FakeMachine, space: FakeNamespace, bridge: int) -> No
 
 
 def _join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) -> None:
-    if space.at(master).kind != "bridge":
+    if segment.joins(space.at(master)) != "ports":
         raise kernel_error(errno.EOPNOTSUPP, "")
-    if space.at(index).kind == "bridge":
+    if segment.joins(space.at(index)) == "ports":
         raise kernel_error(errno.ELOOP, "Can not enslave a bridge to a bridge")
     space.put(space.at(index), master=master)
     # port_cost(): that of the speed, which a tunnel has from what carries it.
-    slow = space.at(index).kind == "vxlan" and CARRIER not in space.info[index]
+    slow = space.at(index).kind == "vxlan" and not space.lower[index]
     space.port[index] = {**BRIDGE_PORT, 3: struct.pack("=I", 100)} if slow else dict(BRIDGE_PORT)
     _follow_ports(machine, space, master)
 
@@ -257,9 +257,10 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     space.fixed.discard(index)
     space.info.pop(index, None)
     space.outer.pop(index, None)
+    space.lower.pop(index, None)
     _announce_removal(machine, space, index)
     for above, tunnel in _tunnels(machine, space):
-        if above.info[tunnel].get(CARRIER) == struct.pack("=I", index) and tunnel in above.links:
+        if above.lower.get(tunnel) == index and tunnel in above.links:
             remove(machine, above, tunnel)
     if other is not None and other[0] in machine.spaces and other[1] in machine.spaces[other[0]].links:
         remove(machine, machine.spaces[other[0]], other[1])
@@ -295,7 +296,7 @@ def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> 
     link = space.at(index)
     if target is space:
         return space, index
-    if link.kind == "bridge" or index == LOOPBACK:
+    if segment.joins(link) == "ports" or index == LOOPBACK:
         raise kernel_error(errno.EINVAL, "The interface netns is immutable")
     if target.named(link.name):
         raise kernel_error(errno.EEXIST, "")
@@ -311,7 +312,7 @@ def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> 
     if info is not None:
         target.info[fresh] = info
     if outer is not None:
-        target.outer[fresh] = outer
+        target.outer[fresh], target.lower[fresh] = outer, space.lower.pop(index)
     sysctls.add_link(target, link.name)
     other = machine.cables.pop((space.cookie, index), None)
     if other is not None:
@@ -330,8 +331,8 @@ def shown(machine: FakeMachine, space: FakeNamespace, link: Link) -> Link:
     if other is not None:
         foreign = other[0] != space.cookie
         changes |= {"link": other[1], "link_netnsid": machine.number(space.cookie, other[0]) if foreign else None}
-    outer = space.outer.get(link.index, space.cookie)
-    if outer != space.cookie:
-        # vxlan has no ndo_get_iflink: IFLA_LINK is the link itself, IFLA_VXLAN_LINK what carries it.
-        changes |= {"link": link.index, "link_netnsid": machine.number(space.cookie, outer)}
-    return replace(link, **changes)
+    kind, outer = segment.kind_of(link), space.outer.get(link.index, space.cookie)
+    if kind is not None and kind.lower is not None and not kind.lower[1].number:
+        changes["link"] = space.lower.get(link.index, 0)
+    shown = replace(link, **changes)
+    return options.elsewhere(shown, kind, machine.number(space.cookie, outer)) if outer != space.cookie else shown

@@ -42,7 +42,7 @@ class Firewall:
 class FakeNamespace:
     """One network namespace. ``info`` and ``port`` hold the attributes of links, ``fixed`` bridges of a set MTU.
 
-    ``outer`` has the namespace (its cookie) that each tunnel sends its packets in.
+    Of links that another carries, ``lower`` has its index (0: none), ``outer`` its namespace (the cookie).
     """
 
     cookie: int
@@ -50,6 +50,7 @@ class FakeNamespace:
     info: dict[int, dict[int, bytes]] = field(default_factory=dict)
     port: dict[int, dict[int, bytes]] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
+    lower: dict[int, int] = field(default_factory=dict)
     outer: dict[int, int] = field(default_factory=dict)
     addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)

@@ -8,11 +8,11 @@ from typing import Any
 
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
-from netd.kinds.bridge import BridgeKind
-from netd.kinds.link.bridge_port import PORT_FIELDS
-from netd.kinds.link.ends import unpack
-from netd.model.state import IFA_F_NODAD, Link, Route, attributes
+from netd.kinds.link.bridge_port import read_port
+from netd.kinds.link.segment import kind_of
+from netd.model.state import IFA_F_NODAD, Link, Route
 from tests.fakekernel import FakeKernel
+from tests.fakekernel.options import Lookup
 from tests.fakekernel.session import FakeSession
 
 #: Keys whose values are compared: those that the labs write, and some that follow from them.
@@ -22,8 +22,6 @@ SYSCTLS = (
     "net/ipv4/conf/eth0/proxy_arp", "net/ipv4/conf/br0/rp_filter", "net/ipv6/conf/all/disable_ipv6",
 )  # fmt: skip
 TABLES = (254, 100, 101, 50)
-#: IFLA_VXLAN_*: id, group, link is left out, local, ttl, tos, learning, ageing, limit, port, group6, local6, checksum.
-VXLAN = (1, 2, 4, 5, 6, 7, 8, 9, 15, 16, 17, 18)
 
 
 def snapshot(kernel: Kernel | FakeKernel) -> dict[str, Any]:
@@ -41,7 +39,7 @@ def inside(session: Session | FakeSession) -> dict[str, Any]:
     links = {link.index: link for link in session.links()}
     names = {index: link.name for index, link in links.items()}
     return {
-        "links": {link.name: plain_link(link, names) for link in links.values()},
+        "links": {link.name: plain_link(link, links) for link in links.values()},
         "addresses": sorted(
             (names[one.index], one.address, one.protocol, bool(one.flags & IFA_F_NODAD), one.peer)
             for one in session.addresses()
@@ -69,9 +67,9 @@ def inside(session: Session | FakeSession) -> dict[str, Any]:
     }
 
 
-def plain_link(link: Link, names: Mapping[int, str]) -> dict[str, Any]:
+def plain_link(link: Link, known: Mapping[int, Link]) -> dict[str, Any]:
     """One link. A MAC counts where somebody chose it: those of the labs begin with 02:00:00."""
-    port = attributes(link.port)
+    names = {index: each.name for index, each in known.items()}
     return {
         "kind": link.kind,
         "up": link.up,
@@ -80,17 +78,15 @@ def plain_link(link: Link, names: Mapping[int, str]) -> dict[str, Any]:
         "master": names.get(link.master, ""),
         "group": link.group,
         "lower": names.get(link.link, "") if link.link_netnsid is None else "elsewhere",
-        "options": options(link),
-        "port": {name: unpack(port.get(number), layout) for name, (number, layout) in PORT_FIELDS.items()},
+        "options": options(link, known),
+        "port": read_port(link.port),
     }
 
 
-def options(link: Link) -> dict[Any, Any]:
+def options(link: Link, known: Mapping[int, Link]) -> dict[str, Any]:
     """What netd could have written of IFLA_INFO_DATA."""
-    if link.kind == "bridge":
-        return BridgeKind().read_options(link.info, 0, "", None)  # type: ignore[arg-type]
-    raw = attributes(link.info)
-    return {number: raw[number] for number in VXLAN if number in raw and any(raw[number])}
+    kind = kind_of(link)
+    return kind.read_options(link, "", Lookup(known)) if kind is not None else {}
 
 
 def plain_routes(routes: Iterable[Route], names: Mapping[int, str]) -> Iterable[tuple[Any, ...]]:

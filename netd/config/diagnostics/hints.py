@@ -10,7 +10,7 @@ from typing import Any
 from .explain import member
 from .positions import Position, TomlPath
 from .problem import Problem
-from .schema import dotted, layout
+from .schema import dotted, form_of, layout
 
 #: A key and its value, or an element of an array, as a line has them.
 VALUE = re.compile(r"(?:=|\[|,)\s*([^\s\"'\[\]{},#]+)")
@@ -60,14 +60,14 @@ def _other_key(path: TomlPath, value: Any) -> str:
     inside = path[2:] if path[:1] == ("host",) else path
     inside = inside[2:] if inside[:1] == ("namespace",) else inside
     kind = layout().get(str(inside[0])) if len(inside) == 3 else None
-    if kind is None or kind.form != "named":
+    if kind is None or form_of(kind).form != "named":
         return ""
     key = str(inside[2])
     if isinstance(value, dict) and "." not in str(inside[1]):
         return f'a name with a dot needs quotes, [{dotted(path[:-2])}."{inside[1]}.{key}"]'
     if key == "address" and MAC.fullmatch(str(value)):
         return "did you mean 'mac'?"
-    meant = OTHER_WORDS.get(kind.toml, {}).get(key) or OTHER_WORDS[""].get(key, "")
+    meant = OTHER_WORDS.get(kind.name, {}).get(key) or OTHER_WORDS[""].get(key, "")
     if meant == "addresses" and isinstance(value, str):
         return f'write {meant} = ["{value}"]'
     return f"did you mean '{meant}'?" if meant else ""

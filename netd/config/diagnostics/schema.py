@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from netd.kinds import registry
-from netd.kinds.base.kind import Kind
+from netd.kinds.base.kind import Kind, TomlForm
 from netd.kinds.base.options import Table, fields_of, option
 from netd.kinds.base.values import UnicastAddress
+from netd.model.key import NAMESPACE_KIND
 
 from .positions import TomlPath
 from .problem import LONGEST_NAME, shortened
 
-NAMESPACE = "namespace"
+#: The table of a namespace, the only one that holds others besides that of a host.
+NAMESPACE = NAMESPACE_KIND
 HOSTS = "host"
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -30,8 +32,14 @@ class HostTable(Table):
 
 @functools.cache
 def layout() -> Mapping[str, Kind]:
-    """All tables by their TOML keys, ``namespace`` included."""
-    return {kind.toml: kind for kind in registry().values() if kind.table is not None and kind.toml}
+    """All tables by their TOML keys, that of namespaces included."""
+    return {kind.name: kind for kind in registry().values() if kind.toml is not None}
+
+
+def form_of(kind: Kind) -> TomlForm:
+    """How the tables of a kind are written; only for kinds that have one."""
+    assert kind.toml is not None, kind.name
+    return kind.toml
 
 
 @functools.cache
@@ -53,7 +61,7 @@ def object_length(path: TomlPath) -> int:
     kind = inner().get(str(path[start])) if len(path) > start else None
     if kind is None:
         return min(start, len(path))
-    if kind.form != "single":
+    if form_of(kind).form != "single":
         return min(start + 2, len(path))
     elements = [number for number, part in enumerate(path) if isinstance(part, int)]
     return elements[0] + 1 if elements else start + 1
@@ -74,7 +82,7 @@ def titled(path: TomlPath, message: str) -> str:
 
 def space_keys() -> frozenset[str]:
     """The keys that can stand in the table of a namespace: its own, and all tables that can stand in it."""
-    return _keys(layout()[NAMESPACE].table) | inner().keys()
+    return _keys(form_of(layout()[NAMESPACE]).model) | inner().keys()
 
 
 def host_keys() -> frozenset[str]:
@@ -83,9 +91,10 @@ def host_keys() -> frozenset[str]:
 
 
 def _keys(table: Any) -> frozenset[str]:
-    return frozenset(fields_of(table)) if table is not None else frozenset()
+    return frozenset(fields_of(table))
 
 
 def known_keys(kind: Kind) -> frozenset[str]:
     """The keys that can stand in a kind's table."""
-    return space_keys() if kind.toml == NAMESPACE else _keys(kind.table)
+    form = form_of(kind)
+    return space_keys() if form.form == "container" else _keys(form.model)

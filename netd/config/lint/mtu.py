@@ -93,7 +93,7 @@ def _passes(end: End, graph: Segments) -> int | None:
     if not end.tunnel.dev:
         # Made with that; what does not fit below is cut by the kernel, and put together again.
         return ETHERNET
-    return _present(LinkName(end.link.netns, end.tunnel.dev), graph) - end.tunnel.overhead
+    return _present(LinkName(end.link.netns, end.tunnel.dev), graph) - (end.tunnel.overhead or 0)
 
 
 def _present(carrier: LinkName, graph: Segments) -> int:

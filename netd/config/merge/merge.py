@@ -150,7 +150,7 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
 
 def _shared(kind: str) -> bool:
     """Whether several tables of one file may declare it alike."""
-    return kind == NAMESPACE or registry()[kind].mergeable
+    return kind == NAMESPACE or registry()[kind].traits.mergeable
 
 
 def _alike(one: Desired, other: Desired) -> bool:
@@ -167,7 +167,7 @@ def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
         return None
     chosen = one if one.source else other
     # What nobody writes goes with who says where it is: another's namespace is not to have what netd's own have.
-    guards = registry()[NAMESPACE].guard_fields
+    guards = registry()[NAMESPACE].traits.guard_fields
     fields = {name: value for name, value in {**one.fields, **other.fields}.items() if name not in guards}
     fields |= {name: value for name, value in chosen.fields.items() if name in guards}
     return replace(one, fields=fields, locator=chosen.locator, source=chosen.source)

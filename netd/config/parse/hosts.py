@@ -9,6 +9,7 @@ from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import HOSTS, titled
 from netd.config.merge.merge import shown_place
 from netd.kinds import registry
+from netd.kinds.base.roles import NamesHosts
 from netd.model.desired import Desired, Origin
 
 from .parser import HostEntry, Parsed
@@ -57,11 +58,12 @@ class Hosts:
         own = next((address for name, address in addresses.items() if self._machine.is_called(name)), "")
         known = {name: address for name, address in addresses.items() if not self._machine.is_called(name)}
         for each in objects:
-            if not each.hosts:
+            kind = registry()[each.key.kind]
+            if not each.hosts or not isinstance(kind, NamesHosts):
                 yield each
                 continue
             try:
-                there = registry()[each.key.kind].resolve(each, known, own)
+                there = kind.resolve(each, known, own)
             except ValueError as error:
                 self._wrong(each.origins[0], str(error))
                 continue

@@ -18,6 +18,7 @@ from netd.config.diagnostics.schema import (
     HOSTS,
     NAMESPACE,
     HostTable,
+    form_of,
     host_keys,
     inner,
     known_keys,
@@ -216,7 +217,8 @@ class Parser:
         return self._tell(explain(found, raw, known, path, self.source)) if isinstance(found, list) else found
 
     def _kind_tables(self, kind: Kind, value: Any, netns: str, path: TomlPath) -> Iterator[Found]:
-        if kind.form == "array":
+        form = form_of(kind).form
+        if form == "array":
             if not isinstance(value, list):
                 self._wrong(path, f"must be an array of tables, [[{path[-1]}]], not {type_name(value)}")
                 return
@@ -224,7 +226,7 @@ class Parser:
                 yield Found(kind, netns, "", (*path, number), raw)
         elif not isinstance(value, dict):
             self._wrong(path, f"must be a table, not {type_name(value)}")
-        elif kind.form == "single":
+        elif form == "single":
             yield Found(kind, netns, "", path, value)
         else:
             for name, raw in value.items():
@@ -232,7 +234,7 @@ class Parser:
                     return
                 if not isinstance(raw, dict):
                     self._wrong((*path, name), f"must be a table, [{path[-1]}.NAME], not {type_name(raw)}")
-                elif self._named(namespace_name if kind.toml == NAMESPACE else link_name, name, (*path, name)):
+                elif self._named(namespace_name if form == "container" else link_name, name, (*path, name)):
                     yield from self._named_table(Found(kind, netns, name, (*path, name), raw))
                 else:
                     unnamed = Found(kind, netns, NO_NAME, (*path, name), raw)
@@ -247,7 +249,7 @@ class Parser:
         return True
 
     def _named_table(self, found: Found) -> Iterator[Found]:
-        if found.kind.toml != NAMESPACE:
+        if form_of(found.kind).form != "container":
             self.links.add(LinkName(found.netns, found.name))
             yield found
             return
@@ -279,7 +281,7 @@ class Parser:
             object.__setattr__(each, "order", len(self.objects))
             self.objects.append(each)
             self.links.update(each.provides)
-            if each.hosts and not each.provides and not registry()[each.key.kind].mergeable:
+            if each.hosts and not each.provides and not registry()[each.key.kind].traits.mergeable:
                 self.asked += [(name, each.origins[0]) for name in each.hosts]
             self._not_reserved(each, found)
 
@@ -287,7 +289,7 @@ class Parser:
         """TOML keeps no order between two arrays of tables: where it counts, it is that of the text."""
         inside = len(found.path)
         arrays = {origin.path[inside] for each in declared for origin in each.origins if len(origin.path) > inside}
-        if len(arrays & found.kind.ordered_arrays) < 2:
+        if len(arrays & form_of(found.kind).ordered_arrays) < 2:
             return declared
         return sorted(declared, key=lambda each: self.source.positions.at(each.origins[0].path) or Position(0, 0, 0))
 
@@ -299,13 +301,12 @@ class Parser:
                 self._wrong((*found.path, *inside), text, name=True, about=found.path)
 
     def _table(self, found: Found) -> Table | None:
-        model, raw = found.kind.table, found.raw
-        assert model is not None
+        form, raw = form_of(found.kind), found.raw
         for _ in range(MOST_WRONG_KEYS):
-            table = self._validated(model, raw, found.path, known_keys(found.kind))
+            table = self._validated(form.model, raw, found.path, known_keys(found.kind))
             if isinstance(table, Table):
                 return table
-            if found.kind.form != "single" or self._full:
+            if form.form != "single" or self._full:
                 return None
             # Its keys are independent of each other: the others are looked at without these.
             for each in table:

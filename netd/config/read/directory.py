@@ -17,6 +17,7 @@ from netd.config.parse.hosts import Hosts
 from netd.config.parse.parser import Parsed, parse
 from netd.config.parse.this_host import this_host
 from netd.kinds import registry
+from netd.kinds.base.group_kind import GroupKind
 from netd.model.desired import Desired
 from netd.model.key import Key
 
@@ -299,10 +300,11 @@ def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:
     desired = {each.key: each for each in ordered}
     groups: dict[tuple[str, str], list[Desired]] = {}
     for each in ordered:
-        if registry()[each.key.kind].batched:
-            groups.setdefault((each.key.netns, each.key.kind), []).append(each)
-    for (_, kind), group in groups.items():
-        desired.update({each.key: each for each in registry()[kind].arranged(group)})
+        groups.setdefault((each.key.netns, each.key.kind), []).append(each)
+    for (_, name), group in groups.items():
+        kind = registry()[name]
+        if isinstance(kind, GroupKind):
+            desired.update({each.key: each for each in kind.arranged(group)})
     return desired
 
 

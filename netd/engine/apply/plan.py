@@ -10,6 +10,7 @@ from netd.engine.portions import Portions
 from netd.engine.record import Record
 from netd.errors import KernelError, as_refusal
 from netd.kinds import registry
+from netd.kinds.base.group_kind import GroupKind
 from netd.model.change import Change, Phase, Step
 from netd.model.desired import Desired, View
 from netd.model.key import Key
@@ -73,7 +74,7 @@ class Planner:
         together: dict[tuple[str, str], list[Key]] = {}
         for change in changes:
             yield from portions.end()
-            if registry()[change.key.kind].batched:
+            if isinstance(registry()[change.key.kind], GroupKind):
                 together.setdefault((change.key.netns, change.key.kind), []).append(change.key)
                 continue
             try:
@@ -92,7 +93,9 @@ class Planner:
     def _plan_together(self, netns: str, kind: str, keys: Sequence[Key]) -> None:
         desired = [one for one in self._graph.batch(netns, kind) if self._stands(one.key)]
         desired += self._left_standing(netns, kind, set(keys))
-        for step in registry()[kind].write_all(netns, desired, self._view):
+        group = registry()[kind]
+        assert isinstance(group, GroupKind)
+        for step in group.write_all(netns, desired, self._view):
             self._put((1, step.phase, 0), Task(tuple(keys), step.operation))
 
     def _merged(self) -> Iterable[tuple[Place, list[Task]]]:
@@ -141,7 +144,7 @@ class Planner:
         elif change.action == "update" and observed is not None:
             fields = {name: diff.want for name, diff in change.fields.items()}
             steps = kind.change(key, desired.locator, observed, fields, self._view)
-        if kind.provides_links and change.action == "update" and record is not None and record.displaced:
+        if kind.traits.provides_links and change.action == "update" and record is not None and record.displaced:
             # Once the link is there, with all that is declared on it: routes of others stand on addresses of netd's.
             steps = [*kind.restore(key, desired.locator, record.displaced, self._view), *steps]
         for step in steps:
@@ -174,7 +177,7 @@ class Planner:
             if task.operation.netns in namespaces:
                 return True
             hangs_on = (change.key.netns, change.observed.identity.get("index", 0))
-            return hangs_on in links and not registry()[change.key.kind].provides_links
+            return hangs_on in links and not registry()[change.key.kind].traits.provides_links
 
         for place, tasks in self._places.items():
             if place[0] == 0 or place[1] == Phase.RENUMBERED:

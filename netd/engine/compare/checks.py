@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from netd.engine.ownership.rules import May
 from netd.kinds.base.kind import Kind
+from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Action, Change, FieldDiff
 from netd.model.desired import Desired, Observed
 from netd.model.status import State
@@ -42,7 +43,7 @@ class Case(NamedTuple):
     @property
     def fixed(self) -> Set[str]:
         """Differing fields that cannot be changed in place."""
-        return self.kind.immutable_changes(self.differing)
+        return self.kind.immutable_changes(self.differing) if isinstance(self.kind, LinkKind) else frozenset()
 
     def calls_for(
         self, action: Action, fields: Mapping[str, FieldDiff], desired: Desired, observed: Observed | None
@@ -88,7 +89,7 @@ def absent(case: Case) -> Decision | None:
     if case.missing or case.owner:
         return Decision(State.PENDING, case.missing or case.owner)
     wanted = case.reduced.fields.items()
-    fields = {name: FieldDiff(value, None) for name, value in wanted if name not in case.kind.guard_fields}
+    fields = {name: FieldDiff(value, None) for name, value in wanted if name not in case.kind.traits.guard_fields}
     return case.calls_for("create", fields, case.reduced, None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -12,10 +12,13 @@ from netd.engine.ownership.rules import Identity, May, identity_of, lacks_displa
 from netd.engine.record import Record
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
+from netd.kinds.base.roles import BecomesUsable
+from netd.kinds.base.setting_kind import SettingKind
 from netd.kinds.link.carry_over import others_on
+from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import HIDDEN, Desired, Observed, View
-from netd.model.key import Key
+from netd.model.key import Key, LinkName
 from netd.model.marks import GROUP
 from netd.model.status import State
 
@@ -61,8 +64,10 @@ class Comparison:
             self._prerequisites.announce(desired)
         if change is not None and change.action == "recreate":
             return replace(decision, change=self._with_carried_over(change, desired))
-        if decision.state is State.OK and change is None and decision.observed is not None:
-            unusable = registry()[desired.key.kind].unusable(desired, decision.observed, self._view)
+        kind = registry()[desired.key.kind]
+        is_ok = decision.state is State.OK and change is None
+        if is_ok and decision.observed is not None and isinstance(kind, BecomesUsable):
+            unusable = kind.unusable(desired, decision.observed, self._view)
             if unusable is not None:
                 return replace(decision, state=State.PENDING, reason=unusable.reason, unusable=unusable)
         return decision
@@ -77,8 +82,8 @@ class Comparison:
             if leaving is None:
                 observed = kind.observe(key, desired.locator, self._view)
         missing, links = needs.missing(desired), needs.absent(desired)
-        is_owners = (kind.is_foreign or desired.source) and (observed is None or observed.residue)
-        reduced = replace(desired, fields=kind.reduced(desired, links)) if links else desired
+        is_owners = (kind.traits.is_foreign or desired.source) and (observed is None or observed.residue)
+        reduced = _reduced(kind, desired, links)
         may, differing = NOTHING, NO_FIELDS
         if observed is not None:
             may = permissions(record, observed, kind)
@@ -91,7 +96,7 @@ class Comparison:
             observed=observed,
             may=may,
             differing=differing,
-            owes_restore=kind.provides_links and record is not None and bool(record.displaced),
+            owes_restore=kind.traits.provides_links and record is not None and bool(record.displaced),
             missing=missing,
             reduced_by=needs.reduced_by(desired, links),
             owner=needs.owner(desired) if is_owners else "",
@@ -121,17 +126,17 @@ class Comparison:
     ) -> Mapping[str, FieldDiff]:
         """Which of these fields are not as declared, and those that netd wrote and no file declares any more."""
         wanted = fields
-        if May.KEEP in may:
+        if May.KEEP in may and isinstance(kind, LinkKind):
             wanted = {**kind.owned_fields(desired, record.memory if record is not None else {}), **fields}
         found = {name: FieldDiff(want, observed.fields.get(name)) for name, want in wanted.items()}
         differing = {name: diff for name, diff in found.items() if diff.have not in (diff.want, HIDDEN)}
         if record is None or not self._withdraw(desired.key):
             return differing
-        moves = kind.must_leave_namespace(desired.locator)
+        moves = isinstance(kind, LinkKind) and kind.must_leave_namespace(desired.locator)
         if May.KEEP not in may and not moves and identity_of(record, observed) is Identity.OTHER:
             return differing
         back = self._put_back.fields(desired.key, desired.locator, record, observed, desired.fields.keys())
-        if kind.placement_fields & back.keys():
+        if kind.traits.placement_fields & back.keys():
             # It leaves, as it was found.
             return self._put_back.fields(desired.key, desired.locator, record, observed)
         return differing | back
@@ -172,6 +177,13 @@ class Comparison:
         if record.made or identity_of(record, observed) is Identity.OTHER:
             return None
         back = self._put_back.fields(key, record.locator, record, observed)
-        if not back and not (kind.is_setting and record.displaced):
+        if not back and not (isinstance(kind, SettingKind) and record.displaced):
             return None
         return Change(key, "update", back, file, None, observed)
+
+
+def _reduced(kind: Kind, desired: Desired, missing: Set[LinkName]) -> Desired:
+    """What can be had of an object while these links are missing."""
+    if not missing or not isinstance(kind, LinkKind):
+        return desired
+    return replace(desired, fields=kind.reduced(desired, missing))

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from netd.engine.graph.dependencies import DependencyGraph
-from netd.engine.record import FieldRecord, Record
+from netd.engine.record import Record
 from netd.kinds import registry
 from netd.kinds.base.kind import MtuLimit
+from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import FieldDiff
 from netd.model.desired import HIDDEN, Observed, View
 from netd.model.key import Key
@@ -38,24 +39,20 @@ class PutBack:
             if name in declared:
                 continue
             have = observed.fields.get(name)
-            if not (have is HIDDEN or field.is_written(have)) and not kind.lost_referent(
-                key, locator, name, field.wrote, have, self._view
-            ):
+            lost = isinstance(kind, LinkKind) and kind.lost_referent(key, locator, name, field.wrote, have, self._view)
+            if not (have is HIDDEN or field.is_written(have) or lost):
                 continue
-            value = self._value_before(key, locator, name, field)
+            value = self._value_before(key, locator, name, field.found)
             if value is not None and value != have:
                 found[name] = FieldDiff(value, have)
         return found
 
-    def _value_before(self, key: Key, locator: Mapping[str, Any], name: str, field: FieldRecord) -> Any:
+    def _value_before(self, key: Key, locator: Mapping[str, Any], name: str, found: Any) -> Any:
         """What was found before netd's first write, else the default; None: it is left as it is."""
-        kind = registry()[key.kind]
-        if field.found is not None:
-            return kind.put_back(key, locator, name, field.found, self._view)
-        default = kind.default(key, locator, name, self._view)
-        if isinstance(default, Key):
-            return self._future_value(default, name)
-        return self._future_mtu(default) if isinstance(default, MtuLimit) else default
+        value = registry()[key.kind].reverted(key, locator, name, found, self._view)
+        if isinstance(value, Key):
+            return self._future_value(value, name)
+        return self._future_mtu(value) if isinstance(value, MtuLimit) else value
 
     def _future_value(self, key: Key, name: str) -> Any:
         """A field of another object once that one is as it should be; None: it is not there."""

@@ -8,6 +8,8 @@ from typing import Any
 from netd.engine.ledger import Ledger
 from netd.engine.record import Record
 from netd.kinds import registry
+from netd.kinds.base.group_kind import GroupKind
+from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired, View
 from netd.model.invalidation import WatchKey
 from netd.model.key import HOST, Key, LinkName, namespace_key
@@ -102,9 +104,9 @@ class DependencyGraph:
             yield self._by_namespace, netns
         for claim in one.claims:
             yield self._claimed, claim
-        if kind.batched:
+        if isinstance(kind, GroupKind):
             yield self._batches, (key.netns, key.kind)
-        if kind.in_foreign_chains:
+        if kind.traits.in_foreign_chains:
             yield self.firewalled, key.netns
         yield from self._watch_places(key, one.locator)
 
@@ -221,10 +223,11 @@ class DependencyGraph:
 
     def needing_removal(self, keys: Iterable[Key]) -> set[Key]:
         """Those of these objects that have to leave their namespace before it is deleted."""
+        links = ((key, kind) for key in keys if isinstance(kind := registry()[key.kind], LinkKind))
         return {
             key
-            for key in keys
-            if key in self.undeclared and registry()[key.kind].must_leave_namespace(self._records[key].locator)
+            for key, kind in links
+            if key in self.undeclared and kind.must_leave_namespace(self._records[key].locator)
         }
 
     def batch(self, netns: str, kind: str) -> list[Desired]:

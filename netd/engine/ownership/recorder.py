@@ -13,6 +13,8 @@ from netd.errors import KernelError, as_refusal
 from netd.kernel.session import Session
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
+from netd.kinds.base.setting_kind import SettingKind
+from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key
@@ -45,10 +47,10 @@ class LedgerRecorder:
             for name, field in record.fields.items()
             if not withdrawn or name in one.fields
         }
-        if kind.is_setting:
+        if isinstance(kind, SettingKind):
             fields = self._settings.as_found(one, fields, observed, graph)
         identity = dict(observed.identity)
-        displaced = record.displaced if kind.provides_links else record.displaced_at(identity)
+        displaced = record.displaced if kind.traits.provides_links else record.displaced_at(identity)
         memory = {**record.memory, **self._remembered(one, observed, record)}
         fresh = replace(
             record, identity=identity, displaced=displaced, fields=fields, memory=memory, **_declaration(one)
@@ -73,7 +75,9 @@ class LedgerRecorder:
 
     def _without_other(self, one: Desired, record: Record, observed: Observed) -> Record:
         """Without the values of another link or namespace: to this one nothing was written yet."""
-        if registry()[one.key.kind].must_leave_namespace(one.locator) or not found_on_another(record, observed):
+        kind = registry()[one.key.kind]
+        moves = isinstance(kind, LinkKind) and kind.must_leave_namespace(one.locator)
+        if moves or not found_on_another(record, observed):
             return record
         return replace(record, fields={}, identity=dict(observed.identity))
 
@@ -81,7 +85,8 @@ class LedgerRecorder:
 
     def _remembered(self, one: Desired, observed: Observed, record: Record) -> Mapping[str, Any]:
         """Values that were chosen once, by a file since, or before the ledger was lost."""
-        names = registry()[one.key.kind].remembered if record.state == "made" else ()
+        kind = registry()[one.key.kind]
+        names = kind.remembered if record.state == "made" and isinstance(kind, LinkKind) else ()
         fresh = [name for name in names if name in one.fields or name not in record.memory]
         return {name: observed.fields[name] for name in fresh if observed.fields.get(name)}
 
@@ -110,9 +115,9 @@ class LedgerRecorder:
         kind, making = registry()[one.key.kind], change.action in ("create", "recreate")
         known, observed = self.ledger.get(one.key), change.observed
         base = known or Record(state_before_write(kind, making=making))
-        if kind.is_setting and making:
+        if isinstance(kind, SettingKind) and making:
             record = self._settings.before_create(one, base, graph)
-        elif kind.is_setting:
+        elif isinstance(kind, SettingKind):
             record = self._settings.before_update(one, change, base, graph)
         elif making:
             record = self._before_create(one, change, base)
@@ -127,19 +132,20 @@ class LedgerRecorder:
         kind = registry()[one.key.kind]
         wrote = change.desired.fields if change.desired is not None else one.fields
         place = kind.expected_identity(one.key, one.locator, self._view)
-        if base.state == "made" and kind.provides_links:
+        chosen = kind.remember(one, base.memory, self._key) if isinstance(kind, LinkKind) else {}
+        if base.state == "made" and kind.traits.provides_links:
             self._before[one.key] = base
         # One that is recreated where it was has the identity that is recorded: nothing is in doubt.
         in_place = base.state == "made" and base.identity == place
         return replace(
             base,
             state="made" if in_place else "intent",
-            memory={**base.memory, **kind.remember(one, base.memory, self._key)},
+            memory={**base.memory, **chosen},
             fields={name: FieldRecord(value) for name, value in wrote.items()},
             # Else the identity of the former one tells nothing of this one, unless the former is still to be deleted.
             identity=base.identity if in_place or change.action == "recreate" else {},
             # What others had on a link that is recreated is owed, wherever netd was killed over it.
-            displaced=base.displaced if kind.provides_links else base.displaced_at(place),
+            displaced=base.displaced if kind.traits.provides_links else base.displaced_at(place),
         )
 
     def _before_update(self, one: Desired, change: Change, base: Record, *, own: bool) -> Record:
@@ -187,12 +193,12 @@ class LedgerRecorder:
         if change.desired is None:
             record = _as_withdrawn(kind, change, record)
         elif change.action != "update":
-            if record.state == "intent" and not kind.is_setting:
+            if record.state == "intent" and not isinstance(kind, SettingKind):
                 record = replace(record, state="made", identity=record.identity if change.action == "create" else {})
-        elif kind.placement_fields & change.fields.keys() - change.desired.fields.keys():
+        elif kind.traits.placement_fields & change.fields.keys() - change.desired.fields.keys():
             # It is somewhere else now, and as it was found there.
             record = replace(record, fields={}, identity={})
-        elif kind.provides_links and not owing:
+        elif kind.traits.provides_links and not owing:
             record = replace(record, displaced=())
         self.ledger.put(change.key, record)
 
@@ -237,6 +243,6 @@ def _as_withdrawn(kind: Kind, change: Change, record: Record) -> Record:
     """What is there now is not netd's, however alike; and of a link that was renamed nothing is known any more."""
     if change.observed is not None and change.observed.renamed_away:
         record = replace(record, state="adopted", fields={}, identity={})
-    elif record.displaced and not (kind.has_mark or kind.is_setting):
+    elif record.displaced and not (kind.traits.has_mark or isinstance(kind, SettingKind)):
         record = replace(record, state="adopted", fields={})
     return replace(record, displaced=())

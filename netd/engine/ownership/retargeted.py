@@ -11,6 +11,7 @@ from dataclasses import replace
 from netd.engine.ledger import Ledger
 from netd.engine.observe.attached import AttachedNamespaces
 from netd.kinds import registry
+from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired
 from netd.model.key import Key, namespace_key
 
@@ -38,7 +39,9 @@ def retarget_namespaces(desired: Mapping[Key, Desired], ledger: Ledger, attached
         return
     for key, record in tuple(ledger.items()):
         kind = registry().get(key.kind)
-        locator = kind.with_renamed_namespaces(record.locator, names) if kind is not None else record.locator
+        locator = record.locator
+        if isinstance(kind, LinkKind):
+            locator = kind.with_renamed_namespaces(locator, names)
         ledger.put(key._replace(netns=names.get(key.netns, key.netns)), replace(record, locator=locator))
         if key.netns in names:
             ledger.forget(key)

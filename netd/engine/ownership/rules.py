@@ -9,6 +9,7 @@ from typing import Literal
 
 from netd.engine.record import Record
 from netd.kinds.base.kind import Kind
+from netd.kinds.base.setting_kind import SettingKind
 from netd.model.desired import Observed
 
 
@@ -99,11 +100,11 @@ TABLE: Mapping[tuple[Proof, RecordState, bool, Identity], May] = {
 
 def proof_of(kind: Kind) -> Proof:
     """What shows that netd made an object of this kind."""
-    if kind.never_adopted:
+    if kind.traits.never_adopted:
         return Proof.KIND
-    if not kind.has_mark:
+    if not kind.traits.has_mark:
         return Proof.IDENTITY
-    return Proof.LINK if kind.provides_links else Proof.MARK
+    return Proof.LINK if kind.traits.provides_links else Proof.MARK
 
 
 def identity_of(record: Record | None, observed: Observed) -> Identity:
@@ -142,7 +143,7 @@ def lacks_displaced(record: Record, observed: Observed | None) -> bool:
 
 def state_before_write(kind: Kind, *, making: bool) -> Literal["intent", "adopted"]:
     """The state of a first record, before anything is written."""
-    return "intent" if (making and not kind.is_setting) or kind.never_adopted else "adopted"
+    return "intent" if (making and not isinstance(kind, SettingKind)) or kind.traits.never_adopted else "adopted"
 
 
 def state_as_found(record: Record | None, observed: Observed, kind: Kind) -> Literal["made", "adopted"]:

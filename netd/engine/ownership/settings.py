@@ -15,6 +15,7 @@ from netd.engine.ledger import Ledger
 from netd.engine.record import FieldRecord, Record
 from netd.kernel.session import Session
 from netd.kinds import registry
+from netd.kinds.base.setting_kind import SettingKind
 from netd.model.change import Change
 from netd.model.desired import Desired, Observed
 from netd.model.key import Key
@@ -86,7 +87,7 @@ class SettingRecorder:
     def _read_side_effects(self, key: Key, before: str | None, session: Session) -> None:
         """Of the values that the kernel changes with this one, those that are otherwise now are displaced by it."""
         kind = registry()[key.kind]
-        if before is None or not kind.side_effects(key, before, ()):
+        if before is None or not isinstance(kind, SettingKind) or not kind.side_effects(key, before, ()):
             return
         others = [link.name for link in session.links() if link.group != GROUP]
         same = kind.side_effects(key, before, others)
@@ -96,6 +97,7 @@ class SettingRecorder:
     def _value_before_side_effect(self, one: Desired, have: Any) -> Any:
         """What a value was before netd wrote another one with which the kernel changed it."""
         kind = registry()[one.key.kind]
+        assert isinstance(kind, SettingKind)
         cause, path = kind.changed_by(one.key) or (None, "")
         record = self._ledger.get(cause) if cause is not None else None
         if cause is None or record is None or record.made or cause in self._unwritten:
@@ -110,5 +112,7 @@ class SettingRecorder:
     def _is_on_own_link(self, one: Desired, graph: DependencyGraph) -> bool:
         """Whether it is a value of a link that netd made, or is about to make: the kernel's default was found there."""
         providers = [provider for link in one.requires if (provider := graph.providers.get(link)) is not None]
-        records = [self._ledger.get(provider) for provider in providers if registry()[provider.kind].provides_links]
+        records = [
+            self._ledger.get(provider) for provider in providers if registry()[provider.kind].traits.provides_links
+        ]
         return any(record is not None and record.made for record in records)

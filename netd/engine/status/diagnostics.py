@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from netd.engine.observe.mirror import Mirror
 from netd.kinds import registry
+from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired
 from netd.model.invalidation import Invalidation
 from netd.model.key import Key
@@ -27,5 +28,7 @@ def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mir
     with mirror.reading():
         for one in hearing:
             with suppress(Exception):
-                deaf[one.key] = registry()[one.key.kind].missing_ingress(one, mirror)
+                kind = registry()[one.key.kind]
+                if isinstance(kind, LinkKind):
+                    deaf[one.key] = kind.missing_ingress(one, mirror)
     return [replace(row, reason=deaf[row.key]) if row.key in deaf else row for row in rows]

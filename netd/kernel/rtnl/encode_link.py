@@ -76,13 +76,13 @@ def create_link(operation: do.CreateLink, look: LinkLookup) -> list[Request]:
     data = b""
     if operation.dev:
         lower = look.index(operation.netns, operation.dev)
-        if operation.kind == "vxlan":
-            info.setdefault(wire.IFLA_VXLAN_LINK, struct.pack("=I", lower))
+        if operation.dev_option:
+            info.setdefault(operation.dev_option, struct.pack("=I", lower))
         else:
             body += wire.u32(wire.IFLA_LINK, lower)
-    if operation.kind == "veth":
+    if operation.peer_name:
         body += queues()
-        data = wire.nested(wire.VETH_INFO_PEER, veth_peer(operation, look))
+        data = wire.nested(wire.VETH_INFO_PEER, peer_end(operation, look))
     data += wire.mapping(info)
     kind = wire.text(wire.IFLA_INFO_KIND, operation.kind)
     body += wire.nested(wire.IFLA_LINKINFO, kind + (wire.nested(wire.IFLA_INFO_DATA, data) if data else b""))
@@ -96,7 +96,7 @@ def create_link(operation: do.CreateLink, look: LinkLookup) -> list[Request]:
     return requests
 
 
-def veth_peer(operation: do.CreateLink, look: LinkLookup) -> bytes:
+def peer_end(operation: do.CreateLink, look: LinkLookup) -> bytes:
     """The other end: never up (ENOTCONN), never with a master (its index is of another namespace)."""
     peer = operation.peer or do.LinkSettings()
     body = ifinfomsg() + wire.text(wire.IFLA_IFNAME, operation.peer_name)
@@ -113,7 +113,7 @@ def veth_peer(operation: do.CreateLink, look: LinkLookup) -> bytes:
 
 
 def queues() -> bytes:
-    """One queue each way: a veth is made in two thirds of the time."""
+    """One queue each way: a pair is made in two thirds of the time."""
     return wire.u32(wire.IFLA_NUM_TX_QUEUES, 1) + wire.u32(wire.IFLA_NUM_RX_QUEUES, 1)
 
 

@@ -20,7 +20,7 @@ from netd.model.key import Key
 from netd.model.marks import TABLE
 from netd.model.operations import LegacyAccept, RunNft
 
-from .kind import Kind
+from .kind import Kind, Traits
 
 #: What Docker leaves to its users, and never touches.
 USER_CHAIN = "DOCKER-USER"
@@ -45,11 +45,7 @@ class AcceptRule(Kind):
     """Packets that get through the gates of one hook, by a rule of netd's in each that might drop them."""
 
     hook: ClassVar[Hook]
-    never_adopted = True
-    in_foreign_chains = True
-
-    def declare(self, table: Any, place: Any) -> Iterable[Desired]:
-        return ()
+    traits = Traits(never_adopted=True, in_foreign_chains=True)
 
     def packets(self, key: Key, locator: Mapping[str, Any]) -> Sequence[Match]:
         """All that is known of them."""

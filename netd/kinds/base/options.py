@@ -26,7 +26,12 @@ class Wire(Protocol):
     """How the kernel has a value in netlink attributes, {number: payload}; ``link.attributes`` has them all."""
 
     #: What a new link has where nothing is said; None: it depends, or there is none.
-    default: Any
+    @property
+    def default(self) -> Any: ...
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Those of its attributes."""
 
     def encode(self, value: Any, have: Any) -> Mapping[int, bytes]:
         """The attributes that set a value; ``have`` is the present one, None on a new link."""
@@ -42,6 +47,8 @@ class Option(NamedTuple):
     description: str
     wire: Wire | None = None
     live: Live = True
+    #: What counts where the key is left out and its default does not say it, for the documents.
+    absent: str = ""
 
 
 def option(
@@ -52,9 +59,10 @@ def option(
     key: str = "",
     wire: Wire | None = None,
     live: Live = True,
+    absent: str = "",
 ) -> Any:
     """One key; without a default it is required. ``key`` where Python cannot have TOML's name ("from")."""
-    told = {"option": Option(key, description, wire, live)}
+    told = {"option": Option(key, description, wire, live, absent)}
     if default_factory is not dataclasses.MISSING:
         return dataclasses.field(default_factory=default_factory, metadata=told)
     return dataclasses.field(default=default, metadata=told)

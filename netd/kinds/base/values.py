@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -54,9 +55,16 @@ def not_empty(value: list[Any]) -> list[Any]:
     return value
 
 
-def family_of(text: str) -> int:
-    """4 or 6 for an address or network."""
-    return 6 if ":" in text else 4
+class Family(enum.IntEnum):
+    """The version of IP."""
+
+    IPV4 = 4
+    IPV6 = 6
+
+
+def family_of(text: str) -> Family:
+    """That of an address or network."""
+    return Family.IPV6 if ":" in text else Family.IPV4
 
 
 def canonical_address(text: str) -> str:

@@ -1,74 +1,62 @@
-"""Settings of a bridge's port: IFLA_BRPORT_*, include/uapi/linux/if_link.h."""
+"""Settings of a bridge's port, IFLA_BRPORT_* in include/uapi/linux/if_link.h: ``bridge_port`` of a link, bridge(8)."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from netd.model.desired import HIDDEN, View
-from netd.model.segment import End
-from netd.model.state import IFF_RUNNING, Link, attributes
-from netd.model.status import Unusable
+from netd.kinds.base.options import Table, option
+from netd.kinds.base.values import Range
+from netd.model.state import attributes
 
-#: IFLA_BRPORT_STATE of a port, and IFLA_BR_STP_STATE of its bridge.
-STATE, STP_STATE = 1, 5
-DISABLED, LISTENING, LEARNING, FORWARDING, BLOCKING = range(5)
-STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
+from .attributes import Flag, Number, decode, encode, options
 
-#: bridge_port key: (IFLA_BRPORT_*, struct format).
-PORT_FIELDS: Mapping[str, tuple[int, str]] = {
-    "isolated": (33, "=B"),
-    "hairpin": (4, "=B"),
-    "learning": (8, "=B"),
-    "flood": (9, "=B"),
-    "mcast_flood": (27, "=B"),
-    "neigh_suppress": (32, "=B"),
-    "cost": (3, "=I"),
-    "priority": (2, "=H"),
-}
-#: What a port has when nobody says otherwise (net/bridge/br_if.c). The cost depends on the link's speed.
-PORT_DEFAULTS: Mapping[str, Any] = {
-    "isolated": False,
-    "hairpin": False,
-    "learning": True,
-    "flood": True,
-    "mcast_flood": True,
-    "neigh_suppress": False,
-    "priority": 32,
-}
+PREFIX = "bridge_port."
+
+
+class BridgePort(Table):
+    """Settings of a link as a port of its bridge. The defaults are those of net/bridge/br_if.c."""
+
+    isolated: bool | None = option(
+        "the port exchanges no traffic with other isolated ports of the bridge",
+        default=None,
+        wire=Flag(33, default=False),
+    )
+    hairpin: bool | None = option(
+        "frames may leave through the port that they arrived on", default=None, wire=Flag(4, default=False)
+    )
+    learning: bool | None = option("learn source addresses", default=None, wire=Flag(8, default=True))
+    flood: bool | None = option("flood frames to unknown unicast addresses", default=None, wire=Flag(9, default=True))
+    mcast_flood: bool | None = option("flood multicast frames", default=None, wire=Flag(27, default=True))
+    neigh_suppress: bool | None = option(
+        "answer ARP and neighbor discovery from the forwarding database", default=None, wire=Flag(32, default=False)
+    )
+    # Its default depends on the speed of the link.
+    cost: Annotated[int, Range(1, 65535)] | None = option("path cost for STP", default=None, wire=Number(3))
+    priority: Annotated[int, Range(0, 63)] | None = option(
+        "port priority for STP", default=None, wire=Number(2, "=H", default=32)
+    )
+
+
+#: {attribute: key}.
+PORT_KEYS = {number: key for key, each in options(BridgePort).items() if each.wire for number in each.wire.numbers}
+#: What a port has when nobody says otherwise; the cost depends.
+PORT_DEFAULTS: Mapping[str, Any] = {key: each.wire.default for key, each in options(BridgePort).items() if each.wire}
 #: Those that somebody may have set: these, and GUARD, PROTECT, FAST_LEAVE, PROXYARP, PROXYARP_WIFI, MULTICAST_ROUTER,
 #: MCAST_TO_UCAST, BCAST_FLOOD, GROUP_FWD_MASK.
-PORT_SETTINGS = frozenset({number for number, _ in PORT_FIELDS.values()} | {5, 6, 7, 10, 12, 25, 28, 30, 31})
+PORT_SETTINGS = frozenset(PORT_KEYS) | {5, 6, 7, 10, 12, 25, 28, 30, 31}
 
 
-def state_of(link: Link) -> int | None:
-    """BR_STATE_* of a port that is up and has a carrier; None of anything else."""
-    payload = attributes(link.port).get(STATE) if link.port else None
-    if not payload or payload[0] >= len(STATES) or not link.up or not link.flags & IFF_RUNNING:
-        return None
-    return payload[0]
+def port_fields(table: BridgePort, prefix: str = "") -> dict[str, Any]:
+    """The compared fields of the settings that are written."""
+    return {f"{prefix}{PREFIX}{key}": value for key, value in vars(table).items() if value is not None}
 
 
-def has_stp(link: Link, netns: str, view: View) -> bool:
-    """Whether the port's bridge runs the spanning tree protocol, which has the ports in other states for a time."""
-    bridge = view.link_at(netns, link.master)
-    payload = attributes(bridge.info).get(STP_STATE, b"") if bridge is not None else b""
-    return len(payload) == 4 and struct.unpack("=I", payload)[0] != 0
+def read_port(port: bytes, prefix: str = "") -> dict[str, Any]:
+    """The fields of IFLA_INFO_SLAVE_DATA."""
+    return decode(BridgePort, attributes(port), prefix + PREFIX)
 
 
-def shown_state(link: Link, netns: str, view: View) -> Any:
-    """The state that is compared: without the spanning tree protocol a port forwards, or somebody stopped it."""
-    state = state_of(link)
-    return HIDDEN if state is None or has_stp(link, netns, view) else STATES[state]
-
-
-def unusable_port(ends: tuple[End, ...], view: View) -> Unusable | None:
-    """The port of these that does not forward yet; one that the protocol blocks, because there is another way, is
-    right as it is."""
-    for end in ends:
-        link = view.link(*end.link)
-        state = state_of(link) if link is not None else None
-        if link is not None and state in (LISTENING, LEARNING) and has_stp(link, end.link.netns, view):
-            return Unusable(f"{end.link} does not forward yet: the spanning tree protocol is {STATES[state]}", True)
-    return None
+def port_payload(fields: Mapping[str, Any], prefix: str = "") -> dict[int, bytes]:
+    """The attributes of the port settings in ``fields``."""
+    return encode(BridgePort, fields, prefix=prefix + PREFIX)

@@ -16,7 +16,7 @@ from netd.model.operations import DeleteRoute, Operation, RestoreAddress, Restor
 from netd.model.segment import End
 from netd.model.state import IFA_F_PERMANENT, RTPROT_RA, Link, Route, attributes
 
-from .bridge_port import PORT_FIELDS, PORT_SETTINGS
+from .bridge_port import PORT_KEYS, PORT_SETTINGS, PREFIX
 
 #: What an entry is, where it is no address: in the place of its CIDR.
 ROUTE, NEIGHBOR, PORT = "", "neighbor", "port of "
@@ -51,7 +51,7 @@ def _port(end: End, link: Link, written: Mapping[str, Any], view: View) -> Itera
     contradicts = end.master is not None and end.master.name != master.name
     if contradicts or (end.master is None and written.get(prefix + "master") == master.name):
         return
-    ours = {number for name, (number, _) in PORT_FIELDS.items() if f"{prefix}bridge_port.{name}" in written}
+    ours = {number for number, name in PORT_KEYS.items() if f"{prefix}{PREFIX}{name}" in written}
     theirs = {number: raw for number, raw in attributes(link.port).items() if number in PORT_SETTINGS - ours}
     yield PORT + master.name, {number: raw.hex() for number, raw in theirs.items()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping, Set
 from typing import Annotated, Any, ClassVar
 
@@ -17,7 +16,6 @@ from netd.kinds.base.values import (
     LinkMtu,
     Metric,
     Name,
-    Range,
     family_of,
     is_loopback,
 )
@@ -28,25 +26,13 @@ from netd.model.desired import Desired, View
 from netd.model.key import LinkName
 from netd.model.operations import LinkSettings, SetLink
 from netd.model.segment import ETHERNET, End
-from netd.model.state import Link, attributes
+from netd.model.state import Link
 
-from .bridge_port import FORWARDING, PORT_DEFAULTS, PORT_FIELDS, STATE, STATES, shown_state
+from .bridge_port import PORT_DEFAULTS, PREFIX, BridgePort, port_fields, port_payload, read_port
+from .port_state import FORWARDING, STATE, STATES, shown_state
 
 #: IPV6_MIN_MTU, include/uapi/linux/ipv6.h: a link of less has no IPv6, ``lo`` aside.
 LEAST_IPV6 = 1280
-
-
-class BridgePort(Table):
-    """Settings of a bridge's port, bridge(8)."""
-
-    isolated: bool | None = option("talks to no other isolated port of the bridge", default=None)
-    hairpin: bool | None = option("frames may leave by the port they came from", default=None)
-    learning: bool | None = option("learn source addresses", default=None)
-    flood: bool | None = option("flood frames to unknown unicast addresses", default=None)
-    mcast_flood: bool | None = option("flood multicast frames", default=None)
-    neigh_suppress: bool | None = option("answer ARP and ND from the FDB", default=None)
-    cost: Annotated[int, Range(1, 65535)] | None = option("path cost for STP", default=None)
-    priority: Annotated[int, Range(0, 63)] | None = option("port priority for STP", default=None)
 
 
 def one_per_family(value: str | list[str]) -> list[str]:
@@ -58,7 +44,7 @@ def one_per_family(value: str | list[str]) -> list[str]:
     return gateways
 
 
-class EndTable(Table):
+class LinkTable(Table):
     """The keys of every link, and of every end of a veth pair."""
 
     #: Whether netd makes the link: what another made may be a port without our saying so.
@@ -86,7 +72,7 @@ class EndTable(Table):
             raise ValueError("bridge_port: this link has no master, so it is no bridge's port")
 
 
-def end_fields(table: EndTable, made: bool, prefix: str = "") -> dict[str, Any]:
+def end_fields(table: LinkTable, made: bool, prefix: str = "") -> dict[str, Any]:
     """The compared fields of one end. ``made``: netd makes the link, so it is up unless told otherwise."""
     fields: dict[str, Any] = {}
     for name in ("mtu", "mac", "master"):
@@ -96,13 +82,11 @@ def end_fields(table: EndTable, made: bool, prefix: str = "") -> dict[str, Any]:
     if made or table.up is not None:
         fields[prefix + "up"] = table.up is not False
     if table.bridge_port is not None:
-        for name, value in vars(table.bridge_port).items():
-            if value is not None:
-                fields[f"{prefix}bridge_port.{name}"] = value
+        fields |= port_fields(table.bridge_port, prefix)
     return fields
 
 
-def check_end(table: EndTable, link: LinkName, *path: str) -> None:
+def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
     """What the kernel refuses of one end whatever else there is: ValueError, which names the key."""
     if not table.addresses and not table.gateway:
         return
@@ -123,7 +107,7 @@ def check_end(table: EndTable, link: LinkName, *path: str) -> None:
             raise ValueError(f"{where}gateway: '{gateway}' is an address of this link itself")
 
 
-def end_objects(table: EndTable, context: TableContext, link: LinkName, *path: str) -> Iterable[Desired]:
+def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: str) -> Iterable[Desired]:
     """The objects that hang on one end: its addresses, its default routes, its way through FORWARD."""
     check_end(table, link, *path)
     for number, address in enumerate(table.addresses):
@@ -135,12 +119,12 @@ def end_objects(table: EndTable, context: TableContext, link: LinkName, *path: s
         yield forward_object(link, context.at(*path, "forward"))
 
 
-def end_wants(table: EndTable, netns: str) -> tuple[LinkName, ...]:
+def end_wants(table: LinkTable, netns: str) -> tuple[LinkName, ...]:
     """What one end would like to be there: its master."""
     return () if table.master is None else (LinkName(netns, table.master),)
 
 
-def end_of(table: EndTable, link: LinkName, prefix: str = "", **more: Any) -> End:
+def end_of(table: LinkTable, link: LinkName, prefix: str = "", **more: Any) -> End:
     """What shares a segment with one end needs to know of it."""
     master = None if table.master is None else LinkName(link.netns, table.master)
     return End(link, prefix + "mtu", table.mtu, master, **more)
@@ -156,7 +140,7 @@ def reachable_fields(fields: Mapping[str, Any], missing: Set[LinkName], netns: s
     master = fields.get(prefix + "master")
     if master is None or LinkName(netns, master) not in missing:
         return dict(fields)
-    port = prefix + "bridge_port."
+    port = prefix + PREFIX
     return {name: value for name, value in fields.items() if name != prefix + "master" and not name.startswith(port)}
 
 
@@ -172,29 +156,7 @@ def read_end(link: Link, netns: str, view: View, prefix: str = "") -> dict[str, 
         prefix + "master": master.name if master else (f"index {link.master}" if link.master else ""),
     }
     fields[prefix + "port_state"] = shown_state(link, netns, view)
-    if link.port:
-        raw = attributes(link.port)
-        for name, (number, layout) in PORT_FIELDS.items():
-            fields[f"{prefix}bridge_port.{name}"] = unpack(raw.get(number), layout, layout == "=B")
-    return fields
-
-
-def unpack(payload: bytes | None, layout: str, boolean: bool = False) -> Any:
-    """One attribute, None where the kernel did not send it."""
-    if payload is None or len(payload) < struct.calcsize(layout):
-        return None
-    value = struct.unpack_from(layout, payload)[0]
-    return bool(value) if boolean else value
-
-
-def port_payload(fields: Mapping[str, Any], prefix: str = "") -> dict[int, bytes]:
-    """The attributes of the port settings in ``fields``."""
-    found: dict[int, bytes] = {}
-    for name, (number, layout) in PORT_FIELDS.items():
-        value = fields.get(f"{prefix}bridge_port.{name}")
-        if value is not None:
-            found[number] = struct.pack(layout, int(value))
-    return found
+    return fields | read_port(link.port, prefix) if link.port else fields
 
 
 def end_changes(
@@ -239,6 +201,6 @@ def end_lapsed(netns: str, field: str, wrote: Any, have: Any, view: View) -> boo
 def end_default(field: str, prefix: str = "") -> Any:
     """The kernel's default of one end's field on a link that netd made; None: it stays."""
     plain = field.removeprefix(prefix)
-    if plain.startswith("bridge_port."):
-        return PORT_DEFAULTS.get(plain.removeprefix("bridge_port."))
+    if plain.startswith(PREFIX):
+        return PORT_DEFAULTS.get(plain.removeprefix(PREFIX))
     return {"master": "", "up": True, "mtu": ETHERNET}.get(plain)

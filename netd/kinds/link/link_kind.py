@@ -1,50 +1,112 @@
-"""Links that are one object with one end: what bridge and vxlan have in common."""
+"""Links: one object with one end and options in IFLA_INFO_DATA, unless a kind says otherwise.
+
+All that is common follows from the kind's table: what is compared, how it is read and written, what a new link has, and
+what forces a recreation. A link kind without surprises is a table and a class of three lines.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from netd.kinds.base.kind import Kind, link_by_identity
-from netd.model.change import Phase, Step
+from netd.kinds.base.kind import Kind, MtuLimit, TableContext, Traits, link_by_identity
+from netd.kinds.base.roles import BecomesUsable
+from netd.model.change import FieldDiff, Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.marks import GROUP
-from netd.model.operations import DeleteLink, LinkSettings, SetLink
-from netd.model.state import Link
+from netd.model.operations import CreateLink, DeleteLink, LinkSettings, SetLink
+from netd.model.segment import ETHERNET, Links, Tunnel
+from netd.model.state import Link, attributes
 from netd.model.status import Unusable
 
-from .bridge_port import unusable_port
-from .ends import end_changes, end_lapsed, end_owned, end_put_back, reachable_fields, read_end
+from .attributes import LowerLink, decode, encode, options, recreating
+from .bridge_port import PREFIX
+from .carry_over import restore_steps
+from .ends import (
+    LinkTable,
+    end_changes,
+    end_default,
+    end_fields,
+    end_lapsed,
+    end_objects,
+    end_of,
+    end_owned,
+    end_put_back,
+    end_wants,
+    link_claims,
+    reachable_fields,
+    read_end,
+)
 from .mac import remembered_mac
+from .port_state import unusable_port
+
+MADE_BY_NETD = Traits(has_mark=True, provides_links=True)
 
 
-def find_link(key: Key, view: View, identity: Mapping[str, Any]) -> Link | None:
-    """The link by its name, else netd's own by its index: it was renamed."""
-    link = view.link(key.netns, key.name)
-    if link is not None:
-        return link
-    link = link_by_identity(LinkName(key.netns, key.name), identity, view)
-    return link if link is not None and link.group == GROUP else None
+class LinkKind(Kind, BecomesUsable):
+    """A link; the kind's name is its rtnetlink kind too."""
 
+    traits = MADE_BY_NETD
+    #: Fields that are chosen once, and kept although nobody writes them (MACs): ``remember``.
+    remembered: ClassVar[frozenset[str]] = frozenset({"mac"})
+    #: Which other links are in the same layer-2 segment: its "ports" (a bridge), its "other end" (a pair), or none.
+    joins: ClassVar[Literal["", "ports", "other end"]] = ""
 
-class LinkKind(Kind):
-    """A link of kind ``name`` (its rtnetlink kind too) with options in IFLA_INFO_DATA."""
+    @cached_property
+    def table(self) -> Any:
+        """The model of its table, a ``LinkTable``."""
+        return self.toml.model if self.toml is not None else LinkTable
 
-    mark: ClassVar[int] = GROUP
-    has_mark = True
-    provides_links = True
-    remembered = frozenset({"mac"})
+    @cached_property
+    def lower(self) -> tuple[str, LowerLink] | None:
+        """The option that names the link below, by its key."""
+        found = ((key, each.wire) for key, each in options(self.table).items())
+        return next(((key, wire) for key, wire in found if isinstance(wire, LowerLink)), None)
 
-    def read_options(self, info: bytes, link_index: int, netns: str, view: View) -> dict[str, Any]:
-        """The options of IFLA_INFO_DATA; ``link_index`` is IFLA_LINK."""
-        raise NotImplementedError
+    def carrier(self, fields: Mapping[str, Any]) -> Tunnel | None:
+        """What carries a link with these options, and how many bytes its headers take there; None: nothing does."""
+        dev = fields.get(self.lower[0]) if self.lower else None
+        return Tunnel(dev, "", 0) if dev else None
 
-    def options_payload(self, fields: Mapping[str, Any]) -> dict[int, bytes]:
-        """IFLA_INFO_DATA of the options in ``fields``."""
-        raise NotImplementedError
+    def declare(self, table: Any, context: TableContext) -> Iterable[Desired]:
+        link = LinkName(context.netns, context.name)
+        chosen = {key: getattr(table, key) for key in options(self.table) if getattr(table, key) is not None}
+        dev = chosen.get(self.lower[0]) if self.lower else None
+        yield Desired(
+            key=Key(context.netns, self.name, context.name),
+            fields=end_fields(table, made=True) | chosen,
+            origins=(context.origin,),
+            provides=(link,),
+            requires=(LinkName(context.netns, dev),) if dev else (),
+            after=end_wants(table, context.netns),
+            claims=link_claims(link),
+            ends=(end_of(table, link, tunnel=self.carrier(chosen), bridge=self.joins == "ports"),),
+        )
+        yield from end_objects(table, context, link)
+
+    def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
+        """The options of a link, as they are compared."""
+        found = decode(self.table, attributes(link.info))
+        if self.lower:
+            carrier, index = self.lower_link(link, netns, view), self.lower_index(link)
+            elsewhere = f"index {index} in another namespace" if index and link.link_netnsid is not None else ""
+            found[self.lower[0]] = carrier.name if carrier else elsewhere
+        return found
+
+    def lower_link(self, link: Link, netns: str, view: Links) -> Link | None:
+        """The link that carries one, where that is in the same namespace: an index means something only in its own."""
+        index = self.lower_index(link)
+        return view.link_at(netns, index) if index and link.link_netnsid is None else None
+
+    def lower_index(self, link: Link) -> int:
+        """The index of the link that carries one, 0 for none."""
+        if not self.lower:
+            return 0
+        return int(self.lower[1].decode(attributes(link.info))) or link.link
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
@@ -56,7 +118,7 @@ class LinkKind(Kind):
         if link.kind != self.name:
             what = f"a {link.kind} link of this name" if link.kind else "a link of this name that is no virtual one"
             return Observed(fields={}, identity=found, marked=link.group == GROUP, conflict=what, handle=link.index)
-        fields = read_end(link, key.netns, view) | self.read_options(link.info, link.link, key.netns, view)
+        fields = read_end(link, key.netns, view) | self.read_options(link, key.netns, view)
         return Observed(fields=fields, identity=found, marked=link.group == GROUP, handle=link.index)
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
@@ -64,39 +126,101 @@ class LinkKind(Kind):
             if link.kind == self.name and link.group == GROUP:
                 yield Key(netns, self.name, link.name), {}
 
+    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
+        return (WatchKey("link", key.netns, key.name),)
+
     def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Fields that are kept on a link that netd made, although nobody writes them: its mark, its name."""
         return end_owned(desired.key.name, GROUP, memory)
 
     def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
         return unusable_port(desired.ends, view)
 
     def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
+        """What is chosen once and kept (MACs), before the link is made for the first time.
+
+        ``key`` is this machine's own, the same after a reboot; b"" where there is none.
+        """
         link = LinkName(desired.key.netns, desired.key.name)
         return {"mac": remembered_mac(desired.fields.get("mac"), memory.get("mac"), link, key)}
 
-    def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
-        return (WatchKey("link", key.netns, key.name),)
-
     def reduced(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
+        """The fields that can be had while these links of ``after`` do not exist."""
         return reachable_fields(desired.fields, missing, desired.key.netns)
+
+    def immutable_changes(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
+        """Those of these fields that cannot be changed in place."""
+        return recreating(self.table, differing)
+
+    def lost_referent(
+        self, key: Key, locator: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View
+    ) -> bool:
+        """Whether a value is another than netd wrote only because what it named is gone."""
+        return end_lapsed(key.netns, field, wrote, have, view)
+
+    def must_leave_namespace(self, locator: Mapping[str, Any]) -> bool:
+        """Whether it has to be out of its namespace before that one is deleted: it would die with it."""
+        return False
+
+    def with_renamed_namespaces(self, locator: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
+        """``locator`` with the new ``names`` of namespaces that it speaks of."""
+        return locator
+
+    def missing_ingress(self, desired: Desired, view: View) -> str:
+        """Why a packet of its ``required_ingress`` may not come in, in words; "" where all come in."""
+        return ""
+
+    def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
+        key, fields = desired.key, desired.fields
+        settings = LinkSettings(
+            mtu=fields.get("mtu"), mac=fields.get("mac") or memory.get("mac"), group=GROUP,
+            info=encode(self.table, fields),
+        )  # fmt: skip
+        dev, number = (fields.get(self.lower[0], ""), self.lower[1].number) if self.lower else ("", 0)
+        made = CreateLink(key.netns, key.name, self.name, settings, dev=dev, dev_option=number)
+        late = {name: value for name, value in fields.items() if name in ("up", "master") or name.startswith(PREFIX)}
+        return [Step(Phase.LINK, made), *end_changes(key.netns, key.name, late)]
 
     def change(
         self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
         steps = list(end_changes(key.netns, key.name, fields, current=observed.fields.get("name")))
-        info = self.options_payload(fields)
+        info = encode(self.table, fields, observed.fields)
         if info:
             settings = SetLink(key.netns, key.name, LinkSettings(info=info), self.name)
             steps.append(Step(Phase.SETTINGS, settings))
         return steps
 
-    def lost_referent(
-        self, key: Key, locator: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View
-    ) -> bool:
-        return end_lapsed(key.netns, field, wrote, have, view)
-
-    def put_back(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
-        return end_put_back(key.netns, field, found, view)
-
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         return [Step(Phase.LINK, DeleteLink(key.netns, int(observed.handle)))]
+
+    def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
+        return tuple(restore_steps(foreign, view))
+
+    def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        if found is not None:
+            return end_put_back(key.netns, field, found, view)
+        if field == "mtu":
+            return self._mtu_at_birth(key, view)
+        option = options(self.table).get(field)
+        return option.wire.default if option is not None and option.wire is not None else end_default(field)
+
+    def _mtu_at_birth(self, key: Key, view: View) -> int | MtuLimit | None:
+        """What a new link has: what its carrier leaves of a packet."""
+        link = view.link(key.netns, key.name)
+        if link is None:
+            return None
+        carrier = self.lower_link(link, key.netns, view)
+        if carrier is None:
+            return None if self.lower_index(link) else ETHERNET
+        tunnel = self.carrier(self.read_options(link, key.netns, view))
+        return MtuLimit(LinkName(key.netns, carrier.name), tunnel.overhead or 0 if tunnel else 0)
+
+
+def find_link(key: Key, view: View, identity: Mapping[str, Any]) -> Link | None:
+    """The link by its name, else netd's own by its index: it was renamed."""
+    link = view.link(key.netns, key.name)
+    if link is not None:
+        return link
+    link = link_by_identity(LinkName(key.netns, key.name), identity, view)
+    return link if link is not None and link.group == GROUP else None

@@ -5,29 +5,15 @@ Declared links count as declared, whatever stands there just now; others as the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from netd.kinds.vxlan import lower_link, tunnel_seen
+from netd.kinds import registry
 from netd.model.key import HOST, LinkName
-from netd.model.segment import AUTO, ETHERNET, LEAST, End, Tunnel
-from netd.model.state import IFF_LOOPBACK, Address, Link, attributes
+from netd.model.segment import AUTO, ETHERNET, LEAST, End, Links, Tunnel
+from netd.model.state import IFF_LOOPBACK, Link
 
-
-class Links(Protocol):
-    """What of the mirror (``View``) is read."""
-
-    def link(self, netns: str, name: str) -> Link | None: ...
-
-    def link_at(self, netns: str, index: int) -> Link | None: ...
-
-    def links(self, netns: str) -> Sequence[Link]: ...
-
-    def addresses(self, netns: str, index: int) -> Mapping[str, Address]: ...
-
-    def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool: ...
-
+from .link_kind import LinkKind
 
 #: What of a link counts: equal facts mean the same segment, of the same size.
 Facts = tuple[tuple[LinkName, ...], int | None, Tunnel | None]
@@ -46,6 +32,18 @@ class Segment:
     facts: Mapping[LinkName, Facts]
     carriers: Mapping[LinkName, int | None]
     searched: frozenset[str]
+
+
+def kind_of(link: Link | None) -> LinkKind | None:
+    """The kind of a link, None where netd makes none such."""
+    kind = registry().get(link.kind) if link is not None else None
+    return kind if isinstance(kind, LinkKind) else None
+
+
+def joins(link: Link) -> str:
+    """Which other links share the segment of one by itself: ``LinkKind.joins``."""
+    kind = kind_of(link)
+    return kind.joins if kind is not None else ""
 
 
 class Segments:
@@ -83,7 +81,7 @@ class Segments:
                 searched |= below.searched
             room = below.size if below is not None else self._carries(carrier)
             if room is not None and not self._written(link):
-                limits.append(room - tunnel.overhead)
+                limits.append(room - (tunnel.overhead or 0))
         return Segment(members, max(LEAST, min(limits, default=ETHERNET)), facts, carriers, frozenset(searched))
 
     def _members(self, start: LinkName) -> set[LinkName]:
@@ -104,7 +102,7 @@ class Segments:
         yield from self._above(link)
         yield from self._ports.get(link, ())
         seen = self._view.link(*link)
-        if seen is not None and seen.kind == "bridge":
+        if seen is not None and joins(seen) == "ports":
             yield from self._others_ports(link.netns, seen.index)
 
     def _above(self, link: LinkName) -> Iterator[LinkName]:
@@ -113,11 +111,11 @@ class Segments:
             yield end.master
         elif seen is not None and seen.master:
             master = self._view.link_at(link.netns, seen.master)
-            if master is not None and master.kind == "bridge":
+            if master is not None and joins(master) == "ports":
                 yield LinkName(link.netns, master.name)
         if end is not None and end.peer is not None:
             yield end.peer
-        elif seen is not None and seen.kind == "veth":
+        elif seen is not None and joins(seen) == "other end":
             yield from self._other_end(link.netns, seen)
 
     def _others_ports(self, netns: str, bridge: int) -> Iterator[LinkName]:
@@ -134,7 +132,7 @@ class Segments:
         for space in (netns,) if seen.link_netnsid is None else self._spaces:
             if self._view.is_peer_namespace(netns, seen.link_netnsid, space):
                 other = self._view.link_at(space, seen.link)
-                if other is not None and other.kind == "veth" and other.link == seen.index:
+                if other is not None and other.kind == seen.kind and other.link == seen.index:
                     yield LinkName(space, other.name)
                     return
 
@@ -143,11 +141,10 @@ class Segments:
         if end is not None and not end.foreign:
             return end.tunnel
         seen = self._view.link(*link)
-        if seen is None or seen.kind != "vxlan" or seen.link_netnsid is not None:
+        kind = kind_of(seen)
+        if seen is None or kind is None or seen.link_netnsid is not None:
             return None
-        lower = lower_link(attributes(seen.info), seen.link)
-        carrier = self._view.link_at(link.netns, lower) if lower else None
-        return tunnel_seen(seen, carrier.name if carrier else "")
+        return kind.carrier(kind.read_options(seen, link.netns, self._view))
 
     def _holder(self, netns: str, local: str) -> LinkName | None:
         """The link with an address; not ``lo``, from where routes lead on."""
@@ -185,7 +182,7 @@ class Segments:
             return None
         if seen is None:
             return (end.first or None) if end is not None else None
-        return None if seen.kind == "bridge" else seen.mtu
+        return None if joins(seen) == "ports" else seen.mtu
 
     def present(self, link: LinkName) -> int | None:
         """The MTU that a link has now."""

@@ -1,0 +1,99 @@
+"""The options of links: the fake kernel learns them from the tables of the kinds themselves."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from netd.errors import kernel_error
+from netd.kernel.rtnl import wire
+from netd.kinds import registry
+from netd.kinds.link.attributes import Address, encode, options
+from netd.kinds.link.link_kind import LinkKind
+from netd.model.segment import LEAST
+from netd.model.state import Address as StateAddress
+from netd.model.state import Link
+
+from .space import LOOPBACK, FakeNamespace
+
+#: The largest MTU that a link takes by itself.
+MOST = 65535 + LOOPBACK
+
+
+class Lookup(NamedTuple):
+    """What a kind needs to see of a namespace to read the options of a link in it."""
+
+    known: Mapping[int, Link]
+
+    def link_at(self, netns: str, index: int) -> Link | None:
+        return self.known.get(index)
+
+    def link(self, netns: str, name: str) -> Link | None:
+        return next((link for link in self.known.values() if link.name == name), None)
+
+    def links(self, netns: str) -> list[Link]:
+        return list(self.known.values())
+
+    def addresses(self, netns: str, index: int) -> Mapping[str, StateAddress]:
+        return {}
+
+    def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
+        return False
+
+
+def kind_of(name: str) -> LinkKind:
+    """The kind of links that rtnetlink calls so; KernelError EOPNOTSUPP where netd makes none such."""
+    kind = registry().get(name)
+    if not isinstance(kind, LinkKind) or not kind.traits.provides_links:
+        raise kernel_error(errno.EOPNOTSUPP, "Unknown device type")
+    return kind
+
+
+def at_birth(kind: LinkKind) -> dict[int, bytes]:
+    """The attributes of a new link where nothing is said."""
+    wires = {key: option.wire for key, option in options(kind.table).items() if option.wire is not None}
+    return encode(kind.table, {key: wire.default for key, wire in wires.items() if wire.default not in (None, "")})
+
+
+def without_zeros(kind: LinkKind, info: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Without the zero address, which means none."""
+    wires = (option.wire for option in options(kind.table).values())
+    addresses = {number for each in wires if isinstance(each, Address) for number in each.numbers}
+    return {number: value for number, value in info.items() if number not in addresses or any(value)}
+
+
+def read(kind: LinkKind, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> dict[str, Any]:
+    """The options by their keys."""
+    link = Link(0, "", kind.name, link=lower, info=wire.mapping(info))
+    return kind.read_options(link, "", Lookup(outer.links))
+
+
+def changed(
+    kind: LinkKind, old: Mapping[int, bytes], new: Mapping[int, bytes], lower: int, outer: FakeNamespace
+) -> dict[int, bytes]:
+    """The attributes of a link once ``new`` are written; KernelError where one cannot change on a link."""
+    fresh = without_zeros(kind, {**old, **new})
+    have, want = read(kind, old, lower, outer), read(kind, fresh, lower, outer)
+    for key, option in options(kind.table).items():
+        live = option.live(want[key], have[key]) if callable(option.live) else option.live
+        if want[key] != have[key] and not live:
+            raise kernel_error(errno.EOPNOTSUPP, f"Cannot change {key}")
+    return fresh
+
+
+def most_mtu(kind: LinkKind | None, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
+    """A link is no larger than what carries it leaves, in the namespace ``outer``."""
+    if kind is None or not lower:
+        return MOST
+    tunnel = kind.carrier(read(kind, info, lower, outer))
+    return max(LEAST, outer.at(lower).mtu - ((tunnel.overhead or 0) if tunnel else 0))
+
+
+def elsewhere(link: Link, kind: LinkKind | None, nsid: int) -> Link:
+    """A link as it is read where what carries it is in another namespace."""
+    if kind is not None and kind.lower is not None and kind.lower[1].number:
+        # No ndo_get_iflink: IFLA_LINK is the link itself, the option tells what carries it.
+        return replace(link, link=link.index, link_netnsid=nsid)
+    return replace(link, link_netnsid=nsid)
