@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from netd.kinds import registry
-from netd.model.key import Key, parse_key
+from netd.model.key import NAMESPACE_KIND, Key, parse_key
 
 from .record import Record, read_record, record_json
 
@@ -97,8 +97,8 @@ class Ledger:
 
     def attached(self) -> Mapping[Key, str]:
         """Attached namespaces, each with where it is found."""
-        found = ((key, record.locator.get("attach")) for key, record in self._records.items() if key.is_namespace)
-        return {key: source for key, source in found if source}
+        namespaces = ((key, record) for key, record in self._records.items() if key.kind == NAMESPACE_KIND)
+        return {key: source for key, record in namespaces if (source := record.locator.get("attach"))}
 
     def __iter__(self) -> Iterator[Key]:
         return iter(tuple(self._records))

@@ -20,7 +20,7 @@ from netd.model.attach import AttachTarget
 from netd.model.change import Change
 from netd.model.desired import Desired
 from netd.model.invalidation import EVERYTHING, Invalidation
-from netd.model.key import Key, namespace_key
+from netd.model.key import NAMESPACE_KIND, Key, namespace_key
 from netd.model.status import State, Status
 
 from .announcements import Announcements
@@ -28,7 +28,8 @@ from .apply.executor import Executor
 from .apply.owed_restores import OwedRestores
 from .apply.plan import Planner
 from .compare.decision import Decision, diverged_text, first
-from .compare.evaluate import BLOCKING, Evaluator
+from .compare.evaluate import Evaluator
+from .compare.prerequisites import BLOCKING
 from .graph.dependencies import DependencyGraph
 from .ledger import Ledger
 from .observe.attached import AttachedNamespaces
@@ -324,10 +325,10 @@ class Reconciler:
     def _forget(self, key: Key) -> set[Key]:
         """Nothing of it is left; returns what waited for that. A namespace is known for as long as what is in it."""
         record = self.ledger.get(key)
-        if record is None or (key.is_namespace and any(self.graph.undeclared_in(key.name))):
+        if record is None or (key.kind == NAMESPACE_KIND and any(self.graph.undeclared_in(key.name))):
             return set()
         self.ledger.forget(key)
-        if key.is_namespace and record.locator.get("attach"):
+        if key.kind == NAMESPACE_KIND and record.locator.get("attach"):
             return self._let_in(record.identity.get("cookie"))
         return {namespace_key(key.netns)} & self.graph.undeclared
 
@@ -463,7 +464,11 @@ class Reconciler:
             record = self.ledger.get(key)
             if record is not None and (files is None or declared_by_none_but(record.files, files)):
                 keys.add(key)
-                if adopted and not record.made and (registry()[key.kind].traits.provides_links or key.is_namespace):
+                if (
+                    adopted
+                    and not record.made
+                    and (registry()[key.kind].traits.provides_links or key.kind == NAMESPACE_KIND)
+                ):
                     self._evaluator.forced.add(key)
         if orphans:
             for key, data in self.find_orphans().items():

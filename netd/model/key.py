@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 #: The namespace without a name.
 HOST = ""
-#: The kind of the objects that other objects are in.
+#: The kind of the objects that other objects are in: their ``netns`` is its name.
 NAMESPACE_KIND = "namespace"
 
 
@@ -20,11 +20,6 @@ class Key(NamedTuple):
     def __str__(self) -> str:
         own = f"{self.kind}/{self.name}"
         return f"{self.netns}:{own}" if self.netns else own
-
-    @property
-    def is_namespace(self) -> bool:
-        """Whether other objects are in it: their ``netns`` is its name."""
-        return self.kind == NAMESPACE_KIND
 
 
 def namespace_key(netns: str) -> Key:

@@ -53,17 +53,19 @@ class Comparison:
         self._withdraw = withdraw
         self._put_back = PutBack(view, graph, records)
 
-    def evaluate(self, desired: Desired) -> Decision:
-        """Compares one declared object."""
+    def evaluate(self, desired: Desired, record: Record | None) -> Decision:
+        """Compares one declared object, of which the ledger has this record."""
         waits = self._prerequisites.not_ready(desired)
         if waits:
             return Decision(State.PENDING, waits)
-        decision = decide(self._case(self._graph.resolved(desired)))
+        if desired.ends:
+            desired = self._graph.resolved(desired)
+        decision = decide(self._case(desired, record))
         change = decision.change
         if change is not None and change.action in ("create", "recreate"):
             self._prerequisites.announce(desired)
         if change is not None and change.action == "recreate":
-            return replace(decision, change=self._with_carried_over(change, desired))
+            return replace(decision, change=self._with_carried_over(change, desired, record))
         kind = registry()[desired.key.kind]
         is_ok = decision.state is State.OK and change is None
         if is_ok and decision.observed is not None and isinstance(kind, BecomesUsable):
@@ -72,10 +74,10 @@ class Comparison:
                 return replace(decision, state=State.PENDING, reason=unusable.reason, unusable=unusable)
         return decision
 
-    def _case(self, desired: Desired) -> Case:
+    def _case(self, desired: Desired, record: Record | None) -> Case:
         """All that the decision on a declared object depends on."""
         key, kind, needs = desired.key, registry()[desired.key.kind], self._prerequisites
-        record, leaving = self._records(key), None
+        leaving = None
         observed = kind.observe(key, desired.locator, self._view, record.identity if record else {})
         if observed is not None and observed.renamed_away:
             leaving = self._leave(desired, record)
@@ -141,10 +143,9 @@ class Comparison:
             return self._put_back.fields(desired.key, desired.locator, record, observed)
         return differing | back
 
-    def _with_carried_over(self, change: Change, desired: Desired) -> Change:
+    def _with_carried_over(self, change: Change, desired: Desired, record: Record | None) -> Change:
         """A recreation, with what others put on netd's own: it is carried over."""
         assert change.observed is not None
-        record = self._records(desired.key)
         made = record is not None and record.state == "made"
         written = {name: field.wrote for name, field in record.fields.items()} if record is not None and made else None
         theirs = others_on(desired, written, self._view, self._is_made)

@@ -2,45 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from ipaddress import ip_address, ip_network
 
+from netd.engine.graph.dependencies import DependencyGraph
+from netd.engine.record import Record
+from netd.engine.status.table import StatusTable
+from netd.kinds import registry
 from netd.model.desired import Desired, View
-from netd.model.key import HOST, LinkName
+from netd.model.key import HOST, NAMESPACE_KIND, Key, LinkName, namespace_key
+from netd.model.status import State
+
+from .decision import Decision
+
+#: States in which an object cannot be relied on.
+BLOCKING = frozenset({State.FAILED, State.CONFLICT})
 
 
 class Prerequisites:
     """Answers for one evaluation. A link or namespace that is about to be made counts as there.
 
-    ``blocked``: why a declared link or namespace cannot be relied on. ``unready``: why nothing is to be built in a
-    namespace yet. ``away``: what is waited for where an attached namespace is not there. Each "" for nothing.
+    ``away`` says what is waited for where an attached namespace is not there. ``decisions``: those made so far.
     """
 
     def __init__(
         self,
         view: View,
-        blocked: Callable[[LinkName | str], str],
-        unready: Callable[[str], str],
+        graph: DependencyGraph,
+        table: StatusTable,
+        records: Callable[[Key], Record | None],
         away: Callable[[str], str],
+        decisions: Mapping[Key, Decision],
     ) -> None:
         self._view = view
-        self._blocked = blocked
-        self._unready = unready
+        self._graph = graph
+        self._table = table
+        self._records = records
         self._away = away
+        self._decisions = decisions
+        self._unready: dict[str, str] = {}
         self._coming: set[LinkName | str] = set()
 
     def announce(self, desired: Desired) -> None:
         """The object is about to be made."""
         self._coming.update(desired.provides)
-        if desired.key.is_namespace:
+        if desired.key.kind == NAMESPACE_KIND:
             self._coming.add(desired.key.name)
 
     def not_ready(self, desired: Desired) -> str:
         """Which of its namespaces is not yet the one that its name is for, so that nothing found there counts."""
         for netns in (desired.key.netns, *desired.namespaces):
-            reason = self._unready(netns) if netns else ""
-            if reason:
-                return f"waits for namespace {netns} ({reason})"
+            if netns not in self._unready:
+                self._unready[netns] = self._why_unready(netns)
+            if self._unready[netns]:
+                return f"waits for namespace {netns} ({self._unready[netns]})"
         return ""
 
     def missing(self, desired: Desired) -> str:
@@ -76,6 +91,37 @@ class Prerequisites:
         if not self._has_namespace(desired.key.netns):
             return f"waits for namespace {desired.key.netns}"
         return f"waits for {LinkName(desired.key.netns, desired.key.name)}"
+
+    def _blocked(self, what: LinkName | str) -> str:
+        """Why a declared link or namespace cannot be relied on, "" where it can."""
+        provider = self._graph.providers.get(what) if isinstance(what, LinkName) else namespace_key(what)
+        if provider is None:
+            return ""
+        known = self._decisions.get(provider) or self._table.get(provider)
+        return f"{provider}: {known.state.value}" if known is not None and known.state in BLOCKING else ""
+
+    def _why_unready(self, netns: str) -> str:
+        """Why nothing is to be built in the namespace of this name yet, "" where it can be."""
+        key = namespace_key(netns)
+        one, record = self._graph.desired.get(key), self._records(key)
+        if one is None or not (one.source or (record and "attach" in record.identity)):
+            return ""
+        observed = registry()[key.kind].observe(key, one.locator, self._view, record.identity if record else {})
+        if observed is not None and observed.residue:
+            return "its name is first removed from another namespace"
+        if (observed is not None and observed.conflict) or (one.source and self._graph.duplicate_of(netns)):
+            return f"{key}: {State.CONFLICT.value}"
+        former = self._former_name(self._view.cookie(netns))
+        return f"what netd created there as {former} is removed first" if former else ""
+
+    def _former_name(self, cookie: int | None) -> str:
+        """The name under which netd still has objects in a namespace, "" for none."""
+        for key in self._graph.former if cookie else ():
+            record = self._records(key)
+            same = record is not None and record.identity.get("cookie") == cookie
+            if same and any(self._graph.undeclared_in(key.name)):
+                return key.name
+        return ""
 
     def _has_link(self, link: LinkName) -> bool:
         return not self._blocked(link) and (link in self._coming or self._view.link(*link) is not None)

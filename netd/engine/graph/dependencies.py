@@ -12,7 +12,7 @@ from netd.kinds.base.group_kind import GroupKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired, View
 from netd.model.invalidation import WatchKey
-from netd.model.key import HOST, Key, LinkName, namespace_key
+from netd.model.key import HOST, NAMESPACE_KIND, Key, LinkName, namespace_key
 
 from .auto_mtu import AutoMtu
 
@@ -66,7 +66,7 @@ class DependencyGraph:
             _remove(key, self._watch_places(key, record.locator))
         self._levels.clear()
         self.desired = desired
-        self.namespaces = {key: one for key, one in desired.items() if key.is_namespace}
+        self.namespaces = {key: one for key, one in desired.items() if key.kind == NAMESPACE_KIND}
         self._records = {key: record for key, record in self._ledger.items() if key not in desired}
         self.former = [key for key in self._ledger.attached() if key not in desired]
         self._duplicates.clear()
@@ -159,7 +159,7 @@ class DependencyGraph:
 
     def resolved(self, one: Desired) -> Desired:
         """The object with the values that depend on other links, as they are to be now."""
-        return self.auto_mtu.resolved(one) if one.ends else one
+        return self.auto_mtu.resolved(one)
 
     def dependents(self, key: Key) -> set[Key]:
         """What is on the links of an object, or in a namespace: to be compared once it was created."""
@@ -169,7 +169,7 @@ class DependencyGraph:
         found: set[Key] = set()
         for link in one.provides:
             found |= self._dependents.get(link, set())
-        if key.is_namespace:
+        if key.kind == NAMESPACE_KIND:
             found |= self._by_namespace.get(key.name, set())
         return found
 
@@ -213,7 +213,7 @@ class DependencyGraph:
 
     def must_leave_first(self, keys: Iterable[Key]) -> set[Key]:
         """What has to leave those of these namespaces that are no longer declared."""
-        gone = [key.name for key in keys if key.is_namespace and key in self.undeclared]
+        gone = [key.name for key in keys if key.kind == NAMESPACE_KIND and key in self.undeclared]
         return self.needing_removal(key for netns in gone for key in self.undeclared_in(netns))
 
     def undeclared_in(self, netns: str) -> Iterator[Key]:
