@@ -41,6 +41,7 @@ from .portions import Portions
 from .record import Record
 from .scope import Scope, declared_by_none_but
 from .status.backoff import Backoff
+from .status.objects import ObjectStates
 from .status.table import StatusTable
 
 #: Looks at one object in one round before it counts as diverged or failed.
@@ -89,9 +90,10 @@ class Reconciler:
         self.kernel = kernel
         self.ledger = ledger
         self.mirror = Mirror(kernel, watch=watch)
-        self.backoff = Backoff()
+        self._states = ObjectStates()
+        self.backoff = Backoff(self._states)
         self.passes = self.plans = 0
-        self.table = StatusTable(self._file_of, lambda status, before: self.on_state(status, before))
+        self.table = StatusTable(self._states, self._file_of, lambda status, before: self.on_state(status, before))
         self._recorder = LedgerRecorder(ledger, self.mirror, mac_key)
         self._watch = watch
         self.on_done = on_done
@@ -124,6 +126,7 @@ class Reconciler:
             self.backoff.reset(key)
             self.table.clear_diverged(key)
         self.table.keep(desired.keys())
+        self._states.drop_empty(desired.keys())
         for netns in {key.netns for key in changed} & self.graph.firewalled.keys():
             self.mirror.invalidate(Invalidation("nft", netns))
         return changed | set(self.graph.undeclared)

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from netd.engine.status.backoff import BUDGET, REFILL
+from netd.engine.status.backoff import REFILL
+from netd.engine.status.objects import BUDGET
 from netd.errors import KernelError
 from netd.kernel.session import Answer
 from netd.model.key import Key

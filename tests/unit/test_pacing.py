@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netd.engine.status.backoff import BUDGET, CONTENDED_LONGEST, REFILL, RETRY_FIRST, RETRY_LONGEST, Backoff
+from netd.engine.status.backoff import CONTENDED_LONGEST, REFILL, RETRY_FIRST, RETRY_LONGEST, Backoff
+from netd.engine.status.objects import BUDGET, ObjectStates
 from netd.model.key import Key
 
 KEY = Key("", "bridge", "br0")
@@ -10,7 +11,7 @@ OTHER = Key("", "bridge", "br1")
 
 
 def test_a_failure_waits_longer_each_time_but_never_more_than_a_minute() -> None:
-    pacing, now, waits = Backoff(), 0.0, []
+    pacing, now, waits = Backoff(ObjectStates()), 0.0, []
     for _ in range(12):
         pacing.failed(KEY, now)
         due = pacing.next_due()
@@ -23,7 +24,7 @@ def test_a_failure_waits_longer_each_time_but_never_more_than_a_minute() -> None
 
 
 def test_an_event_brings_a_failed_object_forward() -> None:
-    pacing = Backoff()
+    pacing = Backoff(ObjectStates())
     for _ in range(10):
         pacing.failed(KEY, 0.0)
     pacing.relevant_event(KEY, 1.0)
@@ -32,7 +33,7 @@ def test_an_event_brings_a_failed_object_forward() -> None:
 
 
 def test_ten_repairs_in_a_row_are_granted_the_next_are_not() -> None:
-    pacing = Backoff()
+    pacing = Backoff(ObjectStates())
     granted = [not pacing.repaired(KEY, 0.0) for _ in range(int(BUDGET) + 3)]
     assert granted.count(True) in (BUDGET - 1, BUDGET)
     assert granted[-1] is False
@@ -40,7 +41,7 @@ def test_ten_repairs_in_a_row_are_granted_the_next_are_not() -> None:
 
 
 def test_repairs_of_a_contended_object_become_rarer() -> None:
-    pacing, now = Backoff(), 0.0
+    pacing, now = Backoff(ObjectStates()), 0.0
     while not pacing.repaired(KEY, now):
         pass
     pauses = []
@@ -56,7 +57,7 @@ def test_repairs_of_a_contended_object_become_rarer() -> None:
 
 
 def test_a_fight_that_is_over_is_forgotten() -> None:
-    pacing, now = Backoff(), 0.0
+    pacing, now = Backoff(ObjectStates()), 0.0
     while not pacing.repaired(KEY, now):
         pass
     assert pacing.contended(KEY, now)
@@ -64,9 +65,20 @@ def test_a_fight_that_is_over_is_forgotten() -> None:
 
 
 def test_who_waited_is_named_once() -> None:
-    pacing = Backoff()
+    pacing = Backoff(ObjectStates())
     pacing.failed(KEY, 0.0)
     assert pacing.take_due(0.01) == set()
     assert pacing.take_due(5.0) == {KEY}
     assert pacing.take_due(5.0) == set()
     assert pacing.next_due() is None
+
+
+def test_a_reset_object_waits_for_nothing() -> None:
+    states = ObjectStates()
+    backoff = Backoff(states)
+    backoff.failed(KEY, 0.0)
+    backoff.reset(KEY)
+    assert backoff.next_due() is None
+    assert backoff.is_due(KEY, 0.0)
+    states.drop_empty([])
+    assert states.get(KEY) is None

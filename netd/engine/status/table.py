@@ -3,80 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
 
 from netd.model.key import Key
 from netd.model.status import SETTLED, State, Status, Unusable, summary
+
+from .objects import ObjectStates, StatusRow
 
 UNSEEN = "netd has not looked at it yet"
 ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
 
 
-@dataclass(slots=True)
-class StatusRow:
-    """The state of one object between rounds."""
-
-    state: State
-    reason: str = ""
-    repairs: int = 0
-    last_repair: float | None = None
-    diverged: tuple[Any, ...] | None = None
-    unusable: Unusable | None = None
-
-
 class StatusTable:
-    """One row per object. ``told`` is called with a row that changed, and the state before."""
+    """The rows of objects. ``on_state`` is called with a row that changed, and the state before."""
 
-    def __init__(self, file_of: Callable[[Key], str], told: Callable[[Status, State | None], None]) -> None:
-        self._rows: dict[Key, StatusRow] = {}
-        self._not_ok: dict[Key, None] = {}
+    def __init__(
+        self,
+        states: ObjectStates,
+        file_of: Callable[[Key], str],
+        on_state: Callable[[Status, State | None], None],
+    ) -> None:
+        self._states = states
+        self._count = 0
+        self._not_ok: dict[Key, StatusRow] = {}
         self._file_of = file_of
-        self._on_state = told
+        self._on_state = on_state
         self.orphans: Collection[Key] = ()
 
     def get(self, key: Key) -> StatusRow | None:
-        """The row of an object, None before its first round."""
-        return self._rows.get(key)
+        """The row of an object, None before its first pass."""
+        state = self._states.get(key)
+        return state.row if state is not None else None
 
     def row(self, key: Key) -> StatusRow:
         """The row of an object; a new one is pending."""
-        return self._rows.setdefault(key, StatusRow(State.PENDING))
+        state = self._states.at(key)
+        if state.row is None:
+            state.row = StatusRow(State.PENDING)
+            self._count += 1
+        return state.row
 
     def keep(self, keys: Collection[Key]) -> None:
-        """Forgets all other objects."""
-        for key in [key for key in self._rows if key not in keys]:
-            del self._rows[key]
-            self._not_ok.pop(key, None)
+        """Forgets the rows of all other objects."""
+        for key in self._states:
+            state = self._states.at(key)
+            if key not in keys and state.row is not None:
+                state.row = None
+                self._count -= 1
+                self._not_ok.pop(key, None)
 
     def set(self, key: Key, state: State, reason: str = "", unusable: Unusable | None = None) -> None:
         """The state of an object now; ``unusable``: it is pending for that."""
-        row = self._rows.get(key)
-        before = row.state if row is not None else None
+        known = self.get(key)
+        before = known.state if known is not None else None
         row = self.row(key)
         changed = (before, row.reason) != (state, reason)
         row.state, row.reason, row.unusable = state, reason, unusable
         if state is State.OK:
             self._not_ok.pop(key, None)
         else:
-            self._not_ok[key] = None
+            self._not_ok[key] = row
         if changed:
             self._on_state(self.status(key), before)
 
     def clear_diverged(self, key: Key) -> None:
         """What did not read back as written may do so now."""
-        row = self._rows.get(key)
+        row = self.get(key)
         if row is not None:
             row.diverged = None
 
     def was_ok(self, key: Key) -> bool:
         """Whether it stood before: only then is a change of it a repair, and not what it waited for, or tries again."""
-        row = self._rows.get(key)
+        row = self.get(key)
         return row is not None and (row.state in (State.OK, State.CONTENDED) or row.unusable is not None)
 
     def status(self, key: Key) -> Status:
         """The row of one object, as it is told."""
-        row = self._rows.get(key)
+        row = self.get(key)
         if row is None:
             return Status(key, State.PENDING, UNSEEN, self._file_of(key))
         return Status(key, row.state, row.reason, self._file_of(key), row.repairs, row.last_repair)
@@ -87,15 +89,14 @@ class StatusTable:
 
     def counts(self) -> dict[State, int]:
         """How many objects are in each state; costs what is not ok, not what there is."""
-        found = {State.OK: len(self._rows) - len(self._not_ok), State.ORPHAN: len(self.orphans)}
-        for key in self._not_ok:
-            state = self._rows[key].state
-            found[state] = found.get(state, 0) + 1
+        found = {State.OK: self._count - len(self._not_ok), State.ORPHAN: len(self.orphans)}
+        for row in self._not_ok.values():
+            found[row.state] = found.get(row.state, 0) + 1
         return found
 
     def any_not_settled(self) -> bool:
         """Whether an object is neither right nor merely waiting; for what is over in a moment the whole waits, too."""
-        return any(map(self._unsettled, self._not_ok))
+        return any(map(_is_unsettled, self._not_ok.values()))
 
     def any_not_ok(self) -> bool:
         """Whether an object is not right, or waits for something."""
@@ -107,20 +108,20 @@ class StatusTable:
 
     def not_settled(self) -> list[Status]:
         """The objects that are so."""
-        return [self.status(key) for key in self._not_ok if self._unsettled(key)]
-
-    def _unsettled(self, key: Key) -> bool:
-        row = self._rows[key]
-        return row.state not in SETTLED or (row.unusable is not None and row.unusable.passes)
+        return [self.status(key) for key, row in self._not_ok.items() if _is_unsettled(row)]
 
     def unusable(self) -> dict[Key, Unusable]:
         """Objects that are as declared, and cannot be used yet."""
-        return {key: row.unusable for key in self._not_ok if (row := self._rows[key]).unusable is not None}
+        return {key: row.unusable for key, row in self._not_ok.items() if row.unusable is not None}
 
     def summary(self) -> str:
         """Counts by state, and the first trouble; costs what is not ok, not what there is."""
         troubles = [self.status(key) for key in self._not_ok]
-        return summary([*troubles, *self._orphan_rows()], len(self._rows) - len(troubles))
+        return summary([*troubles, *self._orphan_rows()], self._count - len(troubles))
 
     def _orphan_rows(self) -> list[Status]:
         return [Status(key, State.ORPHAN, ORPHANED) for key in self.orphans]
+
+
+def _is_unsettled(row: StatusRow) -> bool:
+    return row.state not in SETTLED or (row.unusable is not None and row.unusable.passes)
