@@ -75,7 +75,7 @@ class Evaluator:
 
     def _evaluate_one(self, key: Key, comparison: Comparison) -> Decision:
         one, record = self._graph.desired.get(key), self._ledger.get(key)
-        twin = self._graph.duplicate_of(key.name) if one is not None and one.source else ""
+        twin = self._graph.duplicate_of(key.name) if one is not None and key == namespace_key(key.name) else ""
         if twin:
             return Decision(State.CONFLICT, f"it is {twin}: declare its contents there, and remove this table")
         if one is not None:
@@ -96,12 +96,14 @@ class Evaluator:
         """Why nothing is to be built in the namespace of this name yet, "" where it can be."""
         key = namespace_key(netns)
         one, record = self._graph.desired.get(key), self._ledger.get(key)
+        if one is not None and self._graph.duplicate_of(netns):
+            return f"{key}: {State.CONFLICT.value}"
         if one is None or not (one.source or (record and "attach" in record.identity)):
             return ""
         observed = registry()[key.kind].observe(key, one.locator, self._mirror, record.identity if record else {})
         if observed is not None and observed.residue:
             return "its name is first removed from another namespace"
-        if (observed is not None and observed.conflict) or (one.source and self._graph.duplicate_of(netns)):
+        if observed is not None and observed.conflict:
             return f"{key}: {State.CONFLICT.value}"
         cookie = self._mirror.cookie(netns)
         for other in self._graph.former if cookie else ():
