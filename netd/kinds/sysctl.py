@@ -16,6 +16,7 @@ from netd.model.operations import WriteSysctl
 from .base.kind import TableContext, TomlForm, link_by_identity
 from .base.options import Table
 from .base.setting_kind import SettingKind
+from .base.sysctl_values import WRITE_ONLY, meaning
 
 #: Keys below these have an interface's name (or "all", "default") before their last part.
 PER_LINK = frozenset(
@@ -94,8 +95,8 @@ def path_of(path: str, name: str) -> str:
     return "/".join([*parts[:3], name, *parts[4:]])
 
 
-def canonical_value(value: Any) -> str:
-    """The value as it reads back: words joined by one space."""
+def canonical_value(value: Any, path: str = "") -> str:
+    """The value as it reads back: words joined by one space, and what means the same spelled as the kernel does."""
     if isinstance(value, bool):
         return "1" if value else "0"
     if not isinstance(value, int | str):
@@ -103,7 +104,7 @@ def canonical_value(value: Any) -> str:
     text = " ".join(str(value).split())
     if not text or "\0" in text:
         raise ValueError("must not be empty")
-    return text
+    return meaning(path, text)
 
 
 class SysctlTable(Table):
@@ -114,8 +115,10 @@ class SysctlTable(Table):
     def check(self) -> None:
         for path, value in flatten(self.undeclared):
             try:
-                proc_path(path)
-                canonical_value(value)
+                found = proc_path(path)
+                if found in WRITE_ONLY:
+                    raise ValueError("nobody can read it: it does something once, and is no state that could be kept")
+                canonical_value(value, found)
             except ValueError as error:
                 raise ValueError(f"{'.'.join(path)}: {error}") from None
 
@@ -132,7 +135,7 @@ class SysctlKind(SettingKind):
             dev = link_of(path)
             yield Desired(
                 key=Key(context.netns, "sysctl", sysctl_name(path)),
-                fields={"value": canonical_value(value)},
+                fields={"value": canonical_value(value, path)},
                 origins=(context.at(*toml_path),),
                 requires=(LinkName(context.netns, dev),) if dev else (),
             )
@@ -152,7 +155,7 @@ class SysctlKind(SettingKind):
         if value is None:
             return None
         return Observed(
-            fields={"value": value},
+            fields={"value": meaning(path, value)},
             identity={"cookie": view.cookie(key.netns), "index": link.index if link else 0},
             renamed_away=link is not None and link.name != dev,
             handle=path,
@@ -165,16 +168,27 @@ class SysctlKind(SettingKind):
         return (WatchKey("sysctl", key.netns, path), *links)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        return self._write(desired.key.netns, sysctl_path(desired.key.name), desired.fields["value"])
+        return self._write(desired.key.netns, sysctl_path(desired.key.name), desired.fields["value"], view)
 
-    def _write(self, netns: str, path: str, value: str) -> Sequence[Step]:
-        phase = Phase.LINK_SYSCTL if link_of(path) else Phase.WIDE_SYSCTL if path in WIDE else Phase.SYSCTL
+    def _write(self, netns: str, path: str, value: str, view: View) -> Sequence[Step]:
+        dev = link_of(path)
+        # Forwarding drops what a router advertised on links that do not accept it all the same.
+        early = path.endswith("/accept_ra") and (not dev or view.link(netns, dev) is not None)
+        phase = (
+            Phase.EARLY_SYSCTL
+            if early
+            else Phase.LINK_SYSCTL
+            if dev
+            else Phase.WIDE_SYSCTL
+            if path in WIDE
+            else Phase.SYSCTL
+        )
         return [Step(phase, WriteSysctl(netns, path, value))]
 
     def change(
         self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        return self._write(key.netns, observed.handle, fields["value"]) if fields else ()
+        return self._write(key.netns, observed.handle, fields["value"], view) if fields else ()
 
     def side_effects(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
         path = sysctl_path(key.name)

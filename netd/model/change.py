@@ -19,20 +19,22 @@ class Phase(IntEnum):
 
     CLEAR = 0
     NAMESPACE = 1
+    #: Parameters of links that decide what the next ones cost: whether a router's routes outlive forwarding.
+    EARLY_SYSCTL = 2
     #: Parameters with which the kernel changes others.
-    WIDE_SYSCTL = 2
-    SYSCTL = 3
-    LINK = 4
-    SETTINGS = 5
-    LINK_SYSCTL = 6
-    UP = 7
-    ADDRESS = 8
+    WIDE_SYSCTL = 3
+    SYSCTL = 4
+    LINK = 5
+    SETTINGS = 6
+    LINK_SYSCTL = 7
+    UP = 8
+    ADDRESS = 9
     #: Deletions too go here after what comes: with the last address of a link the kernel deletes its routes.
-    RENUMBERED = 9
-    NEIGHBOR = 10
-    ROUTE = 11
-    RULE = 12
-    FIREWALL = 13
+    RENUMBERED = 10
+    NEIGHBOR = 11
+    ROUTE = 12
+    RULE = 13
+    FIREWALL = 14
 
 
 @dataclass(frozen=True, slots=True)

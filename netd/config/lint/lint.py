@@ -16,6 +16,7 @@ from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
 from .addresses import address_warnings
+from .advertised import advertised_warnings
 from .kernel_refusals import refused
 from .machine import machine_warnings
 from .mtu import lost_frames
@@ -32,6 +33,7 @@ def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterat
     yield from refused(desired, sources)
     yield from address_warnings(desired, sources)
     yield from machine_warnings(desired, sources)
+    yield from advertised_warnings(desired, sources)
     yield from lost_frames(desired.values(), sources)
 
 

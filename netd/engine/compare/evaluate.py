@@ -11,7 +11,7 @@ from netd.engine.observe.mirror import Mirror
 from netd.engine.portions import Portions
 from netd.engine.status.table import StatusTable
 from netd.errors import as_refusal
-from netd.model.key import NAMESPACE_KIND, Key
+from netd.model.key import NAMESPACE_KIND, Key, namespace_key
 from netd.model.status import State
 
 from .decision import Decision
@@ -68,7 +68,7 @@ class Evaluator:
 
     def _evaluate_one(self, key: Key, comparison: Comparison) -> Decision:
         one, record = self._graph.desired.get(key), self._ledger.get(key)
-        twin = self._graph.duplicate_of(key.name) if one is not None and one.source else ""
+        twin = self._graph.duplicate_of(key.name) if one is not None and key == namespace_key(key.name) else ""
         if twin:
             return Decision(State.CONFLICT, f"it is {twin}: declare its contents there, and remove this table")
         if one is not None:

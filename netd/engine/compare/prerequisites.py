@@ -104,12 +104,14 @@ class Prerequisites:
         """Why nothing is to be built in the namespace of this name yet, "" where it can be."""
         key = namespace_key(netns)
         one, record = self._graph.desired.get(key), self._records(key)
+        if one is not None and self._graph.duplicate_of(netns):
+            return f"{key}: {State.CONFLICT.value}"
         if one is None or not (one.source or (record and "attach" in record.identity)):
             return ""
         observed = registry()[key.kind].observe(key, one.locator, self._view, record.identity if record else {})
         if observed is not None and observed.residue:
             return "its name is first removed from another namespace"
-        if (observed is not None and observed.conflict) or (one.source and self._graph.duplicate_of(netns)):
+        if observed is not None and observed.conflict:
             return f"{key}: {State.CONFLICT.value}"
         former = self._former_name(self._view.cookie(netns))
         return f"what netd created there as {former} is removed first" if former else ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from netd.engine.ledger import Ledger
 from netd.engine.record import Record
+from netd.errors import KernelError
 from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.kinds.link.link_kind import LinkKind
@@ -32,7 +34,7 @@ class DependencyGraph:
         self.namespaces: Mapping[Key, Desired] = {}
         #: Attached namespaces that are no longer declared under this name.
         self.former: Sequence[Key] = ()
-        self._duplicates: dict[str, str] = {}
+        self._duplicates: dict[str, str] | None = None
         #: Namespaces with rules in other tools' chains: legacy iptables sends no event.
         self.firewalled: KeyIndex = {}
         #: Undeclared objects that have what a declared one claims: they are removed at once.
@@ -69,7 +71,7 @@ class DependencyGraph:
         self.namespaces = {key: one for key, one in desired.items() if key.kind == NAMESPACE_KIND}
         self._records = {key: record for key, record in self._ledger.items() if key not in desired}
         self.former = [key for key in self._ledger.attached() if key not in desired]
-        self._duplicates.clear()
+        self._duplicates = None
         for key in changed & desired.keys():
             self._add(desired[key])
         for key, record in self._records.items():
@@ -146,7 +148,7 @@ class DependencyGraph:
         """The objects to compare again."""
         watch_keys = set(watch_keys)
         if any(watch_key.what in ("everything", "namespace") for watch_key in watch_keys):
-            self._duplicates.clear()
+            self._duplicates = None
         if any(watch_key.what == "everything" for watch_key in watch_keys):
             self.auto_mtu.invalidate()
             return set(self.desired) | self.undeclared
@@ -197,19 +199,31 @@ class DependencyGraph:
         return None
 
     def duplicate_of(self, netns: str) -> str:
-        """What is declared already of the namespace that is attached under this name, "" for nothing."""
-        if netns not in self._duplicates:
-            self._duplicates[netns] = self._find_duplicate(netns)
-        return self._duplicates[netns]
+        """What else the namespace is that a declared name leads to, "" for nothing."""
+        if self._duplicates is None:
+            self._duplicates = self._find_duplicates()
+        return self._duplicates.get(netns, "")
 
-    def _find_duplicate(self, netns: str) -> str:
-        cookie = self._view.cookie(netns)
-        if cookie is None or cookie == self._view.cookie(HOST):
-            return "" if cookie is None else "the host itself"
-        for key, one in self.namespaces.items():
-            if key.name != netns and (not one.source or key.name < netns) and self._view.cookie(key.name) == cookie:
-                return f"{key} under another name"
-        return ""
+    def _find_duplicates(self) -> dict[str, str]:
+        """Of several names of one namespace, one counts: that which netd made, else one that is not attached."""
+        names: dict[int, list[Key]] = {}
+        for key in self.namespaces:
+            with contextlib.suppress(KernelError):
+                cookie = self._view.cookie(key.name)
+                if cookie is not None:
+                    names.setdefault(cookie, []).append(key)
+        found = {key.name: "the host itself" for key in names.pop(self._view.cookie(HOST) or 0, ())}
+        for cookie, keys in names.items():
+            if len(keys) > 1:
+                owner = min(
+                    keys, key=lambda key: (not self._is_made(key, cookie), bool(self.namespaces[key].source), key)
+                )
+                found |= {key.name: f"{owner} under another name" for key in keys if key != owner}
+        return found
+
+    def _is_made(self, key: Key, cookie: int) -> bool:
+        record = self._ledger.get(key)
+        return record is not None and record.made and record.identity.get("cookie") == cookie
 
     def must_leave_first(self, keys: Iterable[Key]) -> set[Key]:
         """What has to leave those of these namespaces that are no longer declared."""
