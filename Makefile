@@ -74,9 +74,11 @@ help:
 	@awk '/^## / { text = substr($$0, 4); next } text && /^[a-z-]+:/ { sub(/:.*/, ""); printf "  %-16s %s\n", $$0, text } \
 	    { text = "" }' $(firstword $(MAKEFILE_LIST))
 
+# Options for the demo: make demo D="-v --step".
+D ?=
 ## show it work: a lab is built, broken and repaired before your eyes
 demo: root demo-packages $(VENV)/run.stamp
-	@$(BIN)/python -m demo
+	@$(BIN)/python -m demo $(D)
 
 # systemd as the first process, in namespaces, on a fresh root that is kept in $(VENV)/.rig.
 ## tests that need a whole machine with systemd
