@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from structlog.stdlib import BoundLogger
-
 from netd.engine.reconciler import ChangeResult
 from netd.kinds import registry
 from netd.model.key import Key
 from netd.model.status import State, Status
 
+from .structured import BoundLogger
 from .text import fields_json, fields_line, state_line
 
 #: How a state is logged, when an object comes into it.

@@ -152,7 +152,7 @@ def test_a_terminal_shows_the_same_rows_in_color(columns: int, monkeypatch: pyte
 
 
 def test_rich_is_imported_for_a_table_on_a_terminal_only() -> None:
-    ask = "import sys, netd.daemon.daemon, netd.cli.{}; print([name for name in sys.modules if name.startswith('rich')])"
+    ask = "import sys, netd.daemon.daemon, netd.cli.{}; print([one for one in sys.modules if one.startswith('rich')])"
     for verb in VERBS:
         assert subprocess.check_output([sys.executable, "-c", ask.format(verb)], text=True) == "[]\n", verb
 
