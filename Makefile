@@ -74,9 +74,11 @@ help:
 	@awk '/^## / { text = substr($$0, 4); next } text && /^[a-z-]+:/ { sub(/:.*/, ""); printf "  %-16s %s\n", $$0, text } \
 	    { text = "" }' $(firstword $(MAKEFILE_LIST))
 
+# Options for the demo: make demo D="-v --step".
+D ?=
 ## show it work: a lab is built, broken and repaired before your eyes
 demo: root demo-packages $(VENV)/run.stamp
-	@$(BIN)/python -m demo
+	@$(BIN)/python -m demo $(D)
 
 # systemd as the first process, in namespaces, on a fresh root that is kept in $(VENV)/.rig.
 ## tests that need a whole machine with systemd
@@ -224,7 +226,8 @@ install: install-packages
 	@for s in bash zsh; do $(NEW)/bin/python package/completion.py $$s >build/netd.$$s; done
 	@$(NEW)/bin/python -m pip uninstall --quiet --yes shtab setuptools pip 2>/dev/null
 	@find $(NEW)/bin -type f ! -name netd -delete && sed -i '/^command/d' $(NEW)/pyvenv.cfg
-	@sed -i '1s|.*|#!$(PRIVATE)/bin/python -I|' $(NEW)/bin/netd
+	@# Ctrl-C waits until Python has started, and is answered then with one line (netd/cli/interrupt.py).
+	@sed -i '1s|.*|#!/usr/bin/env -S --block-signal=INT $(PRIVATE)/bin/python -I|' $(NEW)/bin/netd
 	@rm -rf $(DESTDIR)$(PRIVATE).old
 	@[ -e $(DESTDIR)$(PRIVATE) ] || install -d $(DESTDIR)$(SYSCONFDIR)/netd
 	@[ ! -e $(DESTDIR)$(PRIVATE) ] || mv $(DESTDIR)$(PRIVATE) $(DESTDIR)$(PRIVATE).old

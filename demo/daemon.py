@@ -47,7 +47,7 @@ class Daemon:
         self.status = fields.get("STATUS", self.status)
         return fields
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = 300) -> None:
         """Until READY=1."""
         deadline = time.monotonic() + seconds
         while self.heard(deadline).get("READY") != "1":
@@ -75,7 +75,7 @@ class Daemon:
         """Sends SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(20)
+            return self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()

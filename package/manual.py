@@ -18,11 +18,15 @@ from netd import __version__
 from netd.cli.main import VERBS, build_parser
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-#: {page: (one-line description, sections)}. A section is (document, heading), in the order of the page.
+#: {page: (one-line description, sections)}. A section is (document, heading), in the order of the page; a heading that
+#: has a name of its own in manual pages is renamed.
 PAGES = {
     "netd.8": (
         "builds and repairs the virtual network that /etc/netd declares",
-        [("config", "Commands"), ("config", "JSON"), ("config", "Object names and states"), ("service", "")],
+        [
+            ("config", "Exit status"), ("config", "JSON"), ("config", "Object names and states"), ("service", ""),
+            ("config", "Environment"), ("config", "Paths"), ("../README", "Everyday commands"),
+        ],
     ),
     "netd.toml.5": (
         "the configuration files in /etc/netd",
@@ -35,6 +39,7 @@ PAGES = {
         ],
     ),
 }  # fmt: skip
+RENAMED = {"PATHS": "FILES", "EVERYDAY COMMANDS": "EXAMPLES"}
 SEE = {
     "netd.8": "netd.toml(5), ip-netns(8), nft(8), systemd.service(5), journalctl(1)",
     "netd.toml.5": "netd(8), ip-link(8), ip-route(8), ip-rule(8), ip-neighbour(8), sysctl.d(5), nft(8)",
@@ -55,7 +60,7 @@ def sections(name: str, wanted: str) -> Iterator[str]:
             inside = not wanted or line[3:] == wanted
         if inside and (fenced or not line.startswith("<!--")):
             if line.startswith("## ") and not fenced:
-                yield f"# {line[3:].upper()}"
+                yield f"# {RENAMED.get(line[3:].upper(), line[3:].upper())}"
             elif line.startswith("### ") and not fenced:
                 yield f"## {line[4:]}"
             else:
@@ -121,11 +126,32 @@ def command_line() -> Iterator[str]:
     whole = build_parser(*VERBS)
     yield from ("# SYNOPSIS", "", "**netd** [*options*] *command* [*arguments*]", "")
     yield from ("# OPTIONS", "", "These options are valid for every command.", "", *arguments(whole))
+    yield from ("# COMMANDS", "", *without_table("config", "Commands"))
+    rows = list(verb_rows())
     for verb, sub in verbs_of(whole).items():
         usage = " ".join(sub.format_usage().split()[1:])
         usage = re.sub(r" \[-h\]| \[--(config|state|cache)-dir DIR\]", "", usage)
-        own = list(arguments(own_arguments(sub)))
-        yield from (f"## {plain(usage)}", "", f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.", "", *own)
+        yield from (f"## {plain(usage)}", "")
+        own = [row for row in rows if row[0].split()[1] == verb]
+        if not own:
+            yield from (f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.", "")
+        for number, (form, does, status) in enumerate(own):
+            text = f"`{form}` {does}." if number else f"{does[0].upper()}{does[1:]}."
+            yield from (f"{LINK.sub(chr(92) + '1', text)} Exit status: {status}.", "")
+        yield from arguments(own_arguments(sub))
+
+
+def verb_rows() -> Iterator[tuple[str, str, str]]:
+    """(usage, what it does, exit status) of each row of the table of commands."""
+    for line in sections("config", "Commands"):
+        if line.startswith("| `netd "):
+            usage, does, status = cells(line)
+            yield usage.strip("`"), does, status
+
+
+def without_table(name: str, wanted: str) -> Iterator[str]:
+    """The prose of a section, without its heading and its tables: they are sections of their own here."""
+    yield from (line for line in sections(name, wanted) if not line.startswith(("#", "|")))
 
 
 def own_arguments(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -144,7 +170,10 @@ def page(name: str) -> Iterator[str]:
     if section == "8":
         yield from command_line()
     for document, heading in parts:
-        yield from without_tables(sections(document, heading))
+        lines: Iterable[str] = sections(document, heading)
+        if heading == "Everyday commands":
+            lines = (line for line in lines if line.startswith(("#", "|")))
+        yield from without_tables(lines)
         yield ""
     yield from ("# SEE ALSO", "", SEE[name])
 

@@ -38,14 +38,16 @@ def guard_imports() -> None:
     """From now on Ctrl-C ends the process. Lets in one that was held back since the process started."""
     global _ours
     _ours = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # ignored: started in the background by a shell
-    if not _ours:
-        return
 
     def stop(number: int, frame: FrameType | None) -> None:
         end_at_once(AT_START)
 
-    signal.signal(signal.SIGINT, stop)
+    if _ours:
+        signal.signal(signal.SIGINT, stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # The installed command is started by env(1), which holds Ctrl-C back; ps(1) is to show its name nevertheless.
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as name:
+        name.write("netd")
 
 
 def guard_work() -> None:

@@ -122,8 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:
-        interrupt.guard_end(command.INTERRUPTED)
-        return interrupt.tell(command.INTERRUPTED)
+        said = getattr(command, "INTERRUPTED", "interrupted: nothing was changed")
+        interrupt.guard_end(said)
+        return interrupt.tell(said)
     finally:
         interrupt.guard_end()
 

@@ -11,13 +11,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from structlog.stdlib import BoundLogger
-
 from netd.engine.ledger import Ledger
 from netd.engine.reconciler import ChangeResult
 from netd.kernel.kernel import Kernel
 from netd.kernel.netns.inhabitants import Inhabitant
 from netd.model.key import HOST, Key
+from netd.report.structured import BoundLogger
 
 NAMESPACE = "namespace"
 #: Where the ledger's record of a namespace has the cookies of former ones.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from structlog.stdlib import BoundLogger
-
 from netd.engine.reconciler import ChangeResult
 from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.model.key import Key
 from netd.model.status import State, Status
 
+from .structured import BoundLogger
 from .text import fields_json, fields_line, state_line
 
 #: How a state is logged, when an object comes into it.

@@ -14,11 +14,9 @@ import sys
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-import structlog
-from structlog.processors import TimeStamper, add_log_level, format_exc_info
-
 from .messages import MESSAGES
 from .outlet import Outlet, may_wait, to_descriptor, to_journal
+from .structured import processors, structlog
 from .terminal import escaped
 
 JOURNAL = "/run/systemd/journal/socket"
@@ -119,16 +117,16 @@ def start_log() -> structlog.stdlib.BoundLogger:
     if in_journal():
         line = journal_message({"level": "warning", "event": "{}", "message": "lost"})
         outlet = Outlet(to_journal(JOURNAL), lambda count: line.replace(b"{}", lost_text(count).encode()))
-        processors: list[Any] = [add_log_level, format_exc_info, for_journal]
+        chain: list[Any] = [processors.add_log_level, processors.format_exc_info, for_journal]
     else:
         last: Callable[[Any, str, Event], Any] = coloured_text if sys.stderr.isatty() else plain_text
-        stamp = TimeStamper(fmt="%H:%M:%S.%f", utc=False, key="time")
-        processors = [add_log_level, format_exc_info, stamp, last]
+        stamp = processors.TimeStamper(fmt="%H:%M:%S.%f", utc=False, key="time")
+        chain = [processors.add_log_level, processors.format_exc_info, stamp, last]
         send, patient = to_descriptor(sys.stderr.fileno()), may_wait(sys.stderr.fileno())
         outlet = Outlet(send, lambda count: f"{lost_text(count)}\n".encode(), patient=patient)
     printer = Printer(outlet)
     structlog.configure(
-        processors=processors,
+        processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *args: printer,
     )

@@ -17,7 +17,8 @@ TYPED = re.compile(
 #: Not typed either: what others do to a network, beginnings of commands, and an editor that waits for someone to write.
 SPOKEN_OF = {
     "ip -batch", "ip -j", "ip addr add", "ip link add type vxlan", "ip netns", "ip netns del", "ip route",
-    "netd run", "netd run --host-mounts", "nft flush ruleset", "nft -f /etc/nftables.conf", "firewall-cmd --reload",
+    "netd run", "netd run --host-mounts", "netd wait --strict",
+    "nft flush ruleset", "nft -f /etc/nftables.conf", "firewall-cmd --reload",
     "systemctl edit netd", "systemctl restart docker", "systemctl restart nftables",
     "systemctl restart systemd-networkd",
 }  # fmt: skip
@@ -29,6 +30,9 @@ MEANT = {
     "NAMESPACE COMMAND...": "left true",
     "NAMESPACE COMMAND": "left true",
     "OBJECT...": "namespace/left left:veth/eth0",
+    "NAME...": "left",
+    "--state STATE": "--state ok",
+    "--against PATH": "--against /etc/netd/lab.toml",
     "PATH...": "/etc/netd/01-pair.toml",
     "SECONDS": "30",
     "SOMEONE": "nobody",

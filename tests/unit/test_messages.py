@@ -51,6 +51,19 @@ def test_the_manual_page_has_all_of_its_sections(page: str) -> None:
     assert "|---" not in text, "no table is left"
 
 
+def test_netd_8_has_an_entry_for_each_command_and_the_usual_sections() -> None:
+    text = run("manual.py", "netd.8")
+    heads = re.findall(r"^# ([A-Z ]+)$", text, re.M)
+    for usual in ("SYNOPSIS", "OPTIONS", "COMMANDS", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO"):
+        assert usual in heads
+    entries = dict(re.findall(r"^## netd (\w+).*?\n\n(.+?)(?=^#)", text, re.M | re.S))
+    assert list(entries) == list(VERBS)
+    assert [verb for verb, entry in entries.items() if "Exit status: " not in entry] == []
+    assert ":   0 converged" not in text, "the commands are no table any more"
+    examples = text.partition("# EXAMPLES")[2].partition("# SEE ALSO")[0]
+    assert "`netd diff --against lab.toml`" in examples and "| `ok`" not in text and "caret" not in examples
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_the_completion_knows_all_commands(shell: str) -> None:
     text = run("completion.py", shell)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from typing import Any
 
 import pytest
 
+from netd.cli.main import VERBS
 from netd.cli.view.rows import show
 from netd.cli.view.status import Query, first_line, sections
 from netd.cli.view.times import ago, repairs, span
@@ -147,6 +149,12 @@ def test_a_terminal_shows_the_same_rows_in_color(columns: int, monkeypatch: pyte
     text = screen.getvalue()
     assert "\x1b[31mfailed" in text and "\x1b[33mpending" in text and "\x1b[32mok" in text
     assert os.environ["COLUMNS"] == str(columns)
+
+
+def test_rich_is_imported_for_a_table_on_a_terminal_only() -> None:
+    ask = "import sys, netd.daemon.daemon, netd.cli.{}; print([one for one in sys.modules if one.startswith('rich')])"
+    for verb in VERBS:
+        assert subprocess.check_output([sys.executable, "-c", ask.format(verb)], text=True) == "[]\n", verb
 
 
 def test_times() -> None:
