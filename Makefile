@@ -64,7 +64,7 @@ define venv
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help format
+.PHONY: help format docs
 .PHONY: demo test test-all test-unit test-attack test-rig test-neighbours test-hardened chaos large kills stories fuzz lint types bench bench-heal \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages
 
@@ -165,6 +165,10 @@ fuzz: root test-packages $(VENV)/test.stamp
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix --exit-zero $(CODE)
 	$(BIN)/ruff format $(CODE)
+
+## write the tables of docs/config.md from the models
+docs: $(VENV)/test.stamp
+	@$(BIN)/python package/tables.py docs/config.md
 
 ## ruff and the import contracts
 lint: $(VENV)/test.stamp

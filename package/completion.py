@@ -80,7 +80,7 @@ complete -o bashdefault -F _netd netd"""
 def functions(shell: str) -> str:
     """The functions that list names."""
     body = '%s() { compgen -W "$(%s)" -- "$1"; }' if shell == "bash" else '%s() { compadd ${(f)"$(%s)"}; }'
-    kinds = "|".join(name for name, kind in registry().items() if kind.traits.provides_links or name == "interface")
+    kinds = "|".join(name for name, kind in registry().items() if kind.traits.provides_links or kind.traits.is_foreign)
     return "\n".join(body % (name, command.replace("KINDS", kinds)) for name, command in LISTS.items())
 
 

@@ -27,6 +27,7 @@ VERBS = {
     "status": "show what the daemon holds, and the state of each object",
     "wait": "wait until the network stands, or some objects of it",
     "exec": "run a command in a namespace",
+    "schema": "print the JSON schema of the files, for editors",
 }
 FOLDERS = (
     ("--config-dir", "NETD_CONFIG_DIR", "/etc/netd", "the *.toml files"),

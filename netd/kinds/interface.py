@@ -36,7 +36,9 @@ class InterfaceTable(LinkTable):
 
     made: ClassVar[bool] = False
 
-    from_host: bool = option("found on the host, it is moved into this namespace, and back at the end", default=False)
+    from_host: bool = option(
+        "moves the link from the host into this namespace, and back when the key or the file is removed", default=False
+    )
 
 
 class InterfaceKind(LinkKind):

@@ -46,9 +46,15 @@ def namespace_source(text: str) -> str:
 class NamespaceTable(Table):
     """A namespace, with everything in it: what can stand at the top level can stand here."""
 
-    ipv6: bool | None = option("false turns IPv6 off before any link is made", default=None)
+    ipv6: bool | None = option(
+        "`false` disables IPv6 in the namespace before any link is created; "
+        "`true` enables it in a namespace where another tool disabled it",
+        default=None,
+    )
     attach: Annotated[str, Form(namespace_source)] | None = option(
-        'name for a namespace that someone else makes: "/path", "pid:N", "docker:NAME" or "podman:NAME"', default=None
+        "gives the name to a namespace that another tool creates: "
+        '`"/path"`, `"pid:N"`, `"docker:NAME"` or `"podman:NAME"`',
+        default=None,
     )
 
 

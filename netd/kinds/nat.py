@@ -21,7 +21,7 @@ from .base.group_kind import GroupKind
 from .base.kind import TableContext, TomlForm, Traits
 from .base.nat_flows import changed_translations
 from .base.options import Table, option
-from .base.values import Form, Name, Network, canonical_address, unicast_address
+from .base.values import ADDRESS, Form, Name, Network, canonical_address, unicast_address
 
 
 def port_range(value: int | str) -> str:
@@ -81,16 +81,18 @@ def span(port: str) -> tuple[int, int]:
     return int(first), int(last or first)
 
 
-PortRange = Annotated[int | str, Form(port_range)]
-LocalAddress = Annotated[str, Form(local_address)]
-Target = Annotated[str, Form(target)]
+PortRange = Annotated[int | str, Form(port_range, 'integer, or a range such as `"8000-8010"`')]
+LocalAddress = Annotated[str, Form(local_address, "address", ADDRESS)]
+Target = Annotated[str, Form(target, "address, or address and port")]
 
 
 class Masquerade(Table):
     """Packets leave with the address of the link that they leave by."""
 
-    source: Network | None = option("where they come from", default=None)
-    out: Name | None = option("the link that they leave by", default=None)
+    source: Network | None = option("source network of the packets", default=None, absent="any")
+    out: Name | None = option(
+        "the link through which the packets leave; they get its address as their source", default=None, absent="any"
+    )
 
     def check(self) -> None:
         if self.source is None and self.out is None:
@@ -100,9 +102,9 @@ class Masquerade(Table):
 class Snat(Table):
     """Packets leave with an address that is given."""
 
-    source: Network | None = option("where they come from", default=None)
-    out: Name | None = option("the link that they leave by", default=None)
-    to: LocalAddress = option("the address that they leave with")
+    source: Network | None = option("source network of the packets", default=None, absent="any")
+    out: Name | None = option("the link through which the packets leave", default=None, absent="any")
+    to: LocalAddress = option("new source address of the packets")
 
     def check(self) -> None:
         if self.source is None and self.out is None:
@@ -114,12 +116,14 @@ class Snat(Table):
 class Dnat(Table):
     """Packets to a port of this machine go to another."""
 
-    protocol: Literal["tcp", "udp"] = option("tcp or udp", default="tcp")
-    port: PortRange = option("a port, or a range such as '8000-8010'")
-    to: Target = option("address and port; without a port it stays; a range is as long as port")
-    in_: Name | None = option("only what comes by this link", default=None, key="in")
+    protocol: Literal["tcp", "udp"] = option("protocol", default="tcp")
+    port: PortRange = option("destination port, 1 to 65535")
+    to: Target = option("new destination; without a port, the port stays")
+    in_: Name | None = option("the link through which the packets arrive", default=None, key="in", absent="any")
     destination: LocalAddress | None = option(
-        "only what goes to this address; else to every address of this machine, loopback excluded", default=None
+        "original destination address; the default excludes loopback addresses",
+        default=None,
+        absent="every address of this host",
     )
 
     def check(self) -> None:

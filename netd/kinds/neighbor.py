@@ -21,9 +21,9 @@ from .base.values import Mac, Name, UnicastAddress, family_of
 class NeighborTable(Table):
     """One permanent neighbour entry."""
 
-    address: UnicastAddress = option("IPv4 or IPv6 address")
-    mac: Mac = option("its MAC address")
-    dev: Name = option("link")
+    address: UnicastAddress = option("address of the neighbor")
+    mac: Mac = option("MAC address of the neighbor")
+    dev: Name = option("link to the neighbor")
 
     def check(self) -> None:
         if self.dev == LOOPBACK and family_of(self.address) == 4:

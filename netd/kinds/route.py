@@ -53,23 +53,25 @@ class NexthopTable(Table):
     """One hop of a multipath route."""
 
     via: GatewayAddress | None = option("gateway of this hop", default=None)
-    dev: Name | None = option("link of this hop", default=None)
+    dev: Name | None = option("outgoing link of this hop", default=None)
     weight: Annotated[int, Range(1, 256)] = option("share of the traffic", default=1)
 
 
 class RouteTable(Table):
     """One route, ip-route(8)."""
 
-    to: Destination = option('network, or "default"')
+    to: Destination = option("destination network")
     via: GatewayAddress | None = option("gateway", default=None)
-    dev: Name | None = option("link", default=None)
+    dev: Name | None = option("outgoing link", default=None)
     src: SpecifiedAddress | None = option("preferred source address", default=None)
-    metric: Metric | None = option("the lowest wins", default=None)
-    table: RoutingTable = option("number, or main, default, local", default=254)
-    type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = option("what it does", default="unicast")
-    onlink: bool = option("the gateway is on the link although no address says so", default=False)
+    metric: Metric | None = option("the route with the lowest metric wins", default=None, absent="0 (IPv6: 1024)")
+    table: RoutingTable = option("routing table", default=254, absent='`"main"`')
+    type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = option("type of the route", default="unicast")
+    onlink: bool = option("the gateway is on the link, even if no address of the link says so", default=False)
     mtu: Annotated[int, Range(68, 65535)] | None = option("path MTU in bytes", default=None)
-    nexthops: Annotated[list[NexthopTable], Form(not_empty)] | None = option("hops of a multipath route", default=None)
+    nexthops: Annotated[list[NexthopTable], Form(not_empty)] | None = option(
+        "next hops of a multipath route", default=None
+    )
 
     def check(self) -> None:
         if self.type != "unicast" and (self.via or self.dev or self.nexthops):

@@ -17,7 +17,7 @@ from netd.model.state import PolicyRule
 
 from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
-from .base.values import Family, Name, Network, Range, RoutingTable, family_of
+from .base.values import Family, Form, Name, Network, Range, RoutingTable, family_of
 
 FAMILIES = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
 FAMILY_NAMES = {"ipv4": "ip", "ipv6": "ip6", "inet": "ip", "inet6": "ip6", "ip": "ip", "ip6": "ip6"}
@@ -45,21 +45,35 @@ def unless_all(network: str | None) -> str:
 LEADS = {"table": 0, "action": 0}
 
 
+def checked_fwmark(value: int | str) -> int | str:
+    """A mark as it is written."""
+    canonical_fwmark(value)
+    return value
+
+
+FirewallMark = Annotated[int | str, Form(checked_fwmark, 'integer, or `"MARK/MASK"`')]
+FamilyWord = Annotated[Literal["ip", "ip6", "ipv4", "ipv6", "inet", "inet6"], Form(str, '`"ipv4"` or `"ipv6"`')]
+
+
 class RuleTable(Table):
     """One policy rule."""
 
-    priority: Annotated[int, Range(1, 2**32 - 1)] = option("the lowest is looked at first")
+    priority: Annotated[int, Range(1, 2**32 - 1)] = option(
+        "priority, unique for each family; the kernel looks at the lowest first"
+    )
     source: Network | None = option("source network", default=None, key="from")
     to: Network | None = option("destination network", default=None)
     iif: Name | None = option("incoming link", default=None)
     oif: Name | None = option("outgoing link", default=None)
-    fwmark: int | str | None = option('mark, or "mark/mask"', default=None)
-    table: RoutingTable = option("table to look up", default=254)
-    family: Literal["ip", "ip6", "ipv4", "ipv6", "inet", "inet6"] | None = option("ipv4 or ipv6", default=None)
+    fwmark: FirewallMark | None = option("firewall mark", default=None)
+    table: RoutingTable = option("routing table to look up", default=254, absent='`"main"`')
+    family: FamilyWord | None = option(
+        'address family; `"ip"`, `"inet"`, `"ip6"` and `"inet6"` also work',
+        default=None,
+        absent="from the addresses, or else IPv4",
+    )
 
     def check(self) -> None:
-        if self.fwmark is not None:
-            canonical_fwmark(self.fwmark)
         addresses = [address for address in (self.source, self.to) if address]
         families = {family_of(address) for address in addresses}
         if self.family is not None:

@@ -42,14 +42,18 @@ PEER = "peer."
 class PeerTable(LinkTable):
     """The other end of the pair."""
 
-    name: Name = option("its name")
-    namespace: NamespaceName | None = option("its namespace; left out: the host", default=None)
+    name: Name = option("name of the other end")
+    namespace: NamespaceName | None = option(
+        "namespace of the other end; the default is the host, also for a pair declared in a namespace",
+        default=None,
+        absent="the host",
+    )
 
 
 class VethTable(LinkTable):
     """One end of a pair, and the other as ``peer``."""
 
-    peer: PeerTable = option("the other end")
+    peer: PeerTable = option("the other end: the keys below, and every key of a link")
 
 
 def peer_of(locator: Mapping[str, Any]) -> LinkName:

@@ -25,9 +25,7 @@ BARE = re.compile(r"[A-Za-z0-9_-]+")
 class HostTable(Table):
     """What one machine has besides what all have: everything that can stand at the top level can stand here."""
 
-    address: UnicastAddress | None = option(
-        "address at which the other hosts reach it: what host:NAME means", default=None
-    )
+    address: UnicastAddress | None = option("address at which the other hosts reach this host", default=None)
 
 
 @functools.cache

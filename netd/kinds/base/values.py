@@ -198,22 +198,24 @@ ADDRESS = r"^[0-9A-Fa-f:.]+$"
 NETWORK = r"^[0-9A-Fa-f:.]+(/[0-9]+)?$"
 LINK_NAME = r"^[^/:%*'\"\s]{1,15}$"
 
-RemoteAddress = Annotated[str, Form(remote_address, 'address or "host:NAME"')]
+RemoteAddress = Annotated[str, Form(remote_address, 'address or `"host:NAME"`')]
 UnicastAddress = Annotated[str, Form(unicast_address, "address", ADDRESS)]
 SpecifiedAddress = Annotated[str, Form(specified_address, "address", ADDRESS)]
 GatewayAddress = Annotated[str, Form(gateway_address, "address", ADDRESS)]
-MulticastAddress = Annotated[str, Form(multicast_address, "multicast group", ADDRESS)]
+MulticastAddress = Annotated[str, Form(multicast_address, "multicast address", ADDRESS)]
 Cidr = Annotated[str, Form(canonical_interface, "CIDR", r"^[0-9A-Fa-f:.]+/[0-9]+$")]
 Network = Annotated[str, Form(canonical_network, "CIDR", NETWORK)]
-Destination = Annotated[str, Form(canonical_destination, 'CIDR or "default"')]
+Destination = Annotated[str, Form(canonical_destination, 'CIDR or `"default"`')]
 Mac = Annotated[str, Form(canonical_mac, "MAC address", f"^{MAC.pattern}$")]
 LinkMac = Annotated[str, Form(canonical_link_mac, "MAC address", f"^{MAC.pattern}$")]
-Name = Annotated[str, Form(link_name, "name of a link", LINK_NAME)]
-HostName = Annotated[str, Form(host_name, "name of a host")]
-NamespaceName = Annotated[str, Form(namespace_name, "name of a namespace")]
+Name = Annotated[str, Form(link_name, "link name", LINK_NAME)]
+HostName = Annotated[str, Form(host_name, "host name")]
+NamespaceName = Annotated[str, Form(namespace_name, "namespace name")]
 Mtu = Annotated[int, Range(68, 65535)]
 #: AUTO follows the segment.
 LinkMtu = Mtu | Literal["auto"]
 Port = Annotated[int, Range(1, 65535)]
 Metric = Annotated[int, Range(0, 2**32 - 1)]
-RoutingTable = Annotated[Annotated[int, Range(1, 2**32 - 1)] | str, Form(table_number)]
+RoutingTable = Annotated[
+    Annotated[int, Range(1, 2**32 - 1)] | str, Form(table_number, 'integer, or `"main"`, `"default"`, `"local"`')
+]

@@ -92,9 +92,9 @@ class LinkKind(Kind, BecomesUsable):
         """The options of a link, as they are compared."""
         found = decode(self.table, attributes(link.info))
         if self.lower:
-            carrier, index = self.lower_link(link, netns, view), self.lower_index(link)
-            elsewhere = f"index {index} in another namespace" if index and link.link_netnsid is not None else ""
-            found[self.lower[0]] = carrier.name if carrier else elsewhere
+            carrier = self.lower_link(link, netns, view)
+            elsewhere = self.lower_index(link) and link.link_netnsid is not None
+            found[self.lower[0]] = carrier.name if carrier else "a link in another namespace" if elsewhere else ""
         return found
 
     def lower_link(self, link: Link, netns: str, view: Links) -> Link | None:
