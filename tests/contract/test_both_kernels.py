@@ -17,7 +17,6 @@ import pytest
 
 from netd.engine.ledger import Ledger
 from netd.engine.reconciler import Reconciler
-from netd.errors import KernelError
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.kinds.link.bridge_port import PORT_SETTINGS
@@ -40,6 +39,7 @@ from netd.model.state import PolicyRule, attributes
 from tests.fakekernel import FakeKernel, fake_machine
 from tests.fakekernel.session import FakeSession
 from tests.fakekernel.space import Chain
+from tests.support.both import On
 from tests.support.kernel_sandbox import eventually, lonely_kernel, sh
 from tests.support.labs import BOX, ENGINE, FIRST, LEGACY, SECOND, declared
 from tests.support.snapshot import differences, snapshot
@@ -47,29 +47,6 @@ from tests.support.snapshot import differences, snapshot
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
 U32 = struct.Struct("=I").pack
 MAC = "02:00:00:00:00:{:02x}"
-
-
-class On:
-    """One of the two kernels."""
-
-    def __init__(self, kernel: Any) -> None:
-        self.kernel = kernel
-        self.kept: dict[str, list[Any]] = {}
-
-    def index(self, netns: str, name: str) -> int:
-        with self.kernel.open(netns) as session:
-            link = session.link_named(name)
-        return link.index if link is not None else 0
-
-    def do(self, step: Any) -> int:
-        """Carries out a step; 0, or the errno."""
-        operation = step(self) if callable(step) else step
-        if isinstance(operation, do.NamespaceOperation):
-            answer = self.kernel.execute_namespace(operation)
-        else:
-            with self.kernel.open(operation.netns) as session:
-                (answer,) = self.kernel.execute(session, [operation], self.index)
-        return answer.code if isinstance(answer, KernelError) else 0
 
 
 def bridge(name: str, ns: str = "", **settings: Any) -> CreateLink:
