@@ -21,10 +21,11 @@ from netd.config import Config, ConfigDirectory, FileState
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
 from netd.engine.mac_key import load_mac_key
-from netd.engine.reconciler import ChangeResult, Reconciler
+from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
 from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
+from netd.model.change import ChangeResult
 from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import Key
 from netd.report.change_log import ChangeLog
@@ -61,7 +62,7 @@ class Daemon:
         self._folder = ConfigDirectory(self._config_dir, cache_dir, trusted=True)
         self._kernel = Kernel(host_mounts=host_mounts)
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
-        teller = self._teller = ChangeLog(self._log, self._kernel.culprit)
+        teller = self._teller = ChangeLog(self._log)
         self._containers = Containers()
         found = load_mac_key(cache_dir, write=True)
         if found.trouble:

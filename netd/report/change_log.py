@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from netd.engine.reconciler import ChangeResult
-from netd.kinds import registry
-from netd.kinds.base.group_kind import GroupKind
+from netd.model.change import ChangeResult
 from netd.model.key import Key
 from netd.model.status import State, Status
 
@@ -25,11 +23,10 @@ PLACE = re.compile(r":\d+:\d+(?=: )")
 
 
 class ChangeLog:
-    """``culprit`` names who changed a namespace's rules last, "" where nobody knows."""
+    """Logs changes, states, and what is wrong with the files."""
 
-    def __init__(self, log: BoundLogger, culprit: Callable[[str], str]) -> None:
+    def __init__(self, log: BoundLogger) -> None:
         self._log = log
-        self._culprit = culprit
         self._refused: dict[Key, str] = {}
         self._waiting: set[Key] = set()
         self._unwritten: dict[str, str] = {}
@@ -47,7 +44,7 @@ class ChangeLog:
             "action": change.action,
             "namespace": key.netns,
             "file": change.file,
-            "round": done.round,
+            "round": done.pass_number,
             "ms": round(done.seconds * 1000, 2),
             "diff": fields_json(change.fields),
             "drift": done.drift,
@@ -59,10 +56,8 @@ class ChangeLog:
                 self._log.error(text, message="refused", error=done.error, **event)
             return
         self._refused.pop(key, None)
-        # nftables says who changed it.
-        in_nftables = isinstance(registry()[key.kind], GroupKind) or registry()[key.kind].traits.in_foreign_chains
-        if done.drift and in_nftables and (culprit := self._culprit(key.netns)):
-            event["culprit"] = culprit
+        if done.culprit:
+            event["culprit"] = done.culprit
         verb = f"repaired ({PAST[change.action]})" if done.drift else PAST[change.action]
         if done.drift and self.passing:
             event["found"] = "full pass"

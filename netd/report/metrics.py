@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from netd.engine.reconciler import ChangeResult
+from netd.model.change import ChangeResult
 from netd.model.status import SETTLED, State
 
 from .listener import Connection, Listener
