@@ -7,8 +7,7 @@ import json
 import sys
 from itertools import chain
 
-from netd.engine.reconciler import ChangeResult
-from netd.model.change import Change
+from netd.model.change import Change, ChangeResult
 from netd.model.key import Key
 from netd.model.status import State, Status, overall, summary
 from netd.report.lock import Lock

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 
 from netd.engine.apply.executor import Executor
-from netd.engine.reconciler import ChangeResult, Reconciler
-from netd.model.change import Change
+from netd.engine.reconciler import Reconciler
+from netd.model.change import Change, ChangeResult
 from netd.model.key import Key
 
 from . import interrupt

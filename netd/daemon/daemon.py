@@ -21,10 +21,11 @@ from netd.config import Config, ConfigDirectory, FileState
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
 from netd.engine.mac_key import load_mac_key
-from netd.engine.reconciler import ChangeResult, Reconciler
+from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
 from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
+from netd.model.change import ChangeResult
 from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import Key
 from netd.report.change_log import ChangeLog
@@ -61,7 +62,7 @@ class Daemon:
         self._folder = ConfigDirectory(self._config_dir, cache_dir, trusted=True)
         self._kernel = Kernel(host_mounts=host_mounts)
         ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
-        teller = self._teller = ChangeLog(self._log, self._kernel.culprit)
+        teller = self._teller = ChangeLog(self._log)
         self._containers = Containers()
         found = load_mac_key(cache_dir, write=True)
         if found.trouble:
@@ -261,7 +262,7 @@ class Daemon:
     def _look_at_everything(self) -> None:
         # An event of the folder may have been lost.
         self._read_files(prune=False)
-        self._teller.passing = True
+        self._teller.resyncing = True
         self._rounds.look(self._engine.invalidate_all(), drift=True)
         self._engine.find_orphans()
 
@@ -292,7 +293,7 @@ class Daemon:
         except ConfigError as error:
             # A folder that is away is not a wish: what was declared stays until it is there again.
             self._away = (FileState(self._config_dir, "invalid", (str(error),)),)
-            self._teller.mistakes({str(error): self._config_dir})
+            self._teller.file_errors({str(error): self._config_dir})
             if self._grace is None:
                 self._rounds.look(set(), drift=True)  # tells it
             else:
@@ -300,7 +301,7 @@ class Daemon:
                 self._take_in(self._settled, prune=False)
             return
         self._save_copies()
-        self._teller.mistakes({str(mistake): mistake.file for mistake in config.errors})
+        self._teller.file_errors({str(mistake): mistake.file for mistake in config.errors})
         self._files.take(config, self._folder.parsed)
         before = (self._config.desired, self._config.unknown)
         same = not self._away and not prune and (config.desired, config.unknown) == before
@@ -368,10 +369,10 @@ class Daemon:
             self._metrics.begin()
 
     def _thrown(self, error: Exception) -> None:
-        self._log.error("a pass failed", message="broken", exc_info=error)
+        self._log.error("a pass failed", message="pass_failed", exc_info=error)
 
     def _rounds_over(self) -> None:
-        self._teller.passing = False
+        self._teller.resyncing = False
         self._teller.unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()
         self._notifier.status(self._summary())
@@ -407,7 +408,7 @@ class Daemon:
         await self._files.settled()
         self._notifier.ready(self._summary())
         held = "is held open for writing by someone: it is read once it is closed"
-        return [*self._teller.told, *(f"{path}: {held}" for path in self._folder.busy)]
+        return [*self._teller.errors, *(f"{path}: {held}" for path in self._folder.busy)]
 
     def _held_open(self) -> bool:
         with contextlib.suppress(ConfigError):

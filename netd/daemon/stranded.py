@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from netd.engine.ledger import Ledger
-from netd.engine.reconciler import ChangeResult
 from netd.kernel.kernel import Kernel
 from netd.kernel.netns.inhabitants import Inhabitant
+from netd.model.change import ChangeResult
 from netd.model.key import HOST, Key
 from netd.report.structured import BoundLogger
 

@@ -63,3 +63,18 @@ class Change:
     file: str = ""
     desired: Desired | None = None
     observed: Observed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResult:
+    """One change that was carried out, or refused (``error``).
+
+    ``seconds`` is the time of the pass until then. ``drift``: it was a repair, of what ``culprit`` did ("" unknown).
+    """
+
+    change: Change
+    pass_number: int
+    seconds: float
+    drift: bool
+    error: str = ""
+    culprit: str = ""

@@ -96,7 +96,7 @@ def plain_text(logger: Any, method: str, event: Event) -> str:
     """A line for files and pipes: the message, then what a person did not read in it yet."""
     level = event.pop("level", "info")
     message = escaped(str(event.pop("event", "")))
-    rest = {name: event[name] for name in ("file", "round", "ms") if name in event}
+    rest = {"pass" if name == "round" else name: event[name] for name in ("file", "round", "ms") if name in event}
     if str(message).startswith(str(rest.get("file"))):
         del rest["file"]
     tail = escaped(" ".join(f"{name}={value}" for name, value in rest.items()))

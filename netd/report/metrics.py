@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from netd.engine.reconciler import ChangeResult
+from netd.model.change import ChangeResult
 from netd.model.status import SETTLED, State
 
 from .listener import Connection, Listener
@@ -29,11 +29,11 @@ MOST, LONGEST_REQUEST = 32, 8192
 
 
 class Metrics:
-    """Told of changes and rounds by the daemon; ``counts`` says how many objects are in each state."""
+    """The daemon reports changes and passes; ``counts`` says how many objects are in each state, ``log_error`` logs."""
 
-    def __init__(self, counts: Callable[[], Mapping[State, int]], said: Callable[[str], None]) -> None:
+    def __init__(self, counts: Callable[[], Mapping[State, int]], log_error: Callable[[str], None]) -> None:
         self._counts = counts
-        self._said = said
+        self._log_error = log_error
         self._listener: Listener | None = None
         self._trouble = ""
         self._begun = 0.0
@@ -41,19 +41,19 @@ class Metrics:
         by_what = ("kind", "action")
         self._objects = Gauge("netd_objects", "Objects by state", ["state"], registry=mine)
         self._changes = Counter("netd_changes", "Changes that files asked for", by_what, registry=mine)
-        self._repairs = Counter("netd_repairs", "Changes that put back what someone changed", by_what, registry=mine)
+        self._repairs = Counter("netd_repairs", "Changes that undid what someone changed", by_what, registry=mine)
         self._refusals = Counter("netd_refusals", "Changes that the kernel refused", ["kind"], registry=mine)
-        self._round = Histogram("netd_round_seconds", "Length of rounds", buckets=BUCKETS, registry=mine)
-        what = "From the begin of a round to the end of a repair"
+        self._pass_seconds = Histogram("netd_round_seconds", "Duration of passes", buckets=BUCKETS, registry=mine)
+        what = "Time from the start of a pass to the end of a repair"
         self._repair = Histogram("netd_repair_seconds", what, buckets=BUCKETS, registry=mine)
-        what = "Times that events were lost and everything was read again"
+        what = "Number of times that events were lost and everything was read again"
         self._overruns = Counter("netd_overruns", what, registry=mine)
-        self._converged = Gauge("netd_converged", "Whether no object is in trouble", registry=mine)
-        what = "End of the last round after which no object was in trouble"
+        self._converged = Gauge("netd_converged", "Whether no object has a problem", registry=mine)
+        what = "End of the last pass after which no object had a problem"
         self._last = Gauge("netd_last_converged_timestamp_seconds", what, registry=mine)
 
     def serve(self, port: int, turns: Turns) -> None:
-        """Answers on the loopback address, in turns with all else; a port that is taken costs the metrics only."""
+        """Answers on the loopback address, in turns with all else; if the port is in use, there are no metrics."""
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -61,7 +61,7 @@ class Metrics:
             listening.listen(MOST)
         except OSError as error:
             listening.close()
-            self._said(f"no metrics on port {port}: {error.strerror}")
+            self._log_error(f"no metrics on port {port}: {error.strerror}")
             return
 
         async def answer(connection: Connection) -> None:
@@ -72,7 +72,7 @@ class Metrics:
                 head = f"HTTP/1.0 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\nContent-Length: {len(body)}\r\n\r\n"
                 await connection.send(head.encode() + body)
 
-        # Nobody says who they are: all together are one peer.
+        # Clients do not identify themselves: all together are one peer.
         self._listener = Listener(listening, answer, lambda _: None, MOST)
 
     def write(self, path: str) -> None:
@@ -88,7 +88,7 @@ class Metrics:
             with contextlib.suppress(OSError):
                 os.unlink(draft)
         if trouble and trouble != self._trouble:
-            self._said(trouble)
+            self._log_error(trouble)
         self._trouble = trouble
 
     def close(self) -> None:
@@ -112,13 +112,13 @@ class Metrics:
         self._overruns.inc()
 
     def begin(self) -> None:
-        """A round begins."""
+        """A pass begins."""
         self._begun = time.monotonic()
 
     def end(self) -> None:
-        """It is over, with all that follows from it at once."""
+        """The pass is over, and those that followed from it."""
         if self._begun:
-            self._round.observe(time.monotonic() - self._begun)
+            self._pass_seconds.observe(time.monotonic() - self._begun)
             self._begun = 0.0
         counts = self._counts()
         for state in State:

@@ -12,11 +12,21 @@ from netd.model.status import State, Status
 
 #: Of the documents below: raised where a member changes its meaning or goes, not where one is added.
 JSON_VERSION = 1
+#: A state as the end of a sentence about an object.
+STATES = {
+    State.OK: "is ok",
+    State.PENDING: "is pending",
+    State.FAILED: "has failed",
+    State.CONTENDED: "is contended",
+    State.DIVERGED: "has diverged",
+    State.CONFLICT: "is in conflict",
+    State.ORPHAN: "is an orphan",
+}
 SIGNS = {"create": "+", "update": "~", "recreate": "!", "delete": "-"}
 
 
 def value_text(value: Any) -> str:
-    """A value as it stands in a file; nothing is "-"."""
+    """A value as it is written in a file; "-" if there is none."""
     if value is None or value in ("", ()):
         return "-"
     if isinstance(value, bool):
@@ -34,7 +44,7 @@ def hop_text(hop: Sequence[Any]) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """A value for the JSON: what JSON has no form for becomes text or a list."""
+    """A value as JSON: a tuple becomes a list, and what JSON cannot express a text."""
     if isinstance(value, tuple | list):
         return [json_value(one) for one in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
@@ -86,7 +96,7 @@ def state_lines(rows: Iterable[Status]) -> Iterable[str]:
 
 def state_line(row: Status) -> str:
     """ "vxlan/vxlan0 is pending: waits for eth1"."""
-    return f"{row.key} is {row.state.value}" + (f": {row.reason}" if row.reason else "")
+    return f"{row.key} {STATES[row.state]}" + (f": {row.reason}" if row.reason else "")
 
 
 def file_json(file: FileState, warnings: Collection[str] = (), since: float | None = None) -> dict[str, Any]:

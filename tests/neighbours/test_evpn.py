@@ -130,7 +130,7 @@ def test_a_full_pass_a_reload_and_a_killed_netd_touch_no_entry_and_lose_no_packe
     until(lambda: reaches(one, 2), "the other namespace answers")
     with no_entry_changes(one), Ping(one, "10.16.0.2", ns="web16") as ping:
         one.sh(ELSEWHERE)
-        until(lambda: one.journal("NETD_FOUND=full pass"), "a full pass has been")
+        until(lambda: one.journal("NETD_FOUND=resync"), "a resync has been")
         one.netd("reload")
         old = one.show("netd", "MainPID")
         one.run("kill", "-KILL", old)

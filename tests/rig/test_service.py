@@ -58,7 +58,7 @@ def test_a_reload_takes_the_files_or_fails_with_the_reason(lab: Machine) -> None
     mistake = "/etc/netd/tunnel.toml:2:1: vxlan.vxlan0: unknown key 'vid': did you mean 'vni'?"
     assert any(mistake in text for text in told)
     assert lab.show("netd", "ActiveState") == "active"
-    first = "; 2 mistakes: /etc/netd/tunnel.toml:1:1: vxlan.vxlan0: missing key 'vni'"
+    first = "; 2 errors: /etc/netd/tunnel.toml:1:1: vxlan.vxlan0: missing key 'vni'"
     assert lab.show("netd", "StatusText") == f"9 ok, 2 pending: vxlan/vxlan0 waits for eth1{first}"
     assert '"vxlan/vxlan0"' in lab.netd("status", "--json", check=None).stdout, "the last good version is in force"
 
@@ -90,7 +90,7 @@ def test_the_journal_tells_the_story_of_an_object(lab: Machine) -> None:
     assert (found[0]["PRIORITY"], found[0]["SYSLOG_IDENTIFIER"]) == ("5", "netd")
     assert int(found[0]["NETD_ROUND"]) > 0
     story = [entry["MESSAGE"] for entry in lab.journal(f"NETD_OBJECT={name}")]
-    assert len(story) == 2 and "made" in story[0] and "repaired" in story[1]
+    assert len(story) == 2 and "created" in story[0] and "repaired" in story[1]
 
     lab.run("ip", "link", "set", "eth0", "mtu", "1300", ns="db")
     lab.write("/etc/netd/lab.toml", LAB.replace('peer = { name = "lab-db"', 'mtu = 1400\npeer = { name = "lab-db"'))

@@ -16,9 +16,9 @@ def test_a_change_is_one_line_with_its_object_its_fields_and_its_file(host: Host
     host.write("a.toml", "[bridge.br0]\nmtu = 1400\n")
     host.until(lambda: "bridge/br0 changed: mtu 1500 → 1400" in daemon.text(), "the change is told")
     host.run("ip", "link", "set", "br0", "mtu", "1300")
-    host.until(lambda: "bridge/br0 repaired (changed): mtu 1300 → 1400" in daemon.text(), "the repair is told")
+    host.until(lambda: "bridge/br0 repaired: mtu 1300 → 1400" in daemon.text(), "the repair is told")
     lines = [line for line in daemon.text().splitlines() if "bridge/br0" in line]
-    assert len(lines) == 3 and all("file=/etc/netd/a.toml round=" in line and "ms=" in line for line in lines)
+    assert len(lines) == 3 and all("file=/etc/netd/a.toml pass=" in line and "ms=" in line for line in lines)
 
 
 def test_what_the_kernel_refuses_again_and_again_is_said_once(host: Host) -> None:
@@ -33,10 +33,10 @@ def test_what_the_kernel_refuses_again_and_again_is_said_once(host: Host) -> Non
         host.sh(f"ip link add x{number} type bridge; ip link set foreign mtu {1400 + number}")
         host.netd("reload", check=None)
     lines = [line for line in daemon.text().splitlines() if " vxlan/vx0" in line]
-    assert len([line for line in lines if "create refused" in line]) == 1, lines
+    assert len([line for line in lines if "refused to create it" in line]) == 1, lines
     assert len(lines) <= 3, lines
     host.run("ip", "link", "del", "foreign")
-    host.until(lambda: host.state("vxlan/vx0") == "ok", "it is made once there is room")
+    host.until(lambda: host.state("vxlan/vx0") == "ok", "it is created once there is room")
 
 
 def test_what_waits_is_said_once_and_what_for(host: Host) -> None:
@@ -48,7 +48,7 @@ def test_what_waits_is_said_once_and_what_for(host: Host) -> None:
     lines = [line for line in daemon.text().splitlines() if "vxlan/vx0 is pending" in line]
     assert len(lines) == 1 and "waits for later" in lines[0]
     host.run("ip", "link", "add", "later", "type", "bridge")
-    host.until(lambda: "vxlan/vx0 made" in daemon.text(), "it is made")
+    host.until(lambda: "vxlan/vx0 created" in daemon.text(), "it is created")
 
 
 def test_a_name_with_control_characters_is_shown_without_them(host: Host) -> None:
@@ -81,5 +81,5 @@ def test_the_journal_gets_fields_that_can_be_searched(host: Host) -> None:
             pass
     fields = dict(line.split("=", 1) for line in message.decode().splitlines())
     assert fields["NETD_ACTION"] == "create" and fields["NETD_FILE"] == "/etc/netd/a.toml"
-    assert fields["MESSAGE"].startswith("bridge/br0 made") and fields["PRIORITY"] == "6"
+    assert fields["MESSAGE"].startswith("bridge/br0 created") and fields["PRIORITY"] == "6"
     assert json.loads(fields["NETD_DIFF"])["up"]["want"] is True

@@ -42,7 +42,7 @@ def test_a_failed_object_is_waited_for_and_named(host: Host) -> None:
     host.write("lab.toml", "[bridge.br0]\n")
     host.daemon()
     said = host.netd("wait", "--timeout", "0.1", check=1).stderr
-    assert said.startswith("netd: bridge/br0 is conflict: ")
+    assert said.startswith("netd: bridge/br0 is in conflict: ")
 
 
 def test_without_a_daemon_wait_waits_for_one(host: Host) -> None:

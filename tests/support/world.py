@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
 
 from netd.engine.reconciler import Reconciler
 from netd.engine.scope import Scope
@@ -40,6 +39,9 @@ class Clock:
 
     def time(self) -> float:
         return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
 
 
 class World:
@@ -93,7 +95,7 @@ class World:
         self.kernel = FakeKernel(self.machine)
         self.kernel.start_watching()
         troubled: Any = TroubledKernel(self.kernel, self.hand)  # type: ignore[arg-type]
-        self.engine = Reconciler(troubled, TroubledLedger(self.ledger, self.hand), watch=True)
+        self.engine = Reconciler(troubled, TroubledLedger(self.ledger, self.hand), watch=True, clock=self.clock)
         self.pruned = True
 
     def stop(self) -> None:
@@ -186,7 +188,7 @@ class World:
 def world() -> Iterator[World]:
     """A world with its own time."""
     clock = Clock()
-    with patch("netd.engine.reconciler.time", clock), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         each = World(folder, clock)
         try:
             yield each

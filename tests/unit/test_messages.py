@@ -6,10 +6,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from netd.cli.main import VERBS
+from netd.model.change import Action, Change, ChangeResult, FieldDiff
+from netd.model.desired import Desired
+from netd.model.key import Key
+from netd.report.change_log import ChangeLog
 from netd.report.log import journal_message
 from netd.report.messages import MESSAGES
 from netd.report.notify import value
@@ -69,3 +74,56 @@ def test_the_completion_knows_all_commands(shell: str) -> None:
     text = run("completion.py", shell)
     assert [verb for verb in VERBS if verb not in text] == []
     assert "--metrics-port" in text
+
+
+def logged(action: Action, *, drift: bool, desired: bool = True, **more: Any) -> dict[str, Any]:
+    """The event of one change of br0."""
+    events: list[dict[str, Any]] = []
+
+    class Log:
+        """Keeps what is logged."""
+
+        def info(self, event: str, **fields: Any) -> None:
+            events.append({"event": event, "level": "info", **fields})
+
+    log: Any = Log()
+    key = Key("", "bridge", "br0")
+    fields = {} if action == "delete" else {"mtu": FieldDiff(1400, 1300)}
+    change = Change(key, action, fields, "a.toml", Desired(key, {}, ()) if desired else None)
+    writer = ChangeLog(log)
+    writer.resyncing = more.pop("resyncing", False)
+    writer.done(ChangeResult(change, 7, 0.001, drift, **more))
+    return events[0]
+
+
+@pytest.mark.parametrize(
+    ("action", "drift", "text"),
+    [
+        ("create", False, "bridge/br0 created: mtu 1300 → 1400"),
+        ("update", False, "bridge/br0 changed: mtu 1300 → 1400"),
+        ("recreate", False, "bridge/br0 recreated: mtu 1300 → 1400"),
+        ("delete", False, "bridge/br0 removed"),
+        ("create", True, "bridge/br0 repaired: recreated, mtu 1300 → 1400"),
+        ("update", True, "bridge/br0 repaired: mtu 1300 → 1400"),
+        ("recreate", True, "bridge/br0 repaired: recreated, mtu 1300 → 1400"),
+        ("delete", True, "bridge/br0 repaired: removed"),
+    ],
+)
+def test_the_log_says_what_was_done(action: Action, drift: bool, text: str) -> None:
+    assert logged(action, drift=drift)["event"] == text
+
+
+def test_a_value_that_no_file_declares_any_more_is_restored() -> None:
+    assert logged("update", drift=False, desired=False)["event"] == "bridge/br0 restored: mtu 1300 → 1400"
+
+
+@pytest.mark.parametrize("action", ["create", "update", "recreate", "delete"])
+def test_in_the_journal_a_repair_has_the_priority_notice_and_a_change_of_a_file_info(action: Action) -> None:
+    assert b"\nPRIORITY=5\n" in journal_message(logged(action, drift=True))
+    assert b"\nPRIORITY=6\n" in journal_message(logged(action, drift=False))
+
+
+def test_a_repair_that_no_event_reported_says_so_and_names_the_culprit() -> None:
+    message = journal_message(logged("update", drift=True, resyncing=True, culprit="nft (pid 7)"))
+    assert "MESSAGE=bridge/br0 repaired, found by the resync: mtu 1300 → 1400\n".encode() in message
+    assert b"NETD_FOUND=resync\n" in message and b"NETD_CULPRIT=nft (pid 7)\n" in message
