@@ -18,6 +18,7 @@ from netd.model.marks import ADDRESS_PROTOCOL
 from netd.model.operations import CreateRoute, DeleteAddress, Hop, PutAddress, RestoreAddress
 from netd.model.state import (
     IFA_F_DADFAILED,
+    IFA_F_DEPRECATED,
     IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE,
     IFA_F_OPTIMISTIC,
@@ -28,14 +29,16 @@ from netd.model.state import (
     RTPROT_KERNEL,
     Address,
     Link,
+    attributes,
 )
 from netd.model.status import Unusable
 
 from .base.kind import LOOPBACK, Kind, Traits, link_by_identity, link_identity
-from .base.roles import Announced, BecomesUsable
+from .base.roles import Announced, BecomesUsable, KeepsAttributes
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
+IFA_RT_PRIORITY = 9
 LIMITED, FOREVER = "limited", "forever"
 
 
@@ -62,11 +65,17 @@ def index_in(raw: bytes) -> int:
     return index
 
 
+def route_metric(address: Address) -> int:
+    """IFA_RT_PRIORITY: of the kernel's route to the address's own network, 0 the usual one."""
+    payload = attributes(address.raw[8:]).get(IFA_RT_PRIORITY, b"")
+    return int(struct.unpack("=I", payload)[0]) if len(payload) == 4 else 0
+
+
 def _length(cidr: str) -> int:
     return int(cidr.partition("/")[2])
 
 
-class AddressKind(Kind, BecomesUsable, Announced):
+class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
     """address/DEV/CIDR."""
 
     name = "address"
@@ -100,12 +109,18 @@ class AddressKind(Kind, BecomesUsable, Announced):
                 # Another machine had it when it came up (RFC 4862): it is not used until it is added anew.
                 "duplicate": ":" in cidr and bool(address.flags & IFA_F_DADFAILED),
                 "connected": self._connected(key.netns, link, address, view),
+                "deprecated": bool(address.flags & IFA_F_DEPRECATED),
+                "noprefixroute": bool(address.flags & IFA_F_NOPREFIXROUTE),
+                "route_metric": route_metric(address),
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=address.protocol == ADDRESS_PROTOCOL,
             renamed_away=link.name != dev,
             handle=address,
         )
+
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"deprecated": False, "noprefixroute": False, "route_metric": 0}
 
     def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
         """Nobody can bind to a tentative address; it is so until duplicate address detection is over."""
@@ -182,7 +197,13 @@ class AddressKind(Kind, BecomesUsable, Announced):
             # Of an adopted one what nobody declares stays, and it does not get netd's mark.
             put = replace(put, like=found.raw)
         steps = [Step(Phase.ADDRESS, put)]
-        if fields.get("duplicate") is False or (fields.get("nodad") is True and found.flags & IFA_F_TENTATIVE):
+        if fields.get("noprefixroute") is False and ":" not in cidr:
+            steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index, alone=True)))
+        elif (
+            (":" in cidr and "route_metric" in fields)
+            or fields.get("duplicate") is False
+            or (fields.get("nodad") is True and found.flags & IFA_F_TENTATIVE)
+        ):
             # What is tentative already stays so until it is added anew.
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index)))
         if fields.get("connected") is True and ":" not in cidr:
