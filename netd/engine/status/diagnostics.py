@@ -28,7 +28,7 @@ def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mir
                 mirror.invalidate(Invalidation("nft", netns))
     with mirror.reading():
         for row in rows:
-            of = registry().get(row.key.kind)
+            of: object = registry().get(row.key.kind)
             if row.state is State.OK and row.key in desired and isinstance(of, Diagnosed):
                 with suppress(Exception):
                     if found := of.diagnosis(desired[row.key], mirror):
