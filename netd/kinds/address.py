@@ -42,8 +42,9 @@ IFA_RT_PRIORITY = 9
 LIMITED, FOREVER = "limited", "forever"
 
 
-def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) -> Desired:
-    """One address of a link. An IPv6 one with ``nodad`` is usable at once."""
+def address_object(link: LinkName, address: str, nodad: bool, origin: Origin, before: Sequence[str] = ()) -> Desired:
+    """One address of a link. An IPv6 one with ``nodad`` is usable at once. ``before`` are those written before it."""
+    after = _alike_in_network(address, before)
     fields: dict[str, Any] = {"lifetime": FOREVER, "connected": True, "duplicate": False}
     if ":" in address:
         fields["prefixlen"] = _length(address)
@@ -53,10 +54,16 @@ def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) ->
         key=Key(link.netns, "address", f"{link.name}/{address}"),
         fields=fields,
         origins=(origin,),
-        locator={"nodad": nodad},
+        locator={"nodad": nodad} | ({"after": after} if after else {}),
         requires=(link,),
         claims=(f"address:{link.netns}:{address.partition('/')[0]}",),
     )
+
+
+def _alike_in_network(address: str, others: Sequence[str]) -> list[str]:
+    """Those of one network with it: by their order the kernel chooses the source of what is sent there."""
+    network = ipaddress.ip_interface(address).network
+    return [other for other in others if ipaddress.ip_interface(other).network == network]
 
 
 def index_in(raw: bytes) -> int:
@@ -112,6 +119,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
                 "deprecated": bool(address.flags & IFA_F_DEPRECATED),
                 "noprefixroute": bool(address.flags & IFA_F_NOPREFIXROUTE),
                 "route_metric": route_metric(address),
+                "in_order": self._in_order(cidr, locator, view.addresses(key.netns, link.index)),
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=address.protocol == ADDRESS_PROTOCOL,
@@ -119,8 +127,21 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
             handle=address,
         )
 
+    def _in_order(self, cidr: str, locator: Mapping[str, Any], there: Mapping[str, Address]) -> bool:
+        """Whether the kernel has it behind those that the file has before it.
+
+        Of IPv6 the newest comes first; one that would be tentative again is not moved.
+        """
+        order = list(there)
+        if ":" in cidr:
+            if not locator["nodad"]:
+                return True
+            order.reverse()
+        place = order.index(cidr)
+        return all(other not in there or order.index(other) < place for other in locator.get("after", ()))
+
     def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"deprecated": False, "noprefixroute": False, "route_metric": 0}
+        return {"deprecated": False, "noprefixroute": False, "route_metric": 0, "in_order": True}
 
     def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
         """Nobody can bind to a tentative address; it is so until duplicate address detection is over."""
@@ -197,10 +218,11 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
             # Of an adopted one what nobody declares stays, and it does not get netd's mark.
             put = replace(put, like=found.raw)
         steps = [Step(Phase.ADDRESS, put)]
-        if fields.get("noprefixroute") is False and ":" not in cidr:
+        anew = fields.get("noprefixroute") is False or fields.get("in_order") is True
+        if anew and ":" not in cidr:
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index, alone=True)))
         elif (
-            (":" in cidr and "route_metric" in fields)
+            (":" in cidr and not fields.keys().isdisjoint({"route_metric", "in_order"}))
             or fields.get("duplicate") is False
             or (fields.get("nodad") is True and found.flags & IFA_F_TENTATIVE)
         ):
