@@ -18,6 +18,7 @@ from netd.model.marks import ADDRESS_PROTOCOL
 from netd.model.operations import CreateRoute, DeleteAddress, Hop, PutAddress, RestoreAddress
 from netd.model.state import (
     IFA_F_DADFAILED,
+    IFA_F_DEPRECATED,
     IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE,
     IFA_F_OPTIMISTIC,
@@ -28,19 +29,22 @@ from netd.model.state import (
     RTPROT_KERNEL,
     Address,
     Link,
+    attributes,
 )
 from netd.model.status import Unusable
 
 from .base.kind import LOOPBACK, Kind, Traits, link_by_identity, link_identity
-from .base.roles import Announced, BecomesUsable
+from .base.roles import Announced, BecomesUsable, KeepsAttributes
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
+IFA_RT_PRIORITY = 9
 LIMITED, FOREVER = "limited", "forever"
 
 
-def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) -> Desired:
-    """One address of a link. An IPv6 one with ``nodad`` is usable at once."""
+def address_object(link: LinkName, address: str, nodad: bool, origin: Origin, before: Sequence[str] = ()) -> Desired:
+    """One address of a link. An IPv6 one with ``nodad`` is usable at once. ``before`` are those written before it."""
+    after = _alike_in_network(address, before)
     fields: dict[str, Any] = {"lifetime": FOREVER, "connected": True, "duplicate": False}
     if ":" in address:
         fields["prefixlen"] = _length(address)
@@ -50,10 +54,16 @@ def address_object(link: LinkName, address: str, nodad: bool, origin: Origin) ->
         key=Key(link.netns, "address", f"{link.name}/{address}"),
         fields=fields,
         origins=(origin,),
-        locator={"nodad": nodad},
+        locator={"nodad": nodad} | ({"after": after} if after else {}),
         requires=(link,),
         claims=(f"address:{link.netns}:{address.partition('/')[0]}",),
     )
+
+
+def _alike_in_network(address: str, others: Sequence[str]) -> list[str]:
+    """Those of one network with it: by their order the kernel chooses the source of what is sent there."""
+    network = ipaddress.ip_interface(address).network
+    return [other for other in others if ipaddress.ip_interface(other).network == network]
 
 
 def index_in(raw: bytes) -> int:
@@ -62,11 +72,17 @@ def index_in(raw: bytes) -> int:
     return index
 
 
+def route_metric(address: Address) -> int:
+    """IFA_RT_PRIORITY: of the kernel's route to the address's own network, 0 the usual one."""
+    payload = attributes(address.raw[8:]).get(IFA_RT_PRIORITY, b"")
+    return int(struct.unpack("=I", payload)[0]) if len(payload) == 4 else 0
+
+
 def _length(cidr: str) -> int:
     return int(cidr.partition("/")[2])
 
 
-class AddressKind(Kind, BecomesUsable, Announced):
+class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
     """address/DEV/CIDR."""
 
     name = "address"
@@ -100,12 +116,32 @@ class AddressKind(Kind, BecomesUsable, Announced):
                 # Another machine had it when it came up (RFC 4862): it is not used until it is added anew.
                 "duplicate": ":" in cidr and bool(address.flags & IFA_F_DADFAILED),
                 "connected": self._connected(key.netns, link, address, view),
+                "deprecated": bool(address.flags & IFA_F_DEPRECATED),
+                "noprefixroute": bool(address.flags & IFA_F_NOPREFIXROUTE),
+                "route_metric": route_metric(address),
+                "in_order": self._in_order(cidr, locator, view.addresses(key.netns, link.index)),
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=address.protocol == ADDRESS_PROTOCOL,
             renamed_away=link.name != dev,
             handle=address,
         )
+
+    def _in_order(self, cidr: str, locator: Mapping[str, Any], there: Mapping[str, Address]) -> bool:
+        """Whether the kernel has it behind those that the file has before it.
+
+        Of IPv6 the newest comes first; one that would be tentative again is not moved.
+        """
+        order = list(there)
+        if ":" in cidr:
+            if not locator["nodad"]:
+                return True
+            order.reverse()
+        place = order.index(cidr)
+        return all(other not in there or order.index(other) < place for other in locator.get("after", ()))
+
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"deprecated": False, "noprefixroute": False, "route_metric": 0, "in_order": True}
 
     def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
         """Nobody can bind to a tentative address; it is so until duplicate address detection is over."""
@@ -182,7 +218,14 @@ class AddressKind(Kind, BecomesUsable, Announced):
             # Of an adopted one what nobody declares stays, and it does not get netd's mark.
             put = replace(put, like=found.raw)
         steps = [Step(Phase.ADDRESS, put)]
-        if fields.get("duplicate") is False or (fields.get("nodad") is True and found.flags & IFA_F_TENTATIVE):
+        anew = fields.get("noprefixroute") is False or fields.get("in_order") is True
+        if anew and ":" not in cidr:
+            steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index, alone=True)))
+        elif (
+            (":" in cidr and not fields.keys().isdisjoint({"route_metric", "in_order"}))
+            or fields.get("duplicate") is False
+            or (fields.get("nodad") is True and found.flags & IFA_F_TENTATIVE)
+        ):
             # What is tentative already stays so until it is added anew.
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index)))
         if fields.get("connected") is True and ":" not in cidr:

@@ -27,7 +27,7 @@ from netd.model.status import Unusable
 from .address import AddressKind
 from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
-from .base.roles import BecomesUsable
+from .base.roles import BecomesUsable, KeepsAttributes
 from .base.values import (
     TABLE_NAMES,
     TABLES,
@@ -175,7 +175,7 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
     )
 
 
-class RouteKind(Kind, BecomesUsable):
+class RouteKind(Kind, BecomesUsable, KeepsAttributes):
     """route/TABLE/TO/METRIC."""
 
     name = "route"
@@ -232,6 +232,9 @@ class RouteKind(Kind, BecomesUsable):
     def _hop(self, hop: Nexthop, netns: str, view: View) -> tuple[str, str, int]:
         link = view.link_at(netns, hop.index) if hop.index else None
         return (hop.via, link.name if link else "", hop.weight)
+
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"src": "", "mtu": 0, "onlink": False}
 
     def refused_until(self, desired: Desired, view: View) -> Unusable | None:
         """The kernel takes a source address only once it is usable (fib_valid_prefsrc(), ip6_route_info_create())."""

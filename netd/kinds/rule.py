@@ -8,15 +8,17 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from netd.model.change import Phase, Step
-from netd.model.desired import Desired, Observed, View
+from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRule, DeleteRule, RestoreRule
 from netd.model.state import PolicyRule
 
+from .base import kernel_rules
 from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
+from .base.roles import Diagnosed
 from .base.values import Family, Form, Name, Network, Range, RoutingTable, family_of
 
 FAMILIES = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
@@ -90,12 +92,12 @@ class RuleTable(Table):
         return "ip6" if address and family_of(address) == 6 else "ip"
 
 
-class RuleKind(Kind):
+class RuleKind(Kind, Diagnosed):
     """rule/FAMILY/PRIORITY."""
 
     name = "rule"
     toml = TomlForm(RuleTable, "array")
-    traits = Traits(has_mark=True, guard_fields=frozenset({"action", "fwmask", "others"}))
+    traits = Traits(has_mark=True, guard_fields=frozenset({"action", "fwmask", "others", "kernel_rules"}))
 
     def declare(self, table: RuleTable, context: TableContext) -> Iterable[Desired]:
         mark, mask = canonical_fwmark(table.fwmark) if table.fwmark is not None else (0, 0)
@@ -116,7 +118,7 @@ class RuleKind(Kind):
         ]
         yield Desired(
             key=Key(context.netns, "rule", f"{table.family_name}/{table.priority}"),
-            fields={**fields, "others": 0},
+            fields={**fields, "others": 0, "kernel_rules": True},
             origins=(context.origin,),
             locator=fields,
             references=tuple(named),
@@ -137,13 +139,31 @@ class RuleKind(Kind):
             conflict = "another rule of this priority"
             rivals = self._rivals(locator, rules)
         return Observed(
-            fields={**self._fields(chosen), "others": len(others)},
+            fields={
+                **self._fields(chosen),
+                "others": len(others),
+                "kernel_rules": not self._lost(key, view) if kernel_rules.are_kept(key.netns, view) else HIDDEN,
+            },
             identity={"cookie": view.cookie(key.netns)},
             marked=chosen.protocol == PROTOCOL,
             conflict=conflict,
             displaced=tuple(rule.raw.hex() for rule in rivals),
             handle=(*([] if conflict else [chosen]), *others),
         )
+
+    def _lost(self, key: Key, view: View) -> list[tuple[int, int]]:
+        return kernel_rules.lost(key.netns, FAMILIES[key.name.partition("/")[0]], view)
+
+    def _kernels(self, key: Key, view: View) -> list[Step]:
+        """Those of the kernel that somebody deleted, where netd keeps them."""
+        if not kernel_rules.are_kept(key.netns, view):
+            return []
+        family = FAMILIES[key.name.partition("/")[0]]
+        raws = [kernel_rules.message(family, *rule) for rule in self._lost(key, view)]
+        return [Step(Phase.RULE, RestoreRule(key.netns, raw)) for raw in raws]
+
+    def diagnosis(self, desired: Desired, view: View) -> str:
+        return kernel_rules.warning(self._lost(desired.key, view))
 
     def _alike(self, key: Key, view: View) -> Sequence[PolicyRule]:
         """All of its family and priority."""
@@ -186,7 +206,7 @@ class RuleKind(Kind):
         # What gives way: only where somebody put it into the place of netd's own, else it is a conflict.
         rivals = self._rivals(desired.locator, self._alike(desired.key, view))
         made = Step(Phase.RULE, self._operation(desired.key, desired.locator))
-        return [*self._deletions(desired.key, rivals), made]
+        return [*self._deletions(desired.key, rivals), made, *self._kernels(desired.key, view)]
 
     def _operation(self, key: Key, locator: Mapping[str, Any]) -> CreateRule:
         family, _, priority = key.name.partition("/")
@@ -207,15 +227,22 @@ class RuleKind(Kind):
     def change(
         self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        if set(fields) == {"others"}:
-            return self._deletions(key, observed.handle[1:])
-        return [*self._deletions(key, observed.handle), Step(Phase.RULE, self._operation(key, locator))]
+        if set(fields) <= {"others", "kernel_rules"}:
+            return [*self._deletions(key, observed.handle[1:]), *self._kernels(key, view)]
+        return [
+            *self._kernels(key, view),
+            *self._deletions(key, observed.handle),
+            Step(Phase.RULE, self._operation(key, locator)),
+        ]
 
     def _deletions(self, key: Key, rules: Sequence[PolicyRule]) -> list[Step]:
         return [Step(Phase.RULE, DeleteRule(key.netns, rule)) for rule in rules]
 
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        return self._deletions(key, observed.handle)
+        steps = self._deletions(key, observed.handle)
+        # One that does what the kernel's does may be all that is left of that.
+        needed = {(rule.family, rule.priority, rule.table) for rule in observed.handle if kernel_rules.is_kernels(rule)}
+        return [*steps, *(Step(Phase.RULE, RestoreRule(key.netns, kernel_rules.message(*rule))) for rule in needed)]
 
     def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         return [Step(Phase.RULE, RestoreRule(key.netns, bytes.fromhex(raw))) for raw in foreign]

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from netd.engine.graph.dependencies import DependencyGraph
-from netd.engine.ownership.rules import Identity, May, identity_of, lacks_displaced, permissions
+from netd.engine.ownership.rules import Identity, May, Proof, identity_of, lacks_displaced, permissions, proof_of
 from netd.engine.record import Record
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
-from netd.kinds.base.roles import BecomesUsable
+from netd.kinds.base.roles import BecomesUsable, KeepsAttributes
 from netd.kinds.base.setting_kind import SettingKind
 from netd.kinds.link.carry_over import others_on
 from netd.kinds.link.link_kind import LinkKind
@@ -128,7 +128,9 @@ class Comparison:
     ) -> Mapping[str, FieldDiff]:
         """Which of these fields are not as declared, and those that netd wrote and no file declares any more."""
         wanted = fields
-        if May.KEEP in may and isinstance(kind, LinkKind):
+        # In the place of an entry that netd made, one is right that sends packets the same way.
+        replaced = May.REPLACE in may and proof_of(kind) is Proof.MARK
+        if (May.KEEP in may or replaced) and isinstance(kind, KeepsAttributes):
             wanted = {**kind.owned_fields(desired, record.memory if record is not None else {}), **fields}
         found = {name: FieldDiff(want, observed.fields.get(name)) for name, want in wanted.items()}
         differing = {name: diff for name, diff in found.items() if diff.have not in (diff.want, HIDDEN)}

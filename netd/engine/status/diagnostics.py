@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from netd.engine.observe.mirror import Mirror
 from netd.kinds import registry
+from netd.kinds.base.roles import Diagnosed
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired
 from netd.model.invalidation import Invalidation
@@ -26,6 +27,12 @@ def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mir
             if mirror.kernel.has_legacy(netns):
                 mirror.invalidate(Invalidation("nft", netns))
     with mirror.reading():
+        for row in rows:
+            of: object = registry().get(row.key.kind)
+            if row.state is State.OK and row.key in desired and isinstance(of, Diagnosed):
+                with suppress(Exception):
+                    if found := of.diagnosis(desired[row.key], mirror):
+                        deaf[row.key] = found
         for one in hearing:
             with suppress(Exception):
                 kind = registry()[one.key.kind]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from typing import Any
 
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key, LinkName
@@ -31,6 +32,22 @@ class BecomesUsable:
     def refused_until(self, desired: Desired, view: View) -> Unusable | None:
         """What the kernel refuses it for only as long as something else is not usable; None: for another reason."""
         return None
+
+
+class KeepsAttributes(abc.ABC):
+    """netd keeps more of those that it made than files say: what decides where packets go."""
+
+    @abc.abstractmethod
+    def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Fields that are kept although nobody writes them; ``memory`` is the ledger's."""
+
+
+class Diagnosed(abc.ABC):
+    """They may be as declared while something beside them is wrong."""
+
+    @abc.abstractmethod
+    def diagnosis(self, desired: Desired, view: View) -> str:
+        """What is wrong, in words; "" for nothing."""
 
 
 class Announced(abc.ABC):

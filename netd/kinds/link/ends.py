@@ -113,7 +113,8 @@ def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: 
     """The objects that hang on one end: its addresses, its default routes, its way through FORWARD."""
     check_end(table, link, *path)
     for number, address in enumerate(table.addresses):
-        yield address_object(link, address, table.nodad, context.at(*path, "addresses", number))
+        origin = context.at(*path, "addresses", number)
+        yield address_object(link, address, table.nodad, origin, table.addresses[:number])
     gateways = table.gateway or []
     for gateway in gateways:
         yield gateway_object(link, str(gateway), table.gateway_metric, context.at(*path, "gateway"))

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from netd.kinds.base.kind import Kind, MtuLimit, TableContext, Traits, link_by_identity
-from netd.kinds.base.roles import BecomesUsable
+from netd.kinds.base.roles import BecomesUsable, KeepsAttributes
 from netd.model.change import FieldDiff, Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
@@ -47,7 +47,7 @@ from .port_state import unusable_port
 MADE_BY_NETD = Traits(has_mark=True, provides_links=True)
 
 
-class LinkKind(Kind, BecomesUsable):
+class LinkKind(Kind, BecomesUsable, KeepsAttributes):
     """A link; the kind's name is its rtnetlink kind too."""
 
     traits = MADE_BY_NETD
