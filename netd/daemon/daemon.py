@@ -399,11 +399,11 @@ class Daemon:
         until = time.monotonic() + PATIENCE
         while self._held_open() and time.monotonic() < until:
             await asyncio.sleep(0.02)
-        self._rounds.idle.clear()
-        self._read_files(prune=True)
-        if not self._rounds.busy:
-            self._rounds.idle.set()
-        await self._rounds.idle.wait()
+        self._contained(lambda: self._read_files(prune=True))
+        while self._rounds.busy:
+            # It was set by what had been to do before.
+            self._rounds.idle.clear()
+            await self._rounds.idle.wait()
         await self._files.settled()
         self._notifier.ready(self._summary())
         held = "is held open for writing by someone: it is read once it is closed"
