@@ -6,6 +6,7 @@ namespace alive. Everything is synchronous, on one thread: no await may come bet
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import struct
@@ -147,6 +148,20 @@ class Session:
                     found[route.raw] = route
         return list(found.values())
 
+    def routes_to(self, table: int, to: str) -> list[Route]:
+        """The routes of one table to one network; of all others there, most are not even looked at."""
+        family, needle = wire.family_of(to), route_needle(table, to)
+        head = rtmsg(family) + wire.u32(wire.RTA_TABLE, table)
+        decoded = [decode.route(body) for body in self.rtnl.dump(wire.RTM_GETROUTE, head, needle)]
+        found = {one.raw: one for one in decoded if one is not None and (one.table, one.to) == (table, to)}
+        return list(found.values())
+
+    def routes_of(self, protocol: int) -> list[Route]:
+        """The routes of all tables and both families with that mark."""
+        bodies = [body for family in FAMILIES for body in self.rtnl.dump(wire.RTM_GETROUTE, rtmsg(family, protocol))]
+        decoded = {one.raw: one for body in bodies if (one := decode.route(body)) is not None}
+        return [one for one in decoded.values() if one.protocol == protocol]
+
     def rules(self) -> list[PolicyRule]:
         """The rules of both families."""
         bodies = self.rtnl.dump(wire.RTM_GETRULE, struct.pack("=BBBBBxxBI", socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0))
@@ -210,6 +225,15 @@ class Session:
             return read_nsid(self.rtnl, descriptor)
         finally:
             os.close(descriptor)
+
+
+def route_needle(table: int, to: str) -> bytes:
+    """Bytes that are in the message of each route to that network: of the default route its header, else RTA_DST."""
+    network = ipaddress.ip_network(to)
+    address: bytes = network.network_address.packed
+    if network.prefixlen:
+        return struct.pack("=HH", 4 + len(address), wire.RTA_DST) + address
+    return struct.pack("=BBBBB", wire.family_of(to), 0, 0, 0, table if table < 256 else wire.RT_TABLE_COMPAT)
 
 
 def leaves_by(route: Route, index: int) -> bool:
