@@ -35,6 +35,7 @@ from netd.report.notify import Notifier
 from netd.report.status import StatusSocket
 
 from .answers import Answers
+from .attention import Attention
 from .directory_watch import DirectoryWatch
 from .files_report import FilesReport
 from .passes import PassCallbacks, Passes
@@ -98,6 +99,8 @@ class Daemon:
         self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
         self._blind = False  # whether changes of the folder may go unseen
         self._slow: asyncio.TimerHandle | None = None
+        self._attention = Attention()
+        self._later: asyncio.TimerHandle | None = None
         if self._notifier.watchdog is not None:
             self._often.append((self._notifier.watchdog, self._notifier.alive))
 
@@ -203,15 +206,25 @@ class Daemon:
     def _kernel_woke(self) -> None:
         self._contained(self._take_events)
 
+    def _kernel_woke_later(self) -> None:
+        self._later = None
+        self._kernel_woke()
+
     def _take_events(self) -> None:
-        events = self._engine.events()
+        began = time.monotonic()
+        events = self._attention.sift(self._engine.events(), began)
         if events:
             if self._metrics is not None and EVERYTHING in events:
                 self._metrics.overrun()
             plans = self._engine.plans
             self._rounds.look(concerned := self._engine.invalidate(events), drift=True)
-            if plans == self._engine.plans and self._engine.backoff.any_waiting(concerned, time.monotonic()):
+            idle, now = plans == self._engine.plans, time.monotonic()
+            self._attention.charge(events, now - began, now, idle=idle)
+            if idle and self._engine.backoff.any_waiting(concerned, now):
                 self._turn_away()
+        due = self._attention.next_due()
+        if due is not None and self._later is None:
+            self._later = self._loop.call_later(max(0.0, due - time.monotonic()), self._kernel_woke_later)
         if self._kernel.needs_drain:
             self._loop.call_soon(self._kernel_woke)
 
@@ -400,11 +413,11 @@ class Daemon:
         until = time.monotonic() + PATIENCE
         while self._held_open() and time.monotonic() < until:
             await asyncio.sleep(0.02)
-        self._rounds.idle.clear()
-        self._read_files(prune=True)
-        if not self._rounds.busy:
-            self._rounds.idle.set()
-        await self._rounds.idle.wait()
+        self._contained(lambda: self._read_files(prune=True))
+        while self._rounds.busy:
+            # It was set by what had been to do before.
+            self._rounds.idle.clear()
+            await self._rounds.idle.wait()
         await self._files.settled()
         self._notifier.ready(self._summary())
         held = "is held open for writing by someone: it is read once it is closed"

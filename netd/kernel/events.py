@@ -11,11 +11,11 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Set
 from pathlib import Path
 
 from netd.errors import kernel_error
-from netd.model.invalidation import EVERYTHING, Invalidation
+from netd.model.invalidation import ANY_ROUTE, EVERYTHING, Invalidation, route_name
 from netd.model.marks import FIRST_NSID
 from netd.model.state import IFF_UP, NTF_SELF, NUD_PERMANENT, attributes
 
@@ -42,7 +42,9 @@ NEIGHBOR_KINDS = frozenset({wire.RTM_NEWNEIGH, wire.RTM_DELNEIGH})
 NETCONF_KINDS = frozenset({wire.RTM_NEWNETCONF, wire.RTM_DELNETCONF})
 
 #: (what, netns, index) -> the addresses or MACs that were read there last.
-Known = Callable[[str, str, int], frozenset[str]]
+Known = Callable[[str, str, int], Set[str]]
+#: (netns, family) -> names of the routes that were read there.
+Followed = Callable[[str, int], Set[str]]
 
 
 class Events:
@@ -51,11 +53,12 @@ class Events:
     ``known`` says which neighbors are relevant; ``home`` is a descriptor of the listener's own namespace.
     """
 
-    def __init__(self, known: Known, home: int, buffer: int = BUFFER) -> None:
+    def __init__(self, known: Known, followed: Followed, home: int, buffer: int = BUFFER) -> None:
         self._rtnl = listening(socket.NETLINK_ROUTE, GROUPS, buffer)
         self._nft = listening(NETLINK_NETFILTER, (NFNLGRP_NFTABLES,), buffer)
         self._requests = Rtnl()
         self._known = known
+        self._followed = followed
         self._home = home
         self._names: dict[int, tuple[str, ...]] = {HERE: ("",)}
         self._numbers: dict[str, int] = {}
@@ -180,7 +183,7 @@ class Events:
             table, protocol, flags = body[4], body[5], struct.unpack_from("=I", body, 8)[0]
             own = table == wire.RT_TABLE_LOCAL and protocol == wire.RTPROT_KERNEL
             if not own and not flags & wire.RTM_F_CLONED:
-                yield Invalidation("routes", netns, family=body[0])
+                yield from self._route_changed(bytes(body), netns)
                 if kind == wire.RTM_DELROUTE and protocol == wire.RTPROT_KERNEL:
                     # The route of an address to its own network: it is compared with the address.
                     link = attributes(bytes(body[12:])).get(wire.RTA_OIF)
@@ -191,6 +194,17 @@ class Events:
             yield from self._neighbor_changed(bytes(body), netns)
         elif kind in NETCONF_KINDS:
             yield Invalidation("sysctl", netns)
+
+    def _route_changed(self, body: bytes, netns: str) -> Iterator[Invalidation]:
+        """The one that it names, where anyone has asked for it: a routing daemon changes thousands of others.
+
+        By the kernel's own, of addresses, it may lie whether others can be made at all.
+        """
+        route, followed = decode.route(body), self._followed(netns, body[0])
+        if ANY_ROUTE in followed or body[5] == wire.RTPROT_KERNEL:
+            yield Invalidation("routes", netns, family=body[0])
+        elif route is not None and (name := route_name(route.table, route.to, route.metric)) in followed:
+            yield Invalidation("routes", netns, path=name, family=body[0])
 
     def _neighbor_changed(self, body: bytes, netns: str) -> Iterator[Invalidation]:
         """Static entries, and what replaces an entry that was read; the rest is ARP and learning."""

@@ -10,7 +10,7 @@ import os
 import resource
 import select
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from netd.errors import Changed, KernelError, as_kernel_error, kernel_error
@@ -54,7 +54,8 @@ class Kernel:
         self._sources: dict[str, str] = {}
         self._host_cookie = self._cookie_of(None)
         self._watched: dict[str, int] = {}
-        self._entries: dict[tuple[str, str, int], frozenset[str]] = {}
+        self._entries: dict[tuple[str, str, int], Set[str]] = {}
+        self._routes: dict[tuple[str, int], set[str]] = {}
         self._events: Events | None = None
         self._namespace_watch: NamespaceWatch | None = None
         self._sysctls: SysctlWatch | None = None
@@ -236,7 +237,9 @@ class Kernel:
             soft = hard
         self.directories.limit = int(min(soft, 1 << 16) * DIRECTORY_SHARE)
         self._events = Events(
-            lambda what, netns, index: self._entries.get((what, netns, index), frozenset()), self.home.descriptor
+            lambda what, netns, index: self._entries.get((what, netns, index), frozenset()),
+            self.followed_routes,
+            self.home.descriptor,
         )
         self._namespace_watch = NamespaceWatch(self._directory, self.home, self._mounts)
         self._sysctls = SysctlWatch()
@@ -289,10 +292,16 @@ class Kernel:
             self.directories.forget(cookie)
         for key in [key for key in self._entries if key[1] == netns]:
             del self._entries[key]
+        for route_key in [route_key for route_key in self._routes if route_key[0] == netns]:
+            del self._routes[route_key]
         if self._events is not None:
             self._events.release(netns)
         if self._sysctls is not None:
             self._sysctls.forget(netns)
+
+    def followed_routes(self, netns: str, family: int) -> set[str]:
+        """Names of the routes of which events are reported (``ANY_ROUTE``: of all); for the reader to add to."""
+        return self._routes.setdefault((netns, family), set())
 
     def read_entries(self, netns: str, index: int, what: str, found: set[str]) -> None:
         """These static neighbors (or fdb entries) were read: from now on events about their addresses are reported."""

@@ -6,6 +6,7 @@ namespace alive. Everything is synchronous, on one thread: no await may come bet
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import struct
@@ -38,8 +39,6 @@ from .sysctl.files import SysctlDirectories, Sysctls
 Answer = KernelError | Link | None
 Value = TypeVar("Value")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
-#: Up to this many links are read one by one.
-FEW = 4
 #: From this number on descriptors are moved up, so that low numbers stay free.
 CROWDED = 400
 NO_STATISTICS = wire.u32(wire.IFLA_EXT_MASK, wire.RTEXT_FILTER_SKIP_STATS)
@@ -108,10 +107,10 @@ class Session:
         return self._one_link(ifinfomsg(index) + NO_STATISTICS) if index > 0 else None
 
     def links_at(self, indexes: Collection[int]) -> dict[int, Link]:
-        """Those of these links that are there: many are read in one go."""
-        if len(indexes) > FEW:
-            return {link.index: link for link in self.links() if link.index in indexes}
-        return {index: link for index in indexes if (link := self.link(index)) is not None}
+        """Those of these links that are there. Each is asked for, in one send: what others there are costs nothing."""
+        requests = [Request(wire.RTM_GETLINK, 0, ifinfomsg(index) + NO_STATISTICS) for index in indexes if index > 0]
+        replies = (reply for error, found in self.rtnl.request(requests) if error is None for reply in found)
+        return {link.index: link for reply in replies if (link := decode.link(reply)) is not None}
 
     def link_named(self, name: str) -> Link | None:
         """The link of that name (an alternative name is not one)."""
@@ -148,6 +147,20 @@ class Session:
                 if route is not None and route.table == table and route.family == family:
                     found[route.raw] = route
         return list(found.values())
+
+    def routes_to(self, table: int, to: str) -> list[Route]:
+        """The routes of one table to one network; of all others there, most are not even looked at."""
+        family, needle = wire.family_of(to), route_needle(table, to)
+        head = rtmsg(family) + wire.u32(wire.RTA_TABLE, table)
+        decoded = [decode.route(body) for body in self.rtnl.dump(wire.RTM_GETROUTE, head, needle)]
+        found = {one.raw: one for one in decoded if one is not None and (one.table, one.to) == (table, to)}
+        return list(found.values())
+
+    def routes_of(self, protocol: int) -> list[Route]:
+        """The routes of all tables and both families with that mark."""
+        bodies = [body for family in FAMILIES for body in self.rtnl.dump(wire.RTM_GETROUTE, rtmsg(family, protocol))]
+        decoded = {one.raw: one for body in bodies if (one := decode.route(body)) is not None}
+        return [one for one in decoded.values() if one.protocol == protocol]
 
     def rules(self) -> list[PolicyRule]:
         """The rules of both families."""
@@ -212,6 +225,15 @@ class Session:
             return read_nsid(self.rtnl, descriptor)
         finally:
             os.close(descriptor)
+
+
+def route_needle(table: int, to: str) -> bytes:
+    """Bytes that are in the message of each route to that network: of the default route its header, else RTA_DST."""
+    network = ipaddress.ip_network(to)
+    address: bytes = network.network_address.packed
+    if network.prefixlen:
+        return struct.pack("=HH", 4 + len(address), wire.RTA_DST) + address
+    return struct.pack("=BBBBB", wire.family_of(to), 0, 0, 0, table if table < 256 else wire.RT_TABLE_COMPAT)
 
 
 def leaves_by(route: Route, index: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, Origin, View
-from netd.model.invalidation import WatchKey
+from netd.model.invalidation import WatchKey, route_name
 from netd.model.key import Key, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.operations import CreateRoute, DeleteRoute, Hop, RestoreRoute
@@ -253,16 +253,15 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
         return Unusable(f"waits for {source}: no link of this namespace has this address")
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
-        for route in view.all_routes(netns):
-            if route.protocol == PROTOCOL:
-                yield route_key(netns, route.table, route.to, route.metric), {"hops": []}
+        for route in view.own_routes(netns):
+            yield route_key(netns, route.table, route.to, route.metric), {"hops": []}
 
     def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
         return {"cookie": view.cookie(key.netns)}
 
     def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         devs = [WatchKey("link", key.netns, dev) for _, dev, _ in locator["hops"] if dev]
-        return (WatchKey("routes", key.netns), *devs)
+        return (WatchKey("routes", key.netns, route_name(*parse_route_key(key))), *devs)
 
     def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
         super().validate_locator(key, locator)

@@ -121,7 +121,10 @@ class View(Protocol):
         """All links of a namespace."""
 
     def all_routes(self, netns: str) -> Sequence[Route]:
-        """The routes of the tables that were asked for, main included."""
+        """The routes of the tables that were asked for, main included: costs what there is."""
+
+    def own_routes(self, netns: str) -> Sequence[Route]:
+        """The routes of all tables that carry netd's mark."""
 
     def all_rules(self, netns: str) -> Sequence[PolicyRule]:
         """All policy rules."""

@@ -13,7 +13,8 @@ class Invalidation:
     """``index`` is the link's for link, addresses, neighbors and fdb; 0 means all of that namespace.
 
     "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
-    ``path`` narrows "sysctl" to one key below /proc/sys, ``family`` (AF_INET, AF_INET6) narrows "routes".
+    ``path`` narrows "sysctl" to one key below /proc/sys, and "routes" of one ``family`` (AF_INET, AF_INET6) to one of
+    them (``route_name``).
     """
 
     what: What
@@ -24,6 +25,13 @@ class Invalidation:
 
 
 EVERYTHING = Invalidation("everything")
+#: Among the names of routes that are followed: all of them.
+ANY_ROUTE = "*"
+
+
+def route_name(table: int, to: str, metric: int) -> str:
+    """One route, in ``path`` of an invalidation and ``name`` of a watch key."""
+    return f"{table} {to} {metric}"
 
 
 class WatchKey(NamedTuple):

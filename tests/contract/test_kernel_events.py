@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from netd.errors import Changed
 from netd.kernel import events as events_module
 from netd.kernel.kernel import Kernel
 from netd.model import operations as do
-from netd.model.invalidation import EVERYTHING, Invalidation
+from netd.model.invalidation import EVERYTHING, Invalidation, route_name
 from netd.model.marks import FIRST_NSID
 from netd.model.operations import LinkSettings
 from tests.support.kernel_sandbox import Heard, done, lonely_kernel, sh, shown, watch_sysctl
@@ -52,12 +53,15 @@ def test_each_change_names_what_to_read_again(kernel: Kernel, heard: Heard, wher
         sh(command)
         heard.waits_for(*wanted)
         assert {one.netns for one in heard.all} == {where}, heard.all
+        assert not any("10.8.0.0" in one.path for one in heard.all), "nobody has asked for that one"
         heard.forget()
 
     change(f"ip {on} link set v0 mtu 1400", Invalidation("link", where, number))
     change(f"ip {on} link set v0 up", Invalidation("link", where, number))
     change(f"ip {on} address add 10.0.0.1/24 dev v0", Invalidation("addresses", where, number), routes)
-    change(f"ip {on} route add 10.9.0.0/16 via 10.0.0.9", routes)
+    kernel.followed_routes(where, socket.AF_INET).add(name := route_name(254, "10.9.0.0/16", 0))
+    sh(f"ip {on} route add 10.8.0.0/16 via 10.0.0.9")
+    change(f"ip {on} route add 10.9.0.0/16 via 10.0.0.9", replace(routes, path=name))
     change(f"ip {on} address del 10.0.0.1/24 dev v0", Invalidation("addresses", where, number), routes)
     change(f"ip {on} rule add priority 7 table 9", Invalidation("rules", where))
     change(f"ip {on} -6 rule add priority 7 table 9", Invalidation("rules", where))

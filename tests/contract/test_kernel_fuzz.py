@@ -20,6 +20,7 @@ from netd.kernel.rtnl.encode_link import ifinfomsg
 from netd.kernel.rtnl.netlink_socket import HEADER, messages, refusal
 from netd.kernel.session import Session
 from netd.model import operations as do
+from netd.model.invalidation import ANY_ROUTE
 from netd.model.operations import Hop, LinkSettings
 from netd.model.state import Nexthop, PolicyRule, Route
 from tests.support import tally
@@ -106,7 +107,8 @@ def test_random_events_raise_nothing(data: st.DataObject) -> None:
 @functools.cache
 def rubbish_listener() -> Events:
     """Listens in the namespace of the test run, and changes nothing there."""
-    return Events(lambda what, netns, index: frozenset(), os.open("/proc/self/ns/net", os.O_RDONLY))
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    return Events(lambda what, netns, index: frozenset(), lambda netns, family: {ANY_ROUTE}, home)
 
 
 class Anywhere:

@@ -37,6 +37,10 @@ class FakeKernel:
         self._heard: dict[Invalidation, None] = {}
         self._quiet = False
 
+    def followed_routes(self, netns: str, family: int) -> set[str]:
+        """Here all of them are followed."""
+        return set()
+
     def attach(self, netns: str, source: str | None) -> None:
         """From now on the name means the namespace at that path ("" for none). None ends that."""
         if source is not None:

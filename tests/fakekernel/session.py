@@ -58,6 +58,14 @@ class FakeSession:
         """One table of these families (none: both)."""
         return [one for one in self.space.routes if one.table == table and (not families or one.family in families)]
 
+    def routes_to(self, table: int, to: str) -> list[Route]:
+        """Those of one table to one network."""
+        return [one for one in self.space.routes if (one.table, one.to) == (table, to)]
+
+    def routes_of(self, protocol: int) -> list[Route]:
+        """Those with that mark."""
+        return [one for one in self.space.routes if one.protocol == protocol]
+
     def rules(self) -> list[PolicyRule]:
         """The rules of both families."""
         return sorted(self.space.rules, key=lambda one: (one.family, one.priority))

@@ -28,7 +28,7 @@ UNFIT = frozenset({
 })  # fmt: skip
 #: Operations between two looks at the clock: a large plan must not stop the loop. (Deletions of links go by the
 #: hundred: the kernel waits once for all of them.)
-PORTION, DELETED_PORTION = 24, 200
+PORTION, DELETED_PORTION = 24, 64
 
 
 class Executor:

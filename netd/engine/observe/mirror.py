@@ -11,22 +11,35 @@ What cannot be read is unknown, not absent: reading raises KernelError. Only wha
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence, Set
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from netd.errors import Changed
 from netd.kernel.kernel import Kernel
 from netd.kernel.rtnl.wire import family_of
 from netd.model.firewall import Firewall
-from netd.model.invalidation import Invalidation, WatchKey
+from netd.model.invalidation import ANY_ROUTE, Invalidation, WatchKey, route_name
 from netd.model.key import HOST
+from netd.model.marks import PROTOCOL
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
 from .netns_cache import NamespaceCache
 from .session_pool import SessionPool
 
 #: RT_TABLE_MAIN.
-MAIN = 254
+MAIN = ((254, socket.AF_INET), (254, socket.AF_INET6))
+Value = TypeVar("Value")
+
+
+def there(read: Callable[[], Sequence[Value]]) -> Sequence[Value]:
+    """What is read; nothing where the kernel says that what it was to be read from is not there."""
+    try:
+        return read()
+    except Changed:
+        return ()
 
 
 class Mirror:
@@ -191,23 +204,24 @@ class Mirror:
         if known is None:
             return ()
         family = family_of(to)
-        if (family, table) not in known.routes:
-            found: dict[tuple[str, int], list[Route]] = {}
-            try:
-                for route in self.session(netns).routes(table, family):
-                    found.setdefault((route.to, route.metric), []).append(route)
-            except Changed:
-                return ()
-            known.routes[family, table] = found
-        return known.routes[family, table].get((to, metric), ())
+        # Before it is read: its events count from now on.
+        self.kernel.followed_routes(netns, family).add(route_name(table, to, metric))
+        return there(lambda: known.routes.get(table, family, (to, metric), partial(self._read_routes, netns)))
+
+    def _read_routes(self, netns: str, table: int, family: int, identity: tuple[str, int] | None) -> Iterable[Route]:
+        session = self.session(netns)
+        return session.routes(table, family) if identity is None else session.routes_to(table, identity[0])
 
     def all_routes(self, netns: str) -> Sequence[Route]:
         known = self._netns(netns)
-        for nowhere in ("", ":"):
-            self.routes(netns, MAIN, nowhere, 0)
-        return [
-            route for table in (known.routes.values() if known else ()) for found in table.values() for route in found
-        ]
+        if known is None:
+            return ()
+        for _, family in MAIN:
+            self.kernel.followed_routes(netns, family).add(ANY_ROUTE)
+        return there(lambda: known.routes.all(MAIN, partial(self._read_routes, netns)))
+
+    def own_routes(self, netns: str) -> Sequence[Route]:
+        return there(lambda: self.session(netns).routes_of(PROTOCOL)) if self.exists(netns) else ()
 
     def rules(self, netns: str, family: int, priority: int) -> Sequence[PolicyRule]:
         return self._all_rules(netns).get((family, priority), ())
@@ -242,16 +256,10 @@ class Mirror:
         return known.neighbors[index].get(address)
 
     def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
-        try:
-            return self.session(netns).kept_neighbors(index)
-        except Changed:
-            return ()
+        return there(lambda: self.session(netns).kept_neighbors(index))
 
     def routes_through(self, netns: str, index: int) -> Sequence[Route]:
-        try:
-            return self.session(netns).routes_through(index)
-        except Changed:
-            return ()
+        return there(lambda: self.session(netns).routes_through(index))
 
     def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
         known = self._netns(netns)

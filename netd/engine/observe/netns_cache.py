@@ -8,7 +8,9 @@ from typing import Any
 
 from netd.model.firewall import Firewall
 from netd.model.invalidation import Invalidation, WatchKey
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule
+
+from .route_cache import RouteCache
 
 
 @dataclass(slots=True)
@@ -23,8 +25,7 @@ class NamespaceCache:
     #: {(link, family): networks}, and the families that were read for all links.
     connected: dict[tuple[int, int], set[str]] = field(default_factory=dict)
     connected_known: set[int] = field(default_factory=set)
-    #: {(family, table): {(to, metric): routes}}
-    routes: dict[tuple[int, int], dict[tuple[str, int], list[Route]]] = field(default_factory=dict)
+    routes: RouteCache = field(default_factory=RouteCache)
     rules: dict[tuple[int, int], list[PolicyRule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
@@ -51,10 +52,6 @@ class NamespaceCache:
         for family in self.connected_known:
             self.connected.pop((index, family), None)
 
-    def invalidate_routes(self, family: int) -> None:
-        """Drops the routes of one family; 0: of both."""
-        self.routes = {of: found for of, found in self.routes.items() if family not in (0, of[0])}
-
     def put_link(self, link: Link) -> None:
         """A link as it was just read."""
         old = self.links.get(link.index)
@@ -73,8 +70,9 @@ class NamespaceCache:
         """Drops what an event (other than a link's) says has changed; returns that by name."""
         what, netns = dirty.what, dirty.netns
         if what == "routes":
-            self.invalidate_routes(dirty.family)
-        elif what == "rules":
+            self.routes.forget(dirty.family, dirty.path)
+            return {WatchKey("routes", netns, dirty.path)}
+        if what == "rules":
             self.rules = None
         elif what == "nft":
             self.firewall = None
@@ -101,8 +99,8 @@ class NamespaceCache:
         return {WatchKey(what, netns)}
 
     def invalidate_link(self, netns: str, index: int, names: Sequence[str]) -> set[WatchKey]:
-        """Drops what changes with a link that appeared, disappeared or went down; the kernel sends no event for it."""
-        self.routes.clear()
+        """What hangs on a link that came, went, or went down: no event tells of each."""
+        self.routes.forget(0)
         self.sysctls = {path: value for path, value in self.sysctls.items() if not set(path.split("/")) & set(names)}
         self.invalidate_connected(index)
         self.addresses.pop(index, None)

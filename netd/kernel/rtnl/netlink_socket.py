@@ -24,6 +24,8 @@ PORTION = 64
 RECEIVE_BUFFER = 4 << 20
 LARGEST = 1 << 18
 DUMP_TRIES = 50
+#: The last message of a dump is within so many bytes of its end; its type, as it is in a header.
+LAST, ENDS = 512, tuple(struct.pack("=H", kind) for kind in (wire.NLMSG_DONE, wire.NLMSG_ERROR))
 
 
 class Message(NamedTuple):
@@ -150,20 +152,20 @@ class Rtnl:
             raise error
         return replies[0] if error is None and replies else None
 
-    def dump(self, kind: int, body: bytes) -> list[bytes]:
+    def dump(self, kind: int, body: bytes, needle: bytes = b"") -> list[bytes]:
         """All objects; [] where the kernel says that there is no such table or link.
 
         Everything is received first: a slow reader makes IPv6 routes repeat themselves. A dump that was interrupted by
-        a change is repeated.
+        a change is repeated. ``needle``: datagrams without these bytes are not looked into.
         """
         self._tune()
         for _ in range(DUMP_TRIES):
-            found = self._dump_once(kind, body)
+            found = self._dump_once(kind, body, needle)
             if found is not None:
                 return found
         raise kernel_error(errno.EAGAIN, "the state kept changing while it was read")
 
-    def _dump_once(self, kind: int, body: bytes) -> list[bytes] | None:
+    def _dump_once(self, kind: int, body: bytes, needle: bytes) -> list[bytes] | None:
         """None: it must be repeated."""
         self._sequence += 1
         flags = wire.NLM_F_REQUEST | wire.NLM_F_DUMP
@@ -177,6 +179,8 @@ class Rtnl:
             raise kernel_error(error.errno or errno.EIO, "reading from rtnetlink") from None
         found = []
         for chunk in chunks:
+            if needle not in chunk and chunk is not chunks[-1]:
+                continue
             for message in messages(chunk):
                 if message.sequence != self._sequence:
                     continue
@@ -213,8 +217,20 @@ class Rtnl:
         self.socket.settimeout(None)
 
 
+def may_end(tail: bytes, sequence: bytes) -> bool:
+    """Whether a header in the end of a datagram may be that of NLMSG_DONE or NLMSG_ERROR."""
+    at = tail.find(sequence)
+    while at >= 0:
+        if at < 4 or tail[at - 4 : at - 2] in ENDS:
+            return True
+        at = tail.find(sequence, at + 1)
+    return False
+
+
 def ends_dump(data: bytes, sequence: int) -> bool:
-    """Whether the last message of a dump is in this datagram."""
+    """Whether the last message of a dump is in this datagram: it is the last in it, then, and short."""
+    if len(data) > LAST and not may_end(data[-LAST:], struct.pack("=I", sequence)):
+        return False
     at, end = 0, len(data)
     while at + 16 <= end:
         length, kind, _, number, _ = HEADER.unpack_from(data, at)
