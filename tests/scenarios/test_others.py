@@ -206,7 +206,8 @@ SEEN = (
     "ip neigh show nud permanent; ip neigh show proxy; ip -6 neigh show proxy",
     "ip -o addr show dev l0 scope global | cut -d' ' -f2-",
     # Of the groups that the port is in there may be one more or less at any time.
-    "bridge -d link show dev l0 | tail -n +2 | sed 's/ mcast_n_groups [0-9]*//'; ip -br link show master theirs | cut -d' ' -f1",
+    "bridge -d link show dev l0 | tail -n +2 | sed 's/ mcast_n_groups [0-9]*//'; "
+    "ip -br link show master theirs | cut -d' ' -f1",
 )
 
 
