@@ -65,7 +65,8 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help format docs
-.PHONY: demo test test-all test-unit test-attack test-rig test-neighbours test-hardened chaos large kills stories fuzz lint types bench bench-heal \
+.PHONY: demo test test-all test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
+.PHONY: stories fuzz lint types bench bench-heal \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages
 
 ## this list
@@ -86,6 +87,20 @@ test-rig: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/root
 	@rm -rf $(VENV)/.rig/package && $(MAKE) --no-print-directory deb DIST=$(VENV)/.rig/package
 	@echo "==> tests on machines with systemd"
 	$(BIN)/python -m pytest $(RIG_T) tests/rig
+
+# On fresh roots, kept in $(VENV)/.rig; what is installed in them meanwhile is not.
+RELEASES ?= bookworm trixie
+## `make test` on fresh roots of Debian 12 and 13 (RELEASES="bookworm trixie")
+test-releases: root rig-packages $(RELEASES:%=test-on-%)
+
+test-on-%: $(VENV)/.rig/on-% | root
+	@echo "==> tests on $*"
+	tests/rig/release.sh $(VENV)/.rig/on-$* sh -c "apt-get -qq update && apt-get -qq install -y make && make test T='$(T)'"
+
+.PRECIOUS: $(VENV)/.rig/on-%
+$(VENV)/.rig/on-%: tests/rig/mkroot.sh | rig-packages
+	@echo "==> a fresh root of $* into $@"
+	@tests/rig/mkroot.sh $@ $* && touch $@
 
 # About ten minutes.
 ## the scenarios once more, each daemon in the sandbox of netd.service

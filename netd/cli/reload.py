@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def say_still() -> None:
-    """In another thread: to whoever wonders."""
+    """In another thread: to whoever wonders. A terminal shows how long it has been anyway."""
+    if sys.stderr.isatty():
+        return
     print("netd: still waiting for the daemon: 'netd status' shows whether it answers", file=sys.stderr)
 
 

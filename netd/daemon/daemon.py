@@ -354,7 +354,8 @@ class Daemon:
         try:
             self._folder.save()
         except OSError as error:
-            trouble = f"last good copies cannot be kept: {error}"
+            where = f" in {error.filename}" if error.filename else ""
+            trouble = f"last good copies cannot be kept{where}: {error.strerror}"
         self._teller.unwritten("copies", trouble)
 
     def _prune(self) -> None:

@@ -164,6 +164,14 @@ def test_a_bad_rule_leaves_everything_as_it_was(lab: Lab, desired: list[Desired]
     assert lab.found(desired) == WRITTEN
 
 
+def test_what_nft_suggests_does_not_hide_why_it_failed() -> None:
+    """nft 1.1 of Debian 13; 1.0 of Debian 12 has no suggestions."""
+    for words in ("Could not process rule: No such file or directory", "No such file or directory"):
+        for more in ("", "; did you mean table 'netd' in family inet?"):
+            error = nft._error(f"internal:0:0-0: Error: {words}{more}\nadd rule inet lost c accept\n")
+            assert isinstance(error, Changed) and error.code == errno.ENOENT
+
+
 def test_reading_an_empty_machine_makes_nothing(lab: Lab) -> None:
     before = lab.run("nft monitor & sleep 0; kill $!; nft list ruleset; cat /proc/net/ip_tables_names")
     firewall = nft.read()

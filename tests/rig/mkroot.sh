@@ -1,8 +1,10 @@
 #!/bin/sh
-# mkroot.sh FOLDER: a fresh root of this machine's own distribution, with what a small server has, and nothing of netd.
+# mkroot.sh FOLDER [SUITE]: a fresh root with what a small server has, and nothing of netd: of this machine's own release,
+# or of another one of the same distribution (bookworm, trixie).
 set -eu
 folder=$1
 . /etc/os-release
+suite=${2:-$VERSION_CODENAME}
 # systemd and friends, then what netd's package depends on, then what the tests look with.
 packages=systemd,systemd-sysv,udev,dbus,kmod,procps,python3
 packages=$packages,iproute2,nftables,libnftables1,iptables
@@ -10,6 +12,12 @@ packages=$packages,iputils-ping,iputils-arping,man-db,bash-completion,util-linux
 rm -rf "$folder" "$folder.new"
 mkdir -p "$(dirname "$folder")"
 sources=$(find /etc/apt -maxdepth 2 \( -name '*.list' -o -name '*.sources' \) -size +0)
+if [ "$suite" != "$VERSION_CODENAME" ]; then
+    other=$(mktemp -d)
+    trap 'rm -rf "$other"' EXIT
+    for each in $sources; do sed "s/\b$VERSION_CODENAME\b/$suite/g" "$each" >"$other/${each##*/}"; done
+    sources=$(find "$other" -type f)
+fi
 # man-db: pages are read in the tests, so only other packages' documents are left out.
 mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
     --aptopt='APT::Install-Recommends "false"' \
@@ -18,5 +26,5 @@ mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
     --customize-hook='rm -f "$1/etc/machine-id" && : >"$1/etc/machine-id"' \
     --customize-hook='ln -sf /dev/null "$1/etc/systemd/system/apt-daily.timer"' \
     --customize-hook='ln -sf /dev/null "$1/etc/systemd/system/apt-daily-upgrade.timer"' \
-    "$VERSION_CODENAME" "$folder.new" $sources
+    "$suite" "$folder.new" $sources
 mv "$folder.new" "$folder"

@@ -285,7 +285,7 @@ def test_without_root_one_line_says_so(host: Host, verb: str) -> None:
     assert len(done.stderr.splitlines()) == 1 and "root" in done.stderr
 
 
-@pytest.mark.parametrize("line", ["diff --bogus", "status more", "bogus", "", "exec", "--state-dir diff"])
+@pytest.mark.parametrize("line", ["diff --bogus", "status --more", "bogus", "", "exec", "--state-dir diff"])
 def test_a_command_line_that_is_not_understood_is_an_error_and_no_difference(host: Host, line: str) -> None:
     result = host.netd(*line.split(), check=1)
     assert "usage: netd" in result.stderr and "--help" in result.stderr

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from demo.show import BREAKS
 from tests.conftest import need_root
 from tests.support.host import ROOT
@@ -31,6 +33,7 @@ def test_the_demo_breaks_a_lab_and_shows_each_repair_in_one_line() -> None:
     assert "netd starts" not in said, "the log is for -v"
 
 
+@pytest.mark.thorough
 def test_the_demo_shows_the_log_and_waits_if_it_is_told_to() -> None:
     said = demo("-v", "--step", keys="\n" * len(BREAKS))
     assert "netd starts" in said and said.count("Enter: someone ") == len(BREAKS)

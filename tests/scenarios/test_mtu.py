@@ -66,7 +66,9 @@ def test_the_largest_packet_that_fits_crosses_and_the_sender_hears_of_a_larger_o
     pair[0].ping("192.168.1.2", ns="web")
     assert passes(pair[0], size)
     for larger in (size + 1, 1500):
-        assert re.search(rf"message too long, mtu[:=] ?{size}", unfragmented(pair[0], larger), re.IGNORECASE)
+        said = re.search(r"message too long(?:, mtu[:=] ?(\d+))?", unfragmented(pair[0], larger), re.IGNORECASE)
+        # Not every version of ping tells the size.
+        assert said and said[1] in (None, str(size))
     # What may be cut arrives whatever its size.
     pair[0].ping("192.168.1.2", ns="web", size=8000)
 

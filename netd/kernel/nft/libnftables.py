@@ -137,12 +137,15 @@ _CODES = {os.strerror(code): code for code in errno.errorcode}
 
 
 def _error(words: str) -> KernelError:
-    """The first complaint: "internal:0:0-0: Error: Could not process rule: No such file or directory"."""
+    """The first complaint: "internal:0:0-0: Error: Could not process rule: No such file or directory".
+
+    nft 1.1 adds to some of them what may have been meant: "No such file or directory; did you mean table ...".
+    """
     found = re.search(r"Error: (.*)", words)
     line = (found.group(1) if found else words).strip()
-    reason = line.rpartition(": ")[2]
+    reason = line.partition("; did you mean ")[0].rpartition(": ")[2]
     if reason in _CODES:
-        code, line = _CODES[reason], line.removesuffix(reason).rstrip(": ")
+        code, line = _CODES[reason], line.partition(reason)[0].rstrip(": ")
     else:
         code = errno.EINVAL
     if code == errno.EPERM:
