@@ -12,7 +12,7 @@ from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.operations import DeleteFdb, PutFdb
-from netd.model.state import NTF_EXT_LEARNED, FdbEntry
+from netd.model.state import NTF_EXT_LEARNED, FdbEntry, Link
 
 from .base.kind import Kind, Traits, link_by_identity, link_identity
 from .base.roles import NamesHosts
@@ -82,7 +82,7 @@ class FdbKind(Kind, NamesHosts):
             return None
         entries = [entry for entry in view.fdb(key.netns, link.index) if (entry.mac, entry.dst) == (mac, dst)]
         wanted = {name: value for name, value in locator.items() if name != "shared"}
-        right = [entry for entry in entries if self._fields(entry, key.netns, view) == wanted]
+        right = [entry for entry in entries if self._fields(entry, link, key.netns, view) == wanted]
         if locator.get("shared"):
             entries = right
         if not entries:
@@ -90,13 +90,16 @@ class FdbKind(Kind, NamesHosts):
         entry = (right or entries)[0]
         return Observed(
             # More than one to the same remote: each frame would be sent as often.
-            fields={**self._fields(entry, key.netns, view), "others": len(entries) - 1},
+            fields={**self._fields(entry, link, key.netns, view), "others": len(entries) - 1},
             identity=_identity(view.cookie(key.netns), link.index, bool(entry.flags & NTF_EXT_LEARNED)),
             renamed_away=link.name != dev,
             handle=tuple(entries),
         )
 
-    def _fields(self, entry: FdbEntry, netns: str, view: View) -> dict[str, Any]:
+    def _fields(self, entry: FdbEntry, link: Link, netns: str, view: View) -> dict[str, Any]:
+        if link.link_netnsid is not None:
+            # Its packets leave in another namespace, and the kernel takes an index of this one: none is ever given.
+            return {"port": entry.port, "vni": entry.vni, "via": ""}
         carrier = view.link_at(netns, entry.via) if entry.via else None
         via = carrier.name if carrier else f"index {entry.via}" if entry.via else ""
         return {"port": entry.port, "vni": entry.vni, "via": via}

@@ -25,6 +25,7 @@ from .base.values import (
     Mac,
     MulticastAddress,
     Name,
+    NamespaceOrHost,
     Port,
     Range,
     RemoteAddress,
@@ -35,9 +36,9 @@ from .base.values import (
     is_link_local,
 )
 from .fdb import FLOOD, fdb_object
-from .link.attributes import Address, Flag, LowerLink, Number
+from .link.attributes import Address, Flag, LowerLink, LowerNamespace, Number
 from .link.ends import LinkTable
-from .link.link_kind import LinkKind
+from .link.link_kind import DEV_NAMESPACE, LinkKind
 from .open_firewall import closed_text, found_at, from_host, open_object
 
 #: IFLA_VXLAN_*, include/uapi/linux/if_link.h.
@@ -88,6 +89,13 @@ class VxlanTable(LinkTable):
     vni: Vni = option("VXLAN network identifier", wire=Number(VNI), live=False)
     port: Port = option("UDP port", default=4789, wire=Number(PORT, "!H", default=8472), live=False)
     dev: Name | None = option("the link that carries the tunnel", default=None, wire=LowerLink(LINK), live=False)
+    dev_namespace: NamespaceOrHost | None = option(
+        "namespace of `dev`, in which the outer packets are sent",
+        default=None,
+        absent="the link's namespace",
+        wire=LowerNamespace(),
+        live=False,
+    )
     local: SpecifiedAddress | None = option(
         "source address", default=None, wire=Address(LOCAL, LOCAL6), live=same_family
     )
@@ -205,7 +213,8 @@ def declared_family(table: VxlanTable) -> Family | None:
 
 def tunnel(fields: Mapping[str, Any], family: Family | None) -> Tunnel:
     """What carries a tunnel with these options."""
-    return Tunnel(fields.get("dev") or "", fields.get("local") or "", OVERHEAD[family] if family else None)
+    overhead = OVERHEAD[family] if family else None
+    return Tunnel(fields.get("dev") or "", fields.get("local") or "", overhead, fields[DEV_NAMESPACE])
 
 
 class VxlanKind(LinkKind, NamesHosts):
@@ -218,23 +227,27 @@ class VxlanKind(LinkKind, NamesHosts):
         link = LinkName(context.netns, context.name)
         family, hosts, inlets = declared_family(table), hosts_in(table.remotes()), inlets_of(table)
         one, *others = super().declare(table, context)
-        fields = dict(one.fields)
+        fields, outer = dict(one.fields), one.fields[DEV_NAMESPACE]
+        addresses = [table.local or "", *(remote for remote in table.remotes() if not hosts_in([remote]))]
+        if outer != context.netns and any(map(is_link_local, addresses)):
+            raise ValueError("dev_namespace: a tunnel between link-local addresses must be in the namespace of its dev")
         if table.fdb_owner == "external":
             # What the kernel learned from traffic would stand beside what the owner knows.
             fields.setdefault("learning", False)
-        if not isinstance(table.remote, str) or hosts:
+        if not isinstance(table.remote, str) or hosts or outer != context.netns:
+            # Elsewhere it is an entry like those of a list: the kernel could not put back the one of this option.
             fields.pop("remote", None)
         yield replace(
             one,
             fields=fields,
-            locator={"family": family},
-            claims=(*one.claims, f"vni:{context.netns}:{table.vni}:{table.port}"),
+            locator={**one.locator, "family": family},
+            claims=(*one.claims, f"vni:{outer}:{table.vni}:{table.port}"),
             ends=(one.ends[0]._replace(tunnel=tunnel(fields, family)),),
             hosts=hosts,
             required_ingress=() if table.open_firewall else tuple(heard(packets, table) for packets in inlets),
         )
         for packets in inlets if table.open_firewall else ():
-            yield open_object(context.netns, packets, context.at("open_firewall"))
+            yield open_object(outer, packets, context.at("open_firewall"))
         yield from others
         if "remote" in fields:
             # The very entry that the kernel makes of this option: another one beside it would send everything twice.
@@ -265,7 +278,7 @@ class VxlanKind(LinkKind, NamesHosts):
             if other is not one:
                 yield one, other, f"vni: {fields['vni']} on port {fields['port']} is that of {other.key} already"
 
-    def carrier(self, fields: Mapping[str, Any]) -> Tunnel:
+    def carrier(self, fields: Mapping[str, Any], netns: str) -> Tunnel:
         return tunnel(fields, fields.get("family") or Family.IPV4)
 
     def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -290,7 +303,7 @@ class VxlanKind(LinkKind, NamesHosts):
             ends=(desired.ends[0]._replace(tunnel=tunnel(fields, family)),),
             hosts=(),
             required_ingress=tuple(packets for packets in heard_from if packets is not None),
-            locator={"family": family},
+            locator={**desired.locator, "family": family},
         )
 
     def observe(
@@ -311,7 +324,7 @@ class VxlanKind(LinkKind, NamesHosts):
 
     def missing_ingress(self, desired: Desired, view: View) -> str:
         packets = desired.required_ingress
-        return closed_text(packets, view.firewall(desired.key.netns)) if packets else ""
+        return closed_text(packets, view.firewall(desired.locator[DEV_NAMESPACE])) if packets else ""
 
     def immutable_changes(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
         return super().immutable_changes(differing) | (differing.keys() & {"family"})

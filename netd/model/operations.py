@@ -145,10 +145,14 @@ class RestorePort(Restoration):
 
 @dataclass(frozen=True, slots=True)
 class DeleteLink(Deletion):
-    """RTM_DELLINK of one index."""
+    """RTM_DELLINK of one index.
+
+    ``elsewhere``: it occupies something in another namespace (a VNI): its own namespace, deleted, frees that too late.
+    """
 
     stale = (effects.deleted_link,)
     index: int
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ LEAST = 68
 
 
 class Tunnel(NamedTuple):
-    """What carries a link: the link ``dev``, else the one with the address ``local`` ("": by the routes).
+    """What carries a link: the link ``dev``, else the one with the address ``local`` ("": by the routes), in ``netns``.
 
     ``overhead``: bytes that its headers take of the MTU of what carries it; None: the addresses of hosts will tell.
     """
@@ -25,6 +25,7 @@ class Tunnel(NamedTuple):
     dev: str
     local: str
     overhead: int | None
+    netns: str
 
 
 class End(NamedTuple):
@@ -57,3 +58,5 @@ class Links(Protocol):
     def addresses(self, netns: str, index: int) -> Mapping[str, Address]: ...
 
     def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool: ...
+
+    def namespace_of(self, netns: str, nsid: int | None, likely: str) -> str | None: ...

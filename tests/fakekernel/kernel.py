@@ -238,6 +238,9 @@ class FakeKernel:
         """No process is known."""
         return ""
 
+    def finish(self) -> None:
+        """Nothing runs in the background."""
+
     def close(self) -> None:
         """Stops watching; the machine stays as it is."""
         if self._hear in self.machine.listeners:

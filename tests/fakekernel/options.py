@@ -42,6 +42,9 @@ class Lookup(NamedTuple):
     def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
         return False
 
+    def namespace_of(self, netns: str, nsid: int | None, likely: str) -> str | None:
+        return netns if nsid is None else None
+
 
 def kind_of(name: str) -> LinkKind:
     """The kind of links that rtnetlink calls so; KernelError EOPNOTSUPP where netd makes none such."""
@@ -87,7 +90,7 @@ def most_mtu(kind: LinkKind | None, info: Mapping[int, bytes], lower: int, outer
     """A link is no larger than what carries it leaves, in the namespace ``outer``."""
     if kind is None or not lower:
         return MOST
-    tunnel = kind.carrier(read(kind, info, lower, outer))
+    tunnel = kind.carrier(read(kind, info, lower, outer), "")
     return max(LEAST, outer.at(lower).mtu - ((tunnel.overhead or 0) if tunnel else 0))
 
 

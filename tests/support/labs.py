@@ -72,6 +72,23 @@ mtu = 1400
 master = "br0"
 fdb = [{ mac = "02:00:00:00:00:21", dst = "10.230.4.2" }]
 
+[vxlan.vx6]
+vni = 26
+dev = "eth0"
+dev_namespace = "a"
+local = "10.1.0.1"
+group = "239.1.1.1"
+mtu = 1300
+
+[namespace.b.vxlan.vx7]
+vni = 27
+dev = "eth0"
+dev_namespace = ""
+local = "10.230.4.1"
+remote = "10.230.4.2"
+mtu = 1400
+addresses = ["10.7.0.1/24"]
+
 [interface.eth0]
 mtu = 1480
 addresses = ["10.231.0.1/24", "fd30::1/48"]
@@ -151,6 +168,12 @@ vni = 25
 local = "10.230.4.1"
 remote = "10.230.4.3"
 addresses = ["10.4.0.1/24"]
+
+[namespace.c.vxlan.vx7]
+vni = 27
+dev_namespace = ""
+local = "10.230.4.1"
+remote = ["10.230.4.2"]
 
 [veth.br1]
 peer = { name = "br1-peer" }

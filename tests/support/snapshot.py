@@ -10,7 +10,7 @@ from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.kinds.link.bridge_port import read_port
 from netd.kinds.link.segment import kind_of
-from netd.model.state import IFA_F_NODAD, Link, Route
+from netd.model.state import IFA_F_NODAD, FdbEntry, Link, Route
 from tests.fakekernel import FakeKernel
 from tests.fakekernel.options import Lookup
 from tests.fakekernel.session import FakeSession
@@ -58,13 +58,20 @@ def inside(session: Session | FakeSession) -> dict[str, Any]:
             if one.mac not in ("", "00:00:00:00:00:00") and not ipaddress.ip_address(one.address).is_multicast
         ),
         "fdb": sorted(
-            (link.name, one.mac, one.dst, one.port, one.vni, names.get(one.via, ""))
+            (link.name, one.mac, one.dst, one.port, one.vni, via(link, one, names))
             for link in links.values()
             if link.kind == "vxlan"
             for one in session.fdb(link.index)
         ),
         "sysctls": {path: session.sysctl(path) for path in SYSCTLS},
     }
+
+
+def via(link: Link, entry: FdbEntry, names: Mapping[int, str]) -> str:
+    """What carries an entry of a tunnel, by name where that is in the tunnel's own namespace."""
+    if link.link_netnsid is not None:
+        return "elsewhere" if entry.via else ""
+    return names.get(entry.via, "")
 
 
 def plain_link(link: Link, known: Mapping[int, Link]) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class DeclaredOnly:
     def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
         return False
 
+    def namespace_of(self, netns: str, nsid: int | None, likely: str) -> str | None:
+        return netns if nsid is None else None
+
 
 def lost_frames(desired: Iterable[Desired], sources: Mapping[str, Source]) -> Iterator[Problem]:
     """One warning for each segment and file: the first link that sends more than gets through."""
@@ -93,7 +96,7 @@ def _passes(end: End, graph: Segments) -> int | None:
     if not end.tunnel.dev:
         # Made with that; what does not fit below is cut by the kernel, and put together again.
         return ETHERNET
-    return _present(LinkName(end.link.netns, end.tunnel.dev), graph) - (end.tunnel.overhead or 0)
+    return _present(LinkName(end.tunnel.netns, end.tunnel.dev), graph) - (end.tunnel.overhead or 0)
 
 
 def _present(carrier: LinkName, graph: Segments) -> int:

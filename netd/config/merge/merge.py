@@ -181,7 +181,9 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
     for number, each in enumerate(objects):
         if each.key.kind in kinds:
             rank[each.key] = number
-            groups.setdefault((each.key.netns, each.key.kind), []).append(each)
+            # Tunnels clash where they send their packets.
+            netns = next((end.tunnel.netns for end in each.ends if end.tunnel is not None), each.key.netns)
+            groups.setdefault((netns, each.key.kind), []).append(each)
     for (_, name), group in groups.items():
         for later, earlier, text in kinds[name].cross_check(group):
             if rank[later.key] < rank[earlier.key]:

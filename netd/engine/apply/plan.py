@@ -175,7 +175,7 @@ class Planner:
             if change is None or change.observed is None or isinstance(task.operation, DeleteNamespace):
                 return False
             if task.operation.netns in namespaces:
-                return True
+                return not (isinstance(task.operation, DeleteLink) and task.operation.elsewhere)
             hangs_on = (change.key.netns, change.observed.identity.get("index", 0))
             return hangs_on in links and not registry()[change.key.kind].traits.provides_links
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from netd.errors import KernelError
 from netd.model.change import Change, FieldDiff
@@ -45,8 +46,14 @@ def conflict_text(observed: Observed) -> str:
 
 def unchangeable_text(key: Key, differing: Mapping[str, FieldDiff], fixed: Iterable[str]) -> str:
     """A foreign object would have to be recreated to be as declared."""
-    values = ", ".join(f"{name} is {differing[name].have}, not {differing[name].want}" for name in sorted(fixed))
+    pairs = ((name, shown(differing[name].have), shown(differing[name].want)) for name in sorted(fixed))
+    values = ", ".join(f"{name} is {have}, not {want}" for name, have, want in pairs)
     return f"the existing {key.kind} cannot be changed in place ({values}), and netd did not create it"
+
+
+def shown(value: Any) -> Any:
+    """A value of a field; "" as it is written in a file."""
+    return '""' if value == "" else value
 
 
 def diverged_text(change: Change) -> str:

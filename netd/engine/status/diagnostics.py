@@ -21,7 +21,7 @@ def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mir
     deaf: dict[Key, str] = {}
     rows = list(rows)
     hearing = [one for row in rows if row.state is State.OK and (one := desired.get(row.key)) and one.required_ingress]
-    for netns in {one.key.netns for one in hearing}:
+    for netns in {end.tunnel.netns for one in hearing for end in one.ends if end.tunnel is not None}:
         # Legacy iptables tells of no change.
         with suppress(Exception):
             if mirror.kernel.has_legacy(netns):

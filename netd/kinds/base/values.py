@@ -156,6 +156,11 @@ def is_loopback(text: str) -> bool:
     return text.startswith("127.")
 
 
+def namespace_or_host(text: str) -> str:
+    """The name of a namespace, or "" for the host."""
+    return text and namespace_name(text)
+
+
 def is_link_local(text: str) -> bool:
     """An IPv6 address, or group, that says nothing without a link."""
     if ":" not in text:
@@ -211,6 +216,7 @@ LinkMac = Annotated[str, Form(canonical_link_mac, "MAC address", f"^{MAC.pattern
 Name = Annotated[str, Form(link_name, "link name", LINK_NAME)]
 HostName = Annotated[str, Form(host_name, "host name")]
 NamespaceName = Annotated[str, Form(namespace_name, "namespace name")]
+NamespaceOrHost = Annotated[str, Form(namespace_or_host, 'namespace name, or `""`: the host')]
 Mtu = Annotated[int, Range(68, 65535)]
 #: AUTO follows the segment.
 LinkMtu = Mtu | Literal["auto"]

@@ -137,6 +137,24 @@ class LowerLink:
         return unpack(raw.get(self.number), "=I") or 0
 
 
+@dataclass(frozen=True, eq=False)
+class LowerNamespace:
+    """The namespace of the link that carries this one, by name (IFLA_LINK_NETNSID): a link is created from there."""
+
+    default: Any = field(default=None, init=False)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return ()
+
+    def encode(self, value: Any, have: Any = None) -> Mapping[int, bytes]:
+        return {}
+
+    def decode(self, raw: Mapping[int, bytes]) -> Any:
+        """It is no option of the link's kind: ``LinkKind`` reads it."""
+        return None
+
+
 @functools.cache
 def options(table: Any) -> Mapping[str, Option]:
     """The keys of a ``Table`` class that the kernel has in attributes."""

@@ -16,7 +16,7 @@ from netd.kinds.base.roles import BecomesUsable, KeepsAttributes
 from netd.model.change import FieldDiff, Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
-from netd.model.key import Key, LinkName
+from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
 from netd.model.operations import CreateLink, DeleteLink, LinkSettings, SetLink
 from netd.model.segment import ETHERNET, Links, Tunnel
@@ -44,7 +44,11 @@ from .ends import (
 from .mac import remembered_mac
 from .port_state import unusable_port
 
-MADE_BY_NETD = Traits(has_mark=True, provides_links=True)
+#: The key of the namespace of what carries a link, where a kind has it: compared even if nobody writes it.
+DEV_NAMESPACE = "dev_namespace"
+#: What is shown for a namespace of which no name is known (names have no spaces).
+UNNAMED = "a namespace without a name"
+MADE_BY_NETD = Traits(has_mark=True, provides_links=True, guard_fields=frozenset({DEV_NAMESPACE}))
 
 
 class LinkKind(Kind, BecomesUsable, KeepsAttributes):
@@ -67,46 +71,63 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         found = ((key, each.wire) for key, each in options(self.table).items())
         return next(((key, wire) for key, wire in found if isinstance(wire, LowerLink)), None)
 
-    def carrier(self, fields: Mapping[str, Any]) -> Tunnel | None:
-        """What carries a link with these options, and how many bytes its headers take there; None: nothing does."""
+    def carrier(self, fields: Mapping[str, Any], netns: str) -> Tunnel | None:
+        """What carries a link in ``netns`` with these options, and how many bytes its headers take; None: nothing."""
         dev = fields.get(self.lower[0]) if self.lower else None
-        return Tunnel(dev, "", 0) if dev else None
+        return Tunnel(dev, "", 0, fields.get(DEV_NAMESPACE, netns)) if dev else None
 
     def declare(self, table: Any, context: TableContext) -> Iterable[Desired]:
         link = LinkName(context.netns, context.name)
         chosen = {key: getattr(table, key) for key in options(self.table) if getattr(table, key) is not None}
         dev = chosen.get(self.lower[0]) if self.lower else None
+        outer = chosen.get(DEV_NAMESPACE, context.netns)
+        if DEV_NAMESPACE in options(self.table):
+            chosen[DEV_NAMESPACE] = outer
         yield Desired(
             key=Key(context.netns, self.name, context.name),
             fields=end_fields(table, made=True) | chosen,
             origins=(context.origin,),
+            locator={DEV_NAMESPACE: outer} if DEV_NAMESPACE in chosen else {},
             provides=(link,),
-            requires=(LinkName(context.netns, dev),) if dev else (),
+            requires=(LinkName(outer, dev),) if dev else (),
+            namespaces=(outer,) if outer not in (HOST, context.netns) else (),
             after=end_wants(table, context.netns),
             claims=link_claims(link),
-            ends=(end_of(table, link, tunnel=self.carrier(chosen), bridge=self.joins == "ports"),),
+            ends=(end_of(table, link, tunnel=self.carrier(chosen, context.netns), bridge=self.joins == "ports"),),
         )
         yield from end_objects(table, context, link)
 
     def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
         """The options of a link, as they are compared."""
         found = decode(self.table, attributes(link.info))
+        outer = self.outer(link, netns, view)
         if self.lower:
             carrier = self.lower_link(link, netns, view)
-            elsewhere = self.lower_index(link) and link.link_netnsid is not None
-            found[self.lower[0]] = carrier.name if carrier else "a link in another namespace" if elsewhere else ""
+            unsayable = outer != netns and (carrier is None or DEV_NAMESPACE not in found)
+            elsewhere = "a link in another namespace" if unsayable and self.lower_index(link) else ""
+            found[self.lower[0]] = elsewhere or (carrier.name if carrier else "")
+        if DEV_NAMESPACE in found:
+            found[DEV_NAMESPACE] = UNNAMED if outer is None else outer
         return found
 
+    def outer(self, link: Link, netns: str, view: Links) -> str | None:
+        """The namespace of what carries a link, and in which a tunnel's packets are sent; None: one without a name."""
+        return view.namespace_of(netns, link.link_netnsid, HOST) if self.lower else netns
+
     def lower_link(self, link: Link, netns: str, view: Links) -> Link | None:
-        """The link that carries one, where that is in the same namespace: an index means something only in its own."""
-        index = self.lower_index(link)
-        return view.link_at(netns, index) if index and link.link_netnsid is None else None
+        """The link that carries one, in whichever namespace that is: an index means something only in its own."""
+        index, outer = self.lower_index(link), self.outer(link, netns, view)
+        return view.link_at(outer, index) if index and outer is not None else None
 
     def lower_index(self, link: Link) -> int:
         """The index of the link that carries one, 0 for none."""
         if not self.lower:
             return 0
-        return int(self.lower[1].decode(attributes(link.info))) or link.link
+        index = int(self.lower[1].decode(attributes(link.info)))
+        if self.lower[1].number and link.link_netnsid is not None:
+            # The kernel puts the link's own index into IFLA_LINK then.
+            return index
+        return index or link.link
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
@@ -119,6 +140,10 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             what = f"a {link.kind} link of this name" if link.kind else "a link of this name that is no virtual one"
             return Observed(fields={}, identity=found, marked=link.group == GROUP, conflict=what, handle=link.index)
         fields = read_end(link, key.netns, view) | self.read_options(link, key.netns, view)
+        declared = locator.get(DEV_NAMESPACE, key.netns)
+        if DEV_NAMESPACE in fields and view.is_peer_namespace(key.netns, link.link_netnsid, declared):
+            # A namespace can have several names.
+            fields[DEV_NAMESPACE] = declared
         return Observed(fields=fields, identity=found, marked=link.group == GROUP, handle=link.index)
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
@@ -164,7 +189,8 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
 
     def with_renamed_namespaces(self, locator: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
         """``locator`` with the new ``names`` of namespaces that it speaks of."""
-        return locator
+        outer = locator.get(DEV_NAMESPACE)
+        return {**locator, DEV_NAMESPACE: names.get(outer, outer)} if outer is not None else locator
 
     def missing_ingress(self, desired: Desired, view: View) -> str:
         """Why a packet of its ``required_ingress`` may not come in, in words; "" where all come in."""
@@ -172,12 +198,13 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         key, fields = desired.key, desired.fields
+        outer = fields.get(DEV_NAMESPACE, key.netns)
         settings = LinkSettings(
             mtu=fields.get("mtu"), mac=fields.get("mac") or memory.get("mac"), group=GROUP,
-            info=encode(self.table, fields),
+            info=encode(self.table, fields), netns=key.netns if outer != key.netns else None,
         )  # fmt: skip
         dev, number = (fields.get(self.lower[0], ""), self.lower[1].number) if self.lower else ("", 0)
-        made = CreateLink(key.netns, key.name, self.name, settings, dev=dev, dev_option=number)
+        made = CreateLink(outer, key.name, self.name, settings, dev=dev, dev_option=number)
         late = {name: value for name, value in fields.items() if name in ("up", "master") or name.startswith(PREFIX)}
         return [Step(Phase.LINK, made), *end_changes(key.netns, key.name, late)]
 
@@ -192,7 +219,8 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         return steps
 
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        return [Step(Phase.LINK, DeleteLink(key.netns, int(observed.handle)))]
+        elsewhere = observed.fields.get(DEV_NAMESPACE, key.netns) != key.netns
+        return [Step(Phase.LINK, DeleteLink(key.netns, int(observed.handle), elsewhere))]
 
     def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         return tuple(restore_steps(foreign, view))
@@ -213,8 +241,9 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         carrier = self.lower_link(link, key.netns, view)
         if carrier is None:
             return None if self.lower_index(link) else ETHERNET
-        tunnel = self.carrier(self.read_options(link, key.netns, view))
-        return MtuLimit(LinkName(key.netns, carrier.name), tunnel.overhead or 0 if tunnel else 0)
+        tunnel = self.carrier(self.read_options(link, key.netns, view), key.netns)
+        outer = tunnel.netns if tunnel else key.netns
+        return MtuLimit(LinkName(outer, carrier.name), tunnel.overhead or 0 if tunnel else 0)
 
 
 def find_link(key: Key, view: View, identity: Mapping[str, Any]) -> Link | None:

@@ -70,8 +70,8 @@ class Segments:
             if tunnel is None:
                 continue
             if tunnel.local and not tunnel.dev:
-                searched.add(link.netns)
-            carrier = LinkName(link.netns, tunnel.dev) if tunnel.dev else self._holder(link.netns, tunnel.local)
+                searched.add(tunnel.netns)
+            carrier = LinkName(tunnel.netns, tunnel.dev) if tunnel.dev else self._holder(tunnel.netns, tunnel.local)
             below = self._below(carrier, within | members)
             if carrier is not None:
                 carriers[carrier] = self.present(carrier)
@@ -142,9 +142,12 @@ class Segments:
             return end.tunnel
         seen = self._view.link(*link)
         kind = kind_of(seen)
-        if seen is None or kind is None or seen.link_netnsid is not None:
+        if seen is None or kind is None:
             return None
-        return kind.carrier(kind.read_options(seen, link.netns, self._view))
+        nsid, spaces = seen.link_netnsid, self._spaces | {link.netns}
+        if nsid is not None and not any(self._view.is_peer_namespace(link.netns, nsid, space) for space in spaces):
+            return None
+        return kind.carrier(kind.read_options(seen, link.netns, self._view), link.netns)
 
     def _holder(self, netns: str, local: str) -> LinkName | None:
         """The link with an address; not ``lo``, from where routes lead on."""
