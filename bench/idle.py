@@ -3,7 +3,7 @@
     python -m bench.idle [N]
 
 The lab is that of ``bench.heal``, with N namespaces (default 1000). The minute lies between two full passes; the pass
-is the daemon's own, brought forward (netd.daemon.FULL_PASS). The last line is JSON.
+is the daemon's own, brought forward (netd.daemon.daemon.RESYNC). The last line is JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def inside(count: int) -> int:
     """In the pretend host."""
     sandbox.furnish()
     (sandbox.CONFIG / "lab.toml").write_text(toml(count))
-    start = f"import netd.daemon; netd.daemon.FULL_PASS = {PASS}; from netd.cli.main import main; main()"
+    start = f"import netd.daemon.daemon; netd.daemon.daemon.RESYNC = {PASS}; from netd.cli.main import main; main()"
     daemon = Daemon(sandbox.HOME, [sys.executable, "-c", start, "run"])
     pid = daemon.process.pid
     try:

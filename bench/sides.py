@@ -149,7 +149,11 @@ def restarted(count: int) -> Figures:
     """A second daemon on the network that stands; its full pass is brought forward."""
     found: Figures = {}
     (sandbox.HOME / "notify").unlink()
-    start = f"import netd.daemon; netd.daemon.FULL_PASS = {PASS}; from netd.cli.main import main; main()"
+    start = (
+        # Where the module and the constant are in one of the two versions.
+        "try: import netd.daemon.daemon as daemon\nexcept ImportError: import netd.daemon as daemon\n"
+        f"daemon.RESYNC = daemon.FULL_PASS = {PASS}\nfrom netd.cli.main import main\nmain()"
+    )
     began = time.perf_counter()
     daemon = Daemon(sandbox.HOME, [sys.executable, "-c", start, "run"])
     try:

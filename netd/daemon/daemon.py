@@ -1,6 +1,6 @@
 """The daemon: one asyncio loop that wires files, kernel, engine, log, status socket and systemd together.
 
-Everything that wakes it ends in the same place: a set of objects to look at, and one round over them (``rounds``), in
+Everything that wakes it ends in the same place: a set of objects to evaluate, and one pass over them (``passes``), in
 the callback that woke it.
 """
 
@@ -12,21 +12,18 @@ import gc
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netd.config import Config, ConfigDirectory, FileState
+from netd.config import ConfigDirectory
 from netd.containers import Containers
 from netd.engine.ledger import Ledger
 from netd.engine.mac_key import load_mac_key
 from netd.engine.reconciler import Reconciler
-from netd.engine.scope import Scope
-from netd.errors import ConfigError
 from netd.kernel.kernel import Kernel
 from netd.model.change import ChangeResult
-from netd.model.invalidation import EVERYTHING, Invalidation
+from netd.model.invalidation import Invalidation
 from netd.model.key import Key
 from netd.report.change_log import ChangeLog
 from netd.report.lock import Lock
@@ -35,20 +32,17 @@ from netd.report.notify import Notifier
 from netd.report.status import StatusSocket
 
 from .answers import Answers
-from .attention import Attention
+from .config_source import ConfigSource
 from .directory_watch import DirectoryWatch
-from .files_report import FilesReport
+from .kernel_events import KernelEvents
 from .passes import PassCallbacks, Passes
-from .pauses import Pauses
 from .stranded import StrandedProcesses
 
 if TYPE_CHECKING:
     from netd.report.metrics import Metrics
 
-#: Seconds that ``reload`` waits for a file that is still being written.
-PATIENCE = 1.0
-#: Seconds between full passes, between looks at what gives no events (legacy iptables), and that a fight goes unheard.
-FULL_PASS, SLOW_LOOK, CALM = 900.0, 60.0, 0.02
+#: Seconds between resyncs, and between reads of what is not reported by events (legacy iptables).
+RESYNC, POLL = 900.0, 60.0
 
 
 class Daemon:
@@ -60,11 +54,10 @@ class Daemon:
         self._lock = Lock(state_dir, "run")
         self._log = start_log()
         self._notifier = Notifier()
-        self._folder = ConfigDirectory(self._config_dir, cache_dir, trusted=True)
         self._kernel = Kernel(host_mounts=host_mounts)
-        ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
-        teller = self._teller = ChangeLog(self._log)
+        self._change_log = ChangeLog(self._log)
         self._containers = Containers()
+        ledger = Ledger(os.path.join(state_dir, "ledger.jsonl"))
         found = load_mac_key(cache_dir, write=True)
         if found.trouble:
             self._log.error(found.trouble)
@@ -75,39 +68,47 @@ class Daemon:
             self._containers.locate,
             watch=True,
             mac_key=found.key,
-            on_done=self._done,
-            on_state=teller.state,
+            on_done=self._change_done,
+            on_state=self._change_log.state,
         )
-        #: What the files say; and said before they began to change, until no more changes came for a while.
-        self._config = self._settled = Config({}, (), ())
-        #: The folder, while it cannot be read: then nothing is taken away.
-        self._away: tuple[FileState, ...] = ()
-        self._pauses = Pauses(self._engine.files_of)
         self._ready = False
-        self._grace: asyncio.TimerHandle | None = None
-        self._files_due = threading.Event()
         self._stop = asyncio.Event()
-        told = PassCallbacks(self._rounds_begin, self._rounds_over, self._thrown, self._full_pass)
-        self._rounds = Passes(self._engine, self._converge, told, self._stop)
-        states = lambda: (*self._away, *self._config.files)  # noqa: E731
-        self._files = FilesReport(self._config_dir, states, teller.warnings)
-        broken, stranded = lambda: self._rounds.broken, self._stranded.found
-        self._answers = Answers(self._engine, self._busy, broken, self._files, stranded, self._reload)
+        callbacks = PassCallbacks(self._passes_begin, self._passes_end, self._pass_failed, self._resync)
+        self._passes = Passes(self._engine, self._converge, callbacks, self._stop)
+        self._events = KernelEvents(self._engine, self._passes, lost=self._events_lost, guarded=self._guarded)
+        directory = ConfigDirectory(self._config_dir, cache_dir, trusted=True)
+        self._files = ConfigSource(
+            directory,
+            self._config_dir,
+            self._engine,
+            self._passes,
+            self._containers,
+            self._change_log,
+            before=self._handle_events,
+            after=self._arm_poll,
+            guarded=self._guarded,
+        )
+        self._answers = Answers(
+            self._engine,
+            self._is_busy,
+            lambda: self._passes.broken,
+            self._files.report,
+            self._stranded.found,
+            self._reload,
+        )
         self._metrics: Metrics | None = None
         self._metrics_port: int | None = None
-        #: What is done every so many seconds, once the network stands.
-        self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
-        self._blind = False  # whether changes of the folder may go unseen
-        self._slow: asyncio.TimerHandle | None = None
-        self._attention = Attention()
-        self._later: asyncio.TimerHandle | None = None
+        #: What is done every so many seconds, once the network is up.
+        self._periodic: list[tuple[float, Callable[[], None]]] = [(RESYNC, self._resync)]
+        self._watch_failed = False  # changes of the directory may not be reported
+        self._poll_timer: asyncio.TimerHandle | None = None
         if self._notifier.watchdog is not None:
-            self._often.append((self._notifier.watchdog, self._notifier.alive))
+            self._periodic.append((self._notifier.watchdog, self._notifier.alive))
 
     def run(self) -> int:
         """Until SIGTERM."""
         asyncio.run(self._main())
-        # Not before: what was called for a little later may still be called while the loop ends.
+        # Not before: timers may still expire while the loop ends.
         self._kernel.close()
         return 0
 
@@ -116,16 +117,9 @@ class Daemon:
         from netd.report.metrics import FILE_PERIOD, Metrics
 
         self._metrics = Metrics(self._engine.table.counts, self._log.error)
-        if port is not None:
-            self._metrics_port = port
+        self._metrics_port = port
         if file is not None:
-            self._often.append((FILE_PERIOD, partial(self._metrics.write, file)))
-
-    def _done(self, one: ChangeResult) -> None:
-        self._teller.done(one)
-        self._stranded.done(one)
-        if self._metrics is not None:
-            self._metrics.done(one)
+            self._periodic.append((FILE_PERIOD, partial(self._metrics.write, file)))
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
@@ -133,28 +127,17 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
         signal.signal(signal.SIGIO, signal.SIG_IGN)
-        self._kernel.report = self._trouble
-        self._descriptors = self._kernel.start_watching()
-        self._listen()
-
-        def files_changed() -> None:
-            # A hundred events are one look at the folder.
-            if not self._files_due.is_set():
-                self._files_due.set()
-                loop.call_soon_threadsafe(self._files_woke)
-
-        def unseen(text: str) -> None:
-            loop.call_soon_threadsafe(self._folder_unseen, text)
-
-        watch = DirectoryWatch(self._config_dir, files_changed, unseen)
+        self._kernel.report = partial(self._from_thread, self._log.error)
+        self._events.start()
+        watch = self._watch_directory()
         server = StatusSocket(self._state_dir, self._answers, self._answers.turns)
         if self._metrics is not None and self._metrics_port is not None:
             self._metrics.serve(self._metrics_port, self._answers.turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
-        self._contained(lambda: self._read_files(prune=True))
-        # Until now a look-up waited for the engines of containers; from now on only their threads do.
-        self._containers.start(self._container_moved, self._engine.attached.written())
-        first = loop.create_task(self._first_round())
+        self._guarded(lambda: self._files.read(prune=True))
+        # Until now, locating a container waited for its runtime; from now on only threads wait.
+        self._containers.start(partial(self._from_thread, self._container_moved), self._engine.attached.written())
+        first = loop.create_task(self._first_passes())
         await self._stop.wait()
         first.cancel()
         self._notifier.stopping()
@@ -164,268 +147,154 @@ class Daemon:
         self._containers.close()
         if self._metrics is not None:
             self._metrics.close()
-        self._rounds.drop()
+        self._passes.drop()
         self._engine.ledger.flush()
 
-    async def _first_round(self) -> None:
-        await self._rounds.idle.wait()
-        self._contained(self._find_orphans)
-        while self._rounds.broken:
-            # Nothing is ready that nobody can tell of.
-            self._rounds.idle.clear()
-            await self._rounds.idle.wait()
+    async def _first_passes(self) -> None:
+        await self._passes.idle.wait()
+        self._guarded(self._find_orphans)
+        while self._passes.broken:
+            # As long as nothing is known of the network, it is not ready.
+            self._passes.idle.clear()
+            await self._passes.idle.wait()
         self._ready = True
         self._notifier.ready(self._summary())
         self._log.info(f"ready: {self._summary()}", message="ready")
         self._answers.waiters.look()
-        for seconds, do in self._often:
-            self._every(seconds, do)
-        self._arm_slow_look()
-        # What stands now stays: the garbage collector need not go through it again and again.
+        for seconds, action in self._periodic:
+            self._repeat(seconds, action)
+        self._arm_poll()
+        # What exists now stays: the garbage collector need not go through it again and again.
         gc.collect()
         gc.freeze()
 
-    def _every(self, seconds: float, do: Callable[[], None]) -> None:
-        """Calls ``do`` again and again; it runs in the loop, so it proves that the loop lives."""
+    def _repeat(self, seconds: float, action: Callable[[], None]) -> None:
+        """Calls ``action`` periodically; it runs in the loop, so it proves that the loop is alive."""
 
         def tick() -> None:
-            self._contained(do)
+            self._guarded(action)
             self._loop.call_later(seconds, tick)
 
         self._loop.call_later(seconds, tick)
 
-    # waking ----------------------------------------------------------------------------------------------------
-
-    def _contained(self, do: Callable[[], None]) -> None:
-        """Whatever wakes the daemon and throws may have had something to say: everything is looked at then."""
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """What raises may have been about any object: everything is evaluated again."""
         try:
-            do()
+            action()
         except Exception as error:
-            self._rounds.threw(error)
+            self._passes.fail_outside(error)
 
-    def _kernel_woke(self) -> None:
-        self._contained(self._take_events)
-
-    def _kernel_woke_later(self) -> None:
-        self._later = None
-        self._kernel_woke()
-
-    def _take_events(self) -> None:
-        began = time.monotonic()
-        events = self._attention.sift(self._engine.events(), began)
-        if events:
-            if self._metrics is not None and EVERYTHING in events:
-                self._metrics.overrun()
-            plans = self._engine.plans
-            self._rounds.look(concerned := self._engine.invalidate(events), drift=True)
-            idle, now = plans == self._engine.plans, time.monotonic()
-            self._attention.charge(events, now - began, now, idle=idle)
-            if idle and self._engine.backoff.any_waiting(concerned, now):
-                self._turn_away()
-        due = self._attention.next_due()
-        if due is not None and self._later is None:
-            self._later = self._loop.call_later(max(0.0, due - time.monotonic()), self._kernel_woke_later)
-        if self._kernel.needs_drain:
-            self._loop.call_soon(self._kernel_woke)
-
-    def _catch_up(self) -> None:
-        """What others did before the files changed is known before anything gives way, or is made again."""
-        if self._ready:
-            self._kernel_woke()
-
-    def _listen(self) -> None:
-        for descriptor in self._descriptors:
-            self._loop.add_reader(descriptor, self._kernel_woke)
-
-    def _turn_away(self) -> None:
-        """Someone changes what must not be repaired yet: what he does is heard in one go, later."""
-        for descriptor in self._descriptors:
-            self._loop.remove_reader(descriptor)
-        self._loop.call_later(CALM, self._listen)
-
-    def _files_woke(self) -> None:
-        self._files_due.clear()
-        self._contained(lambda: self._read_files(prune=False))
-
-    def _folder_unseen(self, text: str) -> None:
-        self._log.error(text)
-        self._blind = True
-        self._arm_slow_look()
-
-    def _trouble(self, text: str) -> None:
-        """In another thread."""
+    def _from_thread(self, action: Callable[[str], None], argument: str) -> None:
+        """Calls ``action`` in the loop; this is called in another thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._log.error, text)
+            self._loop.call_soon_threadsafe(self._guarded, partial(action, argument))
+
+    # what wakes it ---------------------------------------------------------------------------------------------
+
+    def _handle_events(self) -> None:
+        """Before files take effect: what others did until then must be known before anything is displaced."""
+        if self._ready:
+            self._events.handle()
+
+    def _events_lost(self) -> None:
+        if self._metrics is not None:
+            self._metrics.overrun()
+
+    def _watch_directory(self) -> DirectoryWatch:
+        due = threading.Event()
+
+        def changed() -> None:
+            # A hundred events cause one read.
+            if not due.is_set():
+                due.set()
+                self._loop.call_soon_threadsafe(read)
+
+        def read() -> None:
+            due.clear()
+            self._guarded(lambda: self._files.read(prune=False))
+
+        return DirectoryWatch(self._config_dir, changed, partial(self._from_thread, self._directory_unwatched))
+
+    def _directory_unwatched(self, reason: str) -> None:
+        self._log.error(reason)
+        self._watch_failed = True
+        self._arm_poll()
 
     def _container_moved(self, source: str) -> None:
-        """In another thread."""
+        self._passes.start(self._engine.target_moved(source), drift=True)
 
-        def look() -> None:
-            self._rounds.look(self._engine.target_moved(source), drift=True)
+    def _resync(self) -> None:
+        self._guarded(self._read_everything)
 
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._contained, look)
-
-    def _full_pass(self) -> None:
-        self._contained(self._look_at_everything)
+    def _read_everything(self) -> None:
+        # An event of the directory may have been lost.
+        self._files.read(prune=False)
+        self._change_log.resyncing = True
+        self._passes.start(self._engine.invalidate_all(), drift=True)
+        self._engine.find_orphans()
 
     def _find_orphans(self) -> None:
         self._engine.find_orphans()
 
-    def _look_at_everything(self) -> None:
-        # An event of the folder may have been lost.
-        self._read_files(prune=False)
-        self._teller.resyncing = True
-        self._rounds.look(self._engine.invalidate_all(), drift=True)
-        self._engine.find_orphans()
+    def _arm_poll(self) -> None:
+        """Only if something is not reported by events: otherwise nothing wakes the daemon."""
+        if self._ready and self._poll_timer is None and (self._watch_failed or self._engine.graph.firewalled):
+            self._poll_timer = self._loop.call_later(POLL, self._on_poll)
 
-    def _arm_slow_look(self) -> None:
-        """Only where there is something that gives no events: else nothing wakes."""
-        if self._ready and self._slow is None and (self._blind or self._engine.graph.firewalled):
-            self._slow = self._loop.call_later(SLOW_LOOK, self._slow_look)
+    def _on_poll(self) -> None:
+        self._poll_timer = None
+        self._guarded(self._poll)
+        self._arm_poll()
 
-    def _slow_look(self) -> None:
-        self._slow = None
-        self._contained(self._look_slowly)
-        self._arm_slow_look()
+    def _poll(self) -> None:
+        if self._watch_failed:
+            self._files.read(prune=False)
+        with_legacy = [netns for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)]
+        if with_legacy:
+            stale = [Invalidation("nft", netns) for netns in with_legacy]
+            self._passes.start(self._engine.invalidate(stale), drift=True)
 
-    def _look_slowly(self) -> None:
-        if self._blind:
-            self._read_files(prune=False)
-        looks = [
-            Invalidation("nft", netns) for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)
-        ]
-        if looks:
-            self._rounds.look(self._engine.invalidate(looks), drift=True)
-
-    def _read_files(self, *, prune: bool) -> None:
-        """Takes in what the files say now. What they no longer declare goes at once (``prune``), or after a pause."""
-        self._catch_up()
-        try:
-            config = self._folder.read(forget=prune)
-        except ConfigError as error:
-            # A folder that is away is not a wish: what was declared stays until it is there again.
-            self._away = (FileState(self._config_dir, "invalid", (str(error),)),)
-            self._teller.file_errors({str(error): self._config_dir})
-            if self._grace is None:
-                self._rounds.look(set(), drift=True)  # tells it
-            else:
-                # Who deletes a folder deletes its files first: they are as much away as the folder is.
-                self._take_in(self._settled, prune=False)
-            return
-        self._save_copies()
-        self._teller.file_errors({str(mistake): mistake.file for mistake in config.errors})
-        self._files.take(config, self._folder.parsed)
-        before = (self._config.desired, self._config.unknown)
-        same = not self._away and not prune and (config.desired, config.unknown) == before
-        self._away = ()
-        if same:
-            self._config = config
-            self._rounds.look(set(), drift=True)
-        else:
-            self._take_in(config, prune=prune)
-
-    def _take_in(self, config: Config, *, prune: bool) -> None:
-        before = set(self._engine.graph.undeclared)
-        changed = self._engine.set_desired(config.desired, config.unknown)
-        self._config = config
-        self._containers.follow(self._engine.attached.written())
-        self._arm_slow_look()
-        # What netd never had is not taken away; what was no longer declared before has had its pause.
-        left = (self._engine.graph.undeclared & before) - self._pauses.keys
-        fresh = {key for key in changed - left if self._engine.ledger.get(key) is not None}
-        self._pauses.begin(fresh, self._folder.changed, time.monotonic())
-        if prune:
-            self._end_pauses(None, changed)
-        else:
-            self._arm_grace()
-            self._rounds.look(changed, drift=False)
-
-    def _arm_grace(self) -> None:
-        if self._grace is not None:
-            self._grace.cancel()
-            self._grace = None
-        due = self._pauses.next_due()
-        if due is not None:
-            self._grace = self._loop.call_later(max(0.0, due - time.monotonic()), self._prune)
-
-    def _save_copies(self) -> None:
-        trouble = ""
-        try:
-            self._folder.save()
-        except OSError as error:
-            where = f" in {error.filename}" if error.filename else ""
-            trouble = f"last good copies cannot be kept{where}: {error.strerror}"
-        self._teller.unwritten("copies", trouble)
-
-    def _prune(self) -> None:
-        self._grace = None
-        self._contained(lambda: self._end_pauses(time.monotonic(), set()))
-
-    def _end_pauses(self, now: float | None, keys: set[Key]) -> None:
-        """What has had its pause (None: all) goes, and ``keys`` are looked at."""
-        self._catch_up()
-        over = self._pauses.end(now)
-        if not self._pauses.keys:
-            self._settled = self._config
-            if not self._away:
-                self._folder.forget_gone()
-                self._save_copies()
-        self._arm_grace()
-        self._rounds.look(over | keys, drift=False)
+    # passes ----------------------------------------------------------------------------------------------------
 
     def _converge(self, keys: Set[Key], drift: bool, involved: set[Key]) -> Iterator[None]:
-        scope = Scope(prune=not self._away, waiting=self._pauses.keys)
-        return self._engine.converge(keys, scope, drift=drift and self._ready, involved=involved)
+        return self._engine.converge(keys, self._files.scope, drift=drift and self._ready, involved=involved)
 
-    def _rounds_begin(self) -> None:
+    def _passes_begin(self) -> None:
         if self._metrics is not None:
             self._metrics.begin()
 
-    def _thrown(self, error: Exception) -> None:
+    def _pass_failed(self, error: Exception) -> None:
         self._log.error("a pass failed", message="pass_failed", exc_info=error)
 
-    def _rounds_over(self) -> None:
-        self._teller.resyncing = False
-        self._teller.unwritten("ledger", self._engine.ledger.trouble)
+    def _passes_end(self) -> None:
+        self._change_log.resyncing = False
+        self._change_log.unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()
         self._notifier.status(self._summary())
         self._answers.waiters.look()
-        self._files.begin()
+        self._files.report.begin()
         self._stranded.look()
         if self._metrics is not None:
             self._metrics.end()
 
-    # answering -------------------------------------------------------------------------------------------------
+    def _change_done(self, result: ChangeResult) -> None:
+        self._change_log.done(result)
+        self._stranded.done(result)
+        if self._metrics is not None:
+            self._metrics.done(result)
+
+    # answers ---------------------------------------------------------------------------------------------------
 
     def _summary(self) -> str:
-        return self._teller.summary(self._answers.summary())
+        return self._change_log.summary(self._answers.summary())
 
-    def _busy(self) -> bool:
-        """Whether something is about to change: what a changed file no longer declares has its pause, too."""
-        return self._rounds.busy or not self._ready or bool(self._pauses.keys)
+    def _is_busy(self) -> bool:
+        """Whether something is about to change: what a changed file no longer declares is, too."""
+        return self._passes.busy or not self._ready or self._files.pausing
 
     async def _reload(self) -> list[str]:
-        """Reads the files now; waits a little for one that is still being written, then for the round.
-
-        Returns what could not be taken.
-        """
+        """Returns why files are not in force as they are written."""
         self._notifier.reloading()
-        until = time.monotonic() + PATIENCE
-        while self._held_open() and time.monotonic() < until:
-            await asyncio.sleep(0.02)
-        self._contained(lambda: self._read_files(prune=True))
-        while self._rounds.busy:
-            # It was set by what had been to do before.
-            self._rounds.idle.clear()
-            await self._rounds.idle.wait()
-        await self._files.settled()
+        await self._files.reload()
         self._notifier.ready(self._summary())
-        held = "is held open for writing by someone: it is read once it is closed"
-        return [*self._teller.errors, *(f"{path}: {held}" for path in self._folder.busy)]
-
-    def _held_open(self) -> bool:
-        with contextlib.suppress(ConfigError):
-            self._folder.read(forget=False)
-            return bool(self._folder.busy)
-        return False
+        return self._files.errors()

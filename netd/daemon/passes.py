@@ -1,11 +1,11 @@
-"""One pass after the other, in portions, so that the loop and the watchdog live; and repairs before everything else.
+"""One pass after the other, in portions, so that loop and watchdog stay alive; repairs come before everything else.
 
-A build or a removal takes seconds. What breaks meanwhile, and has nothing to do with it, is repaired between two of its
-portions, by a pass of its own. What has to do with it is looked at when it is over.
+A build or a removal takes seconds. What breaks meanwhile, and is independent of it, is repaired between two of its
+portions, by a pass of its own. What depends on it is evaluated when it is over.
 
-A pass that throws says nothing of the objects it was over. It is tried again over each half of them, until the object
-is found that it throws over: that one has failed, and the others are as they should be. Until then, and where no
-object is to blame, the network is not what it is called: ``broken`` says why.
+A pass that raises an exception says nothing of its objects. It is tried again over each half of them, until the object
+is found that causes it: that one has failed, and the others are as they should be. Until then, and if no single object
+causes it, the state of the network is unknown: ``broken`` says why.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from collections.abc import Callable, Iterator, Set
 from typing import NamedTuple
 
 from netd.engine.reconciler import Reconciler
-from netd.model.key import HOST, Key
+from netd.model.key import Key, namespace_key
 
 #: Passes that are under way at once: one in a portion of another.
 DEEPEST = 8
-#: Passes in a row that throw, before no object is looked for any more; seconds until everything is tried again.
-MOST_THROWN, RETRY_FIRST, RETRY_LONGEST = 100, 1.0, 60.0
+#: Passes in a row that fail, before the cause is no longer searched for; seconds until everything is tried again.
+MOST_FAILED, RETRY_FIRST, RETRY_LONGEST = 100, 1.0, 60.0
 
 
 class PassCallbacks(NamedTuple):
-    """Who is told that passes ``begin``, that all are ``over`` for now, that one threw, and who looks at everything."""
+    """Called when passes ``begin``, when the last one has ended, when one has failed, and when a resync is needed."""
 
     begin: Callable[[], None]
-    over: Callable[[], None]
-    thrown: Callable[[Exception], None]
-    everything: Callable[[], None]
+    end: Callable[[], None]
+    failed: Callable[[Exception], None]
+    resync: Callable[[], None]
 
 
 class _Pass(NamedTuple):
@@ -51,12 +51,12 @@ class Passes:
         self,
         engine: Reconciler,
         converge: Callable[[Set[Key], bool, set[Key]], Iterator[None]],
-        told: PassCallbacks,
+        callbacks: PassCallbacks,
         stop: asyncio.Event,
     ) -> None:
         self._engine = engine
         self._converge = converge
-        self._told = told
+        self._callbacks = callbacks
         self._stop = stop
         self._todo: set[Key] = set()
         self._drift = False
@@ -64,14 +64,14 @@ class Passes:
         self._running: list[_Pass] = []
         self._advancing = False
         self._scheduled = False
-        #: Parts of a pass that threw, each to be tried alone.
+        #: Parts of a pass that failed, each to be tried alone.
         self._parts: list[Set[Key]] = []
-        self._thrown = 0
+        self._failures = 0
         self._pause = RETRY_FIRST
-        #: Whether something threw that no object is to blame for.
-        self._without_culprit = False
+        #: Whether something failed that no single object causes.
+        self._cause_unknown = False
         self._timer: asyncio.TimerHandle | None = None
-        #: Why nothing can be said of the network, "" where it can.
+        #: Why the state of the network is unknown, "" if it is known.
         self.broken = ""
         self.idle = asyncio.Event()
 
@@ -85,28 +85,28 @@ class Passes:
         self._running.clear()
         self._parts.clear()
 
-    def look(self, keys: set[Key], *, drift: bool) -> None:
-        """Starts a pass; what has to do with one that is under way is left to the next one."""
+    def start(self, keys: set[Key], *, drift: bool) -> None:
+        """Starts a pass; objects that depend on one that is under way are left to the next one."""
         if self._stop.is_set():
             return
         if not self._running:
             self._todo |= keys
             self._drift = drift
-            self._told.begin()
+            self._callbacks.begin()
             self._run()
             return
-        apart = set() if self._advancing or len(self._running) >= DEEPEST else self._apart(keys)
-        self._todo |= keys - apart
+        independent = set() if self._advancing or len(self._running) >= DEEPEST else self._independent(keys)
+        self._todo |= keys - independent
         self._drift = self._drift and drift
-        if apart:
-            self._start(apart, drift)
+        if independent:
+            self._begin(independent, drift)
 
-    def _apart(self, keys: Set[Key]) -> set[Key]:
-        """Those that no pass under way changes, nor what they are in."""
+    def _independent(self, keys: Set[Key]) -> set[Key]:
+        """Those that no pass under way changes, nor the namespace that they are in."""
 
         def is_free(key: Key) -> bool:
-            places = {key, Key(HOST, "namespace", key.netns)}
-            return all(places.isdisjoint(one.involved) for one in self._running)
+            both = {key, namespace_key(key.netns)}
+            return all(both.isdisjoint(one.involved) for one in self._running)
 
         return {key for key in keys if is_free(key)}
 
@@ -116,12 +116,12 @@ class Passes:
                 keys: Set[Key] = self._parts.pop()
             else:
                 keys, self._todo = self._todo, set()
-            if self._start(keys, self._drift):
+            if self._begin(keys, self._drift):
                 return
-        self._over()
+        self._end()
 
-    def _start(self, keys: Set[Key], drift: bool) -> bool:
-        """Begins a pass; whether there is more of it."""
+    def _begin(self, keys: Set[Key], drift: bool) -> bool:
+        """Begins a pass; returns whether there is more of it."""
         involved: set[Key] = set()
         self._running.append(_Pass(keys, involved, self._converge(keys, drift, involved)))
         return self._advance()
@@ -157,51 +157,51 @@ class Passes:
                 self._run()
 
     def _succeeded(self, current: _Pass) -> None:
-        if not self._parts and (not self._without_culprit or current.keys >= self._engine.graph.desired.keys()):
-            self._sound()
+        if not self._parts and (not self._cause_unknown or current.keys >= self._engine.graph.desired.keys()):
+            self._recover()
 
-    def _sound(self) -> None:
-        self._thrown, self._pause, self.broken, self._without_culprit = 0, RETRY_FIRST, "", False
+    def _recover(self) -> None:
+        self._failures, self._pause, self.broken, self._cause_unknown = 0, RETRY_FIRST, "", False
 
     def _failed(self, current: _Pass, error: Exception) -> None:
-        """Tries its halves, or holds the one object to account; nothing that was read before counts any more."""
-        self._told.thrown(error)
-        self._thrown += 1
-        self.broken = told(error)
+        """Tries its halves, or marks the one object as failed; all that was read before is invalidated."""
+        self._callbacks.failed(error)
+        self._failures += 1
+        self.broken = reason_of(error)
         keys = sorted(current.keys)
         self._engine.invalidate_all()
-        if len(keys) > 1 and self._thrown < MOST_THROWN:
+        if len(keys) > 1 and self._failures < MOST_FAILED:
             middle = len(keys) // 2
             self._parts += [frozenset(keys[:middle]), frozenset(keys[middle:])]
         elif len(keys) == 1:
             self._engine.fail(keys[0], error)
-            if not self._parts and not self._without_culprit:
-                # The others have been gone through: what is wrong stands at its object.
-                self._sound()
+            if not self._parts and not self._cause_unknown:
+                # The others have been evaluated: the status of this one has the reason.
+                self._recover()
         else:
             self._parts.clear()
-            self._look_at_everything()
+            self._schedule_resync()
 
-    def threw(self, error: Exception) -> None:
-        """What wakes the daemon threw: nobody knows what it had to say, so everything is looked at, a bit later."""
-        self._told.thrown(error)
-        self.broken = told(error)
+    def fail_outside(self, error: Exception) -> None:
+        """A callback failed, so something may have been missed: a resync follows, a little later."""
+        self._callbacks.failed(error)
+        self.broken = reason_of(error)
         self._engine.invalidate_all()
-        self._look_at_everything()
+        self._schedule_resync()
 
-    def _look_at_everything(self) -> None:
-        self._without_culprit, self._thrown = True, 0
-        asyncio.get_running_loop().call_later(self._pause, self._told.everything)
+    def _schedule_resync(self) -> None:
+        self._cause_unknown, self._failures = True, 0
+        asyncio.get_running_loop().call_later(self._pause, self._callbacks.resync)
         self._pause = min(self._pause * 2, RETRY_LONGEST)
 
-    def _over(self) -> None:
+    def _end(self) -> None:
         if self.broken and not self._engine.graph.desired:
-            self._sound()
+            self._recover()
         self.idle.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._told.over()
+        self._callbacks.end()
         due = self._engine.backoff.next_due()
         if due is not None:
             delay = max(0.0, due - time.monotonic()) + 0.005
@@ -209,11 +209,11 @@ class Passes:
 
     def _retry(self) -> None:
         self._timer = None
-        self.look(self._engine.due_again(), drift=True)
+        self.start(self._engine.due_again(), drift=True)
         if not self._running and self._timer is None:
-            self._over()
+            self._end()
 
 
-def told(error: Exception) -> str:
-    """What is said of it in a status."""
-    return f"a pass failed, and everything is looked at again: {type(error).__name__}: {error}"
+def reason_of(error: Exception) -> str:
+    """For the status."""
+    return f"a pass failed, a resync follows: {type(error).__name__}: {error}"

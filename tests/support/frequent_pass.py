@@ -6,5 +6,5 @@ import netd.daemon.daemon
 from netd.cli.main import main
 
 if __name__ == "__main__":
-    netd.daemon.daemon.FULL_PASS = 3.0
+    netd.daemon.daemon.RESYNC = 3.0
     sys.exit(main())
