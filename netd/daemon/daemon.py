@@ -97,6 +97,7 @@ class Daemon:
         self._metrics_port: int | None = None
         #: What is done every so many seconds, once the network stands.
         self._often: list[tuple[float, Callable[[], None]]] = [(FULL_PASS, self._full_pass)]
+        self._watch: DirectoryWatch | None = None
         self._blind = False  # whether changes of the folder may go unseen
         self._slow: asyncio.TimerHandle | None = None
         self._attention = Attention()
@@ -146,7 +147,7 @@ class Daemon:
         def unseen(text: str) -> None:
             loop.call_soon_threadsafe(self._folder_unseen, text)
 
-        watch = DirectoryWatch(self._config_dir, files_changed, unseen)
+        watch = self._watch = DirectoryWatch(self._config_dir, files_changed, unseen)
         server = StatusSocket(self._state_dir, self._answers, self._answers.turns)
         if self._metrics is not None and self._metrics_port is not None:
             self._metrics.serve(self._metrics_port, self._answers.turns)
@@ -211,6 +212,8 @@ class Daemon:
         self._kernel_woke()
 
     def _take_events(self) -> None:
+        if self._watch is not None:
+            self._watch.look()
         began = time.monotonic()
         events = self._attention.sift(self._engine.events(), began)
         if events:
