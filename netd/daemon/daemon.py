@@ -75,7 +75,13 @@ class Daemon:
         self._stop = asyncio.Event()
         callbacks = PassCallbacks(self._passes_begin, self._passes_end, self._pass_failed, self._resync)
         self._passes = Passes(self._engine, self._converge, callbacks, self._stop)
-        self._events = KernelEvents(self._engine, self._passes, lost=self._events_lost, guarded=self._guarded)
+        self._events = KernelEvents(
+            self._engine,
+            self._passes,
+            before=self._check_mounts,
+            lost=self._events_lost,
+            guarded=self._guarded,
+        )
         directory = ConfigDirectory(self._config_dir, cache_dir, trusted=True)
         self._files = ConfigSource(
             directory,
@@ -100,6 +106,7 @@ class Daemon:
         self._metrics_port: int | None = None
         #: What is done every so many seconds, once the network is up.
         self._periodic: list[tuple[float, Callable[[], None]]] = [(RESYNC, self._resync)]
+        self._watch: DirectoryWatch | None = None
         self._watch_failed = False  # changes of the directory may not be reported
         self._poll_timer: asyncio.TimerHandle | None = None
         if self._notifier.watchdog is not None:
@@ -129,7 +136,7 @@ class Daemon:
         signal.signal(signal.SIGIO, signal.SIG_IGN)
         self._kernel.report = partial(self._from_thread, self._log.error)
         self._events.start()
-        watch = self._watch_directory()
+        watch = self._watch = self._watch_directory()
         server = StatusSocket(self._state_dir, self._answers, self._answers.turns)
         if self._metrics is not None and self._metrics_port is not None:
             self._metrics.serve(self._metrics_port, self._answers.turns)
@@ -195,6 +202,11 @@ class Daemon:
         """Before files take effect: what others did until then must be known before anything is displaced."""
         if self._ready:
             self._events.handle()
+
+    def _check_mounts(self) -> None:
+        """A mount over the directory wakes the daemon, and inotify does not report it."""
+        if self._watch is not None:
+            self._watch.look()
 
     def _events_lost(self) -> None:
         if self._metrics is not None:

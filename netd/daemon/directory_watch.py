@@ -33,6 +33,8 @@ class DirectoryWatch(FileSystemEventHandler):
         #: The folder itself, where it is a link to another; and every path of which a replacement matters.
         self._real = folder
         self._places: frozenset[str] = frozenset()
+        #: The device and inode of the folder that is watched.
+        self._identity = identity(folder)
         self._lock = threading.Lock()
         self._started = False
         # It complains to stderr of a watch that ended while events were under way.
@@ -50,6 +52,7 @@ class DirectoryWatch(FileSystemEventHandler):
         """Watches the folder with all that is in it, and where it lies; or the nearest folder above that is there."""
         with self._lock:
             self._real = os.path.realpath(self._folder)
+            self._identity = identity(self._folder)
             above = {nearest(os.path.dirname(path)) for path in (self._folder, self._real)}
             self._places = frozenset({self._folder, self._real, *above})
             watches, self._watches = self._watches, []
@@ -101,10 +104,25 @@ class DirectoryWatch(FileSystemEventHandler):
         self._arm()
         self._changed()
 
+    def look(self) -> None:
+        """Something was mounted or unmounted, which inotify does not tell: it may be over the folder."""
+        if self._started and identity(self._folder) != self._identity:
+            self._identity = identity(self._folder)
+            threading.Thread(target=self._again, daemon=True).start()
+
     def close(self) -> None:
         """Ends the thread, where there is one."""
         if self._started:
             self._observer.stop()
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Which folder it is; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def nearest(path: str) -> str:

@@ -17,18 +17,21 @@ PAUSE = 0.02
 
 
 class KernelEvents:
-    """``lost`` is called where events were lost; ``guarded`` calls something, and copes with what it raises."""
+    """``before`` is called before events are taken in, ``lost`` where events were lost; ``guarded`` calls something, and
+    copes with what it raises."""
 
     def __init__(
         self,
         engine: Reconciler,
         passes: Passes,
         *,
+        before: Callable[[], None],
         lost: Callable[[], None],
         guarded: Callable[[Callable[[], None]], None],
     ) -> None:
         self._engine = engine
         self._passes = passes
+        self._before = before
         self._lost = lost
         self._guarded = guarded
         self._descriptors: Sequence[int] = ()
@@ -49,6 +52,7 @@ class KernelEvents:
         self.handle()
 
     def _handle(self) -> None:
+        self._before()
         began = time.monotonic()
         events = self._attention.sift(self._engine.events(), began)
         if events:

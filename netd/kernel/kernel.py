@@ -48,7 +48,8 @@ class Kernel:
     def __init__(self, directory: str = "/run/netns", *, host_mounts: bool = False) -> None:
         self._mounts = Mounts(host_mounts)
         self.home = HomeNamespace()
-        self.directories = SysctlDirectories()
+        # A command may have few descriptors: each of these takes its share of what there are.
+        self.directories = SysctlDirectories(min(256, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 5))
         self._directory = directory
         self._names = NamedNamespaces(directory, self.home, self._mounts, loopback_up)
         self._sources: dict[str, str] = {}

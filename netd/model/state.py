@@ -61,6 +61,7 @@ class Link:
     link: int = 0
     link_netnsid: int | None = None
     alias: str = ""
+    altnames: tuple[str, ...] = ()
     info: bytes = b""
     port: bytes = b""
 

@@ -190,7 +190,7 @@ def test_a_foreign_tunnel_that_is_sent_where_the_file_says_is_adopted(host: Host
 
 
 def test_two_tunnels_of_one_vni_clash_where_they_are_sent_and_only_there(host: Host) -> None:
-    files = '[namespace.{ns}.vxlan.vx0]\nvni = 7\n{more}'
+    files = "[namespace.{ns}.vxlan.vx0]\nvni = 7\n{more}"
     both = files.format(ns="a", more='dev_namespace = ""') + "\n" + files.format(ns="b", more='dev_namespace = ""')
     host.write("lab.toml", both)
     assert "vni: 7 on port 4789 is that of a:vxlan/vx0 already" in host.netd("check", check=1).stderr

@@ -19,6 +19,8 @@ from netd.model.key import Key, LinkName
 from .mtu import DeclaredOnly
 
 Interface = IPv4Interface | IPv6Interface
+#: What to write where a gateway is on the link all the same.
+ONLINK = " (on the link all the same: write it as [[route]] with onlink = true)"
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ def _gateways(each: Desired, known: _Addresses) -> Iterator[tuple[str, str]]:
         networks += [ip_network(to) for to in known.routed.get(link, ()) if ":" in to or "." in to]
         if not any(address in network for network in networks if network.version == address.version):
             held = ", ".join(str(interface) for interface in own)
-            yield via, f"'{via}' is in no network of {link} ({held}): the kernel refuses such a gateway"
+            yield via, f"'{via}' is in no network of {link} ({held}): the kernel refuses such a gateway{ONLINK}"
 
 
 def _unusable(interface: Interface) -> str:

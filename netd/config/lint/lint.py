@@ -18,6 +18,7 @@ from netd.model.key import HOST, Key, LinkName
 from .addresses import address_warnings
 from .advertised import advertised_warnings
 from .kernel_refusals import refused
+from .links import link_warnings
 from .machine import machine_warnings
 from .mtu import lost_frames
 
@@ -34,6 +35,7 @@ def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterat
     yield from address_warnings(desired, sources)
     yield from machine_warnings(desired, sources)
     yield from advertised_warnings(desired, sources)
+    yield from link_warnings(desired, sources)
     yield from lost_frames(desired.values(), sources)
 
 

@@ -90,7 +90,11 @@ class Prerequisites:
             return f"waits for {self._away(desired.source)}"
         if not self._has_namespace(desired.key.netns):
             return f"waits for namespace {desired.key.netns}"
-        return f"waits for {LinkName(desired.key.netns, desired.key.name)}"
+        link = LinkName(desired.key.netns, desired.key.name)
+        named = next((one.name for one in self._view.links(link.netns) if link.name in one.altnames), "")
+        return f"waits for {link}" + (
+            f": that is another name of {named}, which is to be written instead" if named else ""
+        )
 
     def _blocked(self, what: LinkName | str) -> str:
         """Why a declared link or namespace cannot be relied on, "" where it can."""

@@ -6,6 +6,7 @@ in between breaks that command, so netd waits for a file without a mount.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -75,9 +76,19 @@ class NamedNamespaces:
             if time.monotonic() >= deadline:
                 break
             time.sleep(0.0005)
+        if self._is_covered():
+            raise kernel_error(
+                errno.EBUSY, f"another mount covers {self.directory}, and the namespaces in it: unmount it (umount)"
+            )
         if time.time() - found.st_ctime < STALE_AGE or found.st_size:
             raise kernel_error(errno.EBUSY, f"{path} is a file without a namespace, or one that is being created")
         os.unlink(path)
+
+    def _is_covered(self) -> bool:
+        """Whether something was mounted over the directory since ``ip netns`` or netd made a mount of it."""
+        with contextlib.suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
+            return sum(line.split()[4] == os.path.realpath(self.directory) for line in table) > 1
+        return False
 
     def _occupied(self, path: str) -> str:
         """What is at the path of a name."""

@@ -80,9 +80,23 @@ def link(payload: bytes) -> Link | None:
         link=number(found.get(wire.IFLA_LINK)),
         link_netnsid=struct.unpack("=i", netnsid)[0] if netnsid is not None and len(netnsid) == 4 else None,
         alias=string(found.get(wire.IFLA_IFALIAS)),
+        altnames=alternative_names(found[wire.IFLA_PROP_LIST]) if wire.IFLA_PROP_LIST in found else (),
         info=info.get(wire.IFLA_INFO_DATA, b""),
         port=info.get(wire.IFLA_INFO_SLAVE_DATA, b"") if slave == "bridge" else b"",
     )
+
+
+def alternative_names(payload: bytes) -> tuple[str, ...]:
+    """IFLA_PROP_LIST: one IFLA_ALT_IFNAME for each."""
+    names, at = [], 0
+    while at + 4 <= len(payload):
+        length, kind = struct.unpack_from("=HH", payload, at)
+        if length < 4 or at + length > len(payload):
+            break
+        if kind & 0x3FFF == wire.IFLA_ALT_IFNAME:
+            names.append(string(payload[at + 4 : at + length]))
+        at += (length + 3) & ~3
+    return tuple(names)
 
 
 def address(payload: bytes) -> Address | None:

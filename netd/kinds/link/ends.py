@@ -90,6 +90,8 @@ def end_fields(table: LinkTable, made: bool, prefix: str = "") -> dict[str, Any]
 
 def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
     """What the kernel refuses of one end whatever else there is: ValueError, which names the key."""
+    if table.made and link.name == LOOPBACK:
+        raise ValueError(f"'{LOOPBACK}' is the kernel's own in every namespace: [interface.{LOOPBACK}] configures it")
     if not table.addresses and not table.gateway:
         return
     where = "".join(f"{part}." for part in path)
