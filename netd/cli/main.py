@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from netd import __version__
 from netd.errors import NetdError
+from netd.report.terminal import escaping
 
 from . import interrupt
 
@@ -110,6 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # Names, comments and other tools' words may hold what a terminal obeys.
+    sys.stdout, sys.stderr = escaping(sys.stdout), escaping(sys.stderr)
     verb = verb_of(arguments)
     options = build_parser(verb).parse_args(arguments)
     command = importlib.import_module(f"netd.cli.{options.verb}")

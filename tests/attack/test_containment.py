@@ -128,7 +128,7 @@ SESSION, KERNEL = "netd.kernel.session:Session", "netd.kernel.kernel:Kernel"
 #: What throws of namespace bad, for ever.
 THROWN = (
     f"{SESSION}.links:ValueError", f"{SESSION}.link:KeyError", f"{SESSION}.addresses:RecursionError",
-    f"{SESSION}.routes:UnicodeError", f"{SESSION}.connected:TypeError", f"{SESSION}.rules:IndexError",
+    f"{SESSION}.routes_to:UnicodeError", f"{SESSION}.connected:TypeError", f"{SESSION}.rules:IndexError",
     f"{SESSION}.neighbors:AttributeError", f"{SESSION}.sysctl:MemoryError", f"{SESSION}.nsid:OverflowError",
     f"{KERNEL}.firewall:AssertionError", f"{KERNEL}.cookie:OSError", f"{KERNEL}.watch:RuntimeError",
     f"{KERNEL}.open:ValueError",

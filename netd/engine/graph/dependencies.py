@@ -8,7 +8,6 @@ from typing import Any
 
 from netd.engine.ledger import Ledger
 from netd.engine.record import Record
-from netd.errors import KernelError
 from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.kinds.link.link_kind import LinkKind
@@ -208,7 +207,7 @@ class DependencyGraph:
         """Of several names of one namespace, one counts: that which netd made, else one that is not attached."""
         names: dict[int, list[Key]] = {}
         for key in self.namespaces:
-            with contextlib.suppress(KernelError):
+            with contextlib.suppress(Exception):
                 cookie = self._view.cookie(key.name)
                 if cookie is not None:
                     names.setdefault(cookie, []).append(key)
