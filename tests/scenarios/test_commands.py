@@ -291,6 +291,11 @@ def test_a_command_line_that_is_not_understood_is_an_error_and_no_difference(hos
     assert "usage: netd" in result.stderr and "--help" in result.stderr
 
 
+def test_a_misspelled_command_is_answered_with_the_one_that_was_meant(host: Host) -> None:
+    said = host.netd("stauts", check=1).stderr.splitlines()[-1]
+    assert said == "netd: there is no command 'stauts': did you mean 'status'? ('netd --help' lists the commands)"
+
+
 def test_a_folder_may_be_called_like_a_command(host: Host) -> None:
     host.write("a.toml", A)
     result = host.netd("--state-dir", "status", "diff", check=2)

@@ -58,6 +58,17 @@ def test_a_name_that_is_none_is_refused_at_once(host: Host) -> None:
     assert "not the name of an object: 'br0'" in host.netd("wait", "br0", check=1).stderr
 
 
+def test_a_link_is_answered_with_the_name_of_its_object(host: Host) -> None:
+    host.write("lab.toml", '[bridge.brx]\n[namespace.a.veth.eth0]\npeer = { name = "va" }\n')
+    host.daemon()
+    asked = {"brx": "bridge/brx", "a:eth0": "a:veth/eth0", "brxx": "bridge/brx", "a": "namespace/a"}
+    for name, meant in asked.items():
+        said = host.netd("wait", name, check=1).stderr
+        assert said.startswith(f"netd: not the name of an object: '{name}': did you mean ") and meant in said
+        assert len(said.splitlines()) == 1
+    assert "'netd status --all' lists the names" in host.netd("wait", "quite-different", check=1).stderr
+
+
 def test_who_hangs_up_leaves_nothing_behind_and_a_reload_is_finished(host: Host) -> None:
     """The daemon goes on, whatever becomes of those who ask."""
     host.write("lab.toml", WAITS)

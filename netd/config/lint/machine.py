@@ -15,6 +15,8 @@ from netd.model.desired import Desired
 from netd.model.key import HOST, Key
 
 PROC_SYS = "/proc/sys"
+#: Of the calling thread: the daemon's first one may be in another namespace for a moment.
+SOCKETS = "/proc/thread-self/net"
 #: Sockets that take what comes, proc(5): TCP that listens, UDP that is not connected.
 STATES = {"tcp": "0A", "udp": "07"}
 ANY = frozenset({"0.0.0.0", "::"})
@@ -69,7 +71,7 @@ def _taken_port(each: Desired, protocol: str, listening: set[tuple[str, int]]) -
 def listeners(protocol: str) -> Iterator[tuple[str, int]]:
     """(address, port) of each socket of this machine that takes packets from outside, proc(5)."""
     for name in (protocol, f"{protocol}6"):
-        with contextlib.suppress(OSError), open(f"/proc/net/{name}", encoding="ascii") as table:
+        with contextlib.suppress(OSError), open(f"{SOCKETS}/{name}", encoding="ascii") as table:
             for line in list(table)[1:]:
                 words = line.split()
                 host, _, port = words[1].partition(":")
