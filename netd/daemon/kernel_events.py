@@ -17,7 +17,7 @@ PAUSE = 0.02
 
 
 class KernelEvents:
-    """``before`` is called before events are taken in, ``lost`` where events were lost; ``guarded`` calls something, and
+    """``before`` is called before events are taken in, ``lost`` where some were lost; ``guarded`` calls something, and
     copes with what it raises."""
 
     def __init__(
