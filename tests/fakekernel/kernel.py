@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 from netd.errors import KernelError, kernel_error
+from netd.kernel.netns.inhabitants import Inhabitant
 from netd.model import operations as do
 from netd.model.firewall import Firewall
 from netd.model.invalidation import EVERYTHING, Invalidation
@@ -75,6 +76,10 @@ class FakeKernel:
     def names(self) -> list[str]:
         """All namespaces with a name."""
         return sorted(name for name in self.machine.names if name != HOST and self.machine.cookie(name) is not None)
+
+    def inhabitants(self, cookies: Collection[int]) -> Mapping[int, list[Inhabitant]]:
+        """No process runs in this kernel."""
+        return {}
 
     def has_legacy(self, netns: str) -> bool:
         """Whether legacy iptables has a filter table there."""
