@@ -79,7 +79,7 @@ def models() -> dict[str, Mapping[str, Field]]:
     return found
 
 
-def own(path: str, model: Any) -> Iterator[tuple[str, Mapping[str, Field]]]:
+def own(path: str, model: type[Table]) -> Iterator[tuple[str, Mapping[str, Field]]]:
     """A table's keys without those of every link, where it is one, and the tables in it."""
     common = fields_of(LinkTable) if issubclass(model, LinkTable) else {}
     keys = {key: field for key, field in fields_of(model).items() if key not in common}

@@ -86,9 +86,11 @@ Remotes = Annotated[RemoteAddress | list[RemoteAddress], Form(distinct, 'address
 class VxlanTable(LinkTable):
     """A VXLAN tunnel."""
 
-    vni: Vni = option("VXLAN network identifier", wire=Number(VNI), live=False)
-    port: Port = option("UDP port", default=4789, wire=Number(PORT, "!H", default=8472), live=False)
-    dev: Name | None = option("the link that carries the tunnel", default=None, wire=LowerLink(LINK), live=False)
+    vni: Vni = option("VXLAN network identifier", wire=Number(VNI), live=False, also=("id",))
+    port: Port = option("UDP port", default=4789, wire=Number(PORT, "!H", default=8472), live=False, also=("dstport",))
+    dev: Name | None = option(
+        "the link that carries the tunnel", default=None, wire=LowerLink(LINK), live=False, also=("link",)
+    )
     dev_namespace: NamespaceOrHost | None = option(
         "namespace of `dev`, in which the outer packets are sent",
         default=None,
@@ -117,6 +119,7 @@ class VxlanTable(LinkTable):
         'learn addresses from received frames; `false` with `fdb_owner = "external"`',
         default=None,
         wire=Flag(LEARNING, default=True),
+        also=("nolearning",),
     )
     ageing: Annotated[int, Range(1, 2**32 - 1)] | None = option(
         "seconds until the tunnel forgets a learned address", default=None, wire=Number(AGEING, default=300)

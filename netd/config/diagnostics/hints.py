@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from netd.kinds.base.options import fields_of
+
 from .explain import member
 from .positions import Position, TomlPath
 from .problem import Problem
@@ -20,12 +22,6 @@ NUMBER = re.compile(r"[+-]?\d[\d_]*(\.\d+)?|true|false|inf|nan")
 TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 UNKNOWN_KEY = re.compile(r"(?<!\S)unknown key '(?P<key>[^']*)'(: did you mean '[^']*'\?)?$")
-#: Keys of links as other tools call them, and as netd does; of one table, and of all that declare links.
-OTHER_WORDS = {
-    "vxlan": {"id": "vni", "dstport": "port", "nolearning": "learning = false", "link": "dev"},
-    "": {"ip": "addresses", "address": "addresses", "ips": "addresses", "hwaddr": "mac", "lladdr": "mac",
-         "bridge": "master"},
-}  # fmt: skip
 NOT_AN_ARRAY = re.compile(r"must be an array( of tables, \[\[.*\]\])?, not (a string|a table)$")
 
 
@@ -67,7 +63,8 @@ def _other_key(path: TomlPath, value: Any) -> str:
         return f'a name with a dot needs quotes, [{dotted(path[:-2])}."{inside[1]}.{key}"]'
     if key == "address" and MAC.fullmatch(str(value)):
         return "did you mean 'mac'?"
-    meant = OTHER_WORDS.get(kind.name, {}).get(key) or OTHER_WORDS[""].get(key, "")
+    fields = fields_of(form_of(kind).model)
+    meant = next((name for name, field in fields.items() if key in field.option.also), "")
     if meant == "addresses" and isinstance(value, str):
         return f'write {meant} = ["{value}"]'
     return f"did you mean '{meant}'?" if meant else ""

@@ -67,7 +67,7 @@ def _sentence(model: type[Table]) -> str:
     return " ".join((model.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _table(model: Any, definitions: dict[str, Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _table(model: type[Table], definitions: dict[str, Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """One table; ``more`` are further tables that can stand in it."""
     fields = fields_of(model)
     properties = {key: _property(field, definitions) for key, field in fields.items()}

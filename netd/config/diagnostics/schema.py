@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind, TomlForm
@@ -88,7 +87,7 @@ def host_keys() -> frozenset[str]:
     return _keys(HostTable) | layout().keys()
 
 
-def _keys(table: Any) -> frozenset[str]:
+def _keys(table: type[Table]) -> frozenset[str]:
     return frozenset(fields_of(table))
 
 

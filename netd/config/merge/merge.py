@@ -209,7 +209,9 @@ def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator
 
 def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
     """Ports that are to come from the host, and are links that netd makes there: each move would end them."""
-    makers = {link: each for each in objects for link in each.provides if each.key.kind != "interface"}
+    makers = {
+        link: each for each in objects for link in each.provides if not registry()[each.key.kind].traits.is_foreign
+    }
     for each in objects:
         maker = makers.get(LinkName(HOST, each.key.name)) if each.fields.get("from_host") else None
         if maker is not None:

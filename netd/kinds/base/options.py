@@ -49,6 +49,8 @@ class Option(NamedTuple):
     live: Live = True
     #: What counts where the key is left out and its default does not say it, for the documents.
     absent: str = ""
+    #: What other tools call it: named in the error where somebody writes that.
+    also: tuple[str, ...] = ()
 
 
 def option(
@@ -60,9 +62,10 @@ def option(
     wire: Wire | None = None,
     live: Live = True,
     absent: str = "",
+    also: tuple[str, ...] = (),
 ) -> Any:
     """One key; without a default it is required. ``key`` where Python cannot have TOML's name ("from")."""
-    told = {"option": Option(key, description, wire, live, absent)}
+    told = {"option": Option(key, description, wire, live, absent, also)}
     if default_factory is not dataclasses.MISSING:
         return dataclasses.field(default_factory=default_factory, metadata=told)
     return dataclasses.field(default=default, metadata=told)
@@ -101,9 +104,14 @@ class Table:
         """What does not fit together in values that are right by themselves: ValueError("KEY: what is wrong")."""
 
 
+def fields_of(table: type[Table]) -> Mapping[str, Field]:
+    """The keys of a table by their names in TOML, in the order of declaration."""
+    kind: Any = table
+    return _fields_of(kind)
+
+
 @functools.cache
-def fields_of(table: Any) -> Mapping[str, Field]:
-    """The keys of a ``Table`` class by their names in TOML, in the order of declaration."""
+def _fields_of(table: Any) -> Mapping[str, Field]:
     return {field.option.key: field for field in _fields(table)}
 
 

@@ -50,17 +50,19 @@ class LinkTable(Table):
     #: Whether netd makes the link: what another made may be a port without our saying so.
     made: ClassVar[bool] = True
 
-    addresses: list[Cidr] = option("IPv4 and IPv6 addresses with their prefix lengths", default_factory=list)
+    addresses: list[Cidr] = option(
+        "IPv4 and IPv6 addresses with their prefix lengths", default_factory=list, also=("ip", "address", "ips")
+    )
     gateway: (
         Annotated[GatewayAddress | list[GatewayAddress], Form(one_per_family, "address, or a list of addresses")] | None
     ) = option("default route through this link; at most one of each family", default=None)
     gateway_metric: Metric | None = option("metric of that default route", default=None)
     mtu: LinkMtu | None = option('MTU in bytes; `"auto"`: the smallest MTU of the layer-2 segment', default=None)
-    mac: LinkMac | None = option("a unicast MAC address", default=None)
+    mac: LinkMac | None = option("a unicast MAC address", default=None, also=("hwaddr", "lladdr"))
     up: bool | None = option(
         "whether the link is up; for an `interface` the default is empty", default=None, absent="`true`"
     )
-    master: Name | None = option("the bridge that this link is a port of", default=None)
+    master: Name | None = option("the bridge that this link is a port of", default=None, also=("bridge",))
     nodad: bool = option("IPv6 addresses are usable at once, without duplicate address detection", default=False)
     forward: bool = option("traffic across this link passes the FORWARD chains of other tools", default=False)
     bridge_port: BridgePort | None = option("settings of this link as a port of its bridge", default=None)
