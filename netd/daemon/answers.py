@@ -1,4 +1,4 @@
-"""What the daemon answers to those who ask: how the network stands, as far as that is known now."""
+"""What the daemon answers to requests: the state of the network, as far as it is known now."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .waiters import Waiters, not_ready
 
 #: Objects of a status in one step, and how often it is begun anew because a pass came between.
 PORTION, TRIES = 200, 3
-BUILDING = "netd is building still"
+BUILDING = "netd is still building"
 
 
 class Answers:
-    """``busy``: something is about to change. ``broken``: why nothing can be said. ``files``: what they are like.
+    """``busy``: something is about to change. ``broken``: why the state is unknown. ``files``: their states.
 
     ``reload`` reads the files and returns what could not be taken.
     """
@@ -53,7 +53,7 @@ class Answers:
         if request.get("verb") == "wait":
             return await self.waiters.answer(request)
         if request.get("verb") == "reload":
-            # Once begun it is finished, also where nobody waits for it any more: systemd was told.
+            # Once begun it is finished, also if the client disconnects: systemd was notified.
             errors = await asyncio.shield(asyncio.ensure_future(self._reload()))
             status: dict[str, Any] = json.loads(await self.snapshot())
             return status | {"errors": errors}
@@ -77,7 +77,7 @@ class Answers:
         return whole_json(head, filter(None, pieces))
 
     def state(self) -> str:
-        """Of the whole. What cannot be told is never "converged"."""
+        """Of the whole; "converged" only if everything is known."""
         if self._broken():
             return "degraded"
         if self._busy():
@@ -103,7 +103,7 @@ class Answers:
         return not self._files.incomplete and not self._engine.table.any_not_ok()
 
     def not_ready(self, keys: Sequence[Key], strict: bool) -> list[str]:
-        """Why the network, or these objects, do not stand; [] where they do. ``strict``: nor are ``is_complete``."""
+        """Why the network, or these objects, are not ready; [] if they are. ``strict``: or why it is not complete."""
         if self._broken():
             return [self._broken()]
         if self._busy():

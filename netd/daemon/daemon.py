@@ -167,7 +167,7 @@ class Daemon:
         self._ready = True
         self._notifier.ready(self._summary())
         self._log.info(f"ready: {self._summary()}", message="ready")
-        self._answers.waiters.look()
+        self._answers.waiters.check()
         for seconds, action in self._periodic:
             self._repeat(seconds, action)
         self._arm_poll()
@@ -283,9 +283,9 @@ class Daemon:
         self._change_log.unwritten("ledger", self._engine.ledger.trouble)
         self._notifier.alive()
         self._notifier.status(self._summary())
-        self._answers.waiters.look()
+        self._answers.waiters.check()
         self._files.report.begin()
-        self._stranded.look()
+        self._stranded.check()
         if self._metrics is not None:
             self._metrics.end()
 

@@ -1,4 +1,4 @@
-"""Watches the config folder (watchdog, inotify(7)), also while it is missing, deleted and made again."""
+"""Watches the configuration directory (watchdog, inotify(7)), also while it is missing, deleted and created again."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
-#: What reading a file causes itself.
+#: Events that are caused by reading a file.
 READING = frozenset({"opened", "closed_no_write"})
-#: What puts another folder, or none, in the place of one.
+#: Events after which another directory, or none, is in the place of one.
 REPLACING = frozenset({"created", "deleted", "moved"})
 
 
 class DirectoryWatch(FileSystemEventHandler):
-    """Calls ``changed`` (from a thread of its own) after any change in the folder.
+    """Calls ``changed`` (from a thread of its own) after any change in the directory.
 
-    ``troubled`` is told why changes may go unseen: watches are limited for each user (fs.inotify).
+    ``failed`` gets the reason why changes may be missed: watches are limited for each user (fs.inotify).
     """
 
-    def __init__(self, folder: str, changed: Callable[[], None], troubled: Callable[[str], None]) -> None:
-        self._folder = folder
+    def __init__(self, directory: str, changed: Callable[[], None], failed: Callable[[str], None]) -> None:
+        self._directory = directory
         self._changed = changed
-        self._troubled = troubled
+        self._failed = failed
         self._watches: list[ObservedWatch] = []
-        #: What may not be read, and so not be watched, until its owner or mode changes; the watch above hears of that.
-        self._shut: set[str] = set()
-        #: The folder itself, where it is a link to another; and every path of which a replacement matters.
-        self._real = folder
-        self._places: frozenset[str] = frozenset()
-        #: The device and inode of the folder that is watched.
-        self._identity = identity(folder)
+        #: What may not be read, and so not be watched, until its owner or mode changes; the watch above reports that.
+        self._unreadable: set[str] = set()
+        #: The directory itself, if its path is a link to it; and all paths whose replacement matters.
+        self._real = directory
+        self._watched_paths: frozenset[str] = frozenset()
+        #: The device and inode of the directory that is watched.
+        self._identity = identity(directory)
         self._lock = threading.Lock()
         self._started = False
-        # It complains to stderr of a watch that ended while events were under way.
+        # It writes to stderr if a watch ends while events are queued.
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         try:
             self._observer = Observer()
             self._observer.start()
         except OSError as error:
-            self._trouble(folder, error)
+            self._report(directory, error)
             return
         self._started = True
         self._arm()
 
     def _arm(self) -> None:
-        """Watches the folder with all that is in it, and where it lies; or the nearest folder above that is there."""
+        """Watches the directory with its contents, and its parent; or the nearest existing directory above."""
         with self._lock:
-            self._real = os.path.realpath(self._folder)
-            self._identity = identity(self._folder)
-            above = {nearest(os.path.dirname(path)) for path in (self._folder, self._real)}
-            self._places = frozenset({self._folder, self._real, *above})
+            self._real = os.path.realpath(self._directory)
+            self._identity = identity(self._directory)
+            above = {nearest(os.path.dirname(path)) for path in (self._directory, self._real)}
+            self._watched_paths = frozenset({self._directory, self._real, *above})
             watches, self._watches = self._watches, []
-            self._shut.clear()
+            self._unreadable.clear()
             for watch in watches:
                 try:
                     self._observer.unschedule(watch)
                 except (OSError, KeyError):
                     continue
-            # From above: what is made after its parent is watched is seen.
+            # From above: what is created after its parent is watched is reported.
             for path in sorted(above):
                 self._watch(path, recursive=False)
             if os.path.isdir(self._real):
@@ -70,54 +70,55 @@ class DirectoryWatch(FileSystemEventHandler):
 
     def _watch(self, path: str, *, recursive: bool) -> None:
         if not os.access(path, os.R_OK):
-            self._shut.add(path)  # watchdog would say nothing, and hear nothing
+            self._unreadable.add(path)  # watchdog would report neither this nor any event
             return
         try:
             self._watches.append(self._observer.schedule(self, path, recursive=recursive))
         except FileNotFoundError:
             return
         except OSError as error:
-            self._trouble(path, error)
+            self._report(path, error)
 
-    def _trouble(self, path: str, error: OSError) -> None:
+    def _report(self, path: str, error: OSError) -> None:
         advice = "raise fs.inotify.max_user_watches and max_user_instances, or use 'netd reload'"
-        self._troubled(f"{path} cannot be watched: {error.strerror}: {advice}")
+        self._failed(f"{path} cannot be watched: {error.strerror}: {advice}")
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """A change of the folder itself, or of something in it."""
+        """A change of the directory itself, or of something in it."""
         if event.event_type in READING:
             return
         paths = {os.fsdecode(path) for path in (event.src_path, event.dest_path) if path}
-        replaced = event.event_type in REPLACING and paths & self._places
-        if replaced or paths & self._shut or self._reaches(paths):
-            threading.Thread(target=self._again, daemon=True).start()
+        replaced = event.event_type in REPLACING and paths & self._watched_paths
+        if replaced or paths & self._unreadable or self._leads_to_missing(paths):
+            threading.Thread(target=self._rearm, daemon=True).start()
         elif any(path == self._real or path.startswith(self._real + "/") for path in paths):
             self._changed()
 
-    def _reaches(self, paths: set[str]) -> bool:
-        """Whether a folder on the way to a missing one has come."""
-        missing = [place for place in (self._folder, self._real) if not os.path.isdir(place)]
-        return any(place.startswith(path.rstrip("/") + "/") for place in missing for path in paths - self._places)
+    def _leads_to_missing(self, paths: set[str]) -> bool:
+        """Whether a directory on the path to a missing one was created."""
+        missing = [path for path in (self._directory, self._real) if not os.path.isdir(path)]
+        parents = [path.rstrip("/") + "/" for path in paths - self._watched_paths]
+        return any(path.startswith(parent) for path in missing for parent in parents)
 
-    def _again(self) -> None:
-        """The folder came or went: outside the observer's own thread, which unscheduling waits for."""
+    def _rearm(self) -> None:
+        """The directory appeared or disappeared. Not in the observer's own thread: unscheduling waits for that."""
         self._arm()
         self._changed()
 
     def look(self) -> None:
-        """Something was mounted or unmounted, which inotify does not tell: it may be over the folder."""
-        if self._started and identity(self._folder) != self._identity:
-            self._identity = identity(self._folder)
-            threading.Thread(target=self._again, daemon=True).start()
+        """Something was mounted or unmounted, which inotify does not report: it may be over the directory."""
+        if self._started and identity(self._directory) != self._identity:
+            self._identity = identity(self._directory)
+            threading.Thread(target=self._rearm, daemon=True).start()
 
     def close(self) -> None:
-        """Ends the thread, where there is one."""
+        """Ends the thread, if there is one."""
         if self._started:
             self._observer.stop()
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Which folder it is; None where there is none."""
+    """Device and inode of a directory; None if there is none."""
     try:
         found = os.stat(path)
     except OSError:
@@ -126,7 +127,7 @@ def identity(path: str) -> tuple[int, int] | None:
 
 
 def nearest(path: str) -> str:
-    """The folder, or the nearest above it that is there."""
+    """The directory, or the nearest existing one above it."""
     while not os.path.isdir(path) and path != "/":
         path = os.path.dirname(path)
     return path

@@ -1,4 +1,4 @@
-"""What there is to say of the configuration files: whether they are in force as written, warnings, what is ignored."""
+"""The state of the configuration files: whether they are in force as written, warnings, what is ignored."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from netd.report.text import file_json
 
 
 class FilesReport:
-    """``states`` tells how the files are. ``tell`` gets all warnings, {text: file}, when they have changed.
+    """``states`` returns the states of the files. ``report`` gets all warnings, {text: file}, when they have changed.
 
     Looking for warnings takes long where the files are large: a thread does it, once the network is built.
     """
 
     def __init__(
-        self, config_dir: str, states: Callable[[], Sequence[FileState]], tell: Callable[[Mapping[str, str]], None]
+        self, config_dir: str, states: Callable[[], Sequence[FileState]], report: Callable[[Mapping[str, str]], None]
     ) -> None:
         self._config_dir = config_dir
         self._states = states
-        self._tell = tell
+        self._report = report
         self._warnings: Mapping[str, Collection[str]] = {}
         self._next: tuple[Config, Sequence[Parsed]] | None = None
         self._running = False
@@ -60,19 +60,19 @@ class FilesReport:
         self._settled.clear()
 
     def begin(self) -> None:
-        """Starts looking, if there is anything new, and nobody looks yet."""
+        """Starts the search, if the files have changed, and none is running."""
         if self._next is None or self._running:
             return
         (config, parsed), self._next = self._next, None
         self._running = True
         loop = asyncio.get_running_loop()
 
-        def look() -> None:
+        def search() -> None:
             found = list(warnings(config.desired, parsed))
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._found, found)
 
-        threading.Thread(target=look, name="warnings", daemon=True).start()
+        threading.Thread(target=search, name="warnings", daemon=True).start()
 
     async def settled(self) -> None:
         """Returns once all warnings of the files as they are now are known."""
@@ -88,7 +88,7 @@ class FilesReport:
         for each in sorted(found, key=lambda one: (one.file, one.line, one.column)):
             by_file.setdefault(each.file, []).append(str(each))
         self._warnings = by_file
-        self._tell({text: file for file, texts in by_file.items() for text in texts})
+        self._report({text: file for file, texts in by_file.items() for text in texts})
         self._settled.set()
 
 

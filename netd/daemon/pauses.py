@@ -1,7 +1,7 @@
-"""How long what a file no longer declares stays: until that file has not changed for a moment, within a limit.
+"""How long an object stays that its file no longer declares: until the file has not changed for a moment.
 
-An editor writes in steps, and renames: so nothing is taken away at once. The pause is each file's own: one that is
-rewritten all the time keeps nothing of another file, and of itself only until the upper limit.
+Editors write in steps, and rename: so nothing is removed at once. Each file has a pause of its own, with a limit: one
+rewritten all the time delays no removal of another file, and its own only until the limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from netd.model.key import Key
 
-#: Seconds without a further change of its file, and seconds in all, before what it no longer declares goes.
+#: Seconds without a further change of its file, and seconds in all, before what it no longer declares is removed.
 GRACE, LIMIT = 0.3, 3.0
 
 

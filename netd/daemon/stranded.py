@@ -21,12 +21,12 @@ from netd.report.structured import BoundLogger
 NAMESPACE = "namespace"
 #: Where the ledger's record of a namespace has the cookies of former ones.
 FORMER = "former"
-#: Seconds between two looks while there are any.
+#: Seconds between two checks while there are any.
 PERIOD = 10.0
 
 
 class StrandedProcesses:
-    """``done`` is told of every change, ``look`` is called when a pass is over."""
+    """``done`` gets every change, ``check`` is called when a pass is over."""
 
     def __init__(self, kernel: Kernel, ledger: Ledger, log: BoundLogger) -> None:
         self._kernel = kernel
@@ -48,7 +48,7 @@ class StrandedProcesses:
             self._keep(key, {*self._former().get(key.name, ()), before})
             self._due = True
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Looks for processes, if there was a reason, and logs those that are new."""
         if self._due:
             self._due = False

@@ -1,4 +1,4 @@
-"""Those who asked to be told when the network stands: looked at after a round, and only while there are any."""
+"""Clients that wait until the network is up: checked after a pass, and only while there are any."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from netd.model.status import State
 from netd.report.text import state_line
 from netd.report.turns import STEP, Turns
 
-#: Seconds that may be waited at most, beside for ever.
+#: The longest timeout, in seconds; none is longer.
 LONGEST = 1e9
-#: Names that are read in one step.
+#: Names that are parsed in one step.
 PORTION = 200
 
 
 class Waiter:
-    """Who waits for these objects, or (none) for the whole. ``place``: up to there all were right when last looked.
+    """Waits for these objects, or (none) for the whole. ``place``: all before it were ok at the last check.
 
     ``strict``: for the files, and for everything that is pending, too.
     """
@@ -28,17 +28,17 @@ class Waiter:
         self.keys = keys
         self.strict = strict
         self.place = 0
-        #: The version of the state that the first of them was looked at in.
+        #: The version of the state at which the first of them was checked.
         self.version = -1
         self.met = asyncio.get_running_loop().create_future()
 
 
 class Waiters:
-    """``is_ok`` tells whether an object is right, or (None) the whole; ``not_ready`` what is missing, in words.
+    """``is_ok`` tells whether an object, or (None) the whole, is ok; ``not_ready`` what is missing, as text.
 
     ``is_complete`` tells whether nothing is missing that only a strict waiter waits for.
 
-    A pass costs them nothing: it leaves word, and they are looked at in turns (``Turns``), each where it stopped.
+    They cost a pass nothing: it only wakes a task, which checks them in turns (``Turns``), each where it stopped.
     """
 
     def __init__(
@@ -57,21 +57,21 @@ class Waiters:
         self._task: asyncio.Task[None] | None = None
         self._until = 0.0
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Something may have changed."""
         self._version += 1
         if self._waiters and self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._look_through())
+            self._task = asyncio.get_running_loop().create_task(self._check_all())
 
-    async def _look_through(self) -> None:
+    async def _check_all(self) -> None:
         try:
             seen = -1
             while seen != self._version and self._waiters:
                 seen = self._version
                 await self._turn()
-                stands = self._is_ok(None)
+                whole = self._is_ok(None)
                 for waiter in tuple(self._waiters):
-                    met = await self._is_met(waiter) if waiter.keys else stands
+                    met = await self._is_met(waiter) if waiter.keys else whole
                     if met and waiter.strict:
                         met = self._is_ok(None) and self._is_complete()
                     if met and not waiter.met.done():
@@ -80,7 +80,7 @@ class Waiters:
             self._task = None
 
     async def _is_met(self, waiter: Waiter) -> bool:
-        """Whether all are right at once; looks on from the one that was not."""
+        """Whether all are ok at once; continues with the first that was not."""
         while True:
             if waiter.place == 0:
                 waiter.version = self._version
@@ -92,7 +92,7 @@ class Waiters:
                 return False
             if waiter.version == self._version:
                 return True
-            # The first may be wrong again by now.
+            # The first may no longer be ok.
             waiter.place = 0
 
     async def _breathe(self) -> None:
@@ -104,7 +104,7 @@ class Waiters:
         self._until = asyncio.get_running_loop().time() + STEP
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Returns {"not_ready": []} once all stands, or with what does not after ``timeout`` seconds (None: never)."""
+        """Returns {"not_ready": []} once all is ready, or what is not after ``timeout`` seconds (None: never)."""
         names, timeout, strict = request.get("objects", []), request.get("timeout"), request.get("strict") is True
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return {"error": "not understood: 'objects' is a list of names"}
@@ -120,7 +120,7 @@ class Waiters:
             return {"error": f"{error}: 'netd status --all' lists the names"}
         waiter = Waiter(keys, strict)
         self._waiters[waiter] = None
-        self.look()
+        self.check()
         try:
             async with asyncio.timeout(timeout):
                 await waiter.met
@@ -133,7 +133,7 @@ class Waiters:
 
 
 def not_ready(rows: StatusTable, keys: Sequence[Key]) -> list[str]:
-    """Why the network, or these objects, do not stand; [] where they do."""
+    """Why the network, or these objects, are not ready; [] if they are."""
     if not keys:
         return [state_line(row) for row in rows.not_settled()]
     undeclared = [f"{key}: no file declares it" for key in keys if rows.get(key) is None]

@@ -1,6 +1,7 @@
 """Commits what came of a pass: to the status, the backoff, the ledger, the log.
 
-Of what needs no change before a plan is sent, of changes after they were sent and what they made stale was invalidated.
+Objects that need no change are committed before a plan is sent: its intents are based on them. Changes are committed
+after they were sent, and what they made stale was invalidated.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ class Commit:
         )
 
     def unreadable(self, key: Key, reason: str, error: KernelError) -> None:
-        """Nobody knows how it is: it is left as it is, and tried again later."""
+        """Its state is unknown: it is left as it is, and tried again later."""
         self._fail(key, reason)
         record = self._parts.ledger.get(key)
         if key not in self._graph.desired and record is not None:
@@ -245,7 +246,7 @@ class Commit:
         return f": last {culprit}" if culprit else ""
 
     def _culprit(self, key: Key) -> str:
-        """Who changed it last, where the kernel tells: nftables does."""
+        """The process that changed it last, if the kernel names it: it does for nftables."""
         in_nftables = isinstance(registry()[key.kind], GroupKind) or registry()[key.kind].traits.in_foreign_chains
         return self._parts.kernel.culprit(key.netns) if in_nftables else ""
 

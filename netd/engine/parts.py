@@ -1,4 +1,4 @@
-"""What passes work with: made once, shared by all passes."""
+"""What all passes share: the components of the engine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Clock(Protocol):
 
 
 class Hooks(Protocol):
-    """What passes ask of the Reconciler, and tell it."""
+    """What passes ask of the Reconciler, and report to it."""
 
     def invalidate(self, events: Iterable[Invalidation]) -> Set[Key]:
         """Returns the objects to evaluate again."""
@@ -62,7 +62,7 @@ class Hooks(Protocol):
 class Parts:
     """``locate`` and ``mac_key`` as of the Reconciler. ``passes`` and ``plans`` count those that began.
 
-    ``unknown``: files that declare nobody knows what.
+    ``unknown``: files whose declarations are unknown.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""When a pass lets others have their turn: repairs of what it has nothing to do with come in between."""
+"""When a pass yields: repairs that are independent of it come in between."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ POLL = 0.05
 
 
 class Reconciler:
-    """Keeps the kernel as the files want it. ``on_done`` and ``on_state`` are told what happens.
+    """Keeps the kernel as the files declare it. ``on_done`` gets every change, ``on_state`` every new state.
 
-    ``locate`` tells where another's namespace is found, ``mac_key`` is what MACs are derived with.
+    ``locate`` finds a foreign namespace; MACs are derived with ``mac_key``.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Reconciler:
     ) -> None:
         self.on_done = on_done
         self.on_state = on_state
-        #: Told of each plan before it is executed: its changes, and the execution, which counts what it has sent.
+        #: Called with each plan before it is sent: its changes, and the execution, which counts what it has sent.
         self.on_plan: Callable[[Collection[Change], Executor], None] = lambda changes, execution: None
         self._watch = watch
         self._clock = clock
@@ -78,13 +78,13 @@ class Reconciler:
     def set_desired(self, desired: Mapping[Key, Desired], unknown: Set[str] = frozenset()) -> set[Key]:
         """A new configuration; returns the objects that are new, changed, or no longer declared.
 
-        ``unknown``: files that declare nobody knows what: what they declared before stays as it is.
+        ``unknown``: files whose declarations are unknown: what they declared before stays as it is.
         """
         self._parts.unknown = unknown
         retarget_namespaces(desired, self.ledger, self.attached)
         changed = self.graph.set_desired(desired)
         for name in self.attached.set_desired(desired, self.ledger):
-            # What was found, or not, where it was looked for before.
+            # What was read where it was found before.
             self.mirror.invalidate(Invalidation("namespace", name))
         with self.mirror.reading():
             changed |= self.graph.refresh_auto_mtu()
@@ -97,7 +97,7 @@ class Reconciler:
             self.mirror.invalidate(Invalidation("nft", netns))
         return changed | set(self.graph.undeclared)
 
-    # looking ---------------------------------------------------------------------------------------------------
+    # comparing -------------------------------------------------------------------------------------------------
 
     def compare(self, scope: Scope) -> tuple[list[Change], list[Status]]:
         """What differs, and what is pending; writes nothing anywhere."""
@@ -119,30 +119,30 @@ class Reconciler:
         drift: bool = False,
         involved: set[Key] | None = None,
     ) -> Iterator[None]:
-        """Makes these objects (None: all) as declared; yields between portions of work.
+        """Brings these objects (None: all) to what is declared; yields between portions of work.
 
-        ``involved`` has what it is about to change, and all that depends on that: in between, others may be made right
-        by another pass.
+        ``involved`` is filled with what it is about to change, and the dependents: in between, another pass may repair
+        other objects.
         """
         chosen = set(self.graph.desired) | self.graph.undeclared if keys is None else set(keys)
         yield from Pass(self._parts, scope or Scope(), Portions(involved), drift=drift).run(chosen)
 
     def events(self) -> list[Invalidation]:
-        """What changed since the last time; where that cannot be told, everything."""
+        """What changed since the last time; EVERYTHING if that is unknown."""
         try:
             return self.kernel.drain()
         except Exception:
             return [EVERYTHING]
 
     def invalidate(self, events: Iterable[Invalidation]) -> set[Key]:
-        """Events name what is no longer known; returns the objects to compare again."""
+        """Events name what is no longer known; returns the objects to evaluate again."""
         watch_keys = set()
         with self.mirror.reading():
             for dirty in events:
                 try:
                     watch_keys |= self.mirror.invalidate(dirty)
                 except Exception:
-                    # Nothing is known of that namespace then, and whoever asks for it is told why.
+                    # Nothing is known of that namespace then; reading it gives the reason.
                     watch_keys |= self.mirror.invalidate(Invalidation("namespace", dirty.netns))
         found = self.graph.affected(watch_keys)
         now = self._clock.monotonic()
@@ -154,23 +154,23 @@ class Reconciler:
         return found
 
     def target_moved(self, source: str) -> set[Key]:
-        """Another's namespace is somewhere else now, or gone; returns the objects to compare again."""
+        """A foreign namespace is somewhere else now, or gone; returns the objects to evaluate again."""
         return self.invalidate([Invalidation("namespace", name) for name in self.attached.target_moved(source)])
 
     def due_again(self) -> set[Key]:
-        """Objects whose wait is over: what failed, what is fought over, what did not read back as written."""
+        """Objects whose wait is over: failed, contended and diverged ones."""
         ready = self.backoff.take_due(self._clock.monotonic())
         for key in ready:
             self.table.clear_diverged(key)
         return ready
 
     def invalidate_all(self) -> set[Key]:
-        """Forgets all that was read: the full pass."""
+        """Forgets all that was read: the resync."""
         return self.invalidate([EVERYTHING])
 
     def wait_until_usable(self, scope: Scope, seconds: float, few: float) -> Iterator[None]:
-        """For commands, which hear no events: looks again at what cannot be used yet; at what does not get so by
-        itself for only a ``few`` seconds."""
+        """For commands, which get no events: evaluates again what cannot be used yet, for ``seconds``; only
+        for a ``few`` if it does not become usable by itself."""
         started = self._clock.monotonic()
         while True:
             passed = self._clock.monotonic() - started
@@ -184,7 +184,7 @@ class Reconciler:
             yield from self.converge(waiting, scope)
 
     def fail(self, key: Key, error: Exception) -> None:
-        """A pass over this object alone threw: it has failed, and is tried again later, as what is refused is."""
+        """A pass over this object alone raised an exception: it has failed, and is tried again later."""
         refusal = as_refusal(error)
         commit = Commit(self._parts, Scope(), self.passes, drift=False)
         commit.unreadable(key, f"netd failed over it: {refusal}", refusal)
@@ -192,7 +192,7 @@ class Reconciler:
     def take_down(
         self, files: frozenset[str] | None, *, adopted: bool = False, orphans: bool = False
     ) -> Iterator[None]:
-        """Takes away what the ledger knows; of ``files`` only what no other file that is there declares too."""
+        """Removes what the ledger knows; of ``files`` only what no other existing file declares, too."""
         self.set_desired({})
         keys = set()
         for key in self.graph.undeclared:
@@ -208,11 +208,11 @@ class Reconciler:
                 keys.add(key)
             self.table.orphans = ()
             self.set_desired({})
-        # What is taken away concerns others that nothing declares here either: they stay.
+        # Dependents of what is removed are not declared here either: they stay.
         yield from self.converge(keys, Scope(keys=frozenset(keys)) if files is not None else None)
 
     def find_orphans(self) -> Mapping[Key, Mapping[str, Any]]:
-        """What carries netd's mark and nobody knows; it is told of from now on."""
+        """Objects with netd's mark that neither a file nor the ledger knows; the status has them from now on."""
         found = find_orphans(self.graph, self.ledger, self.mirror)
         self.table.orphans = found.keys()
         return found
@@ -225,7 +225,7 @@ class Reconciler:
     # hooks of passes -------------------------------------------------------------------------------------------
 
     def read_events(self) -> set[Key]:
-        """What changed meanwhile; commands hear no events."""
+        """What changed meanwhile; commands get no events."""
         return self.invalidate(self.events()) if self._watch else set()
 
     def planned(self, changes: Collection[Change], execution: Executor) -> None:

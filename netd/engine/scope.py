@@ -13,7 +13,7 @@ from netd.model.key import Key
 class Scope:
     """What a command works on. ``files`` and ``keys`` None is everything, else the objects of these files, or these.
 
-    ``waiting``: what is no longer written of these stays for now, as with ``prune`` False for all.
+    ``waiting``: what is no longer declared of these stays for now; with ``prune`` False that of all.
     """
 
     files: frozenset[str] | None = None
@@ -22,11 +22,11 @@ class Scope:
     waiting: Set[Key] = frozenset()
 
     def withdraws(self, key: Key) -> bool:
-        """Whether what is no longer written of an object goes."""
+        """Whether what is no longer declared of an object is removed."""
         return self.prune and key not in self.waiting
 
     def covers(self, files: Iterable[str]) -> bool:
-        """Whether one of these files is meant; a folder stands for the files in it."""
+        """Whether one of these files is meant; a directory stands for the files in it."""
         chosen = self.files
         return chosen is None or any(file in chosen or os.path.dirname(file) in chosen for file in files)
 

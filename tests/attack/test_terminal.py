@@ -41,13 +41,16 @@ def test_the_name_of_a_link_or_of_a_process_is_no_order_to_a_terminal(host: Host
     """A link stands in the way of a declared one's port; a process that is called so changes netd's rules."""
     name = "v\x1bc\x1b[2J"
     host.run("ip", "link", "add", name, "type", "bridge")
-    host.write("lab.toml", """
+    host.write(
+        "lab.toml",
+        """
         [bridge.br0]
         addresses = ["10.2.0.1/24"]
         [[nat.masquerade]]
         source = "10.2.0.0/24"
         out = "eth0"
-    """)
+    """,
+    )
     wrong = name.replace("\x1b", "\\u001b")
     host.write("bad.toml", f'[veth."{wrong}"]\npeer = {{ name = "other", master = "br0" }}\n')
     host.write("\x1bc.toml", "[bridge.br1]\n")

@@ -1,4 +1,4 @@
-"""Sends a plan: batch by batch, each of one namespace; remembers what was refused and what must be read again."""
+"""Sends a plan: batch by batch, each of one namespace; keeps what was refused and what became stale."""
 
 from __future__ import annotations
 
@@ -20,67 +20,72 @@ from netd.model.state import Link
 
 from .plan import Stage, Task
 
-#: What a deletion is told when there is nothing left to delete.
+#: Errors of a deletion when there is nothing left to delete.
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
-#: What putting back is told where it does not fit any more, or is there.
+#: Errors of a restoration that does not fit any more, or is there already.
 UNFIT = frozenset({
     errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EINVAL, errno.EEXIST, errno.ENOENT,
 })  # fmt: skip
-#: Operations between two looks at the clock: a large plan must not stop the loop. (Deletions of links go by the
-#: hundred: the kernel waits once for all of them.)
+#: Operations between two looks at the clock: a large plan must not stop the loop. (More deletions of links: the kernel
+#: waits once for all of them.)
 PORTION, DELETED_PORTION = 24, 64
 
 
 class Executor:
-    """One plan under way. ``failed`` maps objects to the first error; ``skipped`` those that hung on them."""
+    """One plan under way. ``failed`` maps objects to the first error, ``skipped`` to the failed one they depend on."""
 
-    def __init__(self, mirror: Mirror, hangs_on: Callable[[Key, Set[Key]], Key | None], books: LedgerRecorder) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        failed_dependency: Callable[[Key, Set[Key]], Key | None],
+        recorder: LedgerRecorder,
+    ) -> None:
         self._mirror = mirror
-        self._hangs_on = hangs_on
-        self._books = books
+        self._failed_dependency = failed_dependency
+        self._recorder = recorder
         self.failed: dict[Key, KernelError] = {}
         self.skipped: dict[Key, Key] = {}
-        #: Objects of which something of others could not be put back, or was there.
+        #: Objects on which something foreign could not be restored, or was there already.
         self.unfit: Set[Key] = frozenset()
         self.sent = 0
         self._stale: set[Stale] = set()
         self._watch_keys: set[WatchKey] = set()
-        # Namespaces with something in it that had to leave and could not: it would die with them.
+        # Namespaces with something in them that had to leave and could not: it would be deleted with them.
         self._held: set[str] = set()
-        # What was to be put back and does not fit, as far as is known.
+        # Restorations that do not fit, as far as is known.
         self._unfit: list[Task] = []
-        # Namespaces in which something was refused: a name that leads there is still needed.
+        # Namespaces in which something was refused: their names are still needed.
         self._refused: set[str] = set()
 
     def refuse(self, failed: Mapping[Key, KernelError], leaving: Set[Key]) -> None:
-        """Objects of which something could not be read: nothing is sent for them, nor for what hangs on them.
+        """Objects of which something could not be read: nothing is sent for them, nor for their dependents.
 
-        ``leaving``: those of them that would die with their namespace.
+        ``leaving``: those of them that would be deleted with their namespace.
         """
         self.failed |= failed
         self._held.update(key.netns for key in leaving)
         self._refused.update(key.netns for key in failed)
         for key in failed:
-            self._books.record_refused(key)
+            self._recorder.record_refused(key)
 
     def run(self, stages: Sequence[Stage], portions: Portions) -> Iterator[None]:
         """Sends everything; yields between portions."""
         values = sysctls(stages)
         for stage in stages:
             for netns, group in groupby(sorted(stage.tasks, key=_netns), _netns):
-                tasks = [task for task in group if self._may(task)]
+                tasks = [task for task in group if self._may_send(task)]
                 length = DELETED_PORTION if isinstance(tasks and tasks[0].operation, ops.DeleteLink) else PORTION
                 for start in range(0, len(tasks), length):
-                    portion = [task for task in tasks[start : start + length] if self._may(task)]
+                    portion = [task for task in tasks[start : start + length] if self._may_send(task)]
                     if any(isinstance(task.operation, ops.WriteSysctl) for task in portion):
-                        self._find(netns, values[netns])
-                        portion = [task for task in portion if self._may(task)]
+                        self._read_before(netns, values[netns])
+                        portion = [task for task in portion if self._may_send(task)]
                     self._send(netns, portion)
                     yield from portions.end()
         self._try_again()
 
     def _try_again(self) -> None:
-        """What was put back may be what another stands on, whichever came first."""
+        """What was restored may be what another restoration needs, whichever came first."""
         left: Sequence[Task] = ()
         while self._unfit and len(self._unfit) != len(left):
             left, self._unfit = self._unfit, []
@@ -88,25 +93,25 @@ class Executor:
                 self._send(netns, list(group))
         self.unfit = {key for task in self._unfit for key in task.keys}
 
-    def _may(self, task: Task) -> bool:
+    def _may_send(self, task: Task) -> bool:
         key = task.keys[0]
         if isinstance(task.operation, ops.DeleteNamespace) and task.operation.netns in self._held:
             self.failed[key] = kernel_error(errno.EBUSY, "a port in it is not known to be back on the host")
         if isinstance(task.operation, ops.DetachNamespace) and task.operation.netns in self._refused:
-            self.failed[key] = kernel_error(errno.EBUSY, "something of netd in it could not be taken away")
+            self.failed[key] = kernel_error(errno.EBUSY, "something of netd in it could not be removed")
         if key in self.failed or key in self.skipped:
             return False
-        culprit = self._hangs_on(key, self.failed.keys()) if self.failed else None
+        culprit = self._failed_dependency(key, self.failed.keys()) if self.failed else None
         if culprit is not None:
             self.skipped[key] = culprit
-            self._books.record_refused(key)
+            self._recorder.record_refused(key)
             return False
         return True
 
-    def _find(self, netns: str, values: Mapping[Key, str]) -> None:
-        """What is in the way of the first write there, before it: one value may change others."""
+    def _read_before(self, netns: str, values: Mapping[Key, str]) -> None:
+        """Reads values before the first write to one of them: it may change others."""
         try:
-            self._books.read_before_write(values, self._mirror.session(netns))
+            self._recorder.read_before_write(values, self._mirror.session(netns))
         except Exception as error:
             self.failed.update(dict.fromkeys(values, as_refusal(error)))
             self._refused.add(netns)
@@ -118,12 +123,12 @@ class Executor:
         if isinstance(tasks[0].operation, ops.NamespaceOperation):
             for task in tasks:
                 self._mirror.sessions.close(task.operation.netns)
-                naming = partial(self._books.name_namespace, task.keys[0])
+                naming = partial(self._recorder.name_namespace, task.keys[0])
                 try:
                     answer = self._mirror.kernel.execute_namespace(task.operation, naming)
                 except Exception as error:
                     answer = as_refusal(error)
-                self._take(task, answer)
+                self._settle(task, answer)
             return
         try:
             session = self._mirror.session(netns)
@@ -132,12 +137,12 @@ class Executor:
         except Exception as error:
             answers = [as_refusal(error)] * len(tasks)
             if isinstance(answers[0], Unforeseen):
-                # Nobody knows how far it came.
+                # It is unknown how much of it was carried out.
                 self._stale.add(Invalidation("namespace", netns))
         for task, answer in zip(tasks, answers, strict=True):
-            self._take(task, answer)
+            self._settle(task, answer)
 
-    def _take(self, task: Task, answer: Answer) -> None:
+    def _settle(self, task: Task, answer: Answer) -> None:
         operation = task.operation
         try:
             self._invalidate(operation)
@@ -157,10 +162,10 @@ class Executor:
             for key in task.keys:
                 self.failed.setdefault(key, answer)
             if isinstance(operation, ops.CreateLink):
-                self._books.record_refused(task.keys[0])
+                self._recorder.record_refused(task.keys[0])
 
     def _invalidate(self, op: ops.Operation) -> None:
-        """What it makes stale: another namespace at once, because the rest of the plan is sent there."""
+        """What it makes stale; a namespace at once, because the rest of the plan is sent there."""
         for effect in op.stale:
             for stale in effect(op, self._mirror.index):
                 if isinstance(stale, Invalidation) and stale.what == "namespace":
@@ -169,7 +174,7 @@ class Executor:
                     self._stale.add(stale)
 
     def _learn(self, op: ops.Operation, answer: Answer) -> None:
-        """What the answer tells at once: the rest of the plan is sent by it."""
+        """What is known at once from the answer: the rest of the plan needs it."""
         if isinstance(op, ops.CreateLink):
             if op.home != op.netns:
                 # The kernel does not say its index: what follows in this plan finds it by its name.
@@ -211,7 +216,7 @@ def sysctls(stages: Sequence[Stage]) -> Mapping[str, Mapping[Key, str]]:
 
 
 def _still_there(operation: ops.Operation, answer: KernelError) -> bool:
-    """Whether what took the place of another's address may not be gone yet."""
+    """Whether what is in the place of a foreign address may still be about to be removed."""
     return isinstance(operation, ops.RestoreAddress) and answer.code == errno.EEXIST
 
 

@@ -1,4 +1,4 @@
-"""Links that were made again, and on which not everything of others could be put back: what it stands on is missing."""
+"""Links that were recreated, and on which something foreign could not be restored yet: what it needs is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTLED = frozenset({State.OK, State.CONTENDED, State.DIVERGED})
 
 
 class OwedRestores:
-    """They are tried again when something was made on them: routes of others stand on addresses of netd's."""
+    """They are tried again once something was created on them: foreign routes need addresses of netd's."""
 
     def __init__(self, graph: DependencyGraph, table: StatusTable) -> None:
         self._graph = graph
@@ -26,7 +26,7 @@ class OwedRestores:
         return key in self._links
 
     def note(self, key: Key, execution: Executor, tried: Set[Key]) -> bool:
-        """After a plan for the objects that were ``tried``: whether something is owed yet."""
+        """After a plan for the objects that were ``tried``: whether something is still owed."""
 
         def is_missing(other: Key) -> bool:
             if other in tried:

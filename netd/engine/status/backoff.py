@@ -8,7 +8,7 @@ from netd.model.key import Key
 
 from .objects import BUDGET, ObjectBackoff, ObjectStates
 
-#: Seconds: the quiet retry of a repair, the first one that is told of, the longest wait between retries.
+#: Seconds: before the unreported retry of a repair, the first reported one, the longest time between retries.
 RETRY_QUIET, RETRY_FIRST, RETRY_LONGEST = 0.01, 0.1, 60.0
 #: Seconds after which one more repair in a row is granted.
 REFILL = 6.0
@@ -102,14 +102,14 @@ class Backoff:
         return True
 
     def postpone(self, key: Key, now: float) -> None:
-        """Not now: writing it again would change nothing, or somebody is quicker."""
+        """Not now: writing it again would change nothing, or another program would change it back."""
         backoff = self._begin(key, now)
         if backoff.not_before <= now:
             backoff.pause = min(max(CONTENDED_FIRST, backoff.pause * 2), CONTENDED_LONGEST)
             self._wait(key, backoff, now + backoff.pause)
 
     def contended(self, key: Key, now: float) -> bool:
-        """Whether it still has no budget for a repair; if so it is looked at again when it has."""
+        """Whether it still has no budget for a repair; if so it is evaluated again when it has."""
         backoff = self._find(key)
         if backoff is None or not backoff.pause:
             return False

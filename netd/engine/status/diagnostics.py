@@ -1,4 +1,4 @@
-"""What there is to say of objects that are right themselves: read when someone asks, not in rounds."""
+"""Problems of objects that are as declared: read for a status, not in a pass."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netd.model.status import State, Status
 
 
 def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mirror: Mirror) -> list[Status]:
-    """The rows, with a reason at those that are ok and do not get what they are there to hear."""
-    deaf: dict[Key, str] = {}
+    """The rows; those that are ok, but cannot receive the packets that they need, with the reason."""
+    blocked: dict[Key, str] = {}
     rows = list(rows)
-    hearing = [one for row in rows if row.state is State.OK and (one := desired.get(row.key)) and one.required_ingress]
-    for netns in {end.tunnel.netns for one in hearing for end in one.ends if end.tunnel is not None}:
-        # Legacy iptables tells of no change.
+    waiting = [one for row in rows if row.state is State.OK and (one := desired.get(row.key)) and one.required_ingress]
+    for netns in {end.tunnel.netns for one in waiting for end in one.ends if end.tunnel is not None}:
+        # Legacy iptables reports no changes.
         with suppress(Exception):
             if mirror.kernel.has_legacy(netns):
                 mirror.invalidate(Invalidation("nft", netns))
@@ -32,10 +32,10 @@ def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mir
             if row.state is State.OK and row.key in desired and isinstance(of, Diagnosed):
                 with suppress(Exception):
                     if found := of.diagnosis(desired[row.key], mirror):
-                        deaf[row.key] = found
-        for one in hearing:
+                        blocked[row.key] = found
+        for one in waiting:
             with suppress(Exception):
                 kind = registry()[one.key.kind]
                 if isinstance(kind, LinkKind):
-                    deaf[one.key] = kind.missing_ingress(one, mirror)
-    return [replace(row, reason=deaf[row.key]) if row.key in deaf else row for row in rows]
+                    blocked[one.key] = kind.missing_ingress(one, mirror)
+    return [replace(row, reason=blocked[row.key]) if row.key in blocked else row for row in rows]

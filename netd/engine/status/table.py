@@ -1,4 +1,4 @@
-"""The states of objects between rounds, and what an operator is told of them."""
+"""The states of objects between passes, as an operator sees them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from netd.model.status import SETTLED, State, Status, Unusable, summary
 
 from .objects import ObjectStates, StatusRow
 
-UNSEEN = "netd has not looked at it yet"
-ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' takes it away"
+UNSEEN = "netd has not evaluated it yet"
+ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' removes it"
 
 
 class StatusTable:
@@ -66,18 +66,18 @@ class StatusTable:
             self._on_state(self.status(key), before)
 
     def clear_diverged(self, key: Key) -> None:
-        """What did not read back as written may do so now."""
+        """The values may read back as written from now on."""
         row = self.get(key)
         if row is not None:
             row.diverged = None
 
     def was_ok(self, key: Key) -> bool:
-        """Whether it stood before: only then is a change of it a repair, and not what it waited for, or tries again."""
+        """Whether it was ok before: only then is a change of it a repair, and not something that it waited for."""
         row = self.get(key)
         return row is not None and (row.state in (State.OK, State.CONTENDED) or row.unusable is not None)
 
     def status(self, key: Key) -> Status:
-        """The row of one object, as it is told."""
+        """The row of one object, as it is reported."""
         row = self.get(key)
         if row is None:
             return Status(key, State.PENDING, UNSEEN, self._file_of(key))
@@ -103,7 +103,7 @@ class StatusTable:
         return bool(self._not_ok)
 
     def not_ok(self) -> list[Status]:
-        """Objects that are not right, pending ones included."""
+        """Objects that are not ok, pending ones included."""
         return [self.status(key) for key in self._not_ok]
 
     def not_settled(self) -> list[Status]:
