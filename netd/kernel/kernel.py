@@ -252,6 +252,12 @@ class Kernel:
             self._poll.register(descriptor, select.POLLIN)
         return [*self._events.descriptors(), *self._namespace_watch.descriptors(), self._sysctls.descriptor]
 
+    @property
+    def blind(self) -> str:
+        """Why not all changes are reported, "" where they are."""
+        watches = (self._namespace_watch, self._sysctls)
+        return next((one.trouble for one in watches if one is not None and one.trouble), "")
+
     def watch(self, netns: str, known: int | None = None) -> None:
         """From now on changes in it are reported. Idempotent; a new namespace of the same name is watched instead.
 
