@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 
-from netd.errors import UsageError
+from netd.engine.ledger import Ledger
+from netd.errors import KernelError, UsageError
 from netd.kernel.kernel import Kernel
+from netd.kernel.netns.enter import enter_for_good
+from netd.model.key import HOST, Key
 
 from .main import need_root
+from .setup import LEDGER
 
 #: Said after Ctrl-C.
 INTERRUPTED = "interrupted before the command was started"
@@ -22,13 +25,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Hands over to ``ip netns exec``, which also brings /etc/netns and /sys of the namespace."""
+    """Goes into the namespace, with its /sys and the files of /etc/netns, and becomes the command.
+
+    Only where the name still leads to the namespace that netd knows by it: a link to a process is one to whichever
+    process has that number now.
+    """
     need_root("exec")
     if not options.command:
         raise UsageError("netd exec NAMESPACE COMMAND...: which command?")
-    if Kernel().cookie(options.namespace) is None:
-        raise UsageError(f"there is no namespace '{options.namespace}': 'ip netns' lists them")
-    program = shutil.which("ip")
-    if program is None:
-        raise UsageError("'ip' is not installed: install iproute2")
-    os.execv(program, ["ip", "netns", "exec", options.namespace, *options.command])
+    name, kernel = options.namespace, Kernel()
+    try:
+        descriptor = kernel.descriptor(name)
+    except KernelError:
+        raise UsageError(f"there is no namespace '{name}': 'ip netns' lists them") from None
+    cookie = kernel.cookie_of_namespace(descriptor)
+    record = Ledger(os.path.join(options.state_dir, LEDGER), write=False).get(Key(HOST, "namespace", name))
+    known = record.identity.get("cookie") if record is not None else None
+    if cookie == kernel.cookie(HOST):
+        raise UsageError(f"'{name}' leads to the host's own network: nothing is run there ('netd status' tells more)")
+    if known is not None and cookie != known:
+        raise UsageError(
+            f"'{name}' leads to another namespace than netd knows by this name: nothing is run there "
+            "('netd status' tells more)"
+        )
+    try:
+        enter_for_good(descriptor, name)
+        os.execvp(options.command[0], options.command)
+    except OSError as error:
+        raise UsageError(f"{options.command[0]}: {error.strerror}") from None

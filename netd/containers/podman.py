@@ -27,6 +27,8 @@ from .runtime import NO_CONTAINER, NOT_RUNNING, ContainerRuntime, means, target_
 #: containers-storage.conf(5), the later one decides.
 SETTINGS = ("/usr/share/containers/storage.conf", "/etc/containers/storage.conf")
 LISTS = ("containers.json", "volatile-containers.json")
+#: Seconds between two looks where nothing can be watched.
+SLOW_LOOK = 60.0
 #: Bytes of a list that are still read.
 LONGEST = 64 << 20
 EVENTS = inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR
@@ -97,7 +99,9 @@ class Podman(ContainerRuntime):
     def _wait(self, watch: Inotify, steps: dict[int, set[str]], wanted: Set[str]) -> None:
         """Until one of these files changes, or others are wanted."""
         while self.wanted() == wanted:
-            self.wait([watch.descriptor], None)
+            self.wait([watch.descriptor], SLOW_LOOK if watch.trouble else None)
+            if watch.trouble:
+                return
             for event in watch.events():
                 names = steps.get(event.watch, set())
                 if not event.name or "" in names or event.name in names:

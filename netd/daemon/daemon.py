@@ -136,6 +136,8 @@ class Daemon:
         signal.signal(signal.SIGIO, signal.SIG_IGN)
         self._kernel.report = partial(self._from_thread, self._log.error)
         self._events.start()
+        if self._kernel.blind:
+            self._directory_unwatched(f"changes may go unseen for a minute: {self._kernel.blind}")
         watch = self._watch = self._watch_directory()
         server = StatusSocket(self._state_dir, self._answers, self._answers.turns)
         if self._metrics is not None and self._metrics_port is not None:
@@ -259,7 +261,9 @@ class Daemon:
         self._arm_poll()
 
     def _poll(self) -> None:
-        if self._watch_failed:
+        if self._kernel.blind:
+            self._read_everything()
+        elif self._watch_failed:
             self._files.read(prune=False)
         with_legacy = [netns for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)]
         if with_legacy:

@@ -9,8 +9,6 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from netd.errors import UsageError
-
 from .libc import LIBC
 
 IN_MODIFY, IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x2, 0x8, 0x40, 0x80, 0x100, 0x200
@@ -30,14 +28,17 @@ class Event(NamedTuple):
 
 
 class Inotify:
-    """One inotify descriptor, never blocking."""
+    """One inotify descriptor, never blocking. ``trouble``: why there is none, and so no watch; else ""."""
 
     def __init__(self) -> None:
         self.descriptor: int = LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.trouble = ""
         if self.descriptor < 0:
             # The limit is root's in all containers of the machine together, and Debian's default is 128.
             said = os.strerror(ctypes.get_errno())
-            raise UsageError(f"inotify: {said}: raise the sysctl fs.inotify.max_user_instances")
+            self.trouble = f"inotify: {said}: raise the sysctl fs.inotify.max_user_instances, and restart netd"
+            # A descriptor on which nothing ever happens: who waits for it goes on, and looks now and then.
+            self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def close(self) -> None:
         """Ends all watches."""
@@ -45,6 +46,8 @@ class Inotify:
 
     def add(self, path: str, mask: int) -> int | None:
         """The number of the watch, the same for the same inode; None where the path cannot be watched."""
+        if self.trouble:
+            return None
         watch: int = LIBC.inotify_add_watch(self.descriptor, os.fsencode(path), ctypes.c_uint32(mask))
         if watch >= 0:
             return watch

@@ -53,7 +53,7 @@ class Kernel:
         self._directory = directory
         self._names = NamedNamespaces(directory, self.home, self._mounts, loopback_up)
         self._sources: dict[str, str] = {}
-        self._host_cookie = self._cookie_of(None)
+        self._host_cookie = self.cookie_of_namespace(None)
         self._watched: dict[str, int] = {}
         self._entries: dict[tuple[str, str, int], Set[str]] = {}
         self._routes: dict[tuple[str, int], set[str]] = {}
@@ -108,11 +108,11 @@ class Kernel:
         except Changed:
             return None
         try:
-            return self._cookie_of(descriptor)
+            return self.cookie_of_namespace(descriptor)
         finally:
             os.close(descriptor)
 
-    def _cookie_of(self, descriptor: int | None) -> int:
+    def cookie_of_namespace(self, descriptor: int | None) -> int:
         """The cookie of the namespace behind a descriptor (None: this one), by a short-lived socket; KernelError."""
         with as_kernel_error("opening a socket in a namespace"), inside_or_here(self.home, descriptor):
             one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
@@ -252,6 +252,12 @@ class Kernel:
             self._poll.register(descriptor, select.POLLIN)
         return [*self._events.descriptors(), *self._namespace_watch.descriptors(), self._sysctls.descriptor]
 
+    @property
+    def blind(self) -> str:
+        """Why not all changes are reported, "" where they are."""
+        watches = (self._namespace_watch, self._sysctls)
+        return next((one.trouble for one in watches if one is not None and one.trouble), "")
+
     def watch(self, netns: str, known: int | None = None) -> None:
         """From now on changes in it are reported. Idempotent; a new namespace of the same name is watched instead.
 
@@ -264,7 +270,7 @@ class Kernel:
             return
         descriptor = self.descriptor(netns)
         try:
-            cookie = self._cookie_of(descriptor)
+            cookie = self.cookie_of_namespace(descriptor)
             if self._watched.get(netns) != cookie or not self._events.assigned(netns):
                 self._unwatch(netns)
                 self._events.assign(netns, descriptor, cookie == self._host_cookie)

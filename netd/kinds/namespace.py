@@ -101,7 +101,9 @@ class NamespaceKind(Kind):
         # netd's own entry, for a namespace that is not meant any more: where its owner ended it that would keep it
         # alive, and where netd is to make one of its own that one is not to be built into.
         astray = attached is False or (attached is None and cookie != mine)
-        if entry is not None and entry in (mine, 0) and astray:
+        # And where it is gone: netd's link to one of its processes leads to whichever has that number by now.
+        leads_astray = cookie is None and attached is False and mine > 0
+        if entry is not None and astray and (entry in (mine, 0) or leads_astray):
             return Observed(fields={}, identity={"cookie": mine} | source, residue="its name")
         if cookie is None:
             return None

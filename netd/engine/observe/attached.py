@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Set
 
 from netd.engine.ledger import Ledger
 from netd.kernel.kernel import Kernel
+from netd.kernel.netns.trust import distrust
 from netd.model.attach import AttachTarget
 from netd.model.desired import Desired
 from netd.model.key import Key
@@ -55,4 +56,6 @@ class AttachedNamespaces:
     def missing(self, source: str) -> str:
         """What netd waits for where no namespace is found, for ``netd status``."""
         missing = self._locate(source).waits_for
+        if source.startswith("/") and (reason := distrust(source)):
+            missing = f"it is refused: {reason}"
         return f"{source}: {missing}" if missing else source

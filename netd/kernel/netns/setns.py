@@ -17,6 +17,8 @@ from pathlib import Path
 from netd.errors import as_kernel_error, kernel_error
 from netd.kernel.libc import LIBC
 
+from .trust import distrust
+
 CLONE_NEWNET = 0x40000000
 #: ioctl_ns(2).
 NS_GET_NSTYPE = 0xB703
@@ -103,8 +105,10 @@ def open_descriptor(path: str, name: str, device: int) -> int:
 
 
 def source_path(source: str) -> str:
-    """Where an attached namespace is found: "pid:N" is that process's, anything else a path."""
-    return f"/proc/{source[4:]}/ns/net" if source.startswith("pid:") else source
+    """The path of an attached namespace: of "pid:N" that process's, else ``source``; "" where others can change it."""
+    if source.startswith("pid:"):
+        return f"/proc/{source[4:]}/ns/net"
+    return "" if distrust(source) else source
 
 
 def process_inside(identity: tuple[int, int]) -> int | None:

@@ -30,6 +30,7 @@ class NamespaceWatch:
         self._home = home
         self._mount_calls = mounts
         self._inotify = Inotify()
+        self.trouble = self._inotify.trouble
         self._mounts = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         self._mounts_polled = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         self._epoll = select.epoll()

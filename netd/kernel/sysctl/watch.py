@@ -22,6 +22,7 @@ class SysctlWatch:
     def __init__(self) -> None:
         self._inotify = Inotify()
         self.descriptor = self._inotify.descriptor
+        self.trouble = self._inotify.trouble
         #: By namespace, then by path.
         self._watches: dict[str, dict[str, int]] = {}
         # Two keys can be one file: a namespace may have two names.
