@@ -163,7 +163,8 @@ ReadWritePaths=/var/lib/metrics
 
 def test_the_manual_pages_and_the_completion_are_there(machine: Machine) -> None:
     page = machine.sh("man netd | cat; man netd.toml | cat").text
-    for text in ("netd wait [--timeout SECONDS]", "NETD_OBJECT", "journalctl NETD_OBJECT=vxlan/vxlan0", "bridge_port"):
+    words = ("netd wait [--strict]", "EXIT STATUS", "NO_COLOR", "NETD_OBJECT", "bridge_port")
+    for text in (*words, "journalctl NETD_OBJECT=vxlan/vxlan0"):
         assert text in page
     machine.run("ip", "netns", "add", "somewhere")
     complete = """
@@ -181,6 +182,8 @@ def test_the_manual_pages_and_the_completion_are_there(machine: Machine) -> None
     assert {"status", "wait", "run"} <= completes("")
     assert "--timeout" in completes("wait", "--ti")
     assert completes("exec", "some") == {"somewhere"}
+    assert "nsenter" in completes("exec", "somewhere", "nsent")
+    assert machine.sh("ps -o comm= -p $(systemctl show --value -p MainPID netd)").stdout.strip() == "netd"
 
 
 def test_the_sandbox_hears_the_sysctls_of_others_and_cannot_write_but_those_of_the_network(lab: Machine) -> None:
