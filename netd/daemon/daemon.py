@@ -137,7 +137,6 @@ class Daemon:
         self._kernel.report = partial(self._from_thread, self._log.error)
         self._events.start()
         watch = self._watch = self._watch_directory()
-        self._events.on_wake = watch.look
         server = StatusSocket(self._state_dir, self._answers, self._answers.turns)
         if self._metrics is not None and self._metrics_port is not None:
             self._metrics.serve(self._metrics_port, self._answers.turns)

@@ -37,8 +37,6 @@ class KernelEvents:
         self._descriptors: Sequence[int] = ()
         self._attention = Attention()
         self._timer: asyncio.TimerHandle | None = None
-        #: Called whenever something happened: a mount may be over something that is not the kernel's.
-        self.on_wake: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Handles events from now on."""
@@ -47,7 +45,6 @@ class KernelEvents:
 
     def handle(self) -> None:
         """Takes in what has happened until now."""
-        self._guarded(self.on_wake)
         self._guarded(self._handle)
 
     def _on_timer(self) -> None:
