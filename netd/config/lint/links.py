@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address, ip_interface
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import titled
+from netd.kinds.base.kind import LOOPBACK
 from netd.kinds.base.values import is_loopback
 from netd.kinds.route import parse_route_key
 from netd.model.desired import Desired
@@ -100,6 +102,8 @@ def _beside(each: Desired, present: Iterable[Gateway]) -> str:
     """A default route that takes the place of the one that this machine has, from DHCP or a router."""
     _, to, metric = parse_route_key(each.key)
     hops = {(str(via), str(dev)) for via, dev, _ in each.locator["hops"]}
+    if not all(dev not in ("", LOOPBACK) and os.path.exists(f"/sys/class/net/{dev}") for _, dev in hops):
+        return ""  # a link that is still to be made: nobody has given this machine its way through that
     for route in present:
         same = any(via == route.via and dev in ("", route.dev) for via, dev in hops)
         if route.metric == metric and (route.family == 6) is (":" in to) and not same and not is_loopback(route.via):

@@ -62,6 +62,8 @@ class Announcer:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._hurry = self._closed = False
+        #: Refusals are of the machine (a sandbox, a limit): each is reported once.
+        self._reported: set[int | None] = set()
 
     def announce(self, found: Iterable[Announcement]) -> None:
         """Soon, and twice more; never blocks. One that is under way begins anew."""
@@ -154,7 +156,8 @@ class Announcer:
             finally:
                 enter(self._home.descriptor)
         except OSError as error:
-            if error.errno not in GONE:
+            if error.errno not in GONE and error.errno not in self._reported:
+                self._reported.add(error.errno)
                 self._report(f"an address in {netns or 'the host'} cannot be announced: {error.strerror}")
         finally:
             os.close(descriptor)
