@@ -148,7 +148,7 @@ def test_a_parameter_of_a_module_that_is_not_loaded_fails_alone_and_names_the_mo
 
 
 def test_what_does_not_read_back_stays_diverged_when_it_is_tried_again(host: Host) -> None:
-    host.write("lab.toml", '[sysctl]\n"net.ipv4.conf.lo.rp_filter" = "0x2"\n')
+    host.write("lab.toml", '[sysctl]\n"net.ipv4.conf.lo.rp_filter" = "2 3"\n')
     host.daemon()
     host.sh("sleep 3")
     (row,) = host.status()["objects"]
