@@ -150,9 +150,14 @@ def writes(calls: list[str]) -> list[str]:
 
 
 def touched(calls: list[str]) -> list[str]:
-    """Calls that change a file system, or open something in it to write; the null device and terminals aside."""
+    """Calls that change a file system, or open something in it to write.
+
+    The null device, terminals, and the name that the process gives itself are left out.
+    """
     found = []
     for call in calls:
+        if '"/proc/self/comm"' in call:
+            continue
         failed = re.search(r"= -1 E(NOENT|EXIST|ACCES|ROFS)", call)
         opened = re.search(r"\b(open|openat|openat2|creat)\(", call) and WRITE_FLAGS.search(call)
         if (opened and '"/dev/' not in call and not failed) or CHANGES.search(call):
