@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -62,8 +63,15 @@ def address_object(link: LinkName, address: str, nodad: bool, origin: Origin, be
 
 def _alike_in_network(address: str, others: Sequence[str]) -> list[str]:
     """Those of one network with it: by their order the kernel chooses the source of what is sent there."""
+    network = _network(address)
+    return [other for other in others if _network(other) == network]
+
+
+@lru_cache(maxsize=1 << 16)
+def _network(address: str) -> tuple[int, int, int]:
+    """Version, length and first address: kept, because each address of a link is compared with all before it."""
     network = ipaddress.ip_interface(address).network
-    return [other for other in others if ipaddress.ip_interface(other).network == network]
+    return network.version, network.prefixlen, int(network.network_address)
 
 
 def index_in(raw: bytes) -> int:
