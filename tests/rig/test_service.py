@@ -171,6 +171,7 @@ def test_the_manual_pages_and_the_completion_are_there(machine: Machine) -> None
         . /usr/share/bash-completion/bash_completion
         _completion_loader netd
         COMP_WORDS=({words}) COMP_CWORD={last}
+        COMP_LINE="${{COMP_WORDS[*]}}" COMP_POINT=${{#COMP_LINE}}
         $(complete -p netd | sed 's/.*-F \\([^ ]*\\).*/\\1/') netd "${{COMP_WORDS[{last}]}}" ""
         echo "${{COMPREPLY[@]}}"
     """

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,6 +99,17 @@ def test_a_name_is_an_object_a_link_a_namespace_or_a_file(capsys: pytest.Capture
     assert objects("br0", "h0:eth0")[0] == "bridge/br0"
     with pytest.raises(UsageError, match="nothing called 'brr0': did you mean 'bridge/br0'"):
         objects("brr0")
+
+
+def test_names_need_no_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert len(shown(lab(3), capsys, names=[FILE])) > 10
+    with pytest.raises(UsageError):
+        shown(lab(3), capsys, names=["nothing"])
 
 
 def test_a_state_narrows(capsys: pytest.CaptureFixture[str]) -> None:

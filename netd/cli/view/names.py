@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,12 @@ def link_of(row: ObjectRow) -> str:
 
 def is_file(name: str, path: str) -> bool:
     """Whether a name means a file: its path, or the last part of it."""
-    return bool(path) and (name == os.path.basename(path) or os.path.abspath(name) == path)
+    if not path or name == os.path.basename(path):
+        return bool(path)
+    # The current directory may have been removed.
+    with contextlib.suppress(OSError):
+        return os.path.abspath(name) == path
+    return name == path
 
 
 def suggestion(name: str, rows: Iterable[ObjectRow], files: Iterable[str] = ()) -> str:
