@@ -197,7 +197,7 @@ def test_nat_leads_out_and_in(make_host: Callable[[str], Host]) -> None:
     assert host.ask("192.0.2.1", 8083)[0] == host.ask("2001:db8::1", 8083)[0] == "web"
 
 
-@pytest.mark.parametrize("name", ["05-vxlan", "08-vxlan-bridge"])
+@pytest.mark.parametrize("name", ["05-vxlan", "08-vxlan-bridge", "17-vxlan-underlay"])
 def test_one_file_makes_one_segment_of_two_hosts(make_host: Callable[[str], Host], name: str) -> None:
     made = hosts(make_host, 2)
     for host in made:
