@@ -181,7 +181,7 @@ def test_a_process_that_was_left_in_a_recreated_namespace_is_named_until_it_ends
     daemon = host.daemon()
     assert host.status()["stranded"] == []
     server = host.start("sleep", "1000", ns="a")
-    other = host.start("sleep", "1000", ns="b")
+    other = host.start("tail", "-f", "/dev/null", ns="b")
     host.until(lambda: (server.pid, other.pid), "both have started")
     host.run("ip", "netns", "del", "a")
     host.until(lambda: host.state("a:address/eth0/10.1.0.2/24") == "ok", "the namespace is repaired")
