@@ -69,7 +69,7 @@ def sandbox() -> Iterator[None]:
             stack.callback(leave, home, flag)
         check(LIBC.unshare(CLONE_NEWNS | CLONE_NEWNET))
         check(LIBC.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
-        check(LIBC.mount(b"none", b"/run", b"tmpfs", 0, None))
+        check(LIBC.mount(b"none", b"/run", b"tmpfs", 0, b"mode=755"))
         yield
 
 

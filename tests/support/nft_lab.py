@@ -238,7 +238,7 @@ def sandbox() -> Iterator[Lab]:
     lab = Lab()
     try:
         check(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
-        check(libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, None))
+        check(libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=755"))
         Path("/run/netns").mkdir()
         yield lab
     finally:
