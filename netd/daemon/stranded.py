@@ -15,10 +15,9 @@ from netd.engine.ledger import Ledger
 from netd.kernel.kernel import Kernel
 from netd.kernel.netns.inhabitants import Inhabitant
 from netd.model.change import ChangeResult
-from netd.model.key import HOST, Key
+from netd.model.key import HOST, NAMESPACE_KIND, Key
 from netd.report.structured import BoundLogger
 
-NAMESPACE = "namespace"
 #: Where the ledger's record of a namespace has the cookies of former ones.
 FORMER = "former"
 #: Seconds between two checks while there are any.
@@ -32,7 +31,7 @@ class StrandedProcesses:
         self._kernel = kernel
         self._ledger = ledger
         self._log = log
-        self._cookies = {key.name: self._cookie(key) for key in ledger if key.kind == NAMESPACE}
+        self._cookies = {key.name: self._cookie(key) for key in ledger if key.kind == NAMESPACE_KIND}
         self._due = any(self._former().values())
         self._told: dict[tuple[str, int], Inhabitant] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -40,7 +39,7 @@ class StrandedProcesses:
     def done(self, result: ChangeResult) -> None:
         """A namespace that was created: there may have been one of that name before."""
         key = result.change.key
-        if key.kind != NAMESPACE or result.error:
+        if key.kind != NAMESPACE_KIND or result.error:
             return
         before, now = self._cookies.get(key.name), self._cookie(key)
         self._cookies[key.name] = now
@@ -62,7 +61,7 @@ class StrandedProcesses:
         inside = self._kernel.inhabitants(former.keys())
         for name in {former[cookie] for cookie in former.keys() - inside.keys()}:
             # Nobody is in there any more, and nobody can enter what has no name.
-            self._keep(Key(HOST, NAMESPACE, name), {each for each in inside if former[each] == name})
+            self._keep(Key(HOST, NAMESPACE_KIND, name), {each for each in inside if former[each] == name})
         self._tell({(former[cookie], one.pid): one for cookie, group in inside.items() for one in group})
         if inside and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self._again)
@@ -96,7 +95,7 @@ class StrandedProcesses:
         """{name: cookies}."""
         found = {}
         for name in self._cookies:
-            record = self._ledger.get(Key(HOST, NAMESPACE, name))
+            record = self._ledger.get(Key(HOST, NAMESPACE_KIND, name))
             if record is not None and record.memory.get(FORMER):
                 found[name] = record.memory[FORMER]
         return found
