@@ -181,12 +181,11 @@ def test_a_process_that_was_left_in_a_recreated_namespace_is_named_until_it_ends
     daemon = host.daemon()
     assert host.status()["stranded"] == []
     server = host.start("sleep", "1000", ns="a")
-    other = host.start("tail", "-f", "/dev/null", ns="b")
-    host.until(lambda: (server.pid, other.pid), "both have started")
+    other = host.start("sleep", "2000", ns="b")
+    pid, _ = host.until(lambda: [host.run("pgrep", "-xf", f"sleep {n}").strip() for n in (1000, 2000)], "both run")
     host.run("ip", "netns", "del", "a")
     host.until(lambda: host.state("a:address/eth0/10.1.0.2/24") == "ok", "the namespace is repaired")
     (left,) = host.until(lambda: host.status()["stranded"], "the process is named")
-    pid = host.run("pgrep", "-x", "-o", "sleep").strip()
     assert (left["namespace"], str(left["pid"]), left["command"]) == ("a", pid, "sleep")
     assert host.status()["state"] == "converged"
     assert "sleep" in host.netd("status").stdout and "STRANDED" in host.netd("status").stdout
