@@ -54,7 +54,7 @@ define packages
 	        apt-get -qq install -y --no-install-recommends $$missing >/dev/null; fi
 endef
 
-# $(call venv,EXTRA): the project and what it imports, in a folder of its own.
+# $(call venv,EXTRA): the project and what it imports, in its own directory.
 define venv
 	@echo "==> Python packages into $(VENV)"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)

@@ -5,7 +5,7 @@
     NetdError
     ├── ConfigError          a file cannot be taken: fix the file            (give up until the config changes)
     ├── UsageError           the command line, or the machine, is not ready  (give up; the message says what to do)
-    ├── Busy                 another netd holds the state folder             (give up; names the holder)
+    ├── Busy                 another netd holds the state directory             (give up; names the holder)
     ├── Silent               the daemon is there and does not answer         (give up; says how to look at it)
     └── KernelError          the kernel refused one operation
         ├── Changed          "changed under us": ENODEV, EEXIST, ENOENT      (read again at once)
@@ -34,7 +34,7 @@ class UsageError(NetdError):
 
 
 class Busy(NetdError):
-    """Another netd works on the same state folder."""
+    """Another netd works on the same state directory."""
 
 
 class Silent(NetdError):

@@ -23,7 +23,7 @@ COMPLETED = {
     ("status", "names"): NAMES,
 }
 FILES = frozenset({"paths", "metrics_file", "against"})
-FOLDERS = frozenset({"config_dir", "state_dir", "cache_dir"})
+DIRECTORIES = frozenset({"config_dir", "state_dir", "cache_dir"})
 #: What `netd status --all` lists: the second column below the head of that name; links also without their kind.
 LISTED = "netd status --all 2>/dev/null | awk '{}'"
 HEAD = '$1 == "STATE" {h = $2; next} '
@@ -92,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
             how: Mapping[str, Any] | None = COMPLETED.get((verb, action.dest))
             if action.dest in FILES:
                 how = shtab.FILE
-            elif action.dest in FOLDERS:
+            elif action.dest in DIRECTORIES:
                 how = shtab.DIRECTORY
             if how:
                 action.complete = how  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from netd.report.lock import Lock
 from netd.report.text import change_lines, changes_json, state_lines
 
 from .main import need_root
-from .setup import add_paths, must_be_known, open_engine, print_mistakes, print_trouble, read_files, scope_of
+from .setup import add_paths, must_be_known, open_engine, print_problems, print_trouble, read_files, scope_of
 from .work import Work
 
 #: Seconds to wait for what becomes usable by itself (an address, a port of a bridge), and for what may do so.
@@ -25,7 +25,7 @@ INTERRUPTED = "interrupted before anything was changed"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd apply``."""
-    add_paths(parser, "make only the objects of this file or folder")
+    add_paths(parser, "apply only the objects of this file or directory")
     parser.add_argument("--json", action="store_true", help="print what was changed as JSON")
 
 
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     lock = Lock(options.state_dir, "apply")
     try:
         config, narrowed = read_files(options, write=True)
-        print_mistakes(config)
+        print_problems(config)
         engine = open_engine(options, write=True)
         must_be_known(options.paths, options.config_dir, engine.ledger)
         scope = scope_of(narrowed)

@@ -15,34 +15,34 @@ INTERRUPTED = "interrupted: not all files were checked; nothing was changed"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd check``."""
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="check only this file or folder")
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="check only this file or directory")
     parser.add_argument("--strict", action="store_true", help="warnings fail too")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints every mistake of all files, and one line that sums them up."""
+    """Prints every problem of all files, and one line that sums them up."""
     config, narrowed = load(options.config_dir, None, options.paths, trusted=False, wait=1.0, write=False, warn=True)
     missing = [path for path in options.paths if not os.path.lexists(path)]
-    mistakes = [mistake for mistake in config.mistakes if concerns(mistake, narrowed)]
+    problems = [problem for problem in config.problems if concerns(problem, narrowed)]
     for path in missing:
         print(f"{printable(path)}: there is no such file or directory", file=sys.stderr)
-    for mistake in mistakes:
-        print(mistake, file=sys.stderr)
+    for problem in problems:
+        print(problem, file=sys.stderr)
     for each in ignored_files(options.config_dir) if narrowed is None else ():
         print(f"{printable(each.path)} is ignored: it {each.reason}", file=sys.stderr)
-    errors = len(missing) + sum(not mistake.warning for mistake in mistakes)
-    warnings = len(mistakes) + len(missing) - errors
+    errors = len(missing) + sum(not problem.warning for problem in problems)
+    warnings = len(problems) + len(missing) - errors
     print(summary(config, narrowed, errors, warnings))
     return 1 if errors or (options.strict and warnings) else 0
 
 
-def concerns(mistake: Problem, narrowed: frozenset[str] | None) -> bool:
-    """Whether a mistake is about one of these files, or about another that gives way to one of them."""
-    return narrowed is None or any(covers(path, narrowed) for path in (mistake.file, mistake.other) if path)
+def concerns(problem: Problem, narrowed: frozenset[str] | None) -> bool:
+    """Whether a problem is about one of these files, or about another that gives way to one of them."""
+    return narrowed is None or any(covers(path, narrowed) for path in (problem.file, problem.other) if path)
 
 
 def covers(path: str, narrowed: frozenset[str]) -> bool:
-    """Whether a file is named, or its folder is."""
+    """Whether a file is named, or its directory is."""
     return path in narrowed or os.path.dirname(path) in narrowed
 
 

@@ -14,7 +14,7 @@ from netd.report.text import changes_json
 
 from .main import need_root
 from .progress import Progress
-from .setup import add_paths, must_be_known, open_engine, print_mistakes, read_files, scope_of
+from .setup import add_paths, must_be_known, open_engine, print_problems, read_files, scope_of
 from .view.changes import diff_lines
 from .view.style import has_color
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         must_be_known(options.paths, options.config_dir, engine.ledger)
         engine.set_desired(config.desired, config.unknown)
         changes, rows = engine.compare(scope_of(narrowed))
-    print_mistakes(config)
+    print_problems(config)
     if config.errors and options.against is not None:
         return 1  # what it would take away cannot be known
     troubles = [row for row in rows if row.state not in (State.OK, State.PENDING)]

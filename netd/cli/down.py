@@ -22,9 +22,11 @@ INTERRUPTED = "interrupted before anything was removed"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd down``."""
-    add_paths(parser, "take away only what this file (or the files of this folder) declared, there or not")
-    parser.add_argument("--orphans", action="store_true", help="also what carries netd's mark and nobody knows")
-    parser.add_argument("--adopted", action="store_true", help="also what was there before netd and was adopted")
+    add_paths(parser, "remove only what this file (or the files of this directory) declared, even if it is gone")
+    parser.add_argument(
+        "--orphans", action="store_true", help="also remove objects with netd's mark that the ledger does not know"
+    )
+    parser.add_argument("--adopted", action="store_true", help="also remove adopted objects, which existed before netd")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,11 +57,11 @@ def run(options: argparse.Namespace) -> int:
     for one in work.refused:
         print(f"failed: {one.change.action} {one.change.key}: {one.error}", file=sys.stderr)
     for key in engine.find_orphans():
-        print(f"left: {key}: carries netd's mark, but the ledger does not know it ('netd down --orphans' takes it)")
-    print(f"{len(work.done)} objects gone")
+        print(f"left: {key}: has netd's mark, but is not in the ledger ('netd down --orphans' removes it)")
+    print(f"{len(work.done)} objects removed")
     return 1 if work.refused else 0
 
 
 def ledger_files(known: frozenset[str], paths: frozenset[str]) -> frozenset[str]:
-    """The files that PATHs mean: themselves, or what the ledger has of a folder."""
+    """The files that PATHs mean: themselves, or what the ledger has of a directory."""
     return paths | {name for name in known if os.path.dirname(name) in paths}

@@ -20,7 +20,7 @@ INTERRUPTED = "interrupted before the command was started"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd exec``."""
-    parser.add_argument("namespace", metavar="NAMESPACE", help="a namespace that 'ip netns' knows")
+    parser.add_argument("namespace", metavar="NAMESPACE", help="a namespace that 'ip netns' lists")
     parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="the command and its arguments")
 
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """
     need_root("exec")
     if not options.command:
-        raise UsageError("netd exec NAMESPACE COMMAND...: which command?")
+        raise UsageError("netd exec NAMESPACE COMMAND...: the command is missing")
     name, kernel = options.namespace, Kernel()
     try:
         descriptor = kernel.descriptor(name)
@@ -42,11 +42,11 @@ def run(options: argparse.Namespace) -> int:
     record = Ledger(os.path.join(options.state_dir, LEDGER), write=False).get(Key(HOST, "namespace", name))
     known = record.identity.get("cookie") if record is not None else None
     if cookie == kernel.cookie(HOST):
-        raise UsageError(f"'{name}' leads to the host's own network: nothing is run there ('netd status' tells more)")
+        raise UsageError(f"'{name}' is the host's own network: the command was not run ('netd status' shows more)")
     if known is not None and cookie != known:
         raise UsageError(
-            f"'{name}' leads to another namespace than netd knows by this name: nothing is run there "
-            "('netd status' tells more)"
+            f"'{name}' is not the namespace that netd manages under this name: the command was not run "
+            "('netd status' shows more)"
         )
     try:
         enter_for_good(descriptor, name)

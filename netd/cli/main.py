@@ -19,20 +19,20 @@ from . import interrupt
 
 #: Verb: what it does. Its module is netd.cli.VERB (``exec`` and ``run`` are fine as module names).
 VERBS = {
-    "run": "keep the network as the files say, until stopped (the daemon)",
-    "check": "validate the files; touches nothing, needs no root",
+    "run": "run the daemon: keep the network as declared until it is stopped",
+    "check": "validate the files; changes nothing, needs no root",
     "diff": "show what differs between the files and the kernel; changes nothing",
-    "apply": "make the network as the files say once, verify, and end",
+    "apply": "apply the files once, verify the result, and exit",
     "reload": "let the daemon read its files now, and wait for the result",
-    "down": "take away what netd made",
-    "status": "show what the daemon holds, and the state of each object",
-    "wait": "wait until the network stands, or some objects of it",
+    "down": "remove what netd created",
+    "status": "show the state of the daemon and of each object",
+    "wait": "wait until the network is up, or some of its objects",
     "exec": "run a command in a namespace",
     "schema": "print the JSON schema of the files, for editors",
 }
-FOLDERS = (
+DIRECTORIES = (
     ("--config-dir", "NETD_CONFIG_DIR", "/etc/netd", "the *.toml files"),
-    ("--state-dir", "NETD_STATE_DIR", "/run/netd", "ledger, socket and lock; lives as long as the kernel's state"),
+    ("--state-dir", "NETD_STATE_DIR", "/run/netd", "ledger, socket and lock; must not survive a reboot"),
     ("--cache-dir", "NETD_CACHE_DIR", "/var/lib/netd", "last good copies of the files"),
 )
 #: What argparse says of a verb that it does not know.
@@ -47,20 +47,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f": did you mean '{close[0]}'?" if close else ""
 
 
-def folder(text: str) -> str:
-    """The path of a folder; "" would be the one that netd is started in."""
+def directory_path(text: str) -> str:
+    """The path of a directory; "" would be the one that netd is started in."""
     if not text:
-        raise argparse.ArgumentTypeError("the path of a folder cannot be empty")
+        raise argparse.ArgumentTypeError("the path of a directory cannot be empty")
     return text
 
 
-def folders(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
+def add_directory_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
     """The options that hold for all verbs, before or behind the verb."""
-    group = parser.add_argument_group("folders")
-    for option, variable, default, what in FOLDERS:
+    group = parser.add_argument_group("directories")
+    for option, variable, default, what in DIRECTORIES:
         value = argparse.SUPPRESS if suppress else os.environ.get(variable) or default
         words = f"{what} (${variable}, else {default})"
-        group.add_argument(option, metavar="DIR", type=folder, default=value, help=words)
+        group.add_argument(option, metavar="DIR", type=directory_path, default=value, help=words)
 
 
 class Parser(argparse.ArgumentParser):
@@ -86,19 +86,19 @@ def build_parser(*verbs_in_full: str | None) -> argparse.ArgumentParser:
         epilog="'netd VERB --help' explains a verb. The files are described in netd.toml(5).",
     )
     parser.add_argument("--version", action="version", version=f"netd {__version__}")
-    folders(parser)
+    add_directory_options(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, what in VERBS.items():
         sub = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
-        folders(sub, suppress=True)
+        add_directory_options(sub, suppress=True)
         if name in verbs_in_full:
             importlib.import_module(f"netd.cli.{name}").add_arguments(sub)
     return parser
 
 
 def verb_of(arguments: Sequence[str]) -> str | None:
-    """The first word that is neither an option nor the folder behind one."""
-    taken = {option for option, *_ in FOLDERS}
+    """The first word that is neither an option nor the directory behind one."""
+    taken = {option for option, *_ in DIRECTORIES}
     words = zip(["", *arguments], arguments, strict=False)
     found = next((word for before, word in words if before not in taken and not word.startswith("-")), None)
     return found if found in VERBS else None

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host-mounts",
         action="store_true",
-        help="give namespaces their names where process 1 sees them: for a unit with a mount namespace of its own",
+        help="mount named namespaces in the mount namespace of process 1: for a unit that has its own mount namespace",
     )
     parser.add_argument(
         "--metrics-port", metavar="PORT", type=port, help="metrics for Prometheus on http://127.0.0.1:PORT/metrics"

@@ -17,7 +17,7 @@ from netd.errors import UsageError
 from netd.kernel.kernel import Kernel
 
 LEDGER = "ledger.jsonl"
-LEDGER_ADVICE = "make room, then 'netd apply' again, else netd forgets what it made"
+LEDGER_ADVICE = "free some space, and run 'netd apply' again: otherwise netd loses the record of what it created"
 
 
 def add_paths(parser: argparse.ArgumentParser, what: str) -> None:
@@ -40,13 +40,13 @@ def must_be_known(paths: Sequence[str], config_dir: str, ledger: Ledger) -> None
     known |= {os.path.dirname(file) for file in known}
     for path in missing:
         if named(config_dir, [path]).isdisjoint(known):
-            raise UsageError(f"{printable(path)}: there is no such file or directory, and netd made nothing for it")
+            raise UsageError(f"{printable(path)}: there is no such file or directory, and netd created nothing for it")
 
 
-def print_mistakes(config: Config) -> None:
+def print_problems(config: Config) -> None:
     """As compilers do, to stderr; a warning is only that last good versions cannot be kept."""
-    for mistake in config.mistakes:
-        print(mistake, file=sys.stderr)
+    for problem in config.problems:
+        print(problem, file=sys.stderr)
 
 
 def print_trouble(engine: Reconciler) -> None:

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "objects",
         metavar="OBJECT",
         nargs="*",
-        help="wait until these are ok, as in 'netd status --all'; without: until all are that wait for nothing foreign",
+        help="wait until these objects (as in 'netd status --all') are ok; default: all that wait for nothing foreign",
     )
     parser.add_argument(
         "--strict",

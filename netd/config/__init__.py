@@ -1,4 +1,4 @@
-"""Files → tables → desired objects, with every mistake at its line and column."""
+"""Files → tables → desired objects, with every problem at its line and column."""
 
 from .diagnostics.problem import Problem, printable
 from .read.directory import Config, ConfigDirectory, FileState

@@ -22,7 +22,7 @@ from .http import BadAnswer, Lines, dial, get
 from .listening import listeners
 from .runtime import NO_CONTAINER, NOT_RUNNING, STRANGE, ContainerRuntime, away, means, target_of
 
-FOLDER = "/run"
+DIRECTORY = "/run"
 #: Seconds that one answer may take.
 PATIENCE = 2.0
 #: Seconds between two tries at an engine that is there and does not do: the first, the longest. Where none is there,
@@ -37,15 +37,15 @@ LATE = (TimeoutError, BlockingIOError)
 
 
 class Docker(ContainerRuntime):
-    """``folder`` has the socket of the engine and the file with its process."""
+    """``directory`` has the socket of the engine and the file with its process."""
 
     title = "Docker"
 
-    def __init__(self, folder: str = FOLDER) -> None:
+    def __init__(self, directory: str = DIRECTORY) -> None:
         super().__init__()
-        self._folder = folder
-        self._socket = f"{folder}/docker.sock"
-        self._pid_file = f"{folder}/docker.pid"
+        self._directory = directory
+        self._socket = f"{directory}/docker.sock"
+        self._pid_file = f"{directory}/docker.pid"
         #: It left a question unanswered: the next ones of the same look need not wait, too.
         self._hangs = False
 
@@ -82,26 +82,26 @@ class Docker(ContainerRuntime):
 
     def run(self) -> None:
         pause = RETRY_FIRST
-        with closing(Inotify()) as folder:
+        with closing(Inotify()) as watch:
             # Before the look: what comes after it is seen.
-            folder.add(self._folder, inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR)
+            watch.add(self._directory, inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR)
             while wanted := self.wanted():
                 if not self._is_there():
                     self._all_away(NOT_THERE)
-                    self._wait(folder, wanted, RETRY_LONGEST)
+                    self._wait(watch, wanted, RETRY_LONGEST)
                     continue
                 began = time.monotonic()
                 self._follow()
                 lasted = time.monotonic() - began > pause
                 pause = RETRY_FIRST if lasted else min(pause * 2, RETRY_LONGEST)
-                self._wait(folder, self.wanted(), pause)
+                self._wait(watch, self.wanted(), pause)
 
-    def _wait(self, folder: Inotify, wanted: Set[str], seconds: float) -> None:
+    def _wait(self, watch: Inotify, wanted: Set[str], seconds: float) -> None:
         """Until something happens to the files of the engine, or others than these are wanted."""
         until = time.monotonic() + seconds
         while wanted and self.wanted() == wanted and (left := until - time.monotonic()) > 0:
-            self.wait([folder.descriptor], left)
-            if any(event.name in ("docker.sock", "docker.pid") for event in folder.events()):
+            self.wait([watch.descriptor], left)
+            if any(event.name in ("docker.sock", "docker.pid") for event in watch.events()):
                 return
 
     def _all_away(self, why: str) -> None:

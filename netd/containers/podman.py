@@ -42,7 +42,7 @@ class Bundle(NamedTuple):
 
 
 class Podman(ContainerRuntime):
-    """``graph`` and ``running``: the folders of the storage; what the settings say, if they are not given."""
+    """``graph`` and ``running``: the directories of the storage; what the settings say, if they are not given."""
 
     title = "Podman"
 
@@ -63,10 +63,10 @@ class Podman(ContainerRuntime):
     def _find(self, name: str, graph: str, running: str) -> Bundle | None:
         """The container of that name, or whose number begins so."""
         by_number = None
-        for folder in sorted(folders(graph) | folders(running)):
+        for directory in sorted(driver_directories(graph) | driver_directories(running)):
             for listed in LISTS:
-                for number, names in self._listed(f"{folder}/{listed}"):
-                    driver = os.path.basename(folder)
+                for number, names in self._listed(f"{directory}/{listed}"):
+                    driver = os.path.basename(directory)
                     bundle = Bundle(number, f"{running}/{driver}/{number}/userdata")
                     if name in names:
                         return bundle
@@ -108,14 +108,22 @@ class Podman(ContainerRuntime):
                     return
 
     def _arm(self, watch: Inotify, wanted: Iterable[str]) -> dict[int, set[str]]:
-        """Watches every folder that matters, or the nearest above it: {watch: names in it, "" for all}.
+        """Watches every directory that matters, or the nearest above it: {watch: names in it, "" for all}.
 
         Each is watched before it is looked into: what comes after the look is heard.
         """
         steps: dict[int, set[str]] = {}
         graph, running = self._roots()
         follow(watch, steps, (f"{graph}/", f"{running}/"))
-        follow(watch, steps, (f"{folder}/{name}" for folder in folders(graph) | folders(running) for name in LISTS))
+        follow(
+            watch,
+            steps,
+            (
+                f"{directory}/{name}"
+                for directory in driver_directories(graph) | driver_directories(running)
+                for name in LISTS
+            ),
+        )
         bundles = (self._find(name, graph, running) for name in wanted)
         follow(watch, steps, (f"{bundle.running}/pidfile" for bundle in bundles if bundle))
         return steps
@@ -130,13 +138,13 @@ def follow(watch: Inotify, steps: dict[int, set[str]], paths: Iterable[str]) -> 
 
 
 def step(watch: Inotify, path: str) -> tuple[int | None, str]:
-    """Watches the folder of a file, or the nearest above it that is there; and what is waited for in it."""
+    """Watches the directory of a file, or the nearest above it that is there; and what is waited for in it."""
     while True:
-        folder, name = os.path.split(path)
-        while (number := watch.add(folder, EVENTS)) is None and folder != "/":
-            folder, name = os.path.split(folder)
+        directory, name = os.path.split(path)
+        while (number := watch.add(directory, EVENTS)) is None and directory != "/":
+            directory, name = os.path.split(directory)
         # The next one may have come before its parent was watched.
-        if folder == os.path.dirname(path) or watch.add(f"{folder}/{name}", EVENTS) is None:
+        if directory == os.path.dirname(path) or watch.add(f"{directory}/{name}", EVENTS) is None:
             return number, name
 
 
@@ -161,8 +169,8 @@ def roots() -> tuple[str, str]:
     return found["graphroot"].rstrip("/"), found["runroot"].rstrip("/")
 
 
-def folders(root: str) -> set[str]:
-    """The folder of containers of each storage driver."""
+def driver_directories(root: str) -> set[str]:
+    """The directory of containers of each storage driver."""
     return set(glob.glob(f"{glob.escape(root)}/*-containers"))
 
 

@@ -19,7 +19,7 @@ NOT_RUNNING = "the container is not running"
 NO_CONTAINER = "there is no such container"
 ON_THE_HOST = "the container shares the network of the host"
 #: Said of an answer, after whose it is.
-STRANGE = "answer is not understood"
+STRANGE = "answer cannot be parsed"
 #: Seconds until something is tried again that should not have gone wrong.
 PAUSE = 10.0
 #: Digits of a container's number that stand for it: fewer may be the beginning of any other's.
@@ -68,7 +68,7 @@ class ContainerRuntime(ABC):
             known = self._places.get(name)
         if known is None and self._told is None:
             known = self._places[name] = self.answer(name)
-        return known or AttachTarget("", f"{self.title} is being asked")
+        return known or AttachTarget("", f"{self.title} has not answered yet")
 
     def start(self, told: Callable[[str], None]) -> None:
         """From now on changes are told, by name, and nothing blocks."""
@@ -109,7 +109,7 @@ class ContainerRuntime(ABC):
             except Exception as error:
                 # A thread that ends would wait for nothing, for ever.
                 for name in self.wanted():
-                    self.put(name, away(self.known(name), f"{self.title} cannot be followed: {error}"))
+                    self.put(name, away(self.known(name), f"{self.title} cannot be watched: {error}"))
                 self.wait((), PAUSE)
             with self._lock:
                 if not self._wanted:

@@ -24,7 +24,7 @@ from .pauses import Pauses
 
 #: Seconds that ``reload`` waits for a file that is still being written, and between two looks at it.
 PATIENCE, POLL = 1.0, 0.02
-HELD = "is held open for writing by someone: it is read once it is closed"
+HELD = "is open for writing in another process: it is read once it is closed"
 
 
 class ConfigSource:

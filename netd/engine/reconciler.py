@@ -187,7 +187,7 @@ class Reconciler:
         """A pass over this object alone raised an exception: it has failed, and is tried again later."""
         refusal = as_refusal(error)
         commit = Commit(self._parts, Scope(), self.passes, drift=False)
-        commit.unreadable(key, f"netd failed over it: {refusal}", refusal)
+        commit.unreadable(key, f"internal error of netd: {refusal}", refusal)
 
     def take_down(
         self, files: frozenset[str] | None, *, adopted: bool = False, orphans: bool = False

@@ -1,4 +1,4 @@
-"""One module per kind. Registration is by being there: every Kind subclass in this folder is a kind."""
+"""One module per kind. Registration is by being there: every Kind subclass in this directory is a kind."""
 
 from __future__ import annotations
 

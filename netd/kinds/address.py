@@ -104,7 +104,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
             other = known.setdefault(address, one)
             if ":" in address and other is not one:
                 written = other.key.name.partition("/")[2]
-                yield one, other, f"the link has it as '{written}' already, and an IPv6 address only once"
+                yield one, other, f"the link already has it as '{written}', and can have an IPv6 address only once"
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
@@ -158,7 +158,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
             return None
         link = view.link(desired.key.netns, dev)
         if link is None or link.flags & IFF_RUNNING:
-            return Unusable("tentative: duplicate address detection is not over", passes=True)
+            return Unusable("tentative: duplicate address detection is not finished", passes=True)
         what = "has no carrier" if link.up else "is down"
         advice = "nodad = true makes it usable without" if link.up else "up = true sets it up"
         return Unusable(f"tentative, because {dev} {what}: {advice}")

@@ -62,7 +62,9 @@ class BridgeTable(LinkTable):
         if self.stp and self.forward_delay is not None and self.forward_delay < 2:
             raise ValueError("forward_delay: with stp it is 2 to 30 seconds")
         if (self.group_fwd_mask or 0) & RESTRICTED:
-            raise ValueError("group_fwd_mask: bits 0 to 2 cannot be set: STP, pause frames and LACP stay here")
+            raise ValueError(
+                "group_fwd_mask: bits 0 to 2 cannot be set: STP, pause frames and LACP are never forwarded"
+            )
 
 
 class BridgeKind(LinkKind):

@@ -51,7 +51,7 @@ class InterfaceKind(LinkKind):
     def declare(self, table: InterfaceTable, context: TableContext) -> Iterable[Desired]:
         link = LinkName(context.netns, context.name)
         if table.from_host and context.netns == HOST:
-            raise ValueError("from_host: this table is the host's: the key belongs into a namespace")
+            raise ValueError("from_host: this table is in the host's namespace: the key is only for another namespace")
         fields = end_fields(table, made=False)
         if table.from_host:
             fields["from_host"] = True

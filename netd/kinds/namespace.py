@@ -39,7 +39,7 @@ def namespace_source(text: str) -> str:
     if colon and engine in RUNTIMES:
         if CONTAINER.fullmatch(text):
             return text
-        raise ValueError(f"'{name}' is no name of a container: letters and digits, then also '_', '.', '-'")
+        raise ValueError(f"'{name}' is not the name of a container: letters and digits, then also '_', '.', '-'")
     raise ValueError(f'\'{text}\' is neither an absolute path nor "pid:N", "docker:NAME" or "podman:NAME"')
 
 
@@ -87,7 +87,7 @@ class NamespaceKind(Kind):
         for one in desired:
             other = known.setdefault(one.source, one) if one.source else one
             if other is not one:
-                yield one, other, f"attach: '{one.source}' has the name '{other.key.name}' already, and only one"
+                yield one, other, f"attach: '{one.source}' already has a name, '{other.key.name}'"
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})

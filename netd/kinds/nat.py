@@ -41,9 +41,9 @@ def local_address(text: str) -> str:
     address = unicast_address(text)
     parsed = ipaddress.ip_address(address)
     if parsed.is_unspecified:
-        raise ValueError(f"'{text}' is no one's address")
+        raise ValueError(f"'{text}' cannot be the address of a host")
     if parsed.is_loopback:
-        raise ValueError(f"'{text}' is a loopback address: the kernel does not translate what goes there")
+        raise ValueError(f"'{text}' is a loopback address: the kernel does not translate packets to it")
     return address
 
 
@@ -70,7 +70,7 @@ def split_target(text: str) -> tuple[str, str]:
     if text.count(":") == 1:
         address, _, port = text.partition(":")
         if not port:
-            raise ValueError(f"'{text}' has no port behind its colon")
+            raise ValueError(f"'{text}' has no port after its colon")
         return address, port
     return text, ""
 
@@ -186,7 +186,7 @@ class NatKind(GroupKind):
         elif not locator or found.digest != translation.digest(locator):
             rules = found.digest if " " in found.digest else f"other rules ({found.digest})"
         elif after is not None and after.place > found.place:
-            rules = f"stands before {locator['after']}"
+            rules = f"comes before {locator['after']}"
         else:
             rules = _words(locator)
         return Observed({"rules": rules}, {"cookie": view.cookie(key.netns)}, marked=True)
@@ -295,7 +295,7 @@ def _overlaps(group: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]
             if place >= 0 and apart[place][1] >= first:
                 earlier = apart[place][2]
                 ports = f"port {later.locator['port']} overlaps {earlier.locator['port']}"
-                yield later, earlier, f"{ports}, which goes to {earlier.locator['address']} already"
+                yield later, earlier, f"{ports}, which already goes to {earlier.locator['address']}"
                 break
         else:
             bisect.insort(taken.setdefault((link, destination), []), (first, last, later), key=lambda one: one[0])

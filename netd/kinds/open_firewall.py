@@ -69,7 +69,7 @@ def closed_text(packets: Iterable[Match], firewall: Firewall) -> str:
                 host = f" from {one.source.partition('/')[0]}" if one.source else f" on {one.iif}" if one.iif else ""
                 where = f"chain {gate.chain} of {gate.family} {gate.table}" + (" (iptables-legacy)" * gate.legacy)
                 return (
-                    f"a firewall drops what comes{host} to its port, {one.protocol} {one.port} ({where}): "
-                    "'open_firewall = true' lets it in"
+                    f"a firewall drops packets{host} to its port, {one.protocol} {one.port} ({where}): "
+                    "'open_firewall = true' accepts them"
                 )
     return ""

@@ -100,9 +100,9 @@ class RouteTable(Table):
             if hop.via and not hop.dev and is_link_local(hop.via):
                 raise ValueError(f"nexthops: '{hop.via}' is link-local: write dev, the link that it is on")
             if family == 6 and len(hops) > 1 and not hop.via:
-                raise ValueError("nexthops: of several hops of IPv6 each needs via")
+                raise ValueError("nexthops: with several IPv6 hops, each needs via")
             if family == 6 and (hop.via, hop.dev) in known:
-                raise ValueError(f"nexthops: '{hop.via}' stands twice: IPv6 has each hop once, its weight is its share")
+                raise ValueError(f"nexthops: '{hop.via}' appears twice: IPv6 accepts each hop once; use weight")
             known.add((hop.via, hop.dev))
 
     @property
@@ -193,7 +193,7 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
             return None
         kernels = next((route for route in routes if route.protocol == RTPROT_KERNEL), None)
         if kernels is not None:
-            return Observed(fields={}, conflict="a route of the kernel's own", handle=())
+            return Observed(fields={}, conflict="a route that the kernel created", handle=())
         # Several of one identity: the first wins the look-up, so ours must be alone.
         route = routes[0]
         wanted = tuple((str(via), str(dev), int(weight)) for via, dev, weight in locator["hops"])
@@ -248,7 +248,7 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
                     if not tentative:
                         return None
                     carrier = bool(link.flags & IFF_RUNNING)
-                    why = "duplicate address detection is not over" if carrier else f"{link.name} has no carrier"
+                    why = "duplicate address detection is not finished" if carrier else f"{link.name} has no carrier"
                     return Unusable(f"waits for {source} on {link.name}: it is tentative, {why}", carrier)
         return Unusable(f"waits for {source}: no link of this namespace has this address")
 

@@ -61,7 +61,7 @@ class RuleTable(Table):
     """One policy rule."""
 
     priority: Annotated[int, Range(1, 2**32 - 1)] = option(
-        "priority, unique for each family; the kernel looks at the lowest first"
+        "priority, unique for each family; the kernel evaluates the lowest first"
     )
     source: Network | None = option("source network", default=None, key="from")
     to: Network | None = option("destination network", default=None)

@@ -68,7 +68,7 @@ def proc_path(toml_path: Sequence[str]) -> str:
         link_name(".".join(parts[3:-1]))
         parts = (*parts[:3], ".".join(parts[3:-1]), parts[-1])
     if any("\0" in part or "\n" in part for part in parts):
-        raise ValueError("a parameter has no control characters")
+        raise ValueError("a parameter cannot contain control characters")
     path = "/".join(parts)
     return ALIASES.get(path, path)
 
@@ -117,7 +117,7 @@ class SysctlTable(Table):
             try:
                 found = proc_path(path)
                 if found in WRITE_ONLY:
-                    raise ValueError("nobody can read it: it does something once, and is no state that could be kept")
+                    raise ValueError("it is write-only: writing it starts an action, and there is no state to keep")
                 canonical_value(value, found)
             except ValueError as error:
                 raise ValueError(f"{'.'.join(path)}: {error}") from None
@@ -147,7 +147,7 @@ class SysctlKind(SettingKind):
         dev = link_of(path)
         link = link_by_identity(LinkName(key.netns, dev), identity, view) if dev else None
         if dev and link is None:
-            # A folder of that name may be there before the link is heard of: it is not of the one that is known.
+            # A directory of that name may be there before the link is heard of: it is not of the one that is known.
             return None
         if link is not None:
             path = path_of(path, link.name)

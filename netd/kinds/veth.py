@@ -120,9 +120,9 @@ class VethKind(LinkKind):
             if link is not None and link.kind != "veth":
                 return f"{name} is a {link.kind or 'physical'} link"
         if end is None:
-            return f"{other} is there without {LinkName(key.netns, key.name)}"
+            return f"{other} exists without {LinkName(key.netns, key.name)}"
         if peer is None:
-            return f"{LinkName(key.netns, key.name)} is there without {other}"
+            return f"{LinkName(key.netns, key.name)} exists without {other}"
         if end.link != peer.index or peer.link != end.index:
             return f"{key.name} and {other} are not two ends of one pair"
         if not view.is_peer_namespace(key.netns, end.link_netnsid, other.netns):

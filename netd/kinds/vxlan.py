@@ -73,7 +73,7 @@ def distinct(remotes: str | list[str]) -> str | list[str]:
     """Each remote once."""
     if isinstance(remotes, list):
         if len(set(remotes)) != len(remotes):
-            raise ValueError("an address stands twice in the list")
+            raise ValueError("the list contains an address twice")
         if len({family_of(remote) for remote in remotes if not hosts_in([remote])}) > 1:
             raise ValueError("all remotes must be of one family")
     return remotes
@@ -151,7 +151,7 @@ class VxlanTable(LinkTable):
         if self.group is not None and self.dev is None:
             raise ValueError("group: a multicast group needs dev, the link to join it on")
         if self.remote is not None and self.fdb_owner == "external":
-            raise ValueError("remote: the external owner of the table says where to flood: leave out one of the two")
+            raise ValueError("remote: the external fdb_owner decides where to flood: leave out one of the two")
         remotes = self.remotes()
         named = [("local", self.local), ("group", self.group)]
         named += [("remote", remote) for remote in remotes if not hosts_in([remote])]
@@ -164,7 +164,7 @@ class VxlanTable(LinkTable):
         entries = [(entry.mac, entry.dst) for entry in self.fdb]
         entries += [(FLOOD, remote) for remote in remotes]
         if len(set(entries)) != len(entries):
-            raise ValueError("fdb: an entry of the same mac and dst stands twice (each remote is one of mac zero)")
+            raise ValueError("fdb: two entries have the same mac and dst (each remote is an entry with a mac of zeros)")
         single: set[str] = set()
         for mac, _ in entries:
             if mac in single:
@@ -279,7 +279,7 @@ class VxlanKind(LinkKind, NamesHosts):
             link = fields.get("dev") if is_link_local(fields.get("local", "")) else None
             other = known.setdefault((fields["vni"], fields["port"], family, link), one)
             if other is not one:
-                yield one, other, f"vni: {fields['vni']} on port {fields['port']} is that of {other.key} already"
+                yield one, other, f"vni: {other.key} already uses {fields['vni']} on port {fields['port']}"
 
     def carrier(self, fields: Mapping[str, Any], netns: str) -> Tunnel:
         return tunnel(fields, fields.get("family") or Family.IPV4)

@@ -1,4 +1,4 @@
-"""One netd per state folder."""
+"""One netd per state directory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Lock:
             os.makedirs(state_dir, mode=0o755, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}: netd needs a state folder to write to (--state-dir)") from None
+            raise UsageError(f"{path}: {error.strerror}: netd needs a writable state directory (--state-dir)") from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -40,7 +40,7 @@ class Lock:
 def in_use(holder: str, verb: str) -> str:
     """What to do where another netd is at work: ``holder`` is "netd run (pid 12)", or another verb."""
     if not holder.startswith("netd run"):
-        return f"{holder} is at work: wait until it has ended"
+        return f"{holder} is running: wait until it has finished"
     if verb == "run":
         return f"the daemon is running already: {holder}"
     reads = ", or let it read the files now with 'netd reload'" if verb == "apply" else ""

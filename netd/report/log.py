@@ -67,7 +67,7 @@ def journal_message(event: Event) -> bytes:
 
 def lost_text(count: int) -> str:
     """What is said of lines that nobody took."""
-    return f"{count} lines of the log were lost: nobody took them, and netd does not wait for its log"
+    return f"{count} log lines were lost: their reader was too slow, and netd does not wait for it"
 
 
 class Printer:

@@ -143,7 +143,7 @@ class Throwing(docker.Docker):
 )
 def test_what_a_look_up_throws_stays_with_its_container(error: BaseException) -> None:
     engine = Throwing(error)
-    assert "not understood" in engine.locate("bad").waits_for
+    assert "cannot be parsed" in engine.locate("bad").waits_for
     assert engine.locate("good").path == "/good"
 
 

@@ -139,7 +139,7 @@ def test_every_drift_is_repaired_by_one_transaction(lab: Lab, desired: list[Desi
 def test_another_order_shows(lab: Lab, desired: list[Desired]) -> None:
     first, second, *rest = ENTRIES.strip().split("\n\n")
     swapped = lab.declared("\n\n".join([second, first, *rest]))
-    assert lab.found(swapped) == ["as written", f"stands before {desired[1].key.name}", "as written", "as written"]
+    assert lab.found(swapped) == ["as written", f"comes before {desired[1].key.name}", "as written", "as written"]
 
 
 def test_other_content_of_the_same_object_shows(lab: Lab, desired: list[Desired]) -> None:

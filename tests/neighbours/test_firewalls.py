@@ -146,7 +146,7 @@ def test_a_firewall_is_passed_by_one_key_and_left_as_it_was(neighbour: Callable[
     until(lambda: through(machine), "without a firewall all get through")
     machine.sh(firewall.begin)
     until(lambda: blocked(machine), f"{how} drops")
-    assert "'open_firewall = true' lets it in" in machine.netd("status").stdout
+    assert "'open_firewall = true' accepts them" in machine.netd("status").stdout
     before, kept = listed(machine), permanent(machine)
 
     take(machine, OPEN)

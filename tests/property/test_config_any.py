@@ -46,7 +46,7 @@ TEXTS = st.lists(LINES, max_size=12).map("\n".join)
 def test_no_content_makes_the_parser_fall(content: bytes) -> None:
     result = parse("x.toml", content)
     lines = content.decode(errors="replace").split("\n")
-    for mistake in result.mistakes:
+    for mistake in result.problems:
         assert str(mistake).startswith("x.toml:")
         assert 0 <= mistake.line <= len(lines)
         if mistake.line:

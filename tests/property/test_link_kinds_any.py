@@ -59,7 +59,7 @@ def test_a_table_is_taken_where_its_model_takes_it(data: st.DataObject, kind: Li
     taken = not isinstance(read(kind.table, keys), list)
     parsed = parse("x.toml", text_of(kind, keys).encode())
     if not taken:
-        assert parsed.mistakes
-    elif not parsed.mistakes:
+        assert parsed.problems
+    elif not parsed.problems:
         # What fits into a table may be refused for what it declares: then that is told.
         assert any(one.key.kind == kind.name and one.provides for one in parsed.objects)

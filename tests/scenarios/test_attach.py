@@ -379,7 +379,7 @@ def test_a_namespace_has_one_name(host: Host) -> None:
     others(host, "first")
     host.write("one.toml", TWICE.format("one", "/run/first"))
     host.write("two.toml", TWICE.format("two", "/run/first"))
-    assert "has the name 'one' already" in host.netd("check", check=1).stderr
+    assert "already has a name, 'one'" in host.netd("check", check=1).stderr
     host.netd("apply", check=1)
     assert host.names("one") == {"one"} and "two" not in host.namespaces()
     host.netd("down", "--orphans", "/etc/netd/two.toml")

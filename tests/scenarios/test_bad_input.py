@@ -14,10 +14,10 @@ from tests.support.host import Host
 #: {what: (a shell script that makes ./x.toml, what netd says of it)}.
 BAD = {
     "a FIFO": ("mkfifo x.toml", "is a FIFO"),
-    "a folder": ("mkdir x.toml", "is a folder"),
+    "a folder": ("mkdir x.toml", "is a directory"),
     "a device": ("mknod x.toml c 1 5", "is a device"),
     "100 MB": ("truncate -s 100M x.toml", "too large"),
-    "nothing behind a link": ("ln -s nowhere x.toml", "link to nothing"),
+    "nothing behind a link": ("ln -s nowhere x.toml", "dangling symbolic link"),
     "a circle of links": ("ln -s x.toml x.toml", "symbolic links"),
     "a link out of the folder": ("echo > /etc/else; ln -s /etc/else x.toml", "leaves the directory"),
     "no UTF-8": (r"printf 'mtu = \377' > x.toml", "not UTF-8"),
@@ -93,7 +93,7 @@ def test_a_folder_that_others_may_write_changes_nothing(host: Host, harm: str) -
     host.daemon()
     before = indexes(host, "to-a")
     host.sh(f"{harm}; echo '[bridge.br9]' > /etc/netd/x.toml; rm /etc/netd/a.toml; echo > /etc/netd/a.toml")
-    assert "is refused: its folder" in host.netd("reload", check=1).text
+    assert "is refused: its directory" in host.netd("reload", check=1).text
     assert indexes(host, "to-a") == before and host.link("br9") is None
 
 

@@ -193,7 +193,7 @@ def test_two_tunnels_of_one_vni_clash_where_they_are_sent_and_only_there(host: H
     files = "[namespace.{ns}.vxlan.vx0]\nvni = 7\n{more}"
     both = files.format(ns="a", more='dev_namespace = ""') + "\n" + files.format(ns="b", more='dev_namespace = ""')
     host.write("lab.toml", both)
-    assert "vni: 7 on port 4789 is that of a:vxlan/vx0 already" in host.netd("check", check=1).stderr
+    assert "vni: a:vxlan/vx0 already uses 7 on port 4789" in host.netd("check", check=1).stderr
     host.write("lab.toml", files.format(ns="a", more='dev_namespace = ""') + "\n" + files.format(ns="b", more=""))
     host.netd("check")
 
@@ -201,7 +201,7 @@ def test_two_tunnels_of_one_vni_clash_where_they_are_sent_and_only_there(host: H
 def test_check_warns_of_what_nothing_declares(host: Host) -> None:
     host.write("lab.toml", '[namespace.a.vxlan.vx0]\nvni = 7\ndev = "eth7"\ndev_namespace = "nowhere"\n')
     said = host.netd("check").stderr
-    assert "nothing declares the namespace 'nowhere'" in said
+    assert "the namespace 'nowhere' is not declared" in said
     assert "lab.toml:4" in said
 
 
@@ -230,7 +230,7 @@ def test_the_firewall_of_the_namespace_that_sends_is_opened(pair: tuple[Host, Ho
     overlay(here, 1)
     here.daemon()
     rows = {each["object"]: each for each in here.status()["objects"]}
-    assert "a firewall drops what comes" in rows["lab:vxlan/vxlan0"]["reason"]
+    assert "a firewall drops packets" in rows["lab:vxlan/vxlan0"]["reason"]
     overlay(here, 1, more="open_firewall = true\n")
     here.until(lambda: here.pings("172.16.0.2", ns="lab"), "the firewall of the host lets it in")
     assert not here.nft("lab")

@@ -45,4 +45,4 @@ def test_an_interface_by_another_of_its_names_is_told_apart_from_one_that_is_not
     host.sh("ip link add eth9 type veth peer name x9; ip link property add dev eth9 altname enp3s0")
     host.write("lab.toml", "[interface.enp3s0]\nmtu = 1400\n")
     host.daemon()
-    assert "another name of eth9" in host.netd("status", check=None).text
+    assert "an alternative name of eth9" in host.netd("status", check=None).text

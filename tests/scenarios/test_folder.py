@@ -75,7 +75,7 @@ def test_a_folder_that_is_not_trusted_at_the_start_counts_once_it_is(host: Host,
     host.daemon()
     states = {each["path"]: each["state"] for each in host.status()["files"]}
     assert states == {"/etc/netd/a.toml": "invalid", "/etc/netd/b.toml": "invalid"}
-    assert "is refused: its folder" in host.netd("status", check=2).stdout
+    assert "is refused: its directory" in host.netd("status", check=2).stdout
     host.sh("chown 0 /etc/netd; chmod 755 /etc/netd")
     host.until(lambda: host.status()["files"][0]["state"] == "ok", "the folder counts again")
     assert indexes(host, "to-a") == before
@@ -177,7 +177,7 @@ def test_reload_names_a_file_that_is_held_open(host: Host) -> None:
     host.start("sh", "-c", "exec 3> /etc/netd/b.toml; echo '[bridge.br7]' >&3; sleep 3")
     host.until(lambda: host.file("b.toml").exists(), "the writer has begun")
     result = host.netd("reload", check=1)
-    assert "/etc/netd/b.toml: is held open" in result.stderr
+    assert "/etc/netd/b.toml: is open for writing" in result.stderr
     host.until(lambda: host.link("br7"), "it is built when its writer is done")
 
 

@@ -111,8 +111,8 @@ def test_a_firewall_lets_the_remotes_in_by_one_key(pair: tuple[Host, Host], how:
     before = listed(host)
     host.netd("reload")  # legacy tells of no change
     cut_off(host)
-    assert re.match(rf"a firewall drops what comes from {net}2 to its port, udp 4789 \(chain \w+ of ", reason(host))
-    assert "'open_firewall = true' lets it in" in host.netd("status").stdout
+    assert re.match(rf"a firewall drops packets from {net}2 to its port, udp 4789 \(chain \w+ of ", reason(host))
+    assert "'open_firewall = true' accepts them" in host.netd("status").stdout
     host.write("lab.toml", opened)
     host.netd("reload")
     host.ping("172.16.0.2")

@@ -107,7 +107,7 @@ def test_files_that_clash_are_refused_or_are_away_make_it_incomplete(host: Host)
     host.sh("chmod 664 /etc/netd/x.toml")
     said = host.netd("reload", check=1).stderr
     assert said == (
-        "/etc/netd/x.toml: is refused: it may be written by others than root: chmod go-w /etc/netd/x.toml\n"
+        "/etc/netd/x.toml: is refused: it is writable by users other than root: chmod go-w /etc/netd/x.toml\n"
     )
     assert host.status()["state"] == "incomplete"
     host.sh("chmod go-w /etc/netd/x.toml")

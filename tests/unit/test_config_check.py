@@ -62,11 +62,12 @@ def test_a_path_that_is_empty_is_not_the_folder_that_one_is_in(
     (folder / "a.toml").write_text("[bridge.a]\n")
     monkeypatch.chdir(folder)
     assert check(folder.parent, "") == 1
-    assert capsys.readouterr() == ("", "netd: a path cannot be empty: it would be the folder that netd is started in\n")
+    text = "netd: a path cannot be empty: it would be the directory that netd is started in\n"
+    assert capsys.readouterr() == ("", text)
     for option in ("--config-dir", "--state-dir", "--cache-dir"):
         with pytest.raises(SystemExit, match="1"):
             main(["check", option, ""])
-        assert f"argument {option}: the path of a folder cannot be empty" in capsys.readouterr().err
+        assert f"argument {option}: the path of a directory cannot be empty" in capsys.readouterr().err
     monkeypatch.setenv("NETD_CONFIG_DIR", str(folder))
     monkeypatch.setenv("NETD_STATE_DIR", "")
     assert main(["check"]) == 0
@@ -103,8 +104,8 @@ def test_a_path_or_folder_that_is_not_there_fails(folder: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("docker:-web", "'-web' is no name of a container: letters and digits, then also '_', '.', '-'"),
-        ("podman:", "'' is no name of a container: letters and digits, then also '_', '.', '-'"),
+        ("docker:-web", "'-web' is not the name of a container: letters and digits, then also '_', '.', '-'"),
+        ("podman:", "'' is not the name of a container: letters and digits, then also '_', '.', '-'"),
         ("lxc:web", '\'lxc:web\' is neither an absolute path nor "pid:N", "docker:NAME" or "podman:NAME"'),
     ],
 )

@@ -40,14 +40,14 @@ def test_only_visible_toml_files_count_in_the_order_of_their_names(folder: Path)
     (folder / "sub" / "d.toml").write_text(BRIDGE)
     config = read(folder)
     assert [state.path for state in config.files] == [str(folder / "a.toml"), str(folder / "b.toml")]
-    assert not config.mistakes
+    assert not config.problems
 
 
 def test_an_empty_file_and_a_link_to_nowhere_declare_nothing(folder: Path) -> None:
     (folder / "a.toml").write_text("")
     (folder / "b.toml").symlink_to("/dev/null")
     config = read(folder, trusted=True)
-    assert [state.state for state in config.files] == ["ok", "ok"] and not config.desired and not config.mistakes
+    assert [state.state for state in config.files] == ["ok", "ok"] and not config.desired and not config.problems
 
 
 def test_what_is_no_plain_file_is_a_mistake_and_blocks_nobody(folder: Path) -> None:
@@ -61,7 +61,7 @@ def test_what_is_no_plain_file_is_a_mistake_and_blocks_nobody(folder: Path) -> N
     (folder / "g.toml").write_text(BRIDGE)
     config = read(folder)
     assert [mistake.message.split(",")[0].split(":")[0] for mistake in config.errors] == [
-        "is a folder", "is a FIFO", "is a link to nothing", "cannot be read", "is a device", "is too large",
+        "is a directory", "is a FIFO", "is a dangling symbolic link", "cannot be read", "is a device", "is too large",
     ]  # fmt: skip
     assert [state.state for state in config.files] == ["invalid"] * 6 + ["ok"]
     assert names(config) == {"bridge/br0"}
@@ -114,7 +114,7 @@ def test_a_file_held_open_for_writing_keeps_its_last_version(folder: Path) -> No
         writer.write("[bridge.")
         writer.flush()
         config = reader.read()
-        assert names(config) == {"bridge/br0"} and reader.busy == (str(path),) and not config.mistakes
+        assert names(config) == {"bridge/br0"} and reader.busy == (str(path),) and not config.problems
         writer.write("br1]\n")
     assert names(reader.read()) == {"bridge/br1"} and not reader.busy
 
@@ -125,9 +125,9 @@ def test_a_command_that_waited_in_vain_for_a_writer_says_so(folder: Path) -> Non
         writer.write(BRIDGE)
         writer.flush()
         config = read(folder)
-        assert [mistake.message.split(" by ")[0] for mistake in config.errors] == ["is held open for writing"]
+        assert [mistake.message.split(" in ")[0] for mistake in config.errors] == ["is open for writing"]
         assert not config.desired
-        assert not ConfigDirectory(str(folder), None, trusted=False).read().mistakes
+        assert not ConfigDirectory(str(folder), None, trusted=False).read().problems
     assert names(read(folder)) == {"bridge/br0"}
 
 
@@ -187,7 +187,7 @@ class TestTrust:
     @pytest.mark.parametrize("mode", [0o664, 0o646])
     def test_a_file_that_others_may_write(self, folder: Path, path: Path, mode: int) -> None:
         path.chmod(mode)
-        assert "may be written by others than root: chmod go-w " in self.refused(folder)
+        assert "is writable by users other than root: chmod go-w " in self.refused(folder)
 
     def test_a_file_of_someone_else(self, folder: Path, path: Path) -> None:
         os.chown(path, 65534, 0)
@@ -195,7 +195,7 @@ class TestTrust:
 
     def test_a_folder_that_others_may_write(self, folder: Path, path: Path) -> None:
         folder.chmod(0o777)
-        assert "its folder may be written by others than root: chmod go-w " in self.refused(folder)
+        assert "its directory is writable by users other than root: chmod go-w " in self.refused(folder)
 
     def test_a_link_that_leaves_the_folder(self, folder: Path, path: Path) -> None:
         path.rename(folder.parent / "outside.toml")
@@ -208,7 +208,7 @@ class TestTrust:
         path.symlink_to("sub/a.toml")
         assert names(read(folder, trusted=True)) == {"bridge/br0"}
         (folder / "sub").chmod(0o777)
-        assert "a folder on its way" in self.refused(folder)
+        assert "a directory on its path" in self.refused(folder)
 
     def test_a_link_within_the_folder_is_followed(self, folder: Path, path: Path) -> None:
         path.rename(folder / "a.lab")

@@ -8,7 +8,7 @@ from netd.config.parse.parser import parse
 
 
 def said(text: str) -> list[str]:
-    return [str(each).splitlines()[0].removeprefix("x.toml:") for each in parse("x.toml", text.encode()).mistakes]
+    return [str(each).splitlines()[0].removeprefix("x.toml:") for each in parse("x.toml", text.encode()).problems]
 
 
 QUOTES = {

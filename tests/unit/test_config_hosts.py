@@ -164,7 +164,7 @@ def test_mistakes_are_told_on_every_machine(machines: Machines, name: str) -> No
         "lab.toml:12:1: host.green.veth.v: missing key 'peer'",
         "lab.toml:13:13: host.green: unknown key 'tunnel'",
         "lab.toml:15:1: host.green.namespace.a.bridge.b: unknown key 'mtuu': did you mean 'mtu'?",
-        "lab.toml:16:13: host.green: a host stands at the top level only",
+        "lab.toml:16:13: host.green: a host is only allowed at the top level",
         "lab.toml:17:7: host.\"a b\": 'a b' cannot be the name of a host: it is letters, digits, '-', '_' and '.'",
     ]
 
@@ -174,7 +174,7 @@ def test_a_name_that_is_no_host_costs_that_entry_alone(machines: Machines, name:
     machines.write(LAB.replace('"host:Green"', '"host:gren"').replace('address = "192.0.2.3"', ""))
     config = machines.read(name)
     assert machines.shown(config) == [
-        "lab.toml:4:23: vxlan.vx: remote: nothing declares the host 'gren': did you mean 'green'?",
+        "lab.toml:4:23: vxlan.vx: remote: the host 'gren' is not declared: did you mean 'green'?",
         "lab.toml:4:36: vxlan.vx: remote: [host.blue] has no address",
     ]
     assert "vxlan/vx" in {str(key) for key in config.desired}

@@ -38,15 +38,15 @@ FILES = {
 @pytest.mark.thorough
 def test_a_file_full_of_mistakes_is_refused_quickly_with_the_first_of_them(what: str) -> None:
     parsed = parse("x.toml", FILES[what].encode())
-    assert 1 <= len(parsed.mistakes) <= MOST_MISTAKES + 1
-    if len(parsed.mistakes) > MOST_MISTAKES:
-        assert str(parsed.mistakes[-1]) == f"x.toml: has more mistakes than these {MOST_MISTAKES}"
+    assert 1 <= len(parsed.problems) <= MOST_MISTAKES + 1
+    if len(parsed.problems) > MOST_MISTAKES:
+        assert str(parsed.problems[-1]) == f"x.toml: has more errors than these {MOST_MISTAKES}"
 
 
 def test_a_large_valid_file_is_taken_whole() -> None:
     text = "".join(f'[namespace.n{n}.veth.eth0]\npeer = {{ name = "p{n}" }}\n' for n in range(N))
     parsed = parse("x.toml", text.encode())
-    assert not parsed.mistakes and len(parsed.objects) == 2 * N
+    assert not parsed.problems and len(parsed.objects) == 2 * N
 
 
 def test_commands_do_not_look_for_garbage_while_they_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,5 +59,5 @@ def test_commands_do_not_look_for_garbage_while_they_read(tmp_path: Path, monkey
 def test_what_loses_does_not_count_against_what_follows() -> None:
     text = '[[nat.dnat]]\nport = "{0}"\nto = "10.0.0.{1}"\n'
     together = "".join(text.format(*each) for each in (("1-10", 1), ("5-20", 2), ("15-30", 3)))
-    (mistake,) = parse("x.toml", together.encode()).mistakes
+    (mistake,) = parse("x.toml", together.encode()).problems
     assert "port 5-20 overlaps 1-10" in str(mistake)

@@ -27,9 +27,9 @@ def link(addresses: str, gateway: str = "", more: str = "") -> str:
 
 
 GATEWAYS = {
-    link('"10.0.0.2/24"', "10.0.1.1"): "3:1: warning: bridge.br0: gateway: '10.0.1.1' is in no network of br0",
-    link('"10.0.0.2/32", "10.0.9.2/24"', "10.0.1.1"): "is in no network of br0 (10.0.0.2/32, 10.0.9.2/24)",
-    link('"fd00::2/64"', "fd01::1"): "'fd01::1' is in no network of br0 (fd00::2/64)",
+    link('"10.0.0.2/24"', "10.0.1.1"): "3:1: warning: bridge.br0: gateway: '10.0.1.1' is not in a network of br0",
+    link('"10.0.0.2/32", "10.0.9.2/24"', "10.0.1.1"): "is not in a network of br0 (10.0.0.2/32, 10.0.9.2/24)",
+    link('"fd00::2/64"', "fd01::1"): "'fd01::1' is not in a network of br0 (fd00::2/64)",
     link('"10.0.0.2/24"') + '[[route]]\nto = "10.9.0.0/16"\nvia = "10.3.0.1"\ndev = "br0"\n': "5:1: warning: route",
 }
 FINE = {
@@ -58,9 +58,9 @@ def test_a_gateway_that_can_be_reached(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("10.0.0.0/24", "'10.0.0.0/24' is the network's own address: write one of a machine, such as 10.0.0.1/24"),
+        ("10.0.0.0/24", "'10.0.0.0/24' is the network's own address: write the address of a host, such as 10.0.0.1/24"),
         ("10.0.0.255/24", "'10.0.0.255/24' is the broadcast address of its network"),
-        ("fd00::/64", "'fd00::/64' is the address of all routers of its network: write one of a machine"),
+        ("fd00::/64", "'fd00::/64' is the address of all routers of its network: write the address of a host"),
         ("10.0.0.0/31", ""),
         ("10.0.0.255/32", ""),
         ("10.0.0.255/16", ""),
@@ -86,7 +86,7 @@ peer = { name = "vb"BRIDGE }
 def test_an_address_twice_on_a_segment(tmp_path: Path) -> None:
     (found,) = warned(tmp_path / "etc", PAIRS.replace("BRIDGE", ', master = "br0"'))
     assert found == (
-        "7:14: warning: namespace.b.veth.eth0: addresses: '10.0.0.2' is an address of a:eth0, too, on the same segment"
+        "7:14: warning: namespace.b.veth.eth0: addresses: '10.0.0.2' is also an address of a:eth0, on the same segment"
     )
     assert not warned(tmp_path / "etc", PAIRS.replace("BRIDGE", "")), "these two never meet"
 
@@ -137,7 +137,7 @@ def test_a_sysctl_that_the_kernel_does_not_have_and_one_that_it_resembles(tmp_pa
 def test_a_link_that_this_machine_has_is_never_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = '[bridge.lab1]\n[[nat.masquerade]]\nout = "lab0"\n' + FORWARD
     (found,) = warned(tmp_path / "etc", text)
-    assert "nothing declares 'lab0': did you mean 'lab1'?" in found
+    assert "'lab0' is not declared: did you mean 'lab1'?" in found
     monkeypatch.setattr(lint, "_on_this_machine", lambda name: name == "lab0")
     assert not warned(tmp_path / "etc", text)
 
@@ -146,7 +146,7 @@ def test_a_master_on_the_host_of_an_end_in_a_namespace(tmp_path: Path) -> None:
     text = '[bridge.br0]\n[namespace.w.veth.eth0]\nmaster = "br0"\npeer = { name = "w" }\n'
     (found,) = warned(tmp_path / "etc", text)
     assert found.endswith(
-        'nothing declares \'br0\' in w: br0 is on the host, as w is: write peer = { name = "w", master = "br0" }'
+        '\'br0\' is not declared in w: br0 is on the host, as w is: write peer = { name = "w", master = "br0" }'
     )
 
 

@@ -15,11 +15,11 @@ def parsed(text: str) -> Parsed:
 
 def said(text: str) -> list[str]:
     """The first line of each mistake, without the file."""
-    return [str(mistake).splitlines()[0].removeprefix("lab.toml:") for mistake in parsed(text).mistakes]
+    return [str(mistake).splitlines()[0].removeprefix("lab.toml:") for mistake in parsed(text).problems]
 
 
 def test_a_mistake_looks_like_a_compilers() -> None:
-    (mistake,) = parsed("[vxlan.vxlan0]\nvid = 24\nvni = 24\n").mistakes
+    (mistake,) = parsed("[vxlan.vxlan0]\nvid = 24\nvni = 24\n").problems
     assert str(mistake).splitlines() == [
         "lab.toml:2:1: vxlan.vxlan0: unknown key 'vid': did you mean 'vni'?",
         "    2 | vid = 24",
@@ -89,20 +89,20 @@ PLACES = {
 
 @pytest.mark.parametrize(("text", "place"), PLACES.values(), ids=PLACES.keys())
 def test_every_kind_of_key_is_found(text: str, place: str) -> None:
-    first, *_ = parse("lab.toml", text.encode()).mistakes
+    first, *_ = parse("lab.toml", text.encode()).problems
     assert f"{first.line}:{first.column}" == place, str(first)
 
 
 def test_the_caret_stands_below_the_key_behind_tabs_and_in_long_lines() -> None:
-    (tabbed,) = parsed("[bridge.b]\n\tmtu = 1\n").mistakes
+    (tabbed,) = parsed("[bridge.b]\n\tmtu = 1\n").problems
     assert str(tabbed).splitlines()[1:] == ["    2 | \tmtu = 1", "      | \t^^^"]
-    (long,) = parsed(f'[veth.v]\npeer = {{ {"":>300}name = "w", mtu = 1, {"":>300} }}\n').mistakes
+    (long,) = parsed(f'[veth.v]\npeer = {{ {"":>300}name = "w", mtu = 1, {"":>300} }}\n').problems
     _, source, carets = str(long).splitlines()
     assert len(source) < 200 and source[carets.index("^") :].startswith("mtu")
 
 
 def test_control_characters_never_reach_the_terminal() -> None:
-    (mistake,) = parse("lab.toml", b"a = 1\x1b[2J\n").mistakes
+    (mistake,) = parse("lab.toml", b"a = 1\x1b[2J\n").problems
     assert "\x1b" not in str(mistake)
 
 
@@ -111,7 +111,7 @@ SYNTAX = {
     "a table twice": (b"[bridge.b]\n[bridge.b]\n", "2:1: this table is written twice"),
     "a key twice": (b"[bridge.b]\nmtu = 1500\nmtu = 1400\n", "3:1: this key is written twice"),
     "not UTF-8": (b"[bridge.b]\n# gr\xfc\xdfe\n", "2:5: byte 0xfc is not UTF-8"),
-    "a byte order mark": (b"\xef\xbb\xbf[bridge.b]\n", "1:1: starts with a byte order mark: save the file without"),
+    "a byte order mark": (b"\xef\xbb\xbf[bridge.b]\n", "1:1: starts with a byte order mark: save the file without it"),
     "deep nesting": (b"a = " + b"[" * 100_000, " is nested too deeply"),
     "deep dots": (b"[" + b"a." * 100_000 + b"a]", " is nested too deeply"),
     "a number without end": (b"a = " + b"9" * 5000, " is not TOML"),
@@ -120,7 +120,7 @@ SYNTAX = {
 
 @pytest.mark.parametrize(("content", "message"), SYNTAX.values(), ids=SYNTAX.keys())
 def test_a_file_that_is_no_toml_is_a_mistake_not_a_crash(content: bytes, message: str) -> None:
-    (mistake,) = parse("lab.toml", content).mistakes
+    (mistake,) = parse("lab.toml", content).problems
     assert str(mistake).startswith(f"lab.toml:{message}")
 
 
@@ -151,7 +151,7 @@ def test_a_mistake_of_two_keys_is_shown_at_one_of_them() -> None:
     ]
     text = '[vxlan.x]\nvni = 1\nfdb_owner = "external"\nremote = ["10.0.0.1"]\n'
     assert said(text) == [
-        "4:1: vxlan.x: remote: the external owner of the table says where to flood: leave out one of the two"
+        "4:1: vxlan.x: remote: the external fdb_owner decides where to flood: leave out one of the two"
     ]
 
 
@@ -167,7 +167,7 @@ def test_forms_that_do_not_fit_are_told() -> None:
         "4:1: veth.x: must be a table, [veth.NAME], not an integer",
         "6:1: namespace.a: must be a table, [namespace.NAME], not an integer",
     ]
-    assert said("[namespace.a.namespace.b]\n") == ["1:14: namespace.a: a namespace stands at the top level only"]
+    assert said("[namespace.a.namespace.b]\n") == ["1:14: namespace.a: a namespace is only allowed at the top level"]
     assert said("[namespace.a]\nipv7 = true\n") == ["2:1: namespace.a: unknown key 'ipv7': did you mean 'ipv6'?"]
 
 
@@ -241,7 +241,7 @@ IN_ONE_FILE = {
     ),
     "a pair at both ends": (
         '[veth.x]\npeer = { name = "y", namespace = "a" }\n[namespace.a.veth.y]\npeer = { name = "x" }',
-        "3:1: namespace.a.veth.y: this pair is written at both ends, the other is veth/x at line 1: write it once",
+        "3:1: namespace.a.veth.y: both ends of this pair are declared, the other as veth/x at line 1: declare it once",
     ),
     "a pair with itself": ('[veth.x]\npeer = { name = "x" }', "1:1: veth.x: both ends are called 'x' in one namespace"),
     "an address": (
@@ -258,17 +258,17 @@ IN_ONE_FILE = {
     ),
     "two names of one namespace": (
         '[namespace.a]\nattach = "/run/x"\n[namespace.b]\nattach = "/run/x"',
-        "4:1: namespace.b: attach: '/run/x' has the name 'a' already, and only one (the other is at line 1)",
+        "4:1: namespace.b: attach: '/run/x' already has a name, 'a' (the other is at line 1)",
     ),
     "a port of netd's own from the host": (
         '[veth.x]\npeer = { name = "y" }\n[namespace.a.interface.y]\nfrom_host = true',
-        "4:1: namespace.a.interface.y: from_host: 'y' is veth/x at line 1: it can be made here",
+        "4:1: namespace.a.interface.y: from_host: 'y' is veth/x at line 1: it can be created here",
     ),
     "a tunnel through its own bridge": (
         '[bridge.b]\n[vxlan.x]\nvni = 1\ndev = "b"\nmaster = "b"\nremote = "10.0.0.1"',
         "2:1: vxlan.x: cycle of links: vxlan/x → bridge/b → vxlan/x (the other is at line 1)",
     ),
-    "a tunnel through itself": ('[vxlan.x]\nvni = 1\ndev = "x"', "1:1: vxlan.x: this link hangs on itself, a cycle"),
+    "a tunnel through itself": ('[vxlan.x]\nvni = 1\ndev = "x"', "1:1: vxlan.x: this link depends on itself (a cycle)"),
 }
 
 

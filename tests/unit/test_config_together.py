@@ -33,7 +33,7 @@ def states(config: Config) -> list[str]:
 
 
 def heads(config: Config, folder: Path) -> list[str]:
-    return [str(mistake).splitlines()[0].replace(f"{folder}/", "") for mistake in config.mistakes]
+    return [str(mistake).splitlines()[0].replace(f"{folder}/", "") for mistake in config.problems]
 
 
 ALIKE = """\
@@ -53,7 +53,7 @@ table = 7
 
 def test_what_several_files_declare_alike_is_one_object_of_them_all(folder: Path) -> None:
     config = read(folder, b=ALIKE, a=ALIKE, c="[sysctl]\nnet.ipv4.conf.all.forwarding = true\n")
-    assert not config.mistakes and states(config) == ["ok", "ok", "ok"]
+    assert not config.problems and states(config) == ["ok", "ok", "ok"]
     assert names(config) == {
         "sysctl/net.ipv4.ip_forward",
         "route/main/10.0.0.0/8/0",
@@ -87,7 +87,7 @@ def test_a_file_that_only_mentions_anothers_namespace_asks_nothing_of_its_loopba
     }
     config = read(folder, a=texts.pop(first), b=texts.popitem()[1])
     (namespace,) = (one for one in config.desired.values() if one.key.kind == "namespace")
-    assert namespace.fields == {"attached": True, "ipv6": False} and not config.mistakes
+    assert namespace.fields == {"attached": True, "ipv6": False} and not config.problems
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ CLASHES = {
     "a pair at both ends": (
         "[veth.x]\npeer = { name = 'y' }",
         "[veth.y]\npeer = { name = 'x' }",
-        "b.toml:1:1: veth.y: this pair is written at both ends, the other is veth/x at a.toml:1: write "
+        "b.toml:1:1: veth.y: both ends of this pair are declared, the other as veth/x at a.toml:1: declare "
         "it once; a.toml keeps it",
     ),
     "overlapping ports": (
         "[[nat.dnat]]\nport = '1-9'\nto = '10.0.0.1'",
         "[[nat.dnat]]\nport = 5\nto = '10.0.0.2'",
-        "b.toml:1:1: nat.dnat: port 5 overlaps 1-9, which goes to 10.0.0.1 already (the other is at "
+        "b.toml:1:1: nat.dnat: port 5 overlaps 1-9, which already goes to 10.0.0.1 (the other is at "
         "a.toml:1); a.toml keeps it",
     ),
     "a cycle": (
@@ -175,7 +175,7 @@ def test_without_the_first_file_the_other_ones_turn_has_come(folder: Path) -> No
     read(folder, a="[bridge.br0]\nmtu = 1400\n", b="[bridge.br0]\nmtu = 1300\n")
     (folder / "a.toml").unlink()
     config = read(folder)
-    assert [each.fields["mtu"] for each in config.desired.values()] == [1300] and not config.mistakes
+    assert [each.fields["mtu"] for each in config.desired.values()] == [1300] and not config.problems
 
 
 def test_an_invalid_file_costs_only_itself(folder: Path) -> None:
@@ -199,37 +199,37 @@ def test_files_refer_to_each_other(folder: Path) -> None:
         b="[bridge.br0]\n",
         c="[namespace.n.bridge.inner]\n",
     )
-    assert not config.mistakes
+    assert not config.problems
 
 
 UNKNOWN = {
     "a master": (
         "[bridge.bridge0]\n[veth.x]\nmaster = 'brigde0'\npeer = { name = 'y' }",
-        "3:1: warning: veth.x: master: nothing declares 'brigde0': did you mean 'bridge0'?",
+        "3:1: warning: veth.x: master: 'brigde0' is not declared: did you mean 'bridge0'?",
     ),
     "a peer's master": (
         "[bridge.bridge0]\n[veth.x]\npeer = { name = 'y', master = 'bridge1' }",
-        "3:22: warning: veth.x: peer.master: nothing declares 'bridge1': did you mean 'bridge0'?",
+        "3:22: warning: veth.x: peer.master: 'bridge1' is not declared: did you mean 'bridge0'?",
     ),
     "a namespace": (
         "[namespace.lab]\n[veth.x]\npeer = { name = 'y', namespace = 'lob' }",
-        "3:22: warning: veth.x: peer.namespace: nothing declares the namespace 'lob': did you mean 'lab'?",
+        "3:22: warning: veth.x: peer.namespace: the namespace 'lob' is not declared: did you mean 'lab'?",
     ),
     "what NAT names": (
         "[bridge.br-lab]\n[[nat.masquerade]]\nout = 'br-lob'\n[sysctl]\nnet.ipv4.ip_forward = 1",
-        "3:1: warning: nat.masquerade: out: nothing declares 'br-lob': did you mean 'br-lab'?",
+        "3:1: warning: nat.masquerade: out: 'br-lob' is not declared: did you mean 'br-lab'?",
     ),
     "a route's link": (
         "[[route]]\nto = '10.0.0.0/8'\ndev = 'nowhere'",
-        "3:1: warning: route: dev: nothing declares 'nowhere'",
+        "3:1: warning: route: dev: 'nowhere' is not declared",
     ),
     "a link in a namespace": (
         "[namespace.n.vxlan.v]\nvni = 1\ndev = 'nowhere'",
-        "3:1: warning: namespace.n.vxlan.v: dev: nothing declares 'nowhere' in n",
+        "3:1: warning: namespace.n.vxlan.v: dev: 'nowhere' is not declared in n",
     ),
     "a sysctl's link": (
         "[sysctl]\nnet.ipv4.conf.nowhere.forwarding = 1",
-        "2:1: warning: sysctl: net.ipv4.conf.nowhere.forwarding: nothing declares 'nowhere'",
+        "2:1: warning: sysctl: net.ipv4.conf.nowhere.forwarding: 'nowhere' is not declared",
     ),
     "no forwarding": (
         "[[nat.masquerade]]\nsource = '10.0.0.0/8'",
@@ -258,7 +258,7 @@ def test_names_of_wrong_tables_and_of_links_that_are_there_are_known(folder: Pat
     config = read(
         folder, a=text, b='[[route]]\nto = "10.0.0.0/8"\ndev = "lo"\n[[route]]\nto = "11.0.0.0/8"\ndev = "w"\n'
     )
-    assert len(config.mistakes) == 1
+    assert len(config.problems) == 1
 
 
 def test_where_a_file_cannot_be_read_nobody_knows_what_is_declared(folder: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_path_outside_is_read_instead_of_the_folder(folder: Path, tmp_path: Pa
     assert loaded(folder, other) == ({"bridge/x"}, frozenset({str(other)}))
     assert loaded(folder, other / "y") == ({"bridge/y"}, frozenset({str(other / "y")}))
     assert loaded(folder, other / "gone.toml") == (set(), frozenset({str(other / "gone.toml")}))
-    with pytest.raises(UsageError, match="one or the other"):
+    with pytest.raises(UsageError, match="do not mix them"):
         loaded(folder, other, folder / "a.toml")
     with pytest.raises(UsageError, match="no configuration file"):
         loaded(folder, folder / "a.txt")

@@ -239,7 +239,7 @@ def test_a_thread_that_stumbles_says_so_and_goes_on(
     monkeypatch.setattr(docker, "Inotify", exhausted)
     monkeypatch.setattr("netd.containers.runtime.PAUSE", 0.1)
     watch = followed(docker.Docker(str(folder)), "web")
-    watch.says("web", AttachTarget("", "Docker cannot be followed: [Errno 24] Too many open files"))
+    watch.says("web", AttachTarget("", "Docker cannot be watched: [Errno 24] Too many open files"))
     monkeypatch.setattr(docker, "Inotify", real)
     watch.says("web", AttachTarget("", NO_CONTAINER))
 
@@ -313,14 +313,14 @@ def test_a_folder_of_podman_that_comes_while_it_is_looked_for_is_followed(
     storage: Storage, processes: Callable[..., int], followed: Callable[..., Followed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.graph.mkdir()
-    lists, real = storage.graph / "overlay-containers", podman.folders
+    lists, real = storage.graph / "overlay-containers", podman.driver_directories
 
     def late(root: str) -> set[str]:
         found = real(root)
         lists.mkdir(exist_ok=True)
         return found
 
-    monkeypatch.setattr(podman, "folders", late)
+    monkeypatch.setattr(podman, "driver_directories", late)
     watch = followed(storage.engine, "web")
     watch.says("web", AttachTarget("", NO_CONTAINER))
     storage.list(web=ID)

@@ -93,4 +93,4 @@ WRONG = {
 @pytest.mark.parametrize(("text", "where"), WRONG.values(), ids=WRONG.keys())
 def test_what_the_schema_marks_netd_refuses_too(text: str, where: str) -> None:
     assert errors(text) == [where]
-    assert parse("x.toml", text.encode()).mistakes
+    assert parse("x.toml", text.encode()).problems

@@ -1,4 +1,4 @@
-"""What is wrong in a table, as mistakes at their places in the file."""
+"""What is wrong in a table, as problems at their places in the file."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def meant(word: str, known: Iterable[str]) -> str:
 def explain(
     violations: Sequence[Violation], raw: Any, known: Collection[str], base: TomlPath, source: Source
 ) -> Iterator[Problem]:
-    """All mistakes of one table: ``raw`` as it was read, ``base`` its path, ``known`` the keys that can stand there."""
+    """All problems of one table: ``raw`` as it was read, ``base`` its path, ``known`` the keys that can stand there."""
     for each in violations:
         path = base + each.path
         if each.known is not None:
             text = each.text + meant(str(path[-1]), known if len(each.path) == 1 else each.known)
-            yield source.mistake(path, titled(path[:-1], text), name=True)
+            yield source.problem(path, titled(path[:-1], text), name=True)
         else:
             inside = () if each.missing else key_in(_at(raw, each.path), each.text)
-            yield source.mistake(path + inside, titled(path, each.text))
+            yield source.problem(path + inside, titled(path, each.text))
 
 
 def member(raw: Any, part: str | int) -> Any:

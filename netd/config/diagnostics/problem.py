@@ -1,4 +1,4 @@
-"""One mistake in a file, and how it is shown: as compilers do."""
+"""One problem in a file, and how it is shown: as compilers do."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Source:
 
     @property
     def positions(self) -> Positions:
-        """Found when first needed: only mistakes need them."""
+        """Found when first needed: only problems need them."""
         if self._positions is None:
             self._positions = Positions(self.text)
         return self._positions
@@ -82,17 +82,17 @@ class Source:
         found = self.positions.at(path)
         return found.line if found else 0
 
-    def mistake(
+    def problem(
         self, path: TomlPath, message: str, *, name: bool = False, warning: bool = False, other: str = ""
     ) -> Problem:
-        """A mistake at a path; ``name``: at the last part of it, not at the header of its table."""
+        """A problem at a path; ``name``: at the last part of it, not at the header of its table."""
         found = self.positions.name(path) if name else self.positions.at(path)
-        return self.mistake_at(found or Position(1, 1, 1), path, message, warning=warning, other=other)
+        return self.problem_at(found or Position(1, 1, 1), path, message, warning=warning, other=other)
 
-    def mistake_at(
+    def problem_at(
         self, place: Position, path: TomlPath, message: str, *, warning: bool = False, other: str = ""
     ) -> Problem:
-        """A mistake at a line and column."""
+        """A problem at a line and column."""
         if self._rows is None:
             self._rows = self.text.split("\n")
         rows = self._rows

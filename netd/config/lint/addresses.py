@@ -20,7 +20,7 @@ from .mtu import DeclaredOnly
 
 Interface = IPv4Interface | IPv6Interface
 #: What to write where a gateway is on the link all the same.
-ONLINK = " (on the link all the same: write it as [[route]] with onlink = true)"
+ONLINK = " (if it is on the link: write it as [[route]] with onlink = true)"
 
 
 @dataclass(slots=True)
@@ -44,11 +44,11 @@ def address_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Sourc
         if each.key.kind == "address":
             text = _unusable(known.interfaces[each.key]) or twice.get(each.key, "")
             if text:
-                yield source.mistake(path, titled(path, text), warning=True)
+                yield source.problem(path, titled(path, text), warning=True)
         elif each.key.kind == "route":
             for via, text in _gateways(each, known):
                 inside: TomlPath = find(table_at(source.data, path), via)
-                yield source.mistake(path + inside, titled(path + inside, text), warning=True)
+                yield source.problem(path + inside, titled(path + inside, text), warning=True)
 
 
 def _known(desired: Iterable[Desired]) -> _Addresses:
@@ -84,7 +84,7 @@ def _gateways(each: Desired, known: _Addresses) -> Iterator[tuple[str, str]]:
         networks += [ip_network(to) for to in known.routed.get(link, ()) if ":" in to or "." in to]
         if not any(address in network for network in networks if network.version == address.version):
             held = ", ".join(str(interface) for interface in own)
-            yield via, f"'{via}' is in no network of {link} ({held}): the kernel refuses such a gateway{ONLINK}"
+            yield via, f"'{via}' is not in a network of {link} ({held}): the kernel refuses such a gateway{ONLINK}"
 
 
 def _unusable(interface: Interface) -> str:
@@ -94,9 +94,9 @@ def _unusable(interface: Interface) -> str:
         return ""
     if address == network.network_address:
         what = "the network's own address" if interface.version == 4 else "the address of all routers of its network"
-        return f"'{interface}' is {what}: write one of a machine, such as {address + 1}/{network.prefixlen}"
+        return f"'{interface}' is {what}: write the address of a host, such as {address + 1}/{network.prefixlen}"
     if interface.version == 4 and address == network.broadcast_address:
-        return f"'{interface}' is the broadcast address of its network: write one of a machine"
+        return f"'{interface}' is the broadcast address of its network: write the address of a host"
     return ""
 
 
@@ -115,6 +115,6 @@ def _twice(desired: Iterable[Desired], known: _Addresses) -> Iterator[tuple[Key,
         for link, each in having if len(having) > 1 else ():
             first = next((other for members, other in seen if link in members and other != link), None)
             if first is not None:
-                yield each.key, f"'{address}' is an address of {first}, too, on the same segment"
+                yield each.key, f"'{address}' is also an address of {first}, on the same segment"
             else:
                 seen.append((graph.segment(link).members, link))

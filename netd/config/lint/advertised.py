@@ -39,7 +39,7 @@ def advertised_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, So
                     f"{link} has its IPv6 default route or address from a router's advertisements, "
                     f"which a machine that forwards ignores: write {sysctl_name(path)} = 2 as well"
                 )
-                yield sources[each.file].mistake(each.origins[0].path, titled(each.origins[0].path, text), warning=True)
+                yield sources[each.file].problem(each.origins[0].path, titled(each.origins[0].path, text), warning=True)
 
 
 def _advertised() -> set[str]:

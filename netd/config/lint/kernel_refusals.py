@@ -22,7 +22,7 @@ def refused(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> It
         if why and each.file in sources:
             origin, source = each.origins[0], sources[each.file]
             path = origin.path + find(table_at(source.data, origin.path), value)
-            yield source.mistake(path, titled(path if value else origin.path, why), warning=True)
+            yield source.problem(path, titled(path if value else origin.path, why), warning=True)
 
 
 class _Declared:
@@ -67,7 +67,7 @@ class _Declared:
         for via, dev, _ in each.locator["hops"]:
             link = LinkName(netns, dev)
             if dev and link in self._down:
-                return f"no route leads through {link}, which is declared down (up = false)", dev
+                return f"a route cannot use {link}, which is declared down (up = false)", dev
             if dev and six and (why := self._without_ipv6(link)):
                 return f"the route is IPv6: {why}", dev
             if via and (why := self._astray(via, link, onlink=bool(each.locator["onlink"]))):
@@ -81,7 +81,7 @@ class _Declared:
             owner = link if via in own else self._owners[link.netns, via]
             if six or onlink:
                 return f"'{via}' is an address of {owner} itself: the kernel refuses such a gateway"
-            return f"'{via}' is an address of {owner} itself: all that this route leads to is looked for on that link"
+            return f"'{via}' is an address of {owner} itself: the kernel looks for all destinations on that link"
         if is_loopback(via) and link.name not in ("", LOOPBACK) and not any(map(is_loopback, own)):
             return f"'{via}' is this machine itself: the kernel refuses such a gateway on {link}"
         return ""
@@ -89,14 +89,14 @@ class _Declared:
     def _without_ipv6(self, link: LinkName) -> str:
         """Why a link has no IPv6, "" where nothing says so. What is said of the link itself counts most."""
         if link in self._small:
-            return f"the MTU of {link} is declared smaller than the {LEAST_IPV6} that it needs"
+            return f"{link} is declared with an MTU below {LEAST_IPV6}, the minimum of IPv6"
         # What is not made by netd is there before anything is written, and "default" comes too late for it.
         for name in (link.name, "default", "all") if link in self._made else (link.name, "all"):
             # As sysctl(8) prints it: dots and slashes have changed places.
             parameter = f"net.ipv6.conf.{name.replace('.', '/')}.disable_ipv6"
             found = self._desired.get(Key(link.netns, "sysctl", parameter))
             if found is not None:
-                return "" if found.fields["value"] == "0" else f"{parameter} turns it off on {link}"
+                return "" if found.fields["value"] == "0" else f"{parameter} disables it on {link}"
         namespace = self._desired.get(Key(HOST, NAMESPACE, link.netns))
         off = namespace is not None and namespace.fields.get("ipv6") is False
-        return "ipv6 = false turns it off in this namespace" if off else ""
+        return "ipv6 = false disables it in this namespace" if off else ""

@@ -43,7 +43,7 @@ def link_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source])
             text = text or _beside(each, present)
         if text and each.file in sources:
             path = each.origins[0].path
-            yield sources[each.file].mistake(path, titled(path, text), warning=True)
+            yield sources[each.file].problem(path, titled(path, text), warning=True)
 
 
 def _with_layer3(desired: Iterable[Desired]) -> set[LinkName]:
@@ -64,8 +64,8 @@ def _ports(each: Desired, layer3: set[LinkName]) -> str:
             continue
         if end.link in layer3 or (end.foreign and end.link.netns == HOST and _carries_default(end.link.name)):
             return (
-                f"{end.link} is a port of {end.master} and has addresses or the default route itself: what arrives "
-                f"goes to the bridge, so this machine is not reached by them any more: give them to {end.master}"
+                f"{end.link} is a port of {end.master} and has addresses or the default route itself: incoming frames "
+                f"go to the bridge, so this machine is no longer reachable through them: move them to {end.master}"
             )
     return ""
 
@@ -78,7 +78,7 @@ def _one_mac(each: Desired) -> str:
     """A pair of which both ends have the same MAC address."""
     mac = each.fields.get("mac")
     if mac is not None and mac == each.fields.get(PEER + "mac"):
-        return f"both ends have the MAC address {mac}: they do not reach each other; write another for one of them"
+        return f"both ends have the MAC address {mac}: they cannot reach each other; change one of them"
     return ""
 
 

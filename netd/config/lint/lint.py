@@ -40,7 +40,7 @@ def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterat
 
 
 class _Names:
-    """What is declared anywhere, tables with mistakes included."""
+    """What is declared anywhere, tables with problems included."""
 
     def __init__(self, desired: Mapping[Key, Desired], parsed: Sequence[Parsed], sources: Mapping[str, Source]) -> None:
         self.desired = desired
@@ -60,7 +60,7 @@ class _Names:
                     told.add(origin)
                     length = len(each.origins[0].path)
                     shown = titled(origin.path if len(origin.path) > length else each.origins[0].path, text)
-                    yield self.sources[origin.file].mistake(origin.path, shown, warning=True)
+                    yield self.sources[origin.file].problem(origin.path, shown, warning=True)
 
     def _of(self, each: Desired) -> Iterator[tuple[Origin, str]]:
         for link in dict.fromkeys((*each.requires, *each.after)):
@@ -75,7 +75,7 @@ class _Names:
             if netns not in self.namespaces and not os.path.exists(f"/run/netns/{netns}"):
                 yield (
                     self._written(each, netns),
-                    f"nothing declares the namespace '{netns}'{meant(netns, self.namespaces)}",
+                    f"the namespace '{netns}' is not declared{meant(netns, self.namespaces)}",
                 )
 
     def _missing(self, link: LinkName) -> str | None:
@@ -87,7 +87,7 @@ class _Names:
         if (link.netns == HOST and _on_this_machine(link.name)) or (not near and link.netns in self.foreign):
             return None
         where = f" in {link.netns}" if link.netns else ""
-        return f"nothing declares '{link.name}'{where}{near}"
+        return f"'{link.name}' is not declared{where}{near}"
 
     def _in_peer(self, each: Desired, link: LinkName) -> str:
         """What to write where a pair's end in a namespace has the ``master`` that its other end, on the host, needs."""
@@ -130,7 +130,7 @@ def _forwarding(
             told.add(told_as)
             origin = each.origins[0]
             text = f"{_either(names)} is not declared here: without it nothing is routed"
-            yield sources[origin.file].mistake(origin.path, titled(origin.path, text), warning=True)
+            yield sources[origin.file].problem(origin.path, titled(origin.path, text), warning=True)
 
 
 def _families(key: Key) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def machine_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Sourc
             text = _taken_port(each, protocol, listening[protocol])
         if text and each.file in sources:
             path = each.origins[0].path
-            yield sources[each.file].mistake(path, titled(path, text), warning=True)
+            yield sources[each.file].problem(path, titled(path, text), warning=True)
 
 
 def _unknown_sysctl(each: Desired) -> str:
@@ -45,9 +45,9 @@ def _unknown_sysctl(each: Desired) -> str:
     parts = path.split("/")
     if tuple(parts[:3]) in PER_LINK:
         parts[3] = "default"  # every interface has the same
-    folder, name = os.path.join(PROC_SYS, *parts[:-1]), parts[-1]
+    directory, name = os.path.join(PROC_SYS, *parts[:-1]), parts[-1]
     with contextlib.suppress(OSError):
-        known = os.listdir(folder)
+        known = os.listdir(directory)
         if name not in known and (close := difflib.get_close_matches(name, known, n=1, cutoff=0.8)):
             meant = sysctl_name("/".join([*path.split("/")[:-1], close[0]]))
             return f"this kernel has no {each.key.name}: did you mean '{meant}'?"

@@ -68,7 +68,7 @@ def _told(
             origin = _origin(first, written[first.link])
             others = f" here, and on {len(more)} more" if more else ""
             text = f'packets of more than {size} bytes are lost at {narrow}: write mtu = "{AUTO}"{others}'
-            yield sources[file].mistake(origin.path, titled(written[first.link].origins[0].path, text), warning=True)
+            yield sources[file].problem(origin.path, titled(written[first.link].origins[0].path, text), warning=True)
 
 
 def _origin(end: End, one: Desired) -> Origin:

@@ -1,6 +1,6 @@
 """Objects of one file, or of all: what is the same becomes one, what contradicts is told apart, cycles are cut.
 
-The same rules hold within a file and between files; only what follows is different. Within a file a clash is a mistake
+The same rules hold within a file and between files; only what follows is different. Within a file a clash is a problem
 of that file; between files it costs the later one the object.
 """
 
@@ -108,7 +108,7 @@ def _link_clash(loser: Desired, winner: Desired, link: LinkName) -> Clash:
     if loser.key == winner.key:
         return Clash(loser, winner, "declared at {place} already: a link is declared once")
     if len(loser.provides) > 1 and set(loser.provides) == set(winner.provides):
-        text = f"this pair is written at both ends, the other is {winner.key} at {{place}}: write it once"
+        text = f"both ends of this pair are declared, the other as {winner.key} at {{place}}: declare it once"
         return Clash(loser, winner, text)
     return Clash(loser, winner, f"the name '{link.name}' is taken by {winner.key} at {{place}}", link.name)
 
@@ -215,7 +215,9 @@ def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
     for each in objects:
         maker = makers.get(LinkName(HOST, each.key.name)) if each.fields.get("from_host") else None
         if maker is not None:
-            yield Clash(each, maker, f"from_host: '{each.key.name}' is {maker.key} at {{place}}: it can be made here")
+            yield Clash(
+                each, maker, f"from_host: '{each.key.name}' is {maker.key} at {{place}}: it can be created here"
+            )
 
 
 def _cycles(objects: list[Desired]) -> Iterator[Clash]:
@@ -247,7 +249,7 @@ def _cycles(objects: list[Desired]) -> Iterator[Clash]:
             start = cycle.index(last)
             shown = " → ".join(str(key) for key in (*cycle[start:], *cycle[:start], last))
             text = (
-                "this link hangs on itself, a cycle"
+                "this link depends on itself (a cycle)"
                 if not others
                 else f"cycle of links: {shown} (the other is at {{place}})"
             )
@@ -274,8 +276,8 @@ def _loops(graph: Mapping[Key, list[Key]]) -> Iterator[list[Key]]:
                 left.append(iter(graph.get(below, ())))
 
 
-def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Problem:
-    """The mistake of the file that loses, with both places in it."""
+def clash_problem(clash: Clash, sources: Mapping[str, Source]) -> Problem:
+    """The problem of the file that loses, with both places in it."""
     origin, other = clash.loser.origins[-1], clash.winner.origins[0]
     source = sources[origin.file]
     place = shown_place(other, origin, sources)
@@ -285,11 +287,11 @@ def clash_mistake(clash: Clash, sources: Mapping[str, Source]) -> Problem:
     keeps = "" if other.file == origin.file else f"; {other.file.rpartition('/')[2]} keeps it"
     about = origin.path
     text = clash.text.replace("{place}", place) + keeps
-    return source.mistake(path, titled(about, text), other="" if other.file == origin.file else other.file)
+    return source.problem(path, titled(about, text), other="" if other.file == origin.file else other.file)
 
 
 def shown_place(origin: Origin, seen_from: Origin, sources: Mapping[str, Source]) -> str:
-    """Where something stands, as a mistake elsewhere tells of it."""
+    """Where something stands, as a problem elsewhere tells of it."""
     line = sources[origin.file].line(origin.path)
     return f"line {line}" if origin.file == seen_from.file else f"{origin.file}:{line}"
 

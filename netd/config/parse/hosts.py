@@ -19,11 +19,11 @@ from .this_host import ThisHost
 class Hosts:
     """The hosts of these files; of two addresses for one, the first counts.
 
-    ``mistakes`` are those of the files in ``told``.
+    ``problems`` are those of the files in ``told``.
     """
 
     def __init__(self, files: Sequence[Parsed], machine: ThisHost, told: Mapping[str, Source]) -> None:
-        self.mistakes: list[Problem] = []
+        self.problems: list[Problem] = []
         self._machine = machine
         self._told = told
         self._found: dict[str, HostEntry] = {}
@@ -43,13 +43,13 @@ class Hosts:
     def _wrong(self, origin: Origin, text: str) -> None:
         source = self._told.get(origin.file)
         if source is not None:
-            self.mistakes.append(source.mistake(origin.path, titled(origin.path, text)))
+            self.problems.append(source.problem(origin.path, titled(origin.path, text)))
 
     def _unknown(self, name: str) -> str:
         """Why a host cannot be reached by its name, "" where it can."""
         entry = self._found.get(name)
         if entry is None:
-            return f"nothing declares the host '{name}'{meant(name, self._found)}"
+            return f"the host '{name}' is not declared{meant(name, self._found)}"
         return "" if entry.address else f"[{HOSTS}.{name}] has no address"
 
     def resolved(self, objects: Iterable[Desired]) -> Iterator[Desired]:

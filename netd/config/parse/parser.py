@@ -1,4 +1,4 @@
-"""One file by itself: text → tables → objects, and every mistake in it at once."""
+"""One file by itself: text → tables → objects, and every problem in it at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from netd.config.diagnostics.schema import (
     outer,
     titled,
 )
-from netd.config.merge.merge import Clash, clash_mistake, find, merge
+from netd.config.merge.merge import Clash, clash_problem, find, merge
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind, TableContext
 from netd.kinds.base.options import Table
@@ -45,7 +45,7 @@ RESERVED = frozenset({"all", "default"})
 NO_NAME = "?"
 #: So many wrong keys of one table are looked for one after the other.
 MOST_WRONG_KEYS = 50
-#: So many mistakes of one file are told: more are not a typo, and looking for what each may have meant takes long.
+#: So many problems of one file are told: more are not a typo, and looking for what each may have meant takes long.
 MOST_MISTAKES = 1000
 
 T = TypeVar("T", bound=Table)
@@ -69,7 +69,7 @@ class Parsed:
 
     source: Source
     objects: tuple[Desired, ...] = ()
-    mistakes: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     links: frozenset[LinkName] = frozenset()
     namespaces: frozenset[str] = frozenset()
     hosts: tuple[HostEntry, ...] = ()
@@ -97,7 +97,7 @@ class Parser:
         self.hosts: list[HostEntry] = []
         self.asked: list[tuple[str, Origin]] = []
         self._elsewhere: list[tuple[TomlPath, Parser]] = []
-        self.mistakes: list[Problem] = []
+        self.problems: list[Problem] = []
         self.objects: list[Desired] = []
         self.links: set[LinkName] = set()
         self.namespaces: set[str] = set()
@@ -109,9 +109,9 @@ class Parser:
         for path, other in self._elsewhere if not self._full else ():
             clashes += self._clashes_elsewhere(path, other)
         self._tell_clashes(clashes)
-        self.mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
+        self.problems.sort(key=lambda problem: (problem.line, problem.column))
         if self._full:
-            self.mistakes.append(Problem(self.source.file, (), f"has more mistakes than these {len(self.mistakes)}"))
+            self.problems.append(Problem(self.source.file, (), f"has more errors than these {len(self.problems)}"))
 
     def _declare_all(self, tables: Iterable[Found]) -> None:
         for found in tables:
@@ -123,25 +123,25 @@ class Parser:
         """Tables that declare nothing here: what is wrong with them is told, and which machines they ask for."""
         other = Parser(self.source)
         other._declare_all(tables(other))
-        self._tell(other.mistakes)
+        self._tell(other.problems)
         self.asked += other.asked
         return other
 
     def _unnamed_table(self, found: Found) -> None:
-        """A table whose name is wrong may have other mistakes, too."""
+        """A table whose name is wrong may have other problems, too."""
         other = self._look_at(lambda other: other._named_table(found))
         self.links |= other.links
         self._tell_clashes(merge(other.objects).clashes)
 
-    def _tell(self, mistakes: Iterable[Problem]) -> list[Problem]:
+    def _tell(self, problems: Iterable[Problem]) -> list[Problem]:
         """As many of them as there is room for."""
-        told = list(islice(mistakes, max(0, MOST_MISTAKES - len(self.mistakes))))
-        self.mistakes += told
+        told = list(islice(problems, max(0, MOST_MISTAKES - len(self.problems))))
+        self.problems += told
         return told
 
     def _tell_clashes(self, clashes: Iterable[Clash]) -> None:
         sources = {self.source.file: self.source}
-        self._tell(clash_mistake(clash, sources) for clash in clashes)
+        self._tell(clash_problem(clash, sources) for clash in clashes)
 
     def _clashes_elsewhere(self, path: TomlPath, other: Parser) -> tuple[Clash, ...]:
         """What of a host's tables contradicts each other, or what all hosts have: said on every machine."""
@@ -156,11 +156,11 @@ class Parser:
 
     @property
     def _full(self) -> bool:
-        """Whether enough mistakes were found: nothing more is looked at."""
-        return len(self.mistakes) >= MOST_MISTAKES
+        """Whether enough problems were found: nothing more is looked at."""
+        return len(self.problems) >= MOST_MISTAKES
 
     def _wrong(self, path: TomlPath, text: str, *, name: bool = False, about: TomlPath | None = None) -> None:
-        self.mistakes.append(self.source.mistake(path, titled(path if about is None else about, text), name=name))
+        self.problems.append(self.source.problem(path, titled(path if about is None else about, text), name=name))
 
     def _tables(
         self, level: Mapping[str, Any], known: Mapping[str, Kind | None], netns: str, base: TomlPath
@@ -198,7 +198,7 @@ class Parser:
         own = {key: value for key, value in raw.items() if key not in contents}
         if HOSTS in own:
             del own[HOSTS]
-            self._wrong((*path, HOSTS), "a host stands at the top level only", name=True, about=path)
+            self._wrong((*path, HOSTS), "a host is only allowed at the top level", name=True, about=path)
         table = self._validated(HostTable, own, path, host_keys())
         if isinstance(table, HostTable):
             origin = Origin(self.source.file, (*path, "address") if table.address else path)
@@ -258,7 +258,10 @@ class Parser:
         if NAMESPACE in own:
             del own[NAMESPACE]
             self._wrong(
-                (*found.path, NAMESPACE), "a namespace stands at the top level only", name=True, about=found.path
+                (*found.path, NAMESPACE),
+                "a namespace is only allowed at the top level",
+                name=True,
+                about=found.path,
             )
         yield found._replace(raw=own)
         contents = {key: value for key, value in found.raw.items() if key in inner()}
@@ -341,22 +344,22 @@ def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
         source = Source(file, content.decode(errors="replace"))
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
-        wrong = source.mistake_at(Position(line, column, 1), (), f"byte 0x{content[error.start]:02x} is not UTF-8")
-        return Parsed(source, mistakes=(wrong,), readable=False)
+        wrong = source.problem_at(Position(line, column, 1), (), f"byte 0x{content[error.start]:02x} is not UTF-8")
+        return Parsed(source, problems=(wrong,), readable=False)
     source = Source(file, text)
     try:
         source.data = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        return Parsed(source, mistakes=(_syntax(source, error),), readable=False)
+        return Parsed(source, problems=(_syntax(source, error),), readable=False)
     except RecursionError:
-        return Parsed(source, mistakes=(Problem(file, (), "is nested too deeply"),), readable=False)
+        return Parsed(source, problems=(Problem(file, (), "is nested too deeply"),), readable=False)
     except ValueError as error:
-        return Parsed(source, mistakes=(Problem(file, (), f"is not TOML: {error}"),), readable=False)
+        return Parsed(source, problems=(Problem(file, (), f"is not TOML: {error}"),), readable=False)
     parser = Parser(source, machine)
     parser.read()
-    mistakes = tuple(hinted(each, source.data) for each in parser.mistakes)
+    problems = tuple(hinted(each, source.data) for each in parser.problems)
     return Parsed(
-        source, tuple(parser.objects), mistakes, frozenset(parser.links), frozenset(parser.namespaces),
+        source, tuple(parser.objects), problems, frozenset(parser.links), frozenset(parser.namespaces),
         tuple(parser.hosts), tuple(parser.asked),
     )  # fmt: skip
 
@@ -365,15 +368,15 @@ def _syntax(source: Source, error: tomli.TOMLDecodeError) -> Problem:
     line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
     text = getattr(error, "msg", str(error))
     if source.text.startswith("\ufeff"):
-        return source.mistake_at(Position(1, 1, 1), (), "starts with a byte order mark: save the file without")
+        return source.problem_at(Position(1, 1, 1), (), "starts with a byte order mark: save the file without it")
     twice = TWICE.match(text)
     if twice:
         row = source.text.split("\n")[line - 1]
         start = len(row) - len(row.lstrip())
         place = Position(line, start + 1, max(1, len(row.strip())))
-        return source.mistake_at(place, (), "this table is written twice" if twice[1] else "this key is written twice")
+        return source.problem_at(place, (), "this table is written twice" if twice[1] else "this key is written twice")
     row = source.text.split("\n")[line - 1] if line <= source.text.count("\n") + 1 else ""
     hint = syntax_hint(row, line, column)
     if hint is not None:
-        return source.mistake_at(hint[0], (), hint[1])
-    return source.mistake_at(Position(line, column, 1), (), text[:1].lower() + text[1:])
+        return source.problem_at(hint[0], (), hint[1])
+    return source.problem_at(Position(line, column, 1), (), text[:1].lower() + text[1:])

@@ -1,4 +1,4 @@
-"""The configuration folder: every file read once for each of its versions, all of them settled into one."""
+"""The configuration directory: every file read once for each of its versions, all of them settled into one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.lint.lint import warnings
 from netd.config.merge.gateways import with_ways
-from netd.config.merge.merge import clash_mistake, merge
+from netd.config.merge.merge import clash_problem, merge
 from netd.config.parse.hosts import Hosts
 from netd.config.parse.parser import Parsed, parse
 from netd.config.parse.this_host import this_host
@@ -39,25 +39,25 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What all files together want. ``mistakes`` are errors and warnings, in the order of files and lines.
+    """What all files together want. ``problems`` are errors and warnings, in the order of files and lines.
 
     ``unknown``: files of which nobody can say what they declare: broken, and without a last good version.
     """
 
     desired: Mapping[Key, Desired]
     files: tuple[FileState, ...] = ()
-    mistakes: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     unknown: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """Mistakes that cost something."""
-        return tuple(mistake for mistake in self.mistakes if not mistake.warning)
+        """Problems that cost something."""
+        return tuple(problem for problem in self.problems if not problem.warning)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """Mistakes that may be meant so."""
-        return tuple(mistake for mistake in self.mistakes if mistake.warning)
+        """Problems that may be meant so."""
+        return tuple(problem for problem in self.problems if problem.warning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +76,27 @@ class FileVersion:
     @property
     def good(self) -> bool:
         """Whether it is valid in itself."""
-        return not self.held and not self.parsed.mistakes
+        return not self.held and not self.parsed.problems
 
 
 def unread(path: str, text: str, held: bool = False) -> FileVersion:
     """The version of a file that cannot be read."""
     wrong = Problem(path, (), text)
-    parsed = Parsed(Source(path, ""), mistakes=(wrong,), readable=False)
+    parsed = Parsed(Source(path, ""), problems=(wrong,), readable=False)
     return FileVersion(path, parsed, identity=identity(path), held=held)
 
 
 class ConfigDirectory:
-    """Reads the folder again and again; one changed file costs one parse.
+    """Reads the directory again and again; one changed file costs one parse.
 
     ``cache_dir`` None: no last good copies. ``trusted``: files that others could have written are refused.
-    ``paths`` are read instead of the folder's files, where given.
+    ``paths`` are read instead of the directory's files, where given.
     """
 
     def __init__(
         self, config_dir: str, cache_dir: str | None, *, trusted: bool, paths: Sequence[str] | None = None
     ) -> None:
-        self._folder = os.path.abspath(config_dir)
+        self._directory = os.path.abspath(config_dir)
         self._trusted = trusted
         self._paths = paths
         self._copies = LastGoodCopies(cache_dir, trusted=trusted)
@@ -128,7 +128,7 @@ class ConfigDirectory:
 
         ``wait`` seconds for files held open for writing; ``write``: last good copies are kept (else by ``save``);
         ``warn``: look for warnings too; ``forget`` False: a file that is gone may come back, its last good version is
-        kept until ``forget_gone``. ConfigError where the folder itself cannot be read: then nothing is known.
+        kept until ``forget_gone``. ConfigError where the directory itself cannot be read: then nothing is known.
         """
         deadline = time.monotonic() + wait
         self._held = []
@@ -146,14 +146,14 @@ class ConfigDirectory:
         self._versions = {path: version for path, version in versions.items() if not version.held}
         # Who does not wait for a writer has nothing to say about one.
         told = (version for version in versions.values() if wait or not version.held)
-        mistakes = [mistake for version in told for mistake in version.parsed.mistakes]
+        problems = [problem for version in told for problem in version.parsed.problems]
         if write:
             try:
                 self.save()
             except OSError as error:
                 text = f"last good versions cannot be kept: {error.strerror}"
-                mistakes.append(Problem(error.filename or self._copies.place, (), text, warning=True))
-        return self._settled(versions, mistakes, warn)
+                problems.append(Problem(error.filename or self._copies.place, (), text, warning=True))
+        return self._settled(versions, problems, warn)
 
     def _note_changes(self, versions: Mapping[str, FileVersion]) -> None:
         before = self._gone | self._versions
@@ -181,14 +181,14 @@ class ConfigDirectory:
 
     def _list(self) -> list[str]:
         if self._paths is None:
-            return config_files(self._folder)
+            return config_files(self._directory)
         found = [config_files(path) if os.path.isdir(path) else [path] for path in self._paths]
         return sorted({path for paths in found for path in paths})
 
     def _covers(self, path: str) -> bool:
         """Whether the file would have been read, were it there."""
         if self._paths is None:
-            return os.path.dirname(path) == self._folder
+            return os.path.dirname(path) == self._directory
         return path in self._paths or os.path.dirname(path) in self._paths
 
     def _take(self, path: str, deadline: float) -> FileVersion | None:
@@ -202,10 +202,12 @@ class ConfigDirectory:
                 return replace(previous, distrust=reason)
             content, found = self._read_closed(path, deadline)
         except FileNotFoundError:
-            return unread(path, "is a link to nothing") if os.path.islink(path) else None
+            return unread(path, "is a dangling symbolic link") if os.path.islink(path) else None
         except HeldOpen:
             self._held.append(path)
-            return previous or unread(path, "is held open for writing by someone: it is read once it is closed", True)
+            return previous or unread(
+                path, "is open for writing in another process: it is read once it is closed", True
+            )
         except Unreadable as error:
             return unread(path, str(error))
         except OSError as error:
@@ -245,7 +247,7 @@ class ConfigDirectory:
         for path in {copy.path for copy in copies} - versions.keys() - self._gone.keys():
             self._copies.drop(path)
 
-    def _settled(self, versions: Mapping[str, FileVersion], mistakes: list[Problem], warn: bool) -> Config:
+    def _settled(self, versions: Mapping[str, FileVersion], problems: list[Problem], warn: bool) -> Config:
         good = [version.parsed for version in versions.values() if version.good]
         copied = list(self._in_force(version.path for version in versions.values() if not version.good))
         sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
@@ -254,16 +256,16 @@ class ConfigDirectory:
         settled = merge(hosts.resolved(objects), {parsed.source.file for parsed in copied})
         # Where a last good copy gives way, there is nothing to say: its file is reported anyway.
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
-        lost = [*hosts.mistakes, *(clash_mistake(clash, sources) for clash in clashes)]
-        mistakes += lost
+        lost = [*hosts.problems, *(clash_problem(clash, sources) for clash in clashes)]
+        problems += lost
         desired = with_ways(arranged(sorted(settled.kept.values(), key=lambda each: each.order)))
         if warn:
             read = [version.parsed for version in versions.values()]
-            mistakes += warnings(desired, read)
-            mistakes += [_distrusted(version) for version in versions.values() if version.distrust and version.stamp]
+            problems += warnings(desired, read)
+            problems += [_distrusted(version) for version in versions.values() if version.distrust and version.stamp]
         states = tuple(_state(version, lost) for version in versions.values())
-        mistakes.sort(key=lambda mistake: (mistake.file, mistake.line, mistake.column))
-        return Config(desired, states, tuple(mistakes), frozenset(versions.keys() - sources.keys()))
+        problems.sort(key=lambda problem: (problem.file, problem.line, problem.column))
+        return Config(desired, states, tuple(problems), frozenset(versions.keys() - sources.keys()))
 
     def _in_order(self, good: Sequence[Parsed], copied: Sequence[Parsed]) -> Iterator[Desired]:
         """All objects, last good copies last; ``order`` counts through all files in the order of their names."""
@@ -291,7 +293,7 @@ class ConfigDirectory:
             if parsed is None or parsed.source.text != copy.text:
                 parsed = parse(copy.path, copy.text.encode(), self._machine)
             self._copied[copy.path] = parsed
-            if not parsed.mistakes:
+            if not parsed.problems:
                 yield parsed
 
 
@@ -319,6 +321,6 @@ def _distrusted(version: FileVersion) -> Problem:
 
 def _state(version: FileVersion, lost: Sequence[Problem]) -> FileState:
     if not version.good:
-        return FileState(version.path, "invalid", tuple(map(str, version.parsed.mistakes)))
-    own = tuple(str(mistake) for mistake in lost if mistake.file == version.path)
+        return FileState(version.path, "invalid", tuple(map(str, version.parsed.problems)))
+    own = tuple(str(problem) for problem in lost if problem.file == version.path)
     return FileState(version.path, "partial" if own else "ok", own)

@@ -1,4 +1,4 @@
-"""The files of the folder: which count, whether their writers are done, who may write them."""
+"""The files of the directory: which count, whether their writers are done, who may write them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDING = ".toml"
 #: Bytes. A thousand namespaces need half a million.
 LARGEST = 8 << 20
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
          stat.S_IFBLK: "a device"}  # fmt: skip
 #: Younger than this, a file may be written again without a difference in its times (the kernel's tick, and some).
 TICK_NS = 50_000_000
@@ -53,13 +53,13 @@ def stamp(found: os.stat_result) -> Stamp:
     )
 
 
-def config_files(folder: str) -> list[str]:
-    """The paths of a folder's configuration files, in the order of their names."""
+def config_files(directory: str) -> list[str]:
+    """The paths of a directory's configuration files, in the order of their names."""
     try:
-        names = os.listdir(folder)
+        names = os.listdir(directory)
     except OSError as error:
-        raise ConfigError(f"{printable(folder)} cannot be read: {error.strerror}") from None
-    return [os.path.join(folder, name) for name in sorted(names) if name.endswith(ENDING) and name[0] not in ".#"]
+        raise ConfigError(f"{printable(directory)} cannot be read: {error.strerror}") from None
+    return [os.path.join(directory, name) for name in sorted(names) if name.endswith(ENDING) and name[0] not in ".#"]
 
 
 def is_null(found: os.stat_result) -> bool:
@@ -131,30 +131,30 @@ def distrust(path: str) -> str:
 
     A sentence without its end: "it belongs to user 1000, not to root".
     """
-    folder = os.path.dirname(path)
+    directory = os.path.dirname(path)
     try:
-        reason = _writable(folder, "its folder ", os.stat(folder))
+        reason = _writable(directory, "its directory ", os.stat(directory))
         found = os.lstat(path)
         if reason or not stat.S_ISLNK(found.st_mode):
             return reason or _writable(path, "it ", found)
-        return _link_leads_astray(path, folder)
+        return _link_leads_astray(path, directory)
     except OSError as error:
-        return "" if error.errno == errno.ENOENT else f"it cannot be looked at: {error.strerror}"
+        return "" if error.errno == errno.ENOENT else f"it cannot be checked: {error.strerror}"
 
 
-def _link_leads_astray(path: str, folder: str) -> str:
+def _link_leads_astray(path: str, directory: str) -> str:
     if is_null(os.stat(path)):
         return ""
-    real, root = os.path.realpath(path), os.path.realpath(folder)
+    real, root = os.path.realpath(path), os.path.realpath(directory)
     if os.path.commonpath([real, root]) != root:
         copied = f"cp --remove-destination {shlex.quote(real)} {shlex.quote(path)}"
-        return f"it is a link that leaves the directory, to {real}: {copied}"
+        return f"it is a symbolic link that leaves the directory, to {real}: {copied}"
     if real == root:
-        return "it is a link to the folder itself"
-    reason = _writable(real, "what it links to ", os.stat(real))
+        return "it is a symbolic link to the directory itself"
+    reason = _writable(real, "the target of the link ", os.stat(real))
     between = os.path.dirname(real)
     while between != root:
-        reason = reason or _writable(between, "a folder on its way ", os.stat(between))
+        reason = reason or _writable(between, "a directory on its path ", os.stat(between))
         between = os.path.dirname(between)
     return reason
 
@@ -163,7 +163,7 @@ def _writable(path: str, what: str, found: os.stat_result) -> str:
     if found.st_uid != 0:
         return f"{what}belongs to user {found.st_uid}, not to root: chown root {shlex.quote(path)}"
     if found.st_mode & OTHERS_MAY_WRITE:
-        return f"{what}may be written by others than root: chmod go-w {shlex.quote(path)}"
+        return f"{what}is writable by users other than root: chmod go-w {shlex.quote(path)}"
     return ""
 
 

@@ -16,10 +16,10 @@ class Ignored(NamedTuple):
     reason: str
 
 
-def ignored_files(folder: str) -> list[Ignored]:
+def ignored_files(directory: str) -> list[Ignored]:
     """In the order of their names. Hidden files and editors' leftovers are not named: they come and go."""
     found = []
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
             if entry.name[0] in ".#" or entry.name.endswith(("~", ".swp", ".tmp")):
                 continue

@@ -95,18 +95,18 @@ def _grouped(files: Sequence[File], name: str) -> Mapping[str, list[File]]:
 
 
 class LastGoodCopies:
-    """One file each in the cache folder: a comment in JSON, then the text as it was."""
+    """One file each in the cache directory: a comment in JSON, then the text as it was."""
 
-    def __init__(self, folder: str | None, *, trusted: bool) -> None:
-        self._folder = folder
+    def __init__(self, directory: str | None, *, trusted: bool) -> None:
+        self._directory = directory
         self._trusted = trusted
         self._copies = dict(self._load())
         self._unsaved: set[str] = set()
 
     @property
     def place(self) -> str:
-        """The folder of the copies, "" where none are kept."""
-        return os.path.join(self._folder, "files") if self._folder is not None else ""
+        """The directory of the copies, "" where none are kept."""
+        return os.path.join(self._directory, "files") if self._directory is not None else ""
 
     def get(self, path: str) -> LastGoodCopy | None:
         """The copy of a file."""
@@ -133,13 +133,13 @@ class LastGoodCopies:
 
         Without fsync, which would cost more than a repair: a torn copy is known by its digest.
         """
-        if self._folder is None or not self._unsaved:
+        if self._directory is None or not self._unsaved:
             return
-        folder = self.place
-        os.makedirs(folder, mode=0o755, exist_ok=True)
+        directory = self.place
+        os.makedirs(directory, mode=0o755, exist_ok=True)
         errors: list[OSError] = []
         for path in sorted(self._unsaved):
-            target = os.path.join(folder, _file_name(path))
+            target = os.path.join(directory, _file_name(path))
             copy = self._copies.get(path)
             try:
                 if copy is not None:
@@ -154,20 +154,20 @@ class LastGoodCopies:
             raise errors[0]
 
     def _load(self) -> Mapping[str, LastGoodCopy]:
-        if self._folder is None:
+        if self._directory is None:
             return {}
-        folder = self.place
+        directory = self.place
         try:
-            names = [name for name in os.listdir(folder) if not name.startswith(".")]
+            names = [name for name in os.listdir(directory) if not name.startswith(".")]
         except OSError:
             return {}
-        paths = [os.path.join(folder, name) for name in names]
+        paths = [os.path.join(directory, name) for name in names]
         found = [_read(path) for path in paths if not self._trusted or not distrust(path)]
         return {copy.path: copy for copy in found if copy is not None}
 
 
 def _file_name(path: str) -> str:
-    """The copy's name, readable and unlike that of a file of another folder."""
+    """The copy's name, readable and unlike that of a file of another directory."""
     # Cut last: each byte that is no text becomes three.
     name = os.fsencode(os.path.basename(path)).decode(errors="replace").encode()[:LONGEST_NAME].decode(errors="ignore")
     return f"{name}.{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
@@ -182,8 +182,8 @@ def _write(target: str, copy: LastGoodCopy) -> None:
         "broken": copy.broken,
         "broken_identity": copy.broken_identity,
     }
-    folder, name = os.path.split(target)
-    draft = os.path.join(folder, f".{digest(os.fsencode(name))[:16]}.new")
+    directory, name = os.path.split(target)
+    draft = os.path.join(directory, f".{digest(os.fsencode(name))[:16]}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(f"{PREFIX}{json.dumps(about)}\n".encode() + content)

@@ -59,8 +59,8 @@ def preview(config_dir: str, cache_dir: str, against: str) -> Config:
     return _named(config, config_dir, against)
 
 
-def _files(folder: str) -> Sequence[str]:
-    return config_files(os.path.abspath(folder))
+def _files(directory: str) -> Sequence[str]:
+    return config_files(os.path.abspath(directory))
 
 
 def _named(config: Config, config_dir: str, against: str) -> Config:
@@ -68,5 +68,5 @@ def _named(config: Config, config_dir: str, against: str) -> Config:
     if os.path.isdir(against):
         return config
     place = os.path.join(os.path.abspath(config_dir), os.path.basename(against))
-    mistakes = tuple(replace(each, file=against) if each.file == place else each for each in config.mistakes)
-    return replace(config, mistakes=mistakes)
+    problems = tuple(replace(each, file=against) if each.file == place else each for each in config.problems)
+    return replace(config, problems=problems)

@@ -1,4 +1,4 @@
-"""What the PATHs of a command mean: files of the folder, or others that are read instead of it."""
+"""What the PATHs of a command mean: files of the directory, or others that are read instead of it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def load(
     config_dir: str, cache_dir: str | None, paths: Sequence[str], *, trusted: bool, wait: float, write: bool,
     warn: bool = False,
 ) -> tuple[Config, frozenset[str] | None]:  # fmt: skip
-    """What a command works on, and the paths that narrow it (a folder stands for the files in it; None: everything).
+    """What a command works on, and the paths that narrow it (a directory stands for the files in it; None: everything).
 
-    A path in the configuration folder narrows; others are read instead of the folder.
+    A path in the configuration directory narrows; others are read instead of the directory.
     """
-    folder = os.path.abspath(config_dir)
-    inside = [_inside(path, folder) for path in paths]
+    directory = os.path.abspath(config_dir)
+    inside = [_inside(path, directory) for path in paths]
     narrow = named(config_dir, paths)
     if paths and all(known is None for known in inside):
-        reader = ConfigDirectory(folder, cache_dir, trusted=trusted, paths=sorted(narrow))
+        reader = ConfigDirectory(directory, cache_dir, trusted=trusted, paths=sorted(narrow))
     elif None in inside:
-        raise UsageError(f"some of these paths are in {printable(folder)} and some are not: one or the other")
+        raise UsageError(f"some of these paths are in {printable(directory)} and some are not: do not mix them")
     else:
-        reader = ConfigDirectory(folder, cache_dir, trusted=trusted)
+        reader = ConfigDirectory(directory, cache_dir, trusted=trusted)
     with without_collector():
         config = reader.read(wait=wait, write=write, warn=warn)
     return config, narrow if paths else None
@@ -49,23 +49,23 @@ def without_collector() -> Iterator[None]:
 
 
 def named(config_dir: str, paths: Sequence[str]) -> frozenset[str]:
-    """Paths as the objects of their files name them: those of the folder as the folder was named, however reached."""
-    folder = os.path.abspath(config_dir)
-    return frozenset(_inside(path, folder) or os.path.abspath(path) for path in paths)
+    """Paths in the form that objects have: those in the directory start with its name as it was given."""
+    directory = os.path.abspath(config_dir)
+    return frozenset(_inside(path, directory) or os.path.abspath(path) for path in paths)
 
 
-def _inside(path: str, folder: str) -> str | None:
-    """The path as the folder's files are named, None where it is not one of them."""
+def _inside(path: str, directory: str) -> str | None:
+    """The path as the directory's files are named, None where it is not one of them."""
     if not path:
-        raise UsageError("a path cannot be empty: it would be the folder that netd is started in")
+        raise UsageError("a path cannot be empty: it would be the directory that netd is started in")
     full = os.path.abspath(path)
-    real = os.path.realpath(folder)
+    real = os.path.realpath(directory)
     if os.path.realpath(full) == real:
-        return folder
+        return directory
     if os.path.realpath(os.path.dirname(full)) != real or os.path.isdir(full):
         return None
     name = os.path.basename(full)
     if not name.endswith(ENDING) or name[0] in ".#":
         why = f"their names end in {ENDING}, hidden ones do not count"
         raise UsageError(f"{printable(path)} is no configuration file: {why}")
-    return os.path.join(folder, name)
+    return os.path.join(directory, name)

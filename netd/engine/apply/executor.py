@@ -96,9 +96,9 @@ class Executor:
     def _may_send(self, task: Task) -> bool:
         key = task.keys[0]
         if isinstance(task.operation, ops.DeleteNamespace) and task.operation.netns in self._held:
-            self.failed[key] = kernel_error(errno.EBUSY, "a port in it is not known to be back on the host")
+            self.failed[key] = kernel_error(errno.EBUSY, "it may still contain a link that has to return to the host")
         if isinstance(task.operation, ops.DetachNamespace) and task.operation.netns in self._refused:
-            self.failed[key] = kernel_error(errno.EBUSY, "something of netd in it could not be removed")
+            self.failed[key] = kernel_error(errno.EBUSY, "an object of netd in it could not be removed")
         if key in self.failed or key in self.skipped:
             return False
         culprit = self._failed_dependency(key, self.failed.keys()) if self.failed else None

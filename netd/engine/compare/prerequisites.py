@@ -93,7 +93,7 @@ class Prerequisites:
         link = LinkName(desired.key.netns, desired.key.name)
         named = next((one.name for one in self._view.links(link.netns) if link.name in one.altnames), "")
         return f"waits for {link}" + (
-            f": that is another name of {named}, which is to be written instead" if named else ""
+            f": that is an alternative name of {named}: write {named} instead" if named else ""
         )
 
     def _blocked(self, what: LinkName | str) -> str:

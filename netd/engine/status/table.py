@@ -10,7 +10,7 @@ from netd.model.status import SETTLED, State, Status, Unusable, summary
 from .objects import ObjectStates, StatusRow
 
 UNSEEN = "netd has not evaluated it yet"
-ORPHANED = "carries netd's mark, but nothing declares it: 'netd down --orphans' removes it"
+ORPHANED = "has netd's mark, but no file declares it: 'netd down --orphans' removes it"
 
 
 class StatusTable:

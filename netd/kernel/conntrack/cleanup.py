@@ -85,7 +85,9 @@ class FlowCleanup:
                 left = self._look(netns, job.entries)
             except (KernelError, OSError, ValueError) as error:
                 where = f"namespace {netns}" if netns else "the host"
-                self._report(f"connections that began before address translation changed in {where} may go on: {error}")
+                self._report(
+                    f"connections from before address translation changed in {where} may keep the old rules: {error}"
+                )
             with self._changed:
                 if self._jobs.get(netns) is not job:
                     continue  # it has changed again meanwhile

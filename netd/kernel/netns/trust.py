@@ -55,5 +55,5 @@ def _not_roots(directory: str) -> str:
     if found.st_uid != 0:
         return f"{directory} belongs to user {found.st_uid}, not to root"
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return f"others than root may write to {directory}"
+        return f"users other than root can write to {directory}"
     return ""

@@ -29,7 +29,7 @@ from . import own_table as ruleset
 
 LIBRARY = "libnftables.so.1"
 #: Why nftables refuses a process with CAP_NET_ADMIN: a table with "flags owner".
-OWNED = "the table is kept by a process that lets no one else change it (firewalld: NftablesTableOwner=no lets us)"
+OWNED = "the table belongs to a process that lets no other process change it (firewalld: set NftablesTableOwner=no)"
 #: socket(7); Python's socket module does not have it.
 SO_PROTOCOL = 38
 #: What the kernel answers where nf_tables is not in it (net/netfilter/nfnetlink.c).
@@ -100,7 +100,7 @@ def _transact(text: str) -> None:
         lowest = os.open("/", os.O_PATH)
     os.close(lowest)
     if lowest >= LOW:
-        raise kernel_error(errno.EMFILE, f"nft: its socket must be below {LOW}, and all of these are open")
+        raise kernel_error(errno.EMFILE, f"nft: its socket needs a descriptor below {LOW}, and all are in use")
     context = library.nft_ctx_new(0)
     copy = _second(lowest)
     try:

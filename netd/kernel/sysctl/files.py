@@ -62,7 +62,7 @@ class Sysctls:
 
     def __init__(self, cookie: int, directories: SysctlDirectories, inside: Inside) -> None:
         self._cookie = cookie
-        self._folders = directories
+        self._directories = directories
         self._inside = inside
 
     def open(self, path: str, flags: int) -> int:
@@ -77,7 +77,7 @@ class Sysctls:
         flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         if len(parts) == 2:
             return self._inside(lambda: os.open(f"{ROOT}/{parts[1]}", flags))
-        directory, rest = self._folders.descriptor(self._cookie, parts[1], self._inside), "/".join(parts[2:])
+        directory, rest = self._directories.descriptor(self._cookie, parts[1], self._inside), "/".join(parts[2:])
         return self._inside(lambda: os.open(rest, flags, dir_fd=directory))
 
     def read(self, path: str) -> str | None:

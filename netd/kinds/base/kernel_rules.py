@@ -51,7 +51,7 @@ def warning(lost_rules: Sequence[tuple[int, int]]) -> str:
     """What to say where they are not kept, "" where all are there."""
     priorities = ", ".join(str(priority) for priority, _ in lost_rules)
     return (
-        f"the kernel's own rules of priority {priorities} are gone: nothing is routed by their tables"
+        f"the kernel's default rules of priority {priorities} are missing: their routing tables are not used"
         if priorities
         else ""
     )

@@ -1,4 +1,4 @@
-"""What a kind of object is to the engine. A new kind is one file in this folder that defines one subclass.
+"""What a kind of object is to the engine. A new kind is one file in this directory that defines one subclass.
 
 A kind does no I/O: it declares objects from its TOML table, reads them out of the mirror (``View``), and answers with
 operations (values) that create, change and delete them.

@@ -103,7 +103,7 @@ def canonical_network(text: str) -> str:
     except ValueError:
         raise ValueError(f"'{text}' is not a network, such as 10.0.0.0/24") from None
     if interface.ip != interface.network.network_address:
-        raise ValueError(f"'{text}' has bits set behind its prefix: did you mean '{interface.network}'?")
+        raise ValueError(f"'{text}' has host bits set: did you mean '{interface.network}'?")
     return str(interface.network)
 
 
@@ -139,7 +139,7 @@ def specified_address(text: str) -> str:
     """A unicast address that is not 0.0.0.0 or ::, which the kernel takes for none."""
     address = unicast_address(text)
     if ipaddress.ip_address(address).is_unspecified:
-        raise ValueError(f"'{text}' stands for any address: leave it out, or write the one that is meant")
+        raise ValueError(f"'{text}' means any address: leave it out, or write one address")
     return address
 
 

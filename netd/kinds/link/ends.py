@@ -73,7 +73,7 @@ class LinkTable(Table):
         if self.gateway_metric is not None and self.gateway is None:
             raise ValueError("gateway_metric: there is no gateway")
         if self.bridge_port is not None and self.master is None and self.made:
-            raise ValueError("bridge_port: this link has no master, so it is no bridge's port")
+            raise ValueError("bridge_port: this link has no master, so it is not a bridge port")
 
 
 def end_fields(table: LinkTable, made: bool, prefix: str = "") -> dict[str, Any]:
@@ -93,7 +93,7 @@ def end_fields(table: LinkTable, made: bool, prefix: str = "") -> dict[str, Any]
 def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
     """What the kernel refuses of one end whatever else there is: ValueError, which names the key."""
     if table.made and link.name == LOOPBACK:
-        raise ValueError(f"'{LOOPBACK}' is the kernel's own in every namespace: [interface.{LOOPBACK}] configures it")
+        raise ValueError(f"'{LOOPBACK}' exists in every namespace: configure it as [interface.{LOOPBACK}]")
     if not table.addresses and not table.gateway:
         return
     where = "".join(f"{part}." for part in path)

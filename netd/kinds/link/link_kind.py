@@ -137,7 +137,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             return None
         found = {"cookie": view.cookie(key.netns), "index": link.index}
         if link.kind != self.name:
-            what = f"a {link.kind} link of this name" if link.kind else "a link of this name that is no virtual one"
+            what = f"a {link.kind} link of this name" if link.kind else "a physical link of this name"
             return Observed(fields={}, identity=found, marked=link.group == GROUP, conflict=what, handle=link.index)
         fields = read_end(link, key.netns, view) | self.read_options(link, key.netns, view)
         declared = locator.get(DEV_NAMESPACE, key.netns)
