@@ -9,7 +9,7 @@ from netd.engine.ledger import Ledger
 from netd.errors import KernelError, UsageError
 from netd.kernel.kernel import Kernel
 from netd.kernel.netns.enter import enter_for_good
-from netd.model.key import HOST, Key
+from netd.model.key import HOST, namespace_key
 
 from .main import need_root
 from .setup import LEDGER
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     except KernelError:
         raise UsageError(f"there is no namespace '{name}': 'ip netns' lists them") from None
     cookie = kernel.cookie_of_namespace(descriptor)
-    record = Ledger(os.path.join(options.state_dir, LEDGER), write=False).get(Key(HOST, "namespace", name))
+    record = Ledger(os.path.join(options.state_dir, LEDGER), write=False).get(namespace_key(name))
     known = record.identity.get("cookie") if record is not None else None
     if cookie == kernel.cookie(HOST):
         raise UsageError(f"'{name}' is the host's own network: the command was not run ('netd status' shows more)")
