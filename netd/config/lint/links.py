@@ -18,7 +18,8 @@ from netd.model.desired import Desired
 from netd.model.key import HOST, Key, LinkName
 from netd.model.segment import AUTO
 
-ROUTES4, ROUTES6 = "/proc/net/route", "/proc/net/ipv6_route"
+#: Of the calling thread: the daemon's first one may be in another namespace for a moment.
+ROUTES4, ROUTES6 = "/proc/thread-self/net/route", "/proc/thread-self/net/ipv6_route"
 DEFAULTS = frozenset({"0.0.0.0/0", "::/0"})
 PEER = "peer."
 
@@ -35,11 +36,14 @@ class Gateway(NamedTuple):
 def link_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> Iterator[Problem]:
     """In the order of the files."""
     layer3 = _with_layer3(desired.values())
+    created = {link.name for each in desired.values() for link in each.provides if link.netns == HOST}
     present: list[Gateway] | None = None
     for each in desired.values():
         text = _ports(each, layer3) or _one_mac(each) or _tunnel(each, desired)
         if each.key.kind == "route" and each.key.netns == HOST and parse_route_key(each.key)[1] in DEFAULTS:
-            present = list(default_routes()) if present is None else present
+            if present is None:
+                # A route over a link that the files create is netd's own, from before an edit.
+                present = [route for route in default_routes() if route.dev not in created]
             text = text or _beside(each, present)
         if text and each.file in sources:
             path = each.origins[0].path
