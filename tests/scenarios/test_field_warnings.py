@@ -27,7 +27,7 @@ CASES = {
     ),
     "the machine's own port on a bridge": (
         '[bridge.br0]\n[interface.eth0]\nmaster = "br0"\naddresses = ["10.0.0.1/24"]\n',
-        ["eth0", "br0", "not reached"],
+        ["eth0", "br0", "no longer reachable"],
     ),
     "one MAC on both ends": (
         '[veth.a]\nmac = "02:00:00:00:00:01"\npeer = { name = "b", mac = "02:00:00:00:00:01" }\n',

@@ -36,7 +36,8 @@ class Gateway(NamedTuple):
 def link_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> Iterator[Problem]:
     """In the order of the files."""
     layer3 = _with_layer3(desired.values())
-    created = {link.name for each in desired.values() for link in each.provides if link.netns == HOST}
+    ends = (end for each in desired.values() for end in each.ends)
+    created = {end.link.name for end in ends if end.link.netns == HOST and not end.foreign}
     present: list[Gateway] | None = None
     for each in desired.values():
         text = _ports(each, layer3) or _one_mac(each) or _tunnel(each, desired)
