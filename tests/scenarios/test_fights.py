@@ -59,6 +59,11 @@ def seconds(daemon: Daemon) -> float:
     return (int(words[11]) + int(words[12])) / TICK
 
 
+def states_logged(daemon: Daemon, name: str) -> list[str]:
+    """The lines of the log about states of an object."""
+    return [line for line in daemon.text().splitlines() if f" {name} is " in line or f" {name} has " in line]
+
+
 @pytest.mark.parametrize("how", FIGHTS)
 @pytest.mark.thorough
 def test_a_fight_is_told_once_costs_little_and_ends_by_itself(host: Host, how: str) -> None:
@@ -68,8 +73,8 @@ def test_a_fight_is_told_once_costs_little_and_ends_by_itself(host: Host, how: s
     rival = host.start("sh", "-c", harm)
     # Where another is quicker than a round, what was written never reads back as written.
     host.until(lambda: host.state(name) in ("contended", "diverged"), "it is contended")
-    told = [line for line in daemon.text().splitlines() if f" {name} is " in line]
-    states = [line.partition(f" {name} is ")[2].partition(":")[0] for line in told]
+    told = states_logged(daemon, name)
+    states = [line.partition(f" {name} ")[2].partition(":")[0] for line in told]
     assert len(told) == len(set(states)) > 0, told
     assert how != "nat" or "nft" in told[0], told
     begin, before = time.monotonic(), seconds(daemon)
@@ -84,5 +89,5 @@ def test_a_fight_is_told_once_costs_little_and_ends_by_itself(host: Host, how: s
     rival.wait()
     assert share < BOUND, f"{share:.1%} of a processor"
     host.converged()
-    told = [line for line in daemon.text().splitlines() if f" {name} is " in line]
+    told = states_logged(daemon, name)
     assert len(told) <= 8, told
