@@ -25,7 +25,7 @@ BAD = {
     "deep arrays": ("{ printf 'a = '; head -c 100000 /dev/zero | tr '\\0' '['; } > x.toml", "nested too deeply"),
     "deep tables": ("{ head -c 100000 /dev/zero | tr '\\0' a | sed 's/a/a./g'; echo 'a = 1'; } > x.toml", "too deeply"),
     "a huge number": ("{ echo 'a = 9'; head -c 100000 /dev/zero | tr '\\0' 9; } | tr -d '\\n' > x.toml", "not TOML"),
-    "wrong keys without end": ("seq -f 'k%.0f = 1' 1 200000 > x.toml", "has more mistakes than these 1000"),
+    "wrong keys without end": ("seq -f 'k%.0f = 1' 1 200000 > x.toml", "has more errors than these 1000"),
     "a namespace that climbs": ("echo '[namespace.\"../../etc/cron.d/x\"]' > x.toml", "it contains '/'"),
     "a link that climbs": ("echo '[bridge.\"../br9\"]' > x.toml", "it contains '/'"),
     "a namespace of dots": ("echo '[namespace.\"..\"]' > x.toml", "cannot be the name"),
