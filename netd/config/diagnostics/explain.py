@@ -1,4 +1,4 @@
-"""What is wrong in a table, as problems at their places in the file."""
+"""The errors of one table, as problems at their lines and columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def meant(word: str, known: Iterable[str]) -> str:
 def explain(
     violations: Sequence[Violation], raw: Any, known: Collection[str], base: TomlPath, source: Source
 ) -> Iterator[Problem]:
-    """All problems of one table: ``raw`` as it was read, ``base`` its path, ``known`` the keys that can stand there."""
+    """All problems of one table: ``raw`` as it was read, ``base`` its path, ``known`` the keys that it can have."""
     for each in violations:
         path = base + each.path
         if each.known is not None:

@@ -1,4 +1,4 @@
-"""What to write instead, for errors that nearly everybody makes: quotes, brackets, and keys as ip(8) calls them."""
+"""What to write instead, for common errors: quotes, brackets, and keys as ip(8) calls them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOT_AN_ARRAY = re.compile(r"must be an array( of tables, \[\[.*\]\])?, not (a st
 
 
 def syntax_hint(row: str, line: int, column: int) -> tuple[Position, str] | None:
-    """What to write where a line is no TOML because a value has no quotes, and where; None where that is not it."""
+    """What to write where a value without quotes makes a line invalid, and where; None for other syntax errors."""
     for found in VALUE.finditer(row):
         value = found[1]
         if UNQUOTED.fullmatch(value) and not NUMBER.fullmatch(value) and found.end() >= column - 1:

@@ -68,7 +68,7 @@ def _sentence(model: type[Table]) -> str:
 
 
 def _table(model: type[Table], definitions: dict[str, Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """One table; ``more`` are further tables that can stand in it."""
+    """One table; ``more`` are further tables that it can contain."""
     fields = fields_of(model)
     properties = {key: _property(field, definitions) for key, field in fields.items()}
     required = [key for key, field in fields.items() if field.required]

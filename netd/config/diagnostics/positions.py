@@ -1,4 +1,4 @@
-"""Line and column of every key of a TOML text, found on the error path only: tree-sitter is imported late."""
+"""Line and column of every key of a TOML text. Needed only for errors, so tree-sitter is imported late."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Position(NamedTuple):
 
 
 class Positions:
-    """Where the keys of one text stand: dotted, quoted, in headers, inline tables and arrays."""
+    """The positions of the keys in one text: dotted, quoted, in headers, inline tables and arrays."""
 
     def __init__(self, text: str) -> None:
         self._rows = text.encode().split(b"\n")

@@ -10,7 +10,7 @@ from .positions import Position, Positions, TomlPath
 
 #: A longer source line is shown in part.
 WIDEST = 160
-#: So many characters of a message are told, and of a name in it: it may repeat a value of megabytes.
+#: The most characters of a message, and of a name in it, that are shown: a value can have megabytes.
 LONGEST = 600
 LONGEST_NAME = 300
 
@@ -38,7 +38,7 @@ class Problem:
         if len(shown) > WIDEST:
             start = max(0, column - WIDEST // 2)
             shown, column = shown[start : start + WIDEST], column - start
-        # A tab before the caret stays one, so that the caret stands below what it means.
+        # A tab before the caret stays one, so that the caret is below the part that it marks.
         before = "".join("\t" if character == "\t" else " " for character in shown[: column - 1])
         shown = "".join(
             character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
@@ -50,12 +50,12 @@ class Problem:
 
 
 def printable(name: str) -> str:
-    """A name without what would move the cursor."""
+    """A name with control characters escaped, so that it cannot move the cursor."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
 
 
 def shortened(text: str, most: int) -> str:
-    """A text without its middle, where it is too long: what it is about stands first, what is wrong last."""
+    """A text, shortened in its middle if it is too long: the start names the object, the end the error."""
     return text if len(text) <= most else f"{text[: most // 2]} … {text[-(most // 2) :]}"
 
 

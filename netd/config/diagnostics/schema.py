@@ -1,4 +1,4 @@
-"""Which tables can stand where: the kinds' tables, at the top level and, all the same, in every namespace."""
+"""Which tables a file can have: those of the kinds, at the top level and in every namespace."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from netd.model.key import NAMESPACE_KIND
 from .positions import TomlPath
 from .problem import LONGEST_NAME, shortened
 
-#: The table of a namespace, the only one that holds others besides that of a host.
+#: The table of a namespace. Only this one and that of a host contain other tables.
 NAMESPACE = NAMESPACE_KIND
 HOSTS = "host"
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class HostTable(Table):
-    """What one machine has besides what all have: everything that can stand at the top level can stand here."""
+    """What one machine has besides what all have: everything that is allowed at the top level is allowed here."""
 
     address: UnicastAddress | None = option("address at which the other hosts reach this host", default=None)
 
@@ -41,13 +41,13 @@ def form_of(kind: Kind) -> TomlForm:
 
 @functools.cache
 def outer() -> Mapping[str, Kind | None]:
-    """What can stand at the top level: hosts, which are no kind, too."""
+    """The keys that are allowed at the top level, with that of hosts (which are not a kind)."""
     return {**layout(), HOSTS: None}
 
 
 @functools.cache
 def inner() -> Mapping[str, Kind]:
-    """What can stand in a namespace: everything but a namespace."""
+    """The keys that are allowed in a namespace: everything but a namespace."""
     return {key: kind for key, kind in layout().items() if key != NAMESPACE}
 
 
@@ -78,12 +78,12 @@ def titled(path: TomlPath, message: str) -> str:
 
 
 def space_keys() -> frozenset[str]:
-    """The keys that can stand in the table of a namespace: its own, and all tables that can stand in it."""
+    """The keys that the table of a namespace can have: its own, and those of the tables in it."""
     return _keys(form_of(layout()[NAMESPACE]).model) | inner().keys()
 
 
 def host_keys() -> frozenset[str]:
-    """The keys that can stand in the table of a host."""
+    """The keys that the table of a host can have."""
     return _keys(HostTable) | layout().keys()
 
 
@@ -92,6 +92,6 @@ def _keys(table: type[Table]) -> frozenset[str]:
 
 
 def known_keys(kind: Kind) -> frozenset[str]:
-    """The keys that can stand in a kind's table."""
+    """The keys that a kind's table can have."""
     form = form_of(kind)
     return space_keys() if form.form == "container" else _keys(form.model)

@@ -1,4 +1,4 @@
-"""Warnings about addresses: gateways outside their link's networks, what no machine can have, and doubles."""
+"""Warnings about addresses: gateways outside their link's networks, invalid host addresses, and duplicates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netd.model.key import Key, LinkName
 from .mtu import DeclaredOnly
 
 Interface = IPv4Interface | IPv6Interface
-#: What to write where a gateway is on the link all the same.
+#: What to write if the gateway is on the link nevertheless.
 ONLINK = " (if it is on the link: write it as [[route]] with onlink = true)"
 
 
@@ -75,7 +75,7 @@ def _gateways(each: Desired, known: _Addresses) -> Iterator[tuple[str, str]]:
     for via, dev, _ in each.locator["hops"]:
         link = LinkName(each.key.netns, dev)
         if not via or not dev or link in known.foreign:
-            continue  # others may have given it addresses, too
+            continue  # other programs may have added addresses to it
         address = ip_address(via)
         own = [interface for interface, _ in known.own.get(link, ()) if interface.version == address.version]
         if not own or address.is_link_local or is_loopback(via):
@@ -88,7 +88,7 @@ def _gateways(each: Desired, known: _Addresses) -> Iterator[tuple[str, str]]:
 
 
 def _unusable(interface: Interface) -> str:
-    """Why no machine should have an address; "" where one can."""
+    """Why an address cannot be that of a host; "" where it can."""
     network, address = interface.network, interface.ip
     if network.prefixlen >= network.max_prefixlen - 1:
         return ""

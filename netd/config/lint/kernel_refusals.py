@@ -1,4 +1,4 @@
-"""Warnings: what the kernel refuses as things are declared, unless somebody else changes them."""
+"""Warnings: what the kernel refuses as it is declared, unless another program changes something."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Declared:
         self._owners.setdefault((key.netns, address), link)
 
     def why(self, each: Desired) -> tuple[str, str]:
-        """Why the kernel will not have an object, and the written value that shows it; "" where it will."""
+        """Why the kernel will refuse an object, and the written value that causes it; "" where it will not."""
         if each.key.kind == "route":
             return self._route(each)
         if each.key.kind in ("address", "neighbor"):
@@ -75,7 +75,7 @@ class _Declared:
         return "", ""
 
     def _astray(self, via: str, link: LinkName, *, onlink: bool) -> str:
-        """Why a gateway is none: it is this machine itself."""
+        """Why an address cannot be a gateway: it is this machine's own."""
         own, six = self._addresses.get(link, set()), ":" in via
         if via in own or ((six or not link.name) and (link.netns, via) in self._owners):
             owner = link if via in own else self._owners[link.netns, via]
@@ -87,10 +87,10 @@ class _Declared:
         return ""
 
     def _without_ipv6(self, link: LinkName) -> str:
-        """Why a link has no IPv6, "" where nothing says so. What is said of the link itself counts most."""
+        """Why a link has no IPv6, "" where it has. A setting of the link itself overrides "default" and "all"."""
         if link in self._small:
             return f"{link} is declared with an MTU below {LEAST_IPV6}, the minimum of IPv6"
-        # What is not made by netd is there before anything is written, and "default" comes too late for it.
+        # A link that netd does not create exists before anything is written: "default" does not change it.
         for name in (link.name, "default", "all") if link in self._made else (link.name, "all"):
             # As sysctl(8) prints it: dots and slashes have changed places.
             parameter = f"net.ipv6.conf.{name.replace('.', '/')}.disable_ipv6"

@@ -1,4 +1,4 @@
-"""Warnings about links and routes that are right by themselves, and cost the operator the machine or the packets."""
+"""Warnings about valid links and routes that make the machine unreachable, or lose packets."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _with_layer3(desired: Iterable[Desired]) -> set[LinkName]:
 
 
 def _ports(each: Desired, layer3: set[LinkName]) -> str:
-    """A port of a bridge with addresses of its own: what comes in by it goes to the bridge, and never to them."""
+    """A port of a bridge with addresses of its own: what it receives goes to the bridge, and never to them."""
     for end in each.ends:
         if end.master is None:
             continue
@@ -104,11 +104,11 @@ def _tunnel(each: Desired, desired: Mapping[Key, Desired]) -> str:
 
 
 def _beside(each: Desired, present: Iterable[Gateway]) -> str:
-    """A default route that takes the place of the one that this machine has, from DHCP or a router."""
+    """A default route that replaces the present one of this machine, from DHCP or a router."""
     _, to, metric = parse_route_key(each.key)
     hops = {(str(via), str(dev)) for via, dev, _ in each.locator["hops"]}
     if not all(dev not in ("", LOOPBACK) and os.path.exists(f"/sys/class/net/{dev}") for _, dev in hops):
-        return ""  # a link that is still to be made: nobody has given this machine its way through that
+        return ""  # a link that does not exist yet: the present default route cannot use it
     for route in present:
         same = any(via == route.via and dev in ("", route.dev) for via, dev in hops)
         if route.metric == metric and (route.family == 6) is (":" in to) and not same and not is_loopback(route.via):

@@ -1,4 +1,4 @@
-"""Warnings: names that nothing declares, translation without forwarding, frames that are lost."""
+"""Warnings: names that are not declared, address translation without forwarding, lost frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORWARDING = {"ip": "net.ipv4.ip_forward", "ip6": "net.ipv6.conf.all.forwarding"
 
 
 def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterator[Problem]:
-    """All warnings of all files. Where one could not be read at all, nobody knows what it names: none about names."""
+    """All warnings of all files. If a file cannot be read, its names are unknown: then there are none about names."""
     sources = {each.source.file: each.source for each in parsed}
     if all(each.readable for each in parsed):
         yield from _Names(desired, parsed, sources).unknown()
@@ -79,7 +79,7 @@ class _Names:
                 )
 
     def _missing(self, link: LinkName) -> str | None:
-        """What to say of a name that nothing declares; None where it is declared, or can well be another's."""
+        """The warning about an undeclared name; None where it is declared, or probably another program's."""
         known = self.by_namespace.get(link.netns, set())
         if link in self.links or link.name == LOOPBACK or (link.netns and link.netns not in self.namespaces):
             return None
@@ -101,7 +101,7 @@ class _Names:
         return f": {link.name} is on the host, as {other.name} is: write {written}"
 
     def _written(self, each: Desired, name: str) -> Origin:
-        """Where in its table an object names another."""
+        """The place in an object's table where it names another object."""
         origin = each.origins[0]
         source = self.sources.get(origin.file)
         inside: TomlPath = find(table_at(source.data, origin.path), name) if source else ()

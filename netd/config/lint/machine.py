@@ -15,7 +15,7 @@ from netd.model.desired import Desired
 from netd.model.key import HOST, Key
 
 PROC_SYS = "/proc/sys"
-#: Of the calling thread: the daemon's first one may be in another namespace for a moment.
+#: Of the calling thread: the main thread of the daemon may be in another namespace for a moment.
 SOCKETS = "/proc/thread-self/net"
 #: Sockets that take what comes, proc(5): TCP that listens, UDP that is not connected.
 STATES = {"tcp": "0A", "udp": "07"}
@@ -40,7 +40,7 @@ def machine_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Sourc
 
 
 def _unknown_sysctl(each: Desired) -> str:
-    """A parameter that is not there, while one that is called nearly so is; "" otherwise: a module may be missing."""
+    """A missing parameter of which a similar name exists; "" otherwise: its module may not be loaded yet."""
     path = sysctl_path(each.key.name)
     parts = path.split("/")
     if tuple(parts[:3]) in PER_LINK:
@@ -55,7 +55,7 @@ def _unknown_sysctl(each: Desired) -> str:
 
 
 def _taken_port(each: Desired, protocol: str, listening: set[tuple[str, int]]) -> str:
-    """Where a program of this machine listens and would hear nothing any more; "" where none does."""
+    """Whether a program of this machine listens on a port that is translated away; "" where none does."""
     first, _, last = str(each.locator["port"]).partition("-")
     ports = range(int(first), int(last or first) + 1)
     destination = each.locator.get("destination") or ""

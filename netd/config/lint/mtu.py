@@ -1,4 +1,4 @@
-"""Warnings about layer-2 segments of which the files alone show that full frames are lost in them."""
+"""Warnings about layer-2 segments that lose full-size frames, as far as the files alone show it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netd.model.state import Address, Link
 
 
 class DeclaredOnly:
-    """A machine on which nothing is yet: what netd will make, and nothing else."""
+    """A machine without any links except those that netd will create."""
 
     def link(self, netns: str, name: str) -> Link | None:
         return None
@@ -86,7 +86,7 @@ def _sends(end: End) -> int | None:
 
 
 def _passes(end: End, graph: Segments) -> int | None:
-    """What a link lets through, None where it is not known or follows. A bridge looks at the MTU of its ports alone."""
+    """What a link lets through, None where it is not known or follows. A bridge uses only the MTU of its ports."""
     if end.bridge or end.mtu == AUTO:
         return None
     if isinstance(end.mtu, int):

@@ -1,4 +1,4 @@
-"""Gateways that are written without their link: the declared links by whose addresses they are reached."""
+"""Gateways without a ``dev``: the declared links whose addresses reach them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netd.model.key import Key, LinkName
 
 
 def with_ways(desired: Mapping[Key, Desired]) -> Mapping[Key, Desired]:
-    """The same, each route told of its ways."""
+    """The same objects; each route has the links that its gateways need."""
     gateways = {
         key: [via for via, dev, _ in each.locator["hops"] if via and not dev]
         for key, each in desired.items()

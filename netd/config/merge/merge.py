@@ -1,4 +1,4 @@
-"""Objects of one file, or of all: what is the same becomes one, what contradicts is told apart, cycles are cut.
+"""Merges objects of one file, or of all: equal ones become one, clashes are reported, cycles are cut.
 
 The same rules hold within a file and between files; only what follows is different. Within a file a clash is a problem
 of that file; between files it costs the later one the object.
@@ -21,7 +21,7 @@ from netd.model.key import HOST, Key, LinkName
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """``loser`` cannot be beside ``winner``; ``{place}`` in ``text`` is where that one stands. ``name`` is the link."""
+    """``loser`` clashes with ``winner``; ``{place}`` in ``text`` is the position of ``winner``. ``name`` is the link."""
 
     loser: Desired
     winner: Desired
@@ -41,9 +41,9 @@ Finder = Callable[[list[Desired]], Iterator[Clash]]
 
 
 def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
-    """What remains of ``objects``: of two that contradict, the one that comes first.
+    """What remains of ``objects``: of two that clash, the first.
 
-    ``copied`` are files of which the last good copy counts: what they declare makes room for the others' objects.
+    ``copied`` are files of which the last good copy counts: their objects lose against those of valid files.
     """
     clashes: list[Clash] = []
     left = _drop(list(objects), clashes, _link_clashes)
@@ -58,7 +58,7 @@ def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
 
 
 def _drop_all(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
-    """What is lost may have been all that was wrong with others, or have hidden what is: looked at until none is."""
+    """A lost object may have caused another clash, or have hidden one: so it repeats until there is none."""
     found = _drop(objects, clashes, look)
     while len(found) < len(objects):
         objects, found = found, _drop(found, clashes, look)
@@ -66,7 +66,7 @@ def _drop_all(objects: list[Desired], clashes: list[Clash], look: Finder) -> lis
 
 
 def _drop(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
-    """Without the losers, and what hangs in the tables of lost links (their addresses, their routes)."""
+    """Without the losers, and the objects from the tables of lost links (their addresses, their routes)."""
     new = list(look(objects))
     if not new:
         return objects
@@ -114,7 +114,7 @@ def _link_clash(loser: Desired, winner: Desired, link: LinkName) -> Clash:
 
 
 def _claim_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
-    """What only one can have (a VNI, an address) is not a copy's, where a valid file declares something with it."""
+    """For a unique value (a VNI, an address), a valid file wins over a last good copy."""
     claimed = {claim: each for each in objects if each.file not in copied for claim in each.claims}
     for each in objects:
         if each.file in copied:
@@ -125,7 +125,7 @@ def _claim_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[
 
 
 def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
-    """What several files declare alike is one object; a namespace also where one file has tables of it for hosts."""
+    """Equal declarations in several files are one object; for a namespace also those of several hosts in one file."""
     kept: dict[Key, Desired] = {}
     parts: dict[Key, list[Desired]] = {}
     for each in objects:
@@ -137,7 +137,7 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
         else:
             merged = _merge_namespaces(other, each) if each.key.kind == NAMESPACE else other
             if merged is None or (each.key.kind != NAMESPACE and not _alike(each, other)):
-                # Not the first file that names it, but the first that says something else of it.
+                # Not the first file that declares it, but the first one that differs.
                 told = (one for one in parts.get(each.key, ()) if _merge_namespaces(one, each) is None)
                 text = f"{each.key} is declared differently at {{place}}"
                 clashes.append(Clash(each, next(told, other), text))
@@ -160,13 +160,13 @@ def _alike(one: Desired, other: Desired) -> bool:
 
 
 def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
-    """Each file says of a namespace what it cares for; None where two say different things."""
+    """Each file declares some fields of a namespace; None where two files differ in one."""
     if one.source and other.source and one.source != other.source:
         return None
     if any(one.fields[name] != other.fields[name] for name in one.fields.keys() & other.fields.keys()):
         return None
     chosen = one if one.source else other
-    # What nobody writes goes with who says where it is: another's namespace is not to have what netd's own have.
+    # Defaults come from the file with ``attach``: a foreign namespace does not get those of netd's own.
     guards = registry()[NAMESPACE].traits.guard_fields
     fields = {name: value for name, value in {**one.fields, **other.fields}.items() if name not in guards}
     fields |= {name: value for name, value in chosen.fields.items() if name in guards}
@@ -187,13 +187,13 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
     for (_, name), group in groups.items():
         for later, earlier, text in kinds[name].cross_check(group):
             if rank[later.key] < rank[earlier.key]:
-                # It stands later, but in a file that counts for more: the other one is a last good copy.
+                # It comes later, but wins: the other one is from a last good copy.
                 later, earlier = earlier, later
             yield Clash(later, earlier, f"{text} (the other is at {{place}})")
 
 
 def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
-    """Ports of a link that is declared, and no bridge. Who names it is wrong, also where that one stands first."""
+    """Ports of a declared link that is not a bridge. The error is the port's, even if the port comes first."""
     makers = {link: each for each in objects for link in each.provides}
     wrong = {end.link for each in objects for end in each.ends if not (end.bridge or end.foreign)}
     for each in objects:
@@ -208,7 +208,7 @@ def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator
 
 
 def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
-    """Ports that are to come from the host, and are links that netd makes there: each move would end them."""
+    """``from_host`` of links that netd itself creates on the host: each move would delete them there."""
     makers = {
         link: each for each in objects for link in each.provides if not registry()[each.key.kind].traits.is_foreign
     }
@@ -221,7 +221,7 @@ def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
 
 
 def _cycles(objects: list[Desired]) -> Iterator[Clash]:
-    """Cycles of links that share none: what is built on another, or lies in another, may not come back to itself."""
+    """Cycles of links, without a common link. A link may not be below itself, by ``dev``, ``master`` or namespace."""
     links = [each for each in objects if each.provides]
     makers = {link: each for each in links for link in each.provides}
     rank = {each.key: number for number, each in enumerate(links)}
@@ -257,7 +257,7 @@ def _cycles(objects: list[Desired]) -> Iterator[Clash]:
 
 
 def _loops(graph: Mapping[Key, list[Key]]) -> Iterator[list[Key]]:
-    """Ways that come back to where they began, each link before those that hang on it; one look at each link."""
+    """Paths that return to their start, each link before its dependents; visits each link once."""
     seen: set[Key] = set()
     for start in graph:
         way, left = {start: None}, [iter(graph[start])]
@@ -291,13 +291,13 @@ def clash_problem(clash: Clash, sources: Mapping[str, Source]) -> Problem:
 
 
 def shown_place(origin: Origin, seen_from: Origin, sources: Mapping[str, Source]) -> str:
-    """Where something stands, as a problem elsewhere tells of it."""
+    """The position of an object, as a problem in another place shows it."""
     line = sources[origin.file].line(origin.path)
     return f"line {line}" if origin.file == seen_from.file else f"{origin.file}:{line}"
 
 
 def table_at(raw: object, path: TomlPath) -> object:
-    """What stands at a path, None where nothing does."""
+    """The value at a path, None where there is none."""
     for part in path:
         raw = member(raw, part)
     return raw

@@ -1,4 +1,4 @@
-"""``[host.NAME]`` over all files: which address each host has, and what ``host:NAME`` means on this one."""
+"""``[host.NAME]`` over all files: the address of each host, and what ``host:NAME`` means on this one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Hosts:
             self.problems.append(source.problem(origin.path, titled(origin.path, text)))
 
     def _unknown(self, name: str) -> str:
-        """Why a host cannot be reached by its name, "" where it can."""
+        """Why ``host:NAME`` has no address, "" where it has one."""
         entry = self._found.get(name)
         if entry is None:
             return f"the host '{name}' is not declared{meant(name, self._found)}"

@@ -41,18 +41,18 @@ from .this_host import ThisHost, this_host
 TWICE = re.compile(r"(Cannot declare .* twice)|Cannot overwrite a value")
 #: sysctl_dev_name_is_allowed(), include/linux/inetdevice.h: /proc/sys/net/ipv4/conf has these already.
 RESERVED = frozenset({"all", "default"})
-#: Stands for a name that is wrong. It could be one, but nobody writes it.
+#: Replaces an invalid name. It would be a valid name that nobody uses.
 NO_NAME = "?"
-#: So many wrong keys of one table are looked for one after the other.
+#: The most wrong keys of one table that are searched for one by one.
 MOST_WRONG_KEYS = 50
-#: So many problems of one file are told: more are not a typo, and looking for what each may have meant takes long.
+#: The most problems of one file that are reported: more are no typing errors, and each suggestion takes time.
 MOST_MISTAKES = 1000
 
 T = TypeVar("T", bound=Table)
 
 
 class HostEntry(NamedTuple):
-    """One ``[host.NAME]``: its name in lower case, its address ("": none is written), and where that stands."""
+    """One ``[host.NAME]``: its name in lower case, its address ("": none is written), and where that is written."""
 
     name: str
     address: str
@@ -74,12 +74,12 @@ class Parsed:
     namespaces: frozenset[str] = frozenset()
     hosts: tuple[HostEntry, ...] = ()
     asked: tuple[tuple[str, Origin], ...] = ()
-    #: False: it is not even TOML, so nobody knows what it names.
+    #: False: it is not valid TOML, so the names in it are unknown.
     readable: bool = True
 
 
 class Found(NamedTuple):
-    """One table as it stands in the file."""
+    """One table as it is in the file."""
 
     kind: Kind
     netns: str
@@ -120,7 +120,7 @@ class Parser:
                 break
 
     def _look_at(self, tables: Callable[[Parser], Iterable[Found]]) -> Parser:
-        """Tables that declare nothing here: what is wrong with them is told, and which machines they ask for."""
+        """Tables that declare nothing here: their errors, and the hosts that they name, are collected."""
         other = Parser(self.source)
         other._declare_all(tables(other))
         self._tell(other.problems)
@@ -144,7 +144,7 @@ class Parser:
         self._tell(clash_problem(clash, sources) for clash in clashes)
 
     def _clashes_elsewhere(self, path: TomlPath, other: Parser) -> tuple[Clash, ...]:
-        """What of a host's tables contradicts each other, or what all hosts have: said on every machine."""
+        """Contradictions within a host's tables, or with those of all hosts: reported on every machine."""
         common = [each for each in self.objects if each.origins[0].path[:1] != (HOSTS,)]
         clashes = merge([*common, *other.objects]).clashes
         both = (clash.loser.origins + clash.winner.origins for clash in clashes)
@@ -156,7 +156,7 @@ class Parser:
 
     @property
     def _full(self) -> bool:
-        """Whether enough problems were found: nothing more is looked at."""
+        """Whether there are enough problems: then the rest is not checked."""
         return len(self.problems) >= MOST_MISTAKES
 
     def _wrong(self, path: TomlPath, text: str, *, name: bool = False, about: TomlPath | None = None) -> None:
@@ -193,7 +193,7 @@ class Parser:
                 yield from self._host_table(name, raw, (*path, name))
 
     def _host_table(self, name: str, raw: dict[str, Any], path: TomlPath) -> Iterator[Found]:
-        """The tables of this machine; those of others are looked at by themselves."""
+        """The tables of this machine; those of other hosts are checked separately."""
         contents = {key: value for key, value in raw.items() if key in layout()}
         own = {key: value for key, value in raw.items() if key not in contents}
         if HOSTS in own:
@@ -212,7 +212,7 @@ class Parser:
         self._elsewhere.append((path, other))
 
     def _validated(self, table: type[T], raw: Any, path: TomlPath, known: Collection[str]) -> T | list[Problem]:
-        """The table, or what is wrong with it, which is told; ``known``: all keys that could stand there."""
+        """The table, or None after its errors were collected; ``known``: all keys that it can have."""
         found = read(table, raw)
         return self._tell(explain(found, raw, known, path, self.source)) if isinstance(found, list) else found
 
@@ -280,7 +280,7 @@ class Parser:
             self._wrong((*found.path, *key_in(found.raw, str(error))), str(error), about=found.path)
             return
         for each in self._as_written(declared, found):
-            # Made a moment ago, known to nobody yet: copies would take a tenth of the time that a large file takes.
+            # Just created, and not shared yet: copying would take a tenth of the time of a large file.
             object.__setattr__(each, "order", len(self.objects))
             self.objects.append(each)
             self.links.update(each.provides)
@@ -311,7 +311,7 @@ class Parser:
                 return table
             if form.form != "single" or self._full:
                 return None
-            # Its keys are independent of each other: the others are looked at without these.
+            # Its keys are independent of each other: the rest is checked without these.
             for each in table:
                 raw = without(raw, each.path[len(found.path) :])
         return None
@@ -327,7 +327,7 @@ class Parser:
 
 
 def without(raw: Any, path: TomlPath) -> Any:
-    """``raw`` without what stands at ``path``; tables left empty go too."""
+    """``raw`` without the value at ``path``; tables that are empty then are removed, too."""
     if not path or not isinstance(raw, dict):
         return {}
     below = without(raw.get(str(path[0])), path[1:]) if len(path) > 1 else {}
@@ -336,7 +336,7 @@ def without(raw: Any, path: TomlPath) -> Any:
 
 
 def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
-    """One file's content, on ``machine`` (None: this one); never raises for what may stand in a file."""
+    """One file's content, on ``machine`` (None: this one); never raises, whatever the content."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:

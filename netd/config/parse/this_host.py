@@ -1,4 +1,4 @@
-"""Which machine this is: what ``[host.NAME]`` tables are chosen by."""
+"""The names of this machine, by which ``[host.NAME]`` tables are chosen."""
 
 from __future__ import annotations
 

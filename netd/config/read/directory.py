@@ -1,4 +1,4 @@
-"""The configuration directory: every file read once for each of its versions, all of them settled into one."""
+"""The configuration directory: each version of a file is read once, and all files are merged into one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from netd.model.key import Key
 from .files import TICK_NS, HeldOpen, Stamp, Unreadable, config_files, distrust, identity, read_file, stamp
 from .last_good import LastGoodCopies, LastGoodCopy, assign, digest
 
-#: Seconds between two looks at a file that is held open.
+#: Seconds between two checks of a file that is open for writing.
 LOOK_AGAIN = 0.02
 
 
@@ -41,7 +41,7 @@ class FileState:
 class Config:
     """What all files together want. ``problems`` are errors and warnings, in the order of files and lines.
 
-    ``unknown``: files of which nobody can say what they declare: broken, and without a last good version.
+    ``unknown``: files of which the objects are unknown: broken, and without a last good version.
     """
 
     desired: Mapping[Key, Desired]
@@ -51,12 +51,12 @@ class Config:
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """Problems that cost something."""
+        """Problems that keep something from being applied."""
         return tuple(problem for problem in self.problems if not problem.warning)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """Problems that may be meant so."""
+        """Problems that may be intended."""
         return tuple(problem for problem in self.problems if problem.warning)
 
 
@@ -115,7 +115,7 @@ class ConfigDirectory:
 
     @property
     def busy(self) -> tuple[str, ...]:
-        """Files that were held open for writing at the last ``read``: to be read again once they are closed."""
+        """Files that were open for writing at the last ``read``: to be read again once they are closed."""
         return tuple(self._held)
 
     @property
@@ -126,9 +126,9 @@ class ConfigDirectory:
     def read(self, *, wait: float = 0.0, write: bool = False, warn: bool = False, forget: bool = True) -> Config:
         """All files as they are now.
 
-        ``wait`` seconds for files held open for writing; ``write``: last good copies are kept (else by ``save``);
+        ``wait`` seconds for files that are open for writing; ``write``: last good copies are kept (else by ``save``);
         ``warn``: look for warnings too; ``forget`` False: a file that is gone may come back, its last good version is
-        kept until ``forget_gone``. ConfigError where the directory itself cannot be read: then nothing is known.
+        kept until ``forget_gone``. ConfigError if the directory itself cannot be read: then the files are unknown.
         """
         deadline = time.monotonic() + wait
         self._held = []
@@ -137,14 +137,14 @@ class ConfigDirectory:
         found = (self._take(path, deadline) for path in paths)
         versions = {version.path: version for version in found if version is not None}
         if len(versions) < len(paths):
-            # Was it moved away after the listing, its files read as deleted ones: ConfigError then.
+            # If the directory was moved away after it was listed, its files would look deleted: ConfigError then.
             self._list()
         away = {} if forget else self._gone | self._versions
         self._note_changes(versions)
         self._gone = {path: version for path, version in away.items() if path not in versions}
         self._keep_copies(versions)
         self._versions = {path: version for path, version in versions.items() if not version.held}
-        # Who does not wait for a writer has nothing to say about one.
+        # Without waiting for writers, there is nothing to report about them.
         told = (version for version in versions.values() if wait or not version.held)
         problems = [problem for version in told for problem in version.parsed.problems]
         if write:
@@ -164,13 +164,13 @@ class ConfigDirectory:
         }
 
     def _know_machine(self) -> None:
-        """Where it is called otherwise than before, everything is read anew."""
+        """If the machine's name has changed, everything is read again."""
         machine, before = this_host(), self._machine
         if machine != before:
             self._machine, self._versions, self._copied = machine, {}, {}
 
     def forget_gone(self) -> None:
-        """What is away now is gone for good."""
+        """Files that are missing now count as deleted."""
         for path in self._gone:
             self._copies.drop(path)
         self._gone, self._nameless = {}, []
@@ -227,7 +227,7 @@ class ConfigDirectory:
             time.sleep(LOOK_AGAIN)
 
     def _keep_copies(self, versions: Mapping[str, FileVersion]) -> None:
-        """Copies of what is good; of what is not, the copy follows the file to its new name, or stays."""
+        """Updates the copies of valid files. The copy of a broken file follows the file to a new name, or stays."""
         copies = [*(copy for path, copy in self._copies.all.items() if self._covers(path)), *self._nameless]
         found = assign(copies, list(versions.values()))
         there = {id(copy) for path, copy in found.items() if _has(versions[path], copy)}
@@ -254,7 +254,7 @@ class ConfigDirectory:
         files = {parsed.source.file: parsed.source for parsed in good}
         objects, hosts = self._in_order(good, copied), Hosts([*good, *copied], self._machine, files)
         settled = merge(hosts.resolved(objects), {parsed.source.file for parsed in copied})
-        # Where a last good copy gives way, there is nothing to say: its file is reported anyway.
+        # If a last good copy loses, that is not reported: its file is reported anyway.
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
         lost = [*hosts.problems, *(clash_problem(clash, sources) for clash in clashes)]
         problems += lost
@@ -298,7 +298,7 @@ class ConfigDirectory:
 
 
 def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:
-    """The same, those of which the place counts told of theirs."""
+    """The same objects, with their position in the order of all files where that matters."""
     desired = {each.key: each for each in ordered}
     groups: dict[tuple[str, str], list[Desired]] = {}
     for each in ordered:
@@ -311,7 +311,7 @@ def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:
 
 
 def _has(version: FileVersion, copy: LastGoodCopy) -> bool:
-    """Whether a copy is surely where it belongs: a good file may only have the name of that which it is of."""
+    """Whether a copy surely belongs to its file: a valid file may only have the same name."""
     return not version.good or version.identity in copy.marks
 
 

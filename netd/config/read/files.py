@@ -1,4 +1,4 @@
-"""The files of the directory: which count, whether their writers are done, who may write them."""
+"""The files of the directory: which are read, whether they are completely written, who can write to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST = 8 << 20
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
          stat.S_IFBLK: "a device"}  # fmt: skip
-#: Younger than this, a file may be written again without a difference in its times (the kernel's tick, and some).
+#: A file that is younger than this can change without a new timestamp (the kernel's tick, and some more).
 TICK_NS = 50_000_000
 
 
@@ -77,7 +77,7 @@ def read_file(path: str) -> tuple[bytes, os.stat_result]:
     try:
         descriptor = os.open(path, flags)
     except BlockingIOError:
-        raise HeldOpen from None  # someone's write lease
+        raise HeldOpen from None  # another process has a write lease
     try:
         before = os.fstat(descriptor)
         _must_be_plain(before)
@@ -110,16 +110,16 @@ def _read_all(descriptor: int) -> bytes:
 
 
 def is_held_open(descriptor: int) -> bool:
-    """Whether someone has the file open for writing, fcntl(2) F_SETLEASE: a read lease is refused then.
+    """Whether any process has the file open for writing, fcntl(2) F_SETLEASE: then a read lease is refused.
 
-    The lease is released at once: while it is held, who opens the file waits, and a signal comes. That would be SIGIO,
-    which kills; SIGURG does nothing unless someone asks for it.
+    The lease is released at once: while it is held, open(2) blocks for others, and netd gets a signal. SIGIO
+    would end the process; SIGURG is ignored by default.
     """
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
-        # Anything else: leases are not to be had here (another's file without CAP_LEASE, a network file system).
+        # Anything else: leases do not work here (a file of another user without CAP_LEASE, a network file system).
         return error.errno in (errno.EAGAIN, errno.EBUSY)
     with contextlib.suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -127,9 +127,9 @@ def is_held_open(descriptor: int) -> bool:
 
 
 def distrust(path: str) -> str:
-    """Why root should not act on a file: others could have written it, or moved it there; "" where nobody could.
+    """Why root should not trust a file: another user can write it, or move it there; "" where none can.
 
-    A sentence without its end: "it belongs to user 1000, not to root".
+    A clause without a period: "it belongs to user 1000, not to root".
     """
     directory = os.path.dirname(path)
     try:
@@ -183,7 +183,7 @@ STATX_BTIME = 0x800
 
 
 def identity(path: str) -> str:
-    """Which file it is, whatever its name and content. Inode numbers are used again at once, with another birth."""
+    """The identity of a file, whatever its name and content. Inode numbers are reused, with another birth time."""
     try:
         found = os.stat(path)
         answer = _Statx()

@@ -1,4 +1,4 @@
-"""What lies in the configuration directory and is not read: named, so that nobody waits for it to take effect."""
+"""Entries of the configuration directory that are not read. They are reported, so that nobody expects an effect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Ignored(NamedTuple):
 
 
 def ignored_files(directory: str) -> list[Ignored]:
-    """In the order of their names. Hidden files and editors' leftovers are not named: they come and go."""
+    """In the order of their names. Hidden files and temporary files of editors are left out."""
     found = []
     with contextlib.suppress(OSError), os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda each: each.name):

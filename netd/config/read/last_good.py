@@ -1,4 +1,4 @@
-"""The last good version of every file, kept so that neither a typo nor a reboot reads as a deletion."""
+"""The last good version of every file: with it, neither a typing error nor a reboot deletes objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_NAME = 200
 @dataclass(frozen=True, slots=True)
 class LastGoodCopy:
     """``path`` is the file's. ``identity`` is that of the good file; ``broken`` and ``broken_identity`` those of the
-    content that stands there now, "" while it is good: by them a broken file is known again under another name."""
+    present content, "" while it is good: they identify a broken file that was renamed."""
 
     path: str
     text: str
@@ -29,12 +29,12 @@ class LastGoodCopy:
 
     @property
     def marks(self) -> Set[str]:
-        """What its file is known by."""
+        """The identity and digest of its file."""
         return {self.identity, self.broken, self.broken_identity} - {""}
 
 
 def digest(content: bytes) -> str:
-    """Tells contents apart."""
+    """A digest of the content."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -55,10 +55,10 @@ class File(Protocol):
 
 
 def assign(copies: Sequence[LastGoodCopy], files: Sequence[File]) -> Mapping[str, LastGoodCopy]:
-    """Which copy belongs to which file, by the file's path: each copy to one file, each file has one.
+    """The copy of each file, by the file's path. A copy belongs to one file only.
 
-    A copy follows the very same file to whatever name; else it stays with its name, unless the file there is known to
-    be another's; else it follows the content. What is good needs none: it has that of its own name, if at all.
+    A copy follows its file to a new name (the same identity). Else it stays with its name, unless the file there is
+    another one; else it follows the content. A valid file needs no copy, except that of its own name.
     """
     by_identity, by_digest = _grouped(files, "identity"), _grouped(files, "digest")
     by_path = {file.path: file for file in files}
@@ -131,7 +131,7 @@ class LastGoodCopies:
     def save(self) -> None:
         """Writes what changed, each file at once or not at all. OSError where one cannot be, after all others.
 
-        Without fsync, which would cost more than a repair: a torn copy is known by its digest.
+        Without fsync, which would take longer than a repair: the digest reveals an incomplete copy.
         """
         if self._directory is None or not self._unsaved:
             return
@@ -167,7 +167,7 @@ class LastGoodCopies:
 
 
 def _file_name(path: str) -> str:
-    """The copy's name, readable and unlike that of a file of another directory."""
+    """The file name of a copy: readable, and unique across directories."""
     # Cut last: each byte that is no text becomes three.
     name = os.fsencode(os.path.basename(path)).decode(errors="replace").encode()[:LONGEST_NAME].decode(errors="ignore")
     return f"{name}.{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
@@ -191,7 +191,7 @@ def _write(target: str, copy: LastGoodCopy) -> None:
 
 
 def _read(path: str) -> LastGoodCopy | None:
-    """A copy; None where it is torn, or none."""
+    """A copy; None where it is incomplete, or not a copy."""
     try:
         with open(path, "rb") as file:
             head, _, content = file.read().partition(b"\n")

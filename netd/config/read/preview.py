@@ -1,4 +1,4 @@
-"""The configuration as it would be with an edited copy: of the whole directory, or of one file in it."""
+"""The configuration with an edited copy: of the whole directory, or of one file in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 1.0
 
 
 class _WithCopy(ConfigDirectory):
-    """The directory with ``copy`` in the place of the file of that name (or beside the others)."""
+    """The directory with ``copy`` instead of the file of that name (or as an additional file)."""
 
     def __init__(self, config_dir: str, cache_dir: str | None, copy: str) -> None:
         super().__init__(config_dir, cache_dir, trusted=False)

@@ -1,4 +1,4 @@
-"""What the PATHs of a command mean: files of the directory, or others that are read instead of it."""
+"""The meaning of PATH arguments: files of the directory, or other files that are read instead."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def load(
     config_dir: str, cache_dir: str | None, paths: Sequence[str], *, trusted: bool, wait: float, write: bool,
     warn: bool = False,
 ) -> tuple[Config, frozenset[str] | None]:  # fmt: skip
-    """What a command works on, and the paths that narrow it (a directory stands for the files in it; None: everything).
+    """The configuration of a command, and the paths that limit it (a directory: all files in it; None: everything).
 
-    A path in the configuration directory narrows; others are read instead of the directory.
+    A path in the configuration directory limits the command; other paths are read instead of the directory.
     """
     directory = os.path.abspath(config_dir)
     inside = [_inside(path, directory) for path in paths]
@@ -38,7 +38,7 @@ def load(
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """What is read stays, and refers to itself nowhere: to look for garbage in it takes as long as to read it."""
+    """The result stays in memory and has no reference cycles: a garbage collection takes as long as reading it."""
     before = gc.isenabled()
     gc.disable()
     try:
