@@ -1,1 +1,1 @@
-"""The command line: one file per verb. Each parses, prints and sets the exit status, nothing more."""
+"""The command line: one file per verb. Each only parses, prints and sets the exit status."""

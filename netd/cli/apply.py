@@ -1,4 +1,4 @@
-"""``netd apply``: makes it so once, verifies, and ends. Exit: 0 converged, 1 not."""
+"""``netd apply``: applies the files once, verifies the result, and exits. Exit: 0 converged, 1 not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """One round, with everything printed that it did."""
+    """One pass; prints everything that it changed."""
     need_root("apply")
     lock = Lock(options.state_dir, "apply")
     try:
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(as_json: bool, done: list[Change], refused: list[ChangeResult], rows: list[Status]) -> None:
-    """What was done, what was not, and how things stand."""
+    """Prints the failures, and a summary of the states."""
     if as_json:
         print(json.dumps(changes_json(done, rows), indent=2))
         return

@@ -37,12 +37,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def concerns(problem: Problem, narrowed: frozenset[str] | None) -> bool:
-    """Whether a problem is about one of these files, or about another that gives way to one of them."""
+    """Whether a problem is about one of these files, or about one that loses an object to one of them."""
     return narrowed is None or any(covers(path, narrowed) for path in (problem.file, problem.other) if path)
 
 
 def covers(path: str, narrowed: frozenset[str]) -> bool:
-    """Whether a file is named, or its directory is."""
+    """Whether a file is among these paths, or its directory is."""
     return path in narrowed or os.path.dirname(path) in narrowed
 
 

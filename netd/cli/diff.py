@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         changes, rows = engine.compare(scope_of(narrowed))
     print_problems(config)
     if config.errors and options.against is not None:
-        return 1  # what it would take away cannot be known
+        return 1  # what it would remove is unknown
     troubles = [row for row in rows if row.state not in (State.OK, State.PENDING)]
     if options.json:
         print(json.dumps(changes_json(changes, rows), indent=2))

@@ -1,4 +1,4 @@
-"""``netd down``: takes away what netd made. Exit: 0 gone, 1 not."""
+"""``netd down``: removes what netd created. Exit: 0 all removed, 1 not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Deletes by the ledger, and puts back what was found."""
+    """Removes what the ledger has, and restores what netd found."""
     need_root("down")
     lock = Lock(options.state_dir, "down")
     try:

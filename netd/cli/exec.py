@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Goes into the namespace, with its /sys and the files of /etc/netns, and becomes the command.
 
-    Only where the name still leads to the namespace that netd knows by it: a link to a process is one to whichever
-    process has that number now.
+    Only if the name still leads to the namespace that netd manages: a link to a process leads to any process that
+    has this number now.
     """
     need_root("exec")
     if not options.command:

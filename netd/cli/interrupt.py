@@ -1,6 +1,6 @@
 """Ctrl-C at any moment: one line that says what was done and what was not, never a traceback. The exit status is 130.
 
-Imported before anything else, and imports next to nothing itself: Ctrl-C may come while the rest is being imported.
+Imported first, and imports almost nothing itself: Ctrl-C may come while the other modules are imported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ours = False
 
 
 def end_at_once(text: str) -> NoReturn:
-    """One line, and the end of the process, whatever it is doing."""
+    """Prints one line and ends the process at once."""
     with contextlib.suppress(OSError):
         os.write(2, f"{line_start()}netd: {text}\n".encode(errors="backslashreplace"))
     os._exit(STATUS)
@@ -45,7 +45,7 @@ def guard_imports() -> None:
     if _ours:
         signal.signal(signal.SIGINT, stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    # The installed command is started by env(1), which holds Ctrl-C back; ps(1) is to show its name nevertheless.
+    # The installed command is started by env(1), which blocks SIGINT; ps(1) should show its name nevertheless.
     with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as name:
         name.write("netd")
 
@@ -71,7 +71,7 @@ def _raise_between_steps(number: int, frame: FrameType | None) -> None:
 
 
 def guard_end(text: str = "") -> None:
-    """From now on Ctrl-C ends the process with ``text``; without one, it changes nothing any more."""
+    """From now on Ctrl-C ends the process with ``text``; without ``text`` it is ignored."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         end_at_once(text)

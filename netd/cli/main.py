@@ -1,4 +1,4 @@
-"""``netd``: finds the verb and hands over. What a verb needs is imported only when it is called."""
+"""``netd``: finds the verb and calls its module, which is imported only then."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DIRECTORIES = (
     ("--state-dir", "NETD_STATE_DIR", "/run/netd", "ledger, socket and lock; must not survive a reboot"),
     ("--cache-dir", "NETD_CACHE_DIR", "/var/lib/netd", "last good copies of the files"),
 )
-#: What argparse says of a verb that it does not know.
+#: The message of argparse for an unknown verb.
 UNKNOWN_VERB = re.compile(r"^argument VERB: invalid choice: '(.*?)' \(choose from ")
 
 
@@ -48,7 +48,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def directory_path(text: str) -> str:
-    """The path of a directory; "" would be the one that netd is started in."""
+    """The path of a directory; "" is an error, because it would mean the current directory."""
     if not text:
         raise argparse.ArgumentTypeError("the path of a directory cannot be empty")
     return text
@@ -64,10 +64,10 @@ def add_directory_options(parser: argparse.ArgumentParser, *, suppress: bool = F
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line that is not understood ends with 1: 2 has a meaning of its own (``diff``, ``status``)."""
+    """An invalid command line exits with 1, because 2 has another meaning (``diff``, ``status``)."""
 
     def error(self, message: str) -> NoReturn:
-        """Usage and reason, then the end."""
+        """Prints the usage and the error, and exits."""
         unknown = UNKNOWN_VERB.search(message)
         if unknown:
             message = f"there is no command '{unknown[1]}'{did_you_mean(unknown[1], VERBS)}"
@@ -107,11 +107,11 @@ def verb_of(arguments: Sequence[str]) -> str | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # Names of files and objects may hold bytes that are no text.
+    # Names of files and objects may contain bytes that are not UTF-8.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Names, comments and other tools' words may hold what a terminal obeys.
+    # Names, comments and messages of other tools may contain control characters.
     sys.stdout, sys.stderr = escaping(sys.stdout), escaping(sys.stderr)
     verb = verb_of(arguments)
     options = build_parser(verb).parse_args(arguments)
@@ -134,6 +134,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def need_root(verb: str) -> None:
-    """Ends with one line where netd cannot work."""
+    """Exits with one line if netd needs root."""
     if os.geteuid() != 0:
         raise NetdError(f"'netd {verb}' needs root: try 'sudo netd {verb}'")

@@ -1,4 +1,4 @@
-"""What a command shows on a terminal while it takes longer than a second: one line, which goes when it ends."""
+"""What a command shows on a terminal while it takes longer than a second: one line, which is erased at the end."""
 
 from __future__ import annotations
 

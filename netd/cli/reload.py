@@ -1,4 +1,4 @@
-"""``netd reload``: the daemon reads its files now. Exit: 0 all taken, 1 with the errors."""
+"""``netd reload``: the daemon reads its files now. Exit: 0 all are in force, 1 with the errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netd.report.status import ask
 
 from .progress import Progress
 
-#: Seconds after which it says that it still waits. It does not give up: a large round takes as long as it takes.
+#: Seconds after which it prints that it still waits. There is no time limit: a large pass can take long.
 PATIENCE = 5.0
 
 #: Said after Ctrl-C.
@@ -22,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def say_still() -> None:
-    """In another thread: to whoever wonders. A terminal shows how long it has been anyway."""
+    """Prints, in another thread, that it still waits. A terminal shows the time anyway."""
     if sys.stderr.isatty():
         return
     print("netd: still waiting for the daemon: 'netd status' shows whether it answers", file=sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Waits for the round. How the objects stand is for ``netd status`` to say."""
+    """Waits for the pass. The states of the objects are shown by ``netd status``."""
     still = threading.Timer(PATIENCE, say_still)
     still.start()
     try:

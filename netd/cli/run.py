@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def port(text: str) -> int:
-    """A TCP port; ValueError for what is none, as argparse wants it."""
+    """A TCP port; ValueError otherwise, which argparse expects."""
     value = int(text)
     if not 0 < value < 65536:
         raise ValueError(text)
@@ -35,7 +35,7 @@ def port(text: str) -> int:
 
 
 def raise_descriptor_limit() -> None:
-    """As many descriptors as we may have."""
+    """Raises the limit of open files to its maximum."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -31,7 +31,7 @@ def read_files(options: argparse.Namespace, *, write: bool) -> tuple[Config, fro
 
 
 def must_be_known(paths: Sequence[str], config_dir: str, ledger: Ledger) -> None:
-    """UsageError for a PATH that is neither there nor in the ledger: a typing error must not pass for "in sync"."""
+    """UsageError for a PATH that neither exists nor is in the ledger: a typing error must not look "in sync"."""
     missing = [path for path in paths if not os.path.lexists(path)]
     if not missing:
         return
@@ -44,13 +44,13 @@ def must_be_known(paths: Sequence[str], config_dir: str, ledger: Ledger) -> None
 
 
 def print_problems(config: Config) -> None:
-    """As compilers do, to stderr; a warning is only that last good versions cannot be kept."""
+    """Prints problems to stderr, in the format of compilers."""
     for problem in config.problems:
         print(problem, file=sys.stderr)
 
 
 def print_trouble(engine: Reconciler) -> None:
-    """Where the ledger could not be written, what was made is not known to the next netd."""
+    """Warns if the ledger could not be written: the next netd then does not know what was created."""
     if engine.ledger.trouble:
         print(f"netd: {engine.ledger.trouble}: {LEDGER_ADVICE}", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""``netd status``: what the daemon holds. Exit: 0 converged, 2 not, 1 no daemon."""
+"""``netd status``: the state of the daemon and its objects. Exit: 0 converged, 2 not, 1 no daemon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netd.report.status import ask
 from .view.rows import show
 from .view.status import Query, first_line, narrowed, sections
 
-#: Seconds for the answer: between two portions of a large pass the daemon answers, too.
+#: Seconds for the answer: the daemon also answers between two portions of a large pass.
 PATIENCE = 10.0
 #: Columns and lines of a screen where there is no terminal ($COLUMNS and $LINES say otherwise).
 SCREEN = (120, 40)
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints what is wrong, then files and namespaces, as much as fits on the screen."""
+    """Prints the objects with problems, then files and namespaces, as much as fits on the screen."""
     reply = ask(options.state_dir, {"verb": "status"}, timeout=PATIENCE)
     columns, lines = shutil.get_terminal_size(SCREEN)
     query = Query(options.names, options.state, options.all, time.time(), lines, columns)

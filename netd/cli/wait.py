@@ -17,7 +17,7 @@ from .view.names import suggestion
 
 #: Seconds between two attempts to reach a daemon that is not there yet, or is starting again.
 AGAIN = 0.05
-#: The daemon keeps the time: so many seconds more for its answer, in case it hangs.
+#: The daemon applies the time limit: more seconds for its answer, in case it hangs.
 LATE = 1.0
 #: Seconds after which the daemon is asked again on a terminal, where what is missing is shown.
 SLICE = 1.0
@@ -54,7 +54,7 @@ def seconds(text: str) -> float:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Also waits for the daemon, and for one that is started again meanwhile."""
+    """Also waits for the daemon to start, or to restart."""
     must_be_names(options.objects, options.state_dir)
     waiting = Waiting(options)
     with Progress(lambda passed: f"waiting for {waiting.missing}, {passed:.0f} s"):
@@ -96,7 +96,7 @@ class Waiting:
 
 
 def must_be_names(names: Sequence[str], state_dir: str) -> None:
-    """UsageError for what cannot be the name of an object, with the one that may have been meant."""
+    """UsageError for an invalid name of an object, with a suggestion."""
     for name in names:
         try:
             parse_key(name)

@@ -1,4 +1,4 @@
-"""One run of the engine by ``apply`` or ``down``: what it planned, how far it is, and what is left after Ctrl-C."""
+"""One run of the engine by ``apply`` or ``down``: its plan, its progress, and the rest after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Work:
         self._executions.append(execution)
 
     def run(self, portions: Iterator[None], verb: str, left: Callable[[], Collection[Key]]) -> int | None:
-        """Runs to the end: None. After Ctrl-C: the exit status, and one line has said what was done and what was not.
+        """Runs to the end: None. After Ctrl-C: the exit status, after a line that says what was done and what was not.
 
         ``left`` compares anew, and names the objects that still differ.
         """

@@ -1,4 +1,4 @@
-"""Containers by name: where the namespace of each is, as its engine says, and why it is not there.
+"""Containers by name: where the namespace of each is, according to its engine, or why it has none.
 
 Nothing here changes anything, at the engine or in the kernel.
 """

@@ -1,4 +1,4 @@
-"""The engines side by side: one look-up for whoever wants to know where a namespace of someone else's is."""
+"""The engines side by side: one lookup of where a foreign namespace is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .runtime import ContainerRuntime
 
 
 class Containers:
-    """Until ``start``, each look-up asks the engine, and waits for it a moment. After that the engines are followed,
-    in a thread for each that is needed, and look-ups only tell what is known."""
+    """Until ``start``, each lookup asks the engine, and waits for it a moment. After that the engines are watched,
+    by a thread for each that is needed, and lookups only return what is known."""
 
     def __init__(self) -> None:
         self._engines: Mapping[str, ContainerRuntime] = {"docker": Docker(), "podman": Podman()}
@@ -26,17 +26,17 @@ class Containers:
         return self._engines[found[1]].locate(found[2])
 
     def start(self, moved: Callable[[str], None], sources: Iterable[str]) -> None:
-        """``moved`` is called, in another thread, with each of the sources that is somewhere else than it was."""
+        """``moved`` is called, in another thread, with each source of which the location changed."""
         for prefix, engine in self._engines.items():
 
-            def told(name: str, prefix: str = prefix) -> None:
+            def report(name: str, prefix: str = prefix) -> None:
                 moved(f"{prefix}:{name}")
 
-            engine.start(told)
+            engine.start(report)
         self.follow(sources)
 
     def follow(self, sources: Iterable[str]) -> None:
-        """The containers that matter from now on: where an engine has none of them, nobody asks it."""
+        """The containers that matter from now on. An engine without any of them is not asked."""
         found = [match.groups() for match in map(CONTAINER.fullmatch, sources) if match]
         for prefix, engine in self._engines.items():
             engine.follow({name for each, name in found if each == prefix})

@@ -1,7 +1,7 @@
-"""Docker: its events say which container to ask about, and what it says of that one is what counts.
+"""Docker: its events name the containers that changed, and netd then asks about each of these.
 
-Its socket is often held open by systemd, which starts Docker when someone connects. Who stopped Docker does not want
-netd to start it again, so nobody connects to such a socket while there is no Docker.
+Often systemd holds its socket, and starts Docker when a process connects. An operator who stopped Docker does not want
+netd to start it again, so netd does not connect to such a socket while Docker does not run.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .runtime import NO_CONTAINER, NOT_RUNNING, STRANGE, ContainerRuntime, away,
 DIRECTORY = "/run"
 #: Seconds that one answer may take.
 PATIENCE = 2.0
-#: Seconds between two tries at an engine that is there and does not do: the first, the longest. Where none is there,
+#: Seconds between two attempts at an engine that runs but fails: the first, the longest. Where none runs,
 #: its files are watched, and the longest is for what they do not show.
 RETRY_FIRST, RETRY_LONGEST = 0.1, 60.0
-#: What may change where a container is. Not all events: some engines run a health check every second.
+#: The events that can change the location of a container. Not all events: health checks can run every second.
 ACTIONS = ("create", "start", "die", "destroy", "rename")
 NOT_THERE = "Docker is not running"
 SILENT = "Docker does not answer"
@@ -46,10 +46,10 @@ class Docker(ContainerRuntime):
         self._directory = directory
         self._socket = f"{directory}/docker.sock"
         self._pid_file = f"{directory}/docker.pid"
-        #: It left a question unanswered: the next ones of the same look need not wait, too.
+        #: It did not answer a request: the next ones of the same pass do not wait again.
         self._hangs = False
 
-    # asking ----------------------------------------------------------------------------------------------------
+    # Requests --------------------------------------------------------------------------------------------------
 
     def ask(self, name: str) -> AttachTarget:
         known = self.known(name)
@@ -63,11 +63,11 @@ class Docker(ContainerRuntime):
                 return AttachTarget("", NO_CONTAINER)
             if status != 200:
                 return away(known, f"Docker answers with status {status}")
-            told = json.loads(body)
-            # Docker itself takes any beginning of a number for a name.
-            if not means(name, told["Id"], [told["Name"].removeprefix("/")]):
+            answer = json.loads(body)
+            # Docker itself accepts any prefix of an ID as a name.
+            if not means(name, answer["Id"], [answer["Name"].removeprefix("/")]):
                 return AttachTarget("", NO_CONTAINER)
-            return place(told)
+            return location(answer)
         except LATE:
             self._hangs = True
             return away(known, SILENT)
@@ -75,15 +75,15 @@ class Docker(ContainerRuntime):
             return away(known, f"{NOT_THERE} ({self._socket}: {error.strerror})")
 
     def _is_there(self) -> bool:
-        """Whether to connect would start nothing."""
+        """Whether a connection would not start Docker."""
         return os.path.exists(self._socket) and accepts(self._socket, self._pid_file)
 
-    # following -------------------------------------------------------------------------------------------------
+    # Watching -------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         pause = RETRY_FIRST
         with closing(Inotify()) as watch:
-            # Before the look: what comes after it is seen.
+            # Watched before the check, so that no later change is missed.
             watch.add(self._directory, inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR)
             while wanted := self.wanted():
                 if not self._is_there():
@@ -136,7 +136,7 @@ class Docker(ContainerRuntime):
                 due = due.union(*(concerned(line, wanted) for line in lines.read()))
 
     def _begin(self, lines: Lines, descriptor: int) -> None:
-        """Waits for the answer to begin: nothing is heard before. Where that takes long, it is starting, or hangs."""
+        """Waits for the start of the answer: no event comes before it. If that takes long, Docker starts or hangs."""
         late = time.monotonic() + PATIENCE
         while self.wanted() and lines.status is None:
             left = late - time.monotonic()
@@ -148,7 +148,7 @@ class Docker(ContainerRuntime):
             raise BadAnswer(f"status {lines.status}")
 
     def _look(self, names: Iterable[str]) -> set[str]:
-        """Asks about these; returns those that it gave no answer about."""
+        """Asks about these; returns those without an answer."""
         silent = set()
         self._hangs = False
         for name in names:
@@ -160,7 +160,7 @@ class Docker(ContainerRuntime):
 
 
 def events_since(moment: float) -> str:
-    """What to ask for, to hear of all that happens to containers from then on."""
+    """The request for the events of all containers from a time on."""
     wanted = json.dumps({"type": ["container"], "event": ACTIONS})
     return f"/events?since={moment:.3f}&filters={quote(wanted)}"
 
@@ -175,16 +175,16 @@ def concerned(line: bytes, wanted: Collection[str]) -> set[str]:
     return set()
 
 
-def place(told: Any) -> AttachTarget:
-    """Where a container is, by what Docker tells of it. KeyError, TypeError: it tells something else."""
-    state = told["State"]
+def location(answer: Any) -> AttachTarget:
+    """The location of a container, from Docker's answer. KeyError, TypeError: the answer has another form."""
+    state = answer["State"]
     return target_of(state["Pid"]) if state["Running"] and state["Pid"] else AttachTarget("", NOT_RUNNING)
 
 
 def accepts(path: str, pid_file: str) -> bool:
-    """Whether to connect to a socket starts nothing: systemd does not hold it, or Docker does as well.
+    """Whether a connection to a socket starts nothing: systemd does not listen on it, or Docker does, too.
 
-    While it stops, Docker lives on for some seconds without it: who connects then would bring it back.
+    Docker stops listening some seconds before it ends: a connection would then start it again.
     """
     numbers = listeners(path)
     if not numbers & descriptors(1):

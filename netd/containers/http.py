@@ -1,16 +1,16 @@
-"""As much of HTTP as an engine's socket takes. Version 1.0: no chunks, and the answer ends with the connection."""
+"""The part of HTTP that an engine's socket needs. Version 1.0: no chunks, and the answer ends with the connection."""
 
 from __future__ import annotations
 
 import socket
 import time
 
-#: Bytes of an answer, or of one line of a stream, that are still believed.
+#: The most bytes of an answer, or of one line of a stream.
 LONGEST = 16 << 20
 
 
 class BadAnswer(Exception):
-    """What came is not what was asked for, in words."""
+    """The answer is invalid; the text says why."""
 
 
 def dial(path: str, target: str, seconds: float) -> socket.socket:

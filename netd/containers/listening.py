@@ -1,8 +1,8 @@
-"""Who holds a listening Unix socket: asked by sock_diag(7), because names are text that any user writes.
+"""The process that holds a listening Unix socket: read by sock_diag(7), because any user can choose misleading names.
 
 /proc/net/unix has one line for each socket and its name at the end, as it was given: a newline in the name of an
 abstract socket makes a line of the user's own. The kernel's answer by netlink has the inode of the socket's file
-instead. The text is read only where the kernel has no unix_diag, and a line of it that makes no sense is skipped.
+instead. The text is read only if the kernel has no unix_diag, and invalid lines of it are skipped.
 """
 
 from __future__ import annotations

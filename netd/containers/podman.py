@@ -1,10 +1,10 @@
-"""Podman: its files, which say all that is needed.
+"""Podman: its files have all that is needed.
 
 There is no daemon to ask. `podman inspect` takes a tenth of a second and a lock, and writes, which a unit with a
 sandbox may not; the service behind podman.socket would be started by the question and kept alive by listening to it.
 The files are the lists of containers/storage (names) and what the OCI runtime writes at each start (the number of the
 process): the layout has been the same since Podman 1.0. Containers of users without root are in network namespaces of
-those users' own, and not looked for.
+those users' own, and are not searched.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from .runtime import NO_CONTAINER, NOT_RUNNING, ContainerRuntime, means, target_
 #: containers-storage.conf(5), the later one decides.
 SETTINGS = ("/usr/share/containers/storage.conf", "/etc/containers/storage.conf")
 LISTS = ("containers.json", "volatile-containers.json")
-#: Seconds between two looks where nothing can be watched.
+#: Seconds between two checks if nothing can be watched.
 SLOW_LOOK = 60.0
-#: Bytes of a list that are still read.
+#: The most bytes of a list that are read.
 LONGEST = 64 << 20
 EVENTS = inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR
 
@@ -51,17 +51,17 @@ class Podman(ContainerRuntime):
         self._given = graph, running
         self._lists: dict[str, tuple[tuple[int, ...], Sequence[tuple[str, Sequence[str]]]]] = {}
 
-    # asking ----------------------------------------------------------------------------------------------------
+    # Requests --------------------------------------------------------------------------------------------------
 
     def ask(self, name: str) -> AttachTarget:
         bundle = self._find(name, *self._roots())
-        return AttachTarget("", NO_CONTAINER) if bundle is None else place(bundle)
+        return AttachTarget("", NO_CONTAINER) if bundle is None else location(bundle)
 
     def _roots(self) -> tuple[str, str]:
         return self._given if all(self._given) else roots()
 
     def _find(self, name: str, graph: str, running: str) -> Bundle | None:
-        """The container of that name, or whose number begins so."""
+        """The container of that name, or with an ID that starts so."""
         by_number = None
         for directory in sorted(driver_directories(graph) | driver_directories(running)):
             for listed in LISTS:
@@ -85,13 +85,13 @@ class Podman(ContainerRuntime):
             self._lists[path] = stamp, listed(read_json(path))
         return self._lists[path][1]
 
-    # following -------------------------------------------------------------------------------------------------
+    # Watching -------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         with closing(Inotify()) as watch:
             while wanted := self.wanted():
                 steps = self._arm(watch, wanted)
-                # What comes after they were armed is heard: so look now.
+                # The watches are set, so later changes are seen: check now.
                 for name in wanted:
                     self.put(name, self.answer(name))
                 self._wait(watch, steps, wanted)
@@ -108,9 +108,9 @@ class Podman(ContainerRuntime):
                     return
 
     def _arm(self, watch: Inotify, wanted: Iterable[str]) -> dict[int, set[str]]:
-        """Watches every directory that matters, or the nearest above it: {watch: names in it, "" for all}.
+        """Watches every relevant directory, or its nearest existing parent: {watch: names in it, "" for all}.
 
-        Each is watched before it is looked into: what comes after the look is heard.
+        Each is watched before it is read, so that no later change is missed.
         """
         steps: dict[int, set[str]] = {}
         graph, running = self._roots()
@@ -138,7 +138,7 @@ def follow(watch: Inotify, steps: dict[int, set[str]], paths: Iterable[str]) -> 
 
 
 def step(watch: Inotify, path: str) -> tuple[int | None, str]:
-    """Watches the directory of a file, or the nearest above it that is there; and what is waited for in it."""
+    """Watches the directory of a file, or its nearest existing parent; returns the name to wait for in it."""
     while True:
         directory, name = os.path.split(path)
         while (number := watch.add(directory, EVENTS)) is None and directory != "/":
@@ -148,10 +148,10 @@ def step(watch: Inotify, path: str) -> tuple[int | None, str]:
             return number, name
 
 
-def listed(told: Any) -> list[tuple[str, Sequence[str]]]:
+def listed(entries: Any) -> list[tuple[str, Sequence[str]]]:
     """(number, names) of each container in a list, as far as it is one."""
     found: list[tuple[str, Sequence[str]]] = []
-    for one in told if isinstance(told, list) else ():
+    for one in entries if isinstance(entries, list) else ():
         if isinstance(one, dict) and isinstance(number := one.get("id"), str) and "/" not in number:
             names = one.get("names")
             texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
@@ -174,8 +174,8 @@ def driver_directories(root: str) -> set[str]:
     return set(glob.glob(f"{glob.escape(root)}/*-containers"))
 
 
-def place(bundle: Bundle) -> AttachTarget:
-    """Where a container is. The file with the number of its process stays when that has ended."""
+def location(bundle: Bundle) -> AttachTarget:
+    """The location of a container. Its PID file remains after the process has ended."""
     with suppress(OSError, ValueError):
         with open(f"{bundle.running}/pidfile", encoding="ascii") as file:
             pid = int(file.read())
@@ -196,7 +196,7 @@ def belongs(pid: int, number: str) -> bool:
 
 
 def read_json(path: str) -> Any:
-    """What a file holds; None where there is none, or not in full."""
+    """The content of a file; None if it does not exist, or is too large."""
     with suppress(OSError, ValueError, RecursionError), open(path, "rb") as file:
         return json.loads(file.read(LONGEST))
     return None

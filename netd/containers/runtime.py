@@ -1,6 +1,6 @@
-"""What the engines have in common: what is known of each container, and the thread that keeps it true.
+"""Common to all engines: the known location of each container, and the thread that updates it.
 
-A thread, because an engine may answer late or never, and repairs do not wait for that.
+It is a thread, because an engine may answer late or never, and repairs must not wait for it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ OWN = "/proc/thread-self/ns/net"
 NOT_RUNNING = "the container is not running"
 NO_CONTAINER = "there is no such container"
 ON_THE_HOST = "the container shares the network of the host"
-#: Said of an answer, after whose it is.
+#: The end of a message about an invalid answer.
 STRANGE = "answer cannot be parsed"
-#: Seconds until something is tried again that should not have gone wrong.
+#: Seconds until the thread is started again after an unexpected error.
 PAUSE = 10.0
-#: Digits of a container's number that stand for it: fewer may be the beginning of any other's.
+#: The digits of a container's ID that are enough to name it: fewer may be ambiguous.
 ENOUGH_DIGITS = 12
 #: More bits than a process number has.
 LARGEST_PID = 1 << 22
@@ -35,23 +35,23 @@ class ContainerRuntime(ABC):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._places: dict[str, AttachTarget] = {}
+        self._locations: dict[str, AttachTarget] = {}
         self._wanted: frozenset[str] = frozenset()
-        self._told: Callable[[str], None] | None = None
+        self._report: Callable[[str], None] | None = None
         self._thread: threading.Thread | None = None
         #: Wakes the thread; made with it, so that commands need none.
         self._wake = -1
-        #: {path of a place: descriptor of that process}.
+        #: {path of a location: descriptor of that process}.
         self._held: dict[str, int] = {}
 
     @abstractmethod
     def ask(self, name: str) -> AttachTarget:
-        """What the engine says of a container now; blocks for a moment at most."""
+        """Asks the engine about a container; blocks for a moment at most."""
 
     def answer(self, name: str) -> AttachTarget:
-        """The same, whatever comes of it: what a look-up throws is said of this container alone.
+        """The same, for any error: an exception is reported as the reason of this container alone.
 
-        An engine's answers, its files and the names in them are others' text; where it was found last is kept.
+        The answers and files of an engine are untrusted input. The last known location is kept.
         """
         try:
             return self.ask(name)
@@ -60,27 +60,27 @@ class ContainerRuntime(ABC):
 
     @abstractmethod
     def run(self) -> None:
-        """Keeps ``put`` informed of all that is ``wanted``; returns once that is nothing."""
+        """Calls ``put`` for changes of all that is ``wanted``; returns once nothing is."""
 
     def locate(self, name: str) -> AttachTarget:
         """What is known of a container."""
         with self._lock:
-            known = self._places.get(name)
-        if known is None and self._told is None:
-            known = self._places[name] = self.answer(name)
+            known = self._locations.get(name)
+        if known is None and self._report is None:
+            known = self._locations[name] = self.answer(name)
         return known or AttachTarget("", f"{self.title} has not answered yet")
 
-    def start(self, told: Callable[[str], None]) -> None:
-        """From now on changes are told, by name, and nothing blocks."""
-        self._told = told
+    def start(self, report: Callable[[str], None]) -> None:
+        """From now on changes are reported by name, and nothing blocks."""
+        self._report = report
 
     def follow(self, names: Collection[str]) -> None:
         """The containers to keep an eye on."""
         with self._lock:
-            if self._told is None or names == self._wanted:
+            if self._report is None or names == self._wanted:
                 return
             self._wanted = frozenset(names)
-            self._places = {name: place for name, place in self._places.items() if name in names}
+            self._locations = {name: location for name, location in self._locations.items() if name in names}
             if self._wanted and self._thread is None:
                 if self._wake < 0:
                     self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -91,7 +91,7 @@ class ContainerRuntime(ABC):
 
     def close(self) -> None:
         """The thread ends by itself, soon."""
-        self._told = None
+        self._report = None
         with self._lock:
             self._wanted = frozenset()
             self._ring()
@@ -100,14 +100,14 @@ class ContainerRuntime(ABC):
         if self._wake >= 0:
             os.eventfd_write(self._wake, 1)
 
-    # in the thread ---------------------------------------------------------------------------------------------
+    # In the thread ---------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         while True:
             try:
                 self.run()
             except Exception as error:
-                # A thread that ends would wait for nothing, for ever.
+                # If the thread ended, nothing would update the containers any more.
                 for name in self.wanted():
                     self.put(name, away(self.known(name), f"{self.title} cannot be watched: {error}"))
                 self.wait((), PAUSE)
@@ -125,19 +125,19 @@ class ContainerRuntime(ABC):
             return self._wanted
 
     def known(self, name: str) -> AttachTarget | None:
-        """What was last put, or asked."""
+        """The last known location."""
         with self._lock:
-            return self._places.get(name)
+            return self._locations.get(name)
 
-    def put(self, name: str, place: AttachTarget) -> None:
-        """Keeps what is true of a container; tells, if it is news."""
+    def put(self, name: str, location: AttachTarget) -> None:
+        """Stores the location of a container; reports it if it changed."""
         with self._lock:
-            if name not in self._wanted or self._places.get(name) == place:
+            if name not in self._wanted or self._locations.get(name) == location:
                 return
-            self._places[name] = place
-            told = self._told
-        if told is not None:
-            told(name)
+            self._locations[name] = location
+            report = self._report
+        if report is not None:
+            report(name)
 
     def wait(self, descriptors: Collection[int], seconds: float | None) -> set[int]:
         """Which of these can be read; returns early where what is wanted changed, or a container ended."""
@@ -154,9 +154,9 @@ class ContainerRuntime(ABC):
         return ready.intersection(descriptors)
 
     def _hold(self) -> None:
-        """Keeps a descriptor of each process that stands for a container: its number may be another's later."""
+        """Keeps a pidfd of each container's first process: its PID may be reused later."""
         with self._lock:
-            needed = {place.path for place in self._places.values() if place.path}
+            needed = {location.path for location in self._locations.values() if location.path}
         for path in self._held.keys() - needed:
             os.close(self._held.pop(path))
         for path in needed - self._held.keys():
@@ -175,17 +175,17 @@ class ContainerRuntime(ABC):
 
 
 def away(known: AttachTarget | None, why: str) -> AttachTarget:
-    """What is left to believe while an engine cannot be asked: a container may run on without it."""
+    """What is still known while an engine does not answer: a container may keep running without it."""
     return AttachTarget(known.path if known is not None else "", why)
 
 
 def means(name: str, number: str, names: Collection[str]) -> bool:
-    """Whether a name is one of a container's, or as much of its number as is surely no other's."""
+    """Whether a name is one of a container's, or a long enough prefix of its ID."""
     return name in names or (len(name) >= ENOUGH_DIGITS and number.startswith(name))
 
 
 def target_of(pid: int) -> AttachTarget:
-    """The namespace of a container's first process: it is there as long as the container runs, and no longer.
+    """The namespace of a container's first process: it exists exactly as long as the container runs.
 
     ValueError: the engine names no process.
     """

@@ -1,4 +1,4 @@
-"""What a NAME on the command line means: an object, a link, a namespace or a file; and what may have been meant."""
+"""What a NAME on the command line refers to: an object, a link, a namespace or a file; and suggestions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def is_file(name: str, path: str) -> bool:
 
 
 def suggestion(name: str, rows: Iterable[ObjectRow], files: Iterable[str] = ()) -> str:
-    """ ": did you mean 'bridge/brx'?"; else where the names are listed."""
+    """ ": did you mean 'bridge/brx'?"; or the command that lists the names."""
     rows = list(rows)
     exact = [row["object"] for row in rows if means(name, row) and (row["namespace"] != name or ":" in name)]
     known = {row["object"] for row in rows} | {row["namespace"] for row in rows if row["namespace"]}

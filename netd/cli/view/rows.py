@@ -36,7 +36,7 @@ class Section:
 
 
 def show(head: str, sections: Sequence[Section]) -> None:
-    """Prints the first line, then the sections that have something to say."""
+    """Prints the first line, then the sections that are not empty."""
     sections = [each for each in sections if each.rows or each.more]
     if has_color(sys.stdout):
         _show_colored(head, sections)
@@ -49,7 +49,7 @@ def show(head: str, sections: Sequence[Section]) -> None:
 
 
 def safe(text: str) -> str:
-    """Without what would move the cursor."""
+    """The text with control characters escaped, so that it cannot move the cursor."""
     return printable(text.replace("\t", "    "))
 
 

@@ -18,7 +18,7 @@ from .times import ago, repairs, span
 WORST = ("invalid", "failed", "conflict", "diverged", "contended", "partial", "pending", "orphan", "ok")
 #: Lines that are no rows: the first one, a blank line and the heads of three sections, what was left out, the prompt.
 FRAME = 11
-#: Rows that are shown however small the screen is.
+#: The least number of rows that are shown, on a small screen too.
 LEAST = 12
 HOST_TITLE = "(host)"
 
@@ -115,7 +115,7 @@ def _objects(rows: Sequence[ObjectRow], query: Query) -> Section:
 
 
 def _problems(rows: Sequence[ObjectRow], query: Query, room: int) -> Section:
-    """Objects that are not ok, or are and do not get what they need; as many as there is room for."""
+    """Objects that are not ok, or have a warning; as many as fit."""
     wrong = sorted((row for row in rows if row["state"] != "ok" or row["reason"]), key=lambda row: rank(row["state"]))
     shown: list[Row] = []
     for row in wrong:
@@ -145,7 +145,7 @@ def _files(files: Sequence[Mapping[str, Any]], rows: Sequence[ObjectRow], query:
 
 
 def _namespaces(rows: Sequence[ObjectRow], query: Query, room: int | None) -> Section:
-    """One line per namespace: those with something to say first, the latest repair before others."""
+    """One line per namespace: those with problems first, then by their latest repair."""
     spaces: dict[str, list[ObjectRow]] = {}
     for row in rows:
         # A namespace's own object is in the host: its line is that of what is inside.
@@ -163,7 +163,7 @@ def _namespaces(rows: Sequence[ObjectRow], query: Query, room: int | None) -> Se
 
 
 def _folded(heads: tuple[str, ...], rows: Sequence[Row], room: int | None, what: str) -> Section:
-    """As many rows as there is room for, and how the others are."""
+    """As many rows as fit, and the states of the rest."""
     if room is None or len(rows) <= room + 1:
         return Section(heads, rows)
     shown, rest = rows[:room], rows[room:]

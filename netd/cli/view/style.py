@@ -1,4 +1,4 @@
-"""Colors, where they are wanted: on a terminal, unless NO_COLOR is set (no-color.org)."""
+"""Colors: on a terminal, unless NO_COLOR is set (no-color.org)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TextIO
 
 CODES = {"red": "31", "green": "32", "yellow": "33", "magenta": "35", "bold": "1", "dim": "2"}
-#: Of the states of objects and files, and of the whole.
+#: The colors of the states of objects, of files, and of the whole network.
 STATE_COLORS = {
     "ok": "green", "converged": "green", "pending": "yellow", "converging": "yellow", "incomplete": "yellow",
     "partial": "yellow", "contended": "magenta", "diverged": "magenta", "failed": "red", "conflict": "red",

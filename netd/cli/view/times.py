@@ -1,4 +1,4 @@
-"""Spans of time as an operator reads them."""
+"""Durations in readable units."""
 
 from __future__ import annotations
 
