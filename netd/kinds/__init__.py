@@ -1,4 +1,4 @@
-"""One module per kind. Registration is by being there: every Kind subclass in this directory is a kind."""
+"""One module per kind. Every subclass of Kind in this directory is registered."""
 
 from __future__ import annotations
 

@@ -62,14 +62,14 @@ def address_object(link: LinkName, address: str, nodad: bool, origin: Origin, be
 
 
 def _alike_in_network(address: str, others: Sequence[str]) -> list[str]:
-    """Those of one network with it: by their order the kernel chooses the source of what is sent there."""
+    """The addresses of the same network: the first is the source address of packets to this network."""
     network = _network(address)
     return [other for other in others if _network(other) == network]
 
 
 @lru_cache(maxsize=1 << 16)
 def _network(address: str) -> tuple[int, int, int]:
-    """Version, length and first address: kept, because each address of a link is compared with all before it."""
+    """Version, length and first address. Cached, because each address of a link is compared with all before it."""
     network = ipaddress.ip_interface(address).network
     return network.version, network.prefixlen, int(network.network_address)
 
@@ -121,7 +121,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
                 "prefixlen": _length(cidr),
                 "lifetime": FOREVER if address.flags & IFA_F_PERMANENT else LIMITED,
                 "nodad": bool(address.flags & IFA_F_NODAD),
-                # Another machine had it when it came up (RFC 4862): it is not used until it is added anew.
+                # Another machine already had it (RFC 4862): the kernel does not use it until it is added again.
                 "duplicate": ":" in cidr and bool(address.flags & IFA_F_DADFAILED),
                 "connected": self._connected(key.netns, link, address, view),
                 "deprecated": bool(address.flags & IFA_F_DEPRECATED),
@@ -136,17 +136,17 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         )
 
     def _in_order(self, cidr: str, locator: Mapping[str, Any], there: Mapping[str, Address]) -> bool:
-        """Whether the kernel has it behind those that the file has before it.
+        """Whether the kernel has it after those that the file has before it.
 
-        Of IPv6 the newest comes first; one that would be tentative again is not moved.
+        For IPv6 the newest comes first; an address that would become tentative again is not moved.
         """
         order = list(there)
         if ":" in cidr:
             if not locator["nodad"]:
                 return True
             order.reverse()
-        place = order.index(cidr)
-        return all(other not in there or order.index(other) < place for other in locator.get("after", ()))
+        position = order.index(cidr)
+        return all(other not in there or order.index(other) < position for other in locator.get("after", ()))
 
     def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"deprecated": False, "noprefixroute": False, "route_metric": 0, "in_order": True}
@@ -168,22 +168,22 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         return None if dev == LOOPBACK else (LinkName(key.netns, dev), cidr.partition("/")[0])
 
     def _in_its_place(self, key: Key, link: Link, cidr: str, view: View) -> Observed | None:
-        """IPv6 has an address once per link: somebody's with another prefix length gives way, and comes back."""
+        """An IPv6 address exists once per link: a foreign one with another prefix length is displaced."""
         for other in self._alike(key.netns, link, cidr, view):
             if other.protocol != ADDRESS_PROTOCOL and other.flags & IFA_F_PERMANENT:
                 fields = {"prefixlen": _length(other.address), "lifetime": FOREVER, "connected": True}
-                # Its identity is none: it must not be taken for the one that netd made on that link.
+                # It has no identity: it must not be mistaken for the one that netd created on that link.
                 gives_way, astray = (other.raw.hex(),), link.name != key.name.partition("/")[0]
                 return Observed(fields | {"duplicate": False}, displaced=gives_way, renamed_away=astray, handle=other)
         return None
 
     def _alike(self, netns: str, link: Link, cidr: str, view: View) -> Iterable[Address]:
-        """Those of this link that the kernel would take for the same one: there is one at most."""
+        """The address of this link that the kernel treats as the same one: at most one."""
         alike = (one for one in view.addresses(netns, link.index).values() if ":" in one.address)
         return [one for one in alike if one.address.split("/")[0] == cidr.split("/")[0] and one.address != cidr]
 
     def _connected(self, netns: str, link: Link, address: Address, view: View) -> bool:
-        """Whether the kernel's route to the address's own network is there, where there should be one."""
+        """Whether the kernel's route to the address's network exists, if there should be one."""
         network = ipaddress.ip_interface(address.address).network
         none = address.flags & IFA_F_NOPREFIXROUTE or address.peer or network.num_addresses == 1
         master = view.link_at(netns, link.master) if link.master else None
@@ -223,7 +223,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         nodad = bool(fields.get("nodad", observed.fields["nodad"]))
         put = PutAddress(key.netns, dev, cidr, nodad)
         if not observed.includes_own:
-            # Of an adopted one what nobody declares stays, and it does not get netd's mark.
+            # An adopted address keeps what is not declared, and does not get netd's mark.
             put = replace(put, like=found.raw)
         steps = [Step(Phase.ADDRESS, put)]
         anew = fields.get("noprefixroute") is False or fields.get("in_order") is True
@@ -234,10 +234,10 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
             or fields.get("duplicate") is False
             or (fields.get("nodad") is True and found.flags & IFA_F_TENTATIVE)
         ):
-            # What is tentative already stays so until it is added anew.
+            # A tentative address stays tentative until it is added again.
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index)))
         if fields.get("connected") is True and ":" not in cidr:
-            # Of an IPv6 address the kernel makes it again when it is written once more.
+            # For an IPv6 address the kernel recreates the route when the address is written again.
             address = ipaddress.ip_interface(cidr)
             route = CreateRoute(
                 key.netns, socket.AF_INET, MAIN, str(address.network), 0,
@@ -255,11 +255,11 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         return [Step(Phase.RENUMBERED, DeleteAddress(key.netns, dev, cidr, found.index, alone=True))]
 
     def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
-        """On the link that it was on, also where somebody renamed that."""
+        """On the link that it was on, even if that was renamed."""
         dev = key.name.partition("/")[0]
         found = ((raw, view.link_at(key.netns, index_in(raw))) for raw in map(bytes.fromhex, foreign))
         return [Step(Phase.ADDRESS, RestoreAddress(key.netns, link.name if link else dev, raw)) for raw, link in found]
 
     def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
-        # A lifetime that ran meanwhile cannot be had again.
+        # A lifetime that was running cannot be restored.
         return bool(found) if field == "nodad" else None

@@ -86,7 +86,7 @@ class BridgeKind(LinkKind):
         rest = {name: value for name, value in desired.fields.items() if name != "mtu"}
         made, *late = super().create(replace(desired, fields=rest), view, memory)
         if mtu is not None:
-            # Only a change of the MTU tells the bridge not to follow its ports (br_mtu_auto_adjust); and it comes
+            # Only a change of the MTU stops the bridge from following its ports (br_mtu_auto_adjust); and it comes
             # before what the bridge carries, which takes its MTU from it.
             late = [Step(Phase.LINK, SetLink(key.netns, key.name, LinkSettings(mtu=mtu))), *late]
         return [made, *late]
@@ -96,7 +96,7 @@ class BridgeKind(LinkKind):
     ) -> Sequence[Step]:
         if fields.get("stp") is not False:
             return super().change(key, locator, observed, fields, view)
-        # While it is on, times are held to its limits, and the kernel takes times first.
+        # While STP is on, the kernel enforces limits on times, and it sets the times first.
         off = SetLink(key.netns, key.name, LinkSettings(info=encode(BridgeTable, {"stp": False})), self.name)
         rest = {name: value for name, value in fields.items() if name != "stp"}
         return [Step(Phase.SETTINGS, off), *super().change(key, locator, observed, rest, view)]

@@ -35,8 +35,8 @@ def fdb_object(
 ) -> Desired:
     """One static entry. ``port`` and ``vni`` 0: the vxlan's own; ``via`` "": by what the routes say.
 
-    ``dst`` is an address, or "host:NAME". ``shared``: a control plane keeps entries in this table, too; all but the
-    very entry is its.
+    ``dst`` is an address, or "host:NAME". ``shared``: a control plane has entries in this table, too; all except this
+    one belong to it.
     """
     entry = {"port": port, "vni": vni, "via": via}
     return Desired(
@@ -56,7 +56,7 @@ def parse_fdb_key(key: Key) -> tuple[str, str, str]:
 
 
 def _identity(cookie: int | None, index: int, learned: bool) -> Mapping[str, Any]:
-    """``learned``: a control plane has it now, whoever made it first."""
+    """``learned``: a control plane has it now, whichever program created it."""
     return {"cookie": cookie, "index": index, "extern_learn": learned}
 
 
@@ -89,7 +89,7 @@ class FdbKind(Kind, NamesHosts):
             return None
         entry = (right or entries)[0]
         return Observed(
-            # More than one to the same remote: each frame would be sent as often.
+            # More than one to the same remote: each frame would be sent several times.
             fields={**self._fields(entry, link, key.netns, view), "others": len(entries) - 1},
             identity=_identity(view.cookie(key.netns), link.index, bool(entry.flags & NTF_EXT_LEARNED)),
             renamed_away=link.name != dev,
@@ -98,7 +98,7 @@ class FdbKind(Kind, NamesHosts):
 
     def _fields(self, entry: FdbEntry, link: Link, netns: str, view: View) -> dict[str, Any]:
         if link.link_netnsid is not None:
-            # Its packets leave in another namespace, and the kernel takes an index of this one: none is ever given.
+            # Its packets leave in another namespace, but the kernel expects an index of this one: it is left out.
             return {"port": entry.port, "vni": entry.vni, "via": ""}
         carrier = view.link_at(netns, entry.via) if entry.via else None
         via = carrier.name if carrier else f"index {entry.via}" if entry.via else ""

@@ -1,4 +1,4 @@
-"""A way through the FORWARD chains of other tools: ``forward = true`` of a link."""
+"""Accept rules in the FORWARD chains of other tools: ``forward = true`` of a link."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .base.accept_rule import AcceptRule
 
 
 def forward_object(link: LinkName, origin: Origin) -> Desired:
-    """The way across one link. It matches by name and waits for nothing."""
+    """Forwarding across one link. The rules match by name and wait for nothing."""
     return Desired(Key(link.netns, "forward", link.name), {"accepted": True}, (origin,))
 
 
 class ForwardKind(AcceptRule):
-    """forward/DEV: what comes by the link, and what leaves by it."""
+    """forward/DEV: packets that arrive by the link, and that leave by it."""
 
     name = "forward"
     hook = "forward"

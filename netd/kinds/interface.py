@@ -1,4 +1,4 @@
-"""Links that netd does not create: ``[interface.NAME]``. Only what is written is kept so."""
+"""Links that netd does not create: ``[interface.NAME]``. Only declared fields are maintained."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ class InterfaceKind(LinkKind):
     def _find(
         self, key: Key, locator: Mapping[str, Any], identity: Mapping[str, Any], view: View
     ) -> tuple[Link | None, Link | None]:
-        """The link in its namespace, and where it may be on the host (``from_host``) that one."""
+        """The link in its namespace, or with ``from_host`` the one on the host."""
         here = LinkName(key.netns, key.name)
         if not locator.get("from_host"):
             return link_by_identity(here, identity, view), None
-        # Out there it may have had another index: that tells only where it is nowhere by its name.
+        # On the host it may have another index: that is used only if no link has its name.
         link, outside = view.link(*here), view.link(HOST, key.name)
         if link is None and outside is None:
             link = link_by_identity(here, identity, view)
@@ -106,10 +106,10 @@ class InterfaceKind(LinkKind):
     ) -> Sequence[Step]:
         name: str = observed.handle
         if fields.get("from_host") is True:
-            # The rest follows in the next look: in the namespace it is another link.
+            # The rest follows in the next evaluation: in the namespace it is another link.
             return [Step(Phase.LINK, SetLink(HOST, name, LinkSettings(netns=key.netns)))]
         if "from_host" in fields:
-            # All in one phase: it is put in order before it leaves, and leaves before its namespace goes.
+            # All in one phase: it is restored before it moves, and moves before its namespace is deleted.
             plain = {field: value for field, value in fields.items() if field != "from_host"}
             order = [step.operation for step in end_changes(key.netns, name, plain)]
             return [Step(Phase.SYSCTL, each) for each in order] + _back(key.netns, name, fields["from_host"] or {})
@@ -143,7 +143,7 @@ def _as_lent(outside: Mapping[str, Any]) -> Any:
 
 
 def _back(netns: str, name: str, used: Mapping[str, Any]) -> list[Step]:
-    """Home, to what it was: in one message, whatever ends this process."""
+    """Moves it back to the host with its former values: in one message, in case this process is killed."""
     settings = LinkSettings(netns=HOST, up=used.get("up"), master=used.get("master"))
     steps = [Step(Phase.SYSCTL, SetLink(netns, name, settings))]
     port = port_payload(used)

@@ -30,7 +30,7 @@ DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
 
 
 def namespace_source(text: str) -> str:
-    """Where another's namespace is found: an absolute path, "pid:N", or a container by its engine and name."""
+    """Where a foreign namespace is found: an absolute path, "pid:N", or a container by its engine and name."""
     if re.fullmatch(r"pid:[1-9][0-9]{0,9}", text):
         return text
     if text.startswith("/") and "\0" not in text:
@@ -44,7 +44,7 @@ def namespace_source(text: str) -> str:
 
 
 class NamespaceTable(Table):
-    """A namespace, with everything in it: what can stand at the top level can stand here."""
+    """A namespace, with everything in it: what is allowed at the top level is allowed here."""
 
     ipv6: bool | None = option(
         "`false` disables IPv6 in the namespace before any link is created; "
@@ -82,7 +82,7 @@ class NamespaceKind(Kind):
         )
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
-        """A namespace has one name: what stands under two would undo each other's address translation."""
+        """A namespace has one name: with two names, each would overwrite the other's address translation."""
         known: dict[str, Desired] = {}
         for one in desired:
             other = known.setdefault(one.source, one) if one.source else one
@@ -98,10 +98,10 @@ class NamespaceKind(Kind):
         borrowed = source or identity.get("attach")
         entry = view.entry(key.name) if borrowed else None
         attached = view.attached(key.name) if borrowed else False
-        # netd's own entry, for a namespace that is not meant any more: where its owner ended it that would keep it
-        # alive, and where netd is to make one of its own that one is not to be built into.
+        # netd's own entry, for a namespace that is no longer declared: if its owner ended it, the entry would keep it
+        # alive, and if netd has to create its own one, objects must not be created in the old one.
         astray = attached is False or (attached is None and cookie != mine)
-        # And where it is gone: netd's link to one of its processes leads to whichever has that number by now.
+        # And if it was deleted: netd's link to one of its processes leads to any process that has this number now.
         leads_astray = cookie is None and attached is False and mine > 0
         if entry is not None and astray and (entry in (mine, 0) or leads_astray):
             return Observed(fields={}, identity={"cookie": mine} | source, residue="its name")
@@ -125,7 +125,7 @@ class NamespaceKind(Kind):
 
     def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
         if "attach" not in locator:
-            raise KeyError("attach")  # whose it is would be a guess
+            raise KeyError("attach")  # an old record: its owner is not known
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         made = CreateNamespace(desired.key.name, desired.fields.get("ipv6", True))

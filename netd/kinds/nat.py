@@ -147,7 +147,7 @@ class NatKind(GroupKind):
     """nat/masquerade/…, nat/snat/…, nat/dnat/…"""
 
     name = "nat"
-    #: What comes in, and what goes out, are never rivals: dnat is not among them.
+    #: The types that compete for outgoing packets: dnat is not among them.
     toml = TomlForm(NatTable, "single", frozenset({"snat", "masquerade"}))
     traits = Traits(never_adopted=True)
 
@@ -156,7 +156,7 @@ class NatKind(GroupKind):
             yield _object(context, number, entry)
 
     def arranged(self, desired: Sequence[Desired]) -> Sequence[Desired]:
-        """Each is told which one it follows: a place would change with every entry before it."""
+        """Each entry has the name of the one before it: a number would change with every entry before it."""
         before = ["", *(one.key.name for one in desired)]
         return [
             replace(one, locator={**one.locator, "after": name}) for one, name in zip(desired, before, strict=False)
@@ -185,7 +185,7 @@ class NatKind(GroupKind):
             rules = firewall.disorder
         elif not locator or found.digest != translation.digest(locator):
             rules = found.digest if " " in found.digest else f"other rules ({found.digest})"
-        elif after is not None and after.place > found.place:
+        elif after is not None and after.position > found.position:
             rules = f"comes before {locator['after']}"
         else:
             rules = _words(locator)
@@ -210,21 +210,21 @@ class NatKind(GroupKind):
 
 
 def _in_order(desired: Sequence[Desired], firewall: Firewall) -> list[Desired]:
-    """Those that are declared, in their order; the others behind what they stand behind now."""
+    """The declared entries, in their order; each of the others after the entry that it follows now."""
 
-    def place(one: Desired) -> int:
+    def position(one: Desired) -> int:
         found = firewall.own.get(one.key.name)
-        return found.place if found is not None else -1
+        return found.position if found is not None else -1
 
     ordered = sorted((one for one in desired if one.origins), key=lambda one: one.order)
-    for left in sorted((one for one in desired if not one.origins), key=place):
-        before = [number for number, one in enumerate(ordered, 1) if place(one) < place(left)]
+    for left in sorted((one for one in desired if not one.origins), key=position):
+        before = [number for number, one in enumerate(ordered, 1) if position(one) < position(left)]
         ordered.insert(max(before, default=0), left)
     return ordered
 
 
 def _entries(table: NatTable) -> Iterable[tuple[int, dict[str, Any]]]:
-    """Array by array; whoever reads the file puts those that are ``interleaved`` in order."""
+    """Array by array; the parser sorts the ``interleaved`` arrays in the order of the file."""
     for number, dnat in enumerate(table.dnat):
         yield number, _dnat_entry(dnat)
     for number, snat in enumerate(table.snat):
@@ -281,9 +281,9 @@ def _words(entry: Mapping[str, Any]) -> str:
 
 
 def _overlaps(group: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
-    """Pairs whose ports overlap where the earlier takes what the later asks for; an earlier exception is none.
+    """Pairs with overlapping ports, of which the earlier matches the packets of the later; not its exceptions.
 
-    What loses is not there for those after it; so those of one link and destination lie apart, in order.
+    An entry that loses is not compared further, so the entries of one link and destination never overlap.
     """
     taken: dict[tuple[str, str], list[tuple[int, int, Desired]]] = {}
     for later in sorted(group, key=lambda one: one.order):
@@ -291,9 +291,9 @@ def _overlaps(group: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]
         first, last = span(later.locator["port"])
         for match in dict.fromkeys(((link, destination), (link, ""), ("", destination), ("", ""))):
             apart = taken.get(match, [])
-            place = bisect.bisect(apart, last, key=lambda one: one[0]) - 1
-            if place >= 0 and apart[place][1] >= first:
-                earlier = apart[place][2]
+            index = bisect.bisect(apart, last, key=lambda one: one[0]) - 1
+            if index >= 0 and apart[index][1] >= first:
+                earlier = apart[index][2]
                 ports = f"port {later.locator['port']} overlaps {earlier.locator['port']}"
                 yield later, earlier, f"{ports}, which already goes to {earlier.locator['address']}"
                 break

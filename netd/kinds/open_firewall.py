@@ -1,6 +1,6 @@
-"""A UDP port that the firewalls of other tools let in: ``open_firewall = true`` of a vxlan.
+"""A UDP port that is opened in the firewalls of other tools: ``open_firewall = true`` of a vxlan.
 
-Several tunnels to one remote need the same rule: it is one object, and goes with the last that declares it.
+Several tunnels to one remote need the same rule: it is one object, and is removed with the last of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .base.values import family_of, hosts_in
 
 
 def open_object(netns: str, packets: Match, origin: Origin) -> Desired:
-    """What is let in. It matches by name and waits for nothing; its source can be "host:NAME" as yet."""
+    """The packets to accept. It matches by name and waits for nothing; its source can be "host:NAME" at first."""
     hosts = hosts_in([packets.source])
     source = packets.source.partition("/")[0] or "*"
     name = f"{packets.family}/{packets.protocol}/{packets.port},{source},{packets.iif or '*'}"
@@ -29,7 +29,7 @@ def open_object(netns: str, packets: Match, origin: Origin) -> Desired:
 
 
 def from_host(packets: Match, remote: str) -> Match:
-    """Those of one remote: its address, or "host:NAME"."""
+    """The packets of one remote: its address, or "host:NAME"."""
     if hosts_in([remote]):
         return packets._replace(source=remote)
     family, length = ("ip", 32) if family_of(remote) == 4 else ("ip6", 128)
@@ -37,7 +37,7 @@ def from_host(packets: Match, remote: str) -> Match:
 
 
 def found_at(packets: Match, addresses: Mapping[str, str]) -> Match | None:
-    """With the address of the host that it names; None: of none of these."""
+    """The same with the address of its host; None: it is none of these."""
     for name in hosts_in([packets.source]):
         return from_host(packets, addresses[name]) if name in addresses else None
     return packets

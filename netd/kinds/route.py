@@ -194,7 +194,7 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
         kernels = next((route for route in routes if route.protocol == RTPROT_KERNEL), None)
         if kernels is not None:
             return Observed(fields={}, conflict="a route that the kernel created", handle=())
-        # Several of one identity: the first wins the look-up, so ours must be alone.
+        # Several of one identity: the first one is used, so netd's must be the only one.
         route = routes[0]
         wanted = tuple((str(via), str(dev), int(weight)) for via, dev, weight in locator["hops"])
         return Observed(
@@ -222,7 +222,7 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
         hops = [self._hop(hop, netns, view) for hop in route.nexthops]
         found: list[tuple[str, str, int]] = []
         for want in wanted:
-            # What is not written (a hop's dev) is the kernel's to choose.
+            # The kernel chooses what is not declared (a hop's dev).
             match = next((h for h in hops if h == want or (not want[1] and (h[0], h[2]) == (want[0], want[2]))), None)
             if match is not None:
                 hops.remove(match)

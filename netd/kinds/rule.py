@@ -132,7 +132,7 @@ class RuleKind(Kind, Diagnosed):
             return None
         equal = next((rule for rule in rules if self._fields(rule) == dict(locator) and not rule.other), None)
         chosen = equal or next((rule for rule in rules if rule.protocol == PROTOCOL), rules[0])
-        # One that could not be deleted when it was to change: netd's own, and not wanted any more.
+        # A former one of netd's that could not be deleted when the rule changed.
         others = [rule for rule in rules if rule.protocol == PROTOCOL and rule is not chosen]
         conflict, rivals = "", []
         if equal is None and chosen.protocol != PROTOCOL:
@@ -155,7 +155,7 @@ class RuleKind(Kind, Diagnosed):
         return kernel_rules.lost(key.netns, FAMILIES[key.name.partition("/")[0]], view)
 
     def _kernels(self, key: Key, view: View) -> list[Step]:
-        """Those of the kernel that somebody deleted, where netd keeps them."""
+        """The deleted default rules of the kernel, in namespaces where netd restores them."""
         if not kernel_rules.are_kept(key.netns, view):
             return []
         family = FAMILIES[key.name.partition("/")[0]]
@@ -171,7 +171,7 @@ class RuleKind(Kind, Diagnosed):
         return view.rules(key.netns, FAMILIES[family], int(priority))
 
     def _rivals(self, locator: Mapping[str, Any], rules: Sequence[PolicyRule]) -> list[PolicyRule]:
-        """Where none is as wanted: those of others for the same packets. All other ones can stand beside netd's."""
+        """If no rule is as declared: foreign rules for the same packets. All others can exist next to netd's."""
         theirs = [rule for rule in rules if rule.protocol != PROTOCOL and not rule.other]
         return [rule for rule in theirs if {**self._fields(rule), **LEADS} == {**locator, **LEADS}]
 
@@ -203,7 +203,7 @@ class RuleKind(Kind, Diagnosed):
         self._operation(key, locator)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        # What gives way: only where somebody put it into the place of netd's own, else it is a conflict.
+        # Displaced only if it replaced netd's own rule; else it is a conflict.
         rivals = self._rivals(desired.locator, self._alike(desired.key, view))
         made = Step(Phase.RULE, self._operation(desired.key, desired.locator))
         return [*self._deletions(desired.key, rivals), made, *self._kernels(desired.key, view)]
@@ -240,7 +240,7 @@ class RuleKind(Kind, Diagnosed):
 
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
         steps = self._deletions(key, observed.handle)
-        # One that does what the kernel's does may be all that is left of that.
+        # A rule that does the same as a default rule may be its only replacement.
         needed = {(rule.family, rule.priority, rule.table) for rule in observed.handle if kernel_rules.is_kernels(rule)}
         return [*steps, *(Step(Phase.RULE, RestoreRule(key.netns, kernel_rules.message(*rule))) for rule in needed)]
 

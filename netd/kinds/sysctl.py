@@ -53,7 +53,7 @@ def proc_path(toml_path: Sequence[str]) -> str:
     """The path below /proc/sys of a key as written; ValueError where it is none.
 
     A key with a slash is as in sysctl.d: slashes separate, dots are part of a name. Else dots separate, except in an
-    interface's name, which is what stands between a known beginning and the last part.
+    interface's name, which is between a known prefix and the last part.
     """
     text = ".".join(toml_path)
     parts = tuple(text.split("/")) if "/" in text else tuple(text.split("."))
@@ -147,7 +147,7 @@ class SysctlKind(SettingKind):
         dev = link_of(path)
         link = link_by_identity(LinkName(key.netns, dev), identity, view) if dev else None
         if dev and link is None:
-            # A directory of that name may be there before the link is heard of: it is not of the one that is known.
+            # A directory of that name can exist before the event of the new link: it does not belong to the known link.
             return None
         if link is not None:
             path = path_of(path, link.name)
@@ -172,7 +172,7 @@ class SysctlKind(SettingKind):
 
     def _write(self, netns: str, path: str, value: str, view: View) -> Sequence[Step]:
         dev = link_of(path)
-        # Forwarding drops what a router advertised on links that do not accept it all the same.
+        # Forwarding drops what a router advertised, except on links with accept_ra = 2.
         early = path.endswith("/accept_ra") and (not dev or view.link(netns, dev) is not None)
         phase = (
             Phase.EARLY_SYSCTL
@@ -196,7 +196,7 @@ class SysctlKind(SettingKind):
             return {}
         found = {WIDE[path].format(name): str(value) for name in ("default", *links)}
         if path == IP_FORWARD:
-            # A router does not listen to redirects, a host does.
+            # A router ignores redirects, a host accepts them.
             found[REDIRECTS] = "1" if value == "0" else "0"
         return found
 
@@ -210,7 +210,7 @@ class SysctlKind(SettingKind):
             key, view.sysctl(key.netns, sysctl_path(key.name)), [link.name for link in view.links(key.netns)]
         )
         found = (one.partition("=")[::2] for one in foreign)
-        # What is not as the kernel made it is as somebody wanted it since.
+        # A value that differs from the kernel's was set by another program.
         return [
             Step(Phase.LINK_SYSCTL, WriteSysctl(key.netns, path, value))
             for path, value in found
@@ -221,7 +221,7 @@ class SysctlKind(SettingKind):
         return ()
 
     def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
-        """What a link is born with is what "default" says."""
+        """A new link has the values of "default"."""
         path = sysctl_path(key.name)
         if found is not None or not link_of(path):
             return found

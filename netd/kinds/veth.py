@@ -132,7 +132,7 @@ class VethKind(LinkKind):
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
         for link in view.links(netns):
             if link.kind == self.name and link.group == GROUP:
-                # The other end is wherever it is: it goes with this one.
+                # The other end is deleted with this one, in any namespace.
                 yield Key(netns, self.name, link.name), {"peer": [netns, link.name]}
 
     def with_renamed_namespaces(self, locator: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:

@@ -56,7 +56,7 @@ def same_family(want: str, have: str) -> bool:
 
 
 def same_cast(want: str, have: str) -> bool:
-    """It does not leave a group for a remote."""
+    """The kernel does not replace a group by a remote."""
     return same_family(want, have) and not (have and ipaddress.ip_address(have).is_multicast)
 
 
@@ -187,7 +187,7 @@ class VxlanTable(LinkTable):
 
 
 def inlets_of(table: VxlanTable) -> list[Match]:
-    """What it must hear: its remotes; all on its link, where others can be meant (a group, BGP) or none is written."""
+    """The packets that it must receive: from its remotes, or from any sender on its link (a group, BGP, no remote)."""
     some = Match(protocol="udp", port=str(table.port))
     remotes = dict.fromkeys([*table.remotes(), *(entry.dst for entry in table.fdb)])
     if table.group or table.fdb_owner == "external" or not remotes:
@@ -197,17 +197,17 @@ def inlets_of(table: VxlanTable) -> list[Match]:
 
 
 def heard(packets: Match, table: VxlanTable) -> Match:
-    """What must come in, by the link that carries the tunnel."""
+    """The packets that must arrive, by the link that carries the tunnel."""
     return packets._replace(iif=table.dev or "")
 
 
 def outer_family(addresses: Iterable[str | None]) -> Family | None:
-    """The family of a tunnel with these addresses; None: none of them says it."""
+    """The family of a tunnel with these addresses; None: no address."""
     return next((family_of(address) for address in addresses if address), None)
 
 
 def declared_family(table: VxlanTable) -> Family | None:
-    """That of a declared tunnel; None: the addresses of its hosts will tell."""
+    """The family of a declared tunnel; None: not known until the addresses of its hosts are."""
     hosts = hosts_in(table.remotes())
     addresses = [table.local, table.group, *(entry.dst for entry in table.fdb)]
     found = outer_family([*addresses, *(remote for remote in table.remotes() if not hosts_in([remote]))])
@@ -221,7 +221,7 @@ def tunnel(fields: Mapping[str, Any], family: Family | None) -> Tunnel:
 
 
 class VxlanKind(LinkKind, NamesHosts):
-    """vxlan/N. ``family`` is that of its outer packets, which the kernel tells by an address alone."""
+    """vxlan/N. ``family`` is that of its outer packets, which the kernel derives from an address."""
 
     name = "vxlan"
     toml = TomlForm(VxlanTable)
@@ -235,10 +235,10 @@ class VxlanKind(LinkKind, NamesHosts):
         if outer != context.netns and any(map(is_link_local, addresses)):
             raise ValueError("dev_namespace: a tunnel between link-local addresses must be in the namespace of its dev")
         if table.fdb_owner == "external":
-            # What the kernel learned from traffic would stand beside what the owner knows.
+            # Addresses that the kernel learns would mix with the entries of the control plane.
             fields.setdefault("learning", False)
         if not isinstance(table.remote, str) or hosts or outer != context.netns:
-            # Elsewhere it is an entry like those of a list: the kernel could not put back the one of this option.
+            # In another namespace it is an entry, as in a list: the kernel could not restore that of this option.
             fields.pop("remote", None)
         yield replace(
             one,
@@ -253,7 +253,7 @@ class VxlanKind(LinkKind, NamesHosts):
             yield open_object(outer, packets, context.at("open_firewall"))
         yield from others
         if "remote" in fields:
-            # The very entry that the kernel makes of this option: another one beside it would send everything twice.
+            # The entry that the kernel creates from this option: a second one would send every frame twice.
             yield fdb_object(link, FLOOD, fields["remote"], context.at("remote"), via=table.dev or "")
         for number, remote in enumerate(table.remotes() if "remote" not in fields else ()):
             where = context.at("remote", number) if isinstance(table.remote, list) else context.at("remote")
@@ -275,7 +275,7 @@ class VxlanKind(LinkKind, NamesHosts):
         for one in desired:
             family, fields = one.locator["family"], one.fields
             if family is None:
-                continue  # its hosts' addresses will tell
+                continue  # not known until the addresses of its hosts are
             link = fields.get("dev") if is_link_local(fields.get("local", "")) else None
             other = known.setdefault((fields["vni"], fields["port"], family, link), one)
             if other is not one:
@@ -288,7 +288,7 @@ class VxlanKind(LinkKind, NamesHosts):
         return {**super().owned_fields(desired, memory), "family": desired.locator["family"]}
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
-        """Flooding has entries of its own; here it is the source address: this machine's, where none is written."""
+        """Flooding has its own entries; this is the source address: this machine's, if none is declared."""
         local = desired.fields.get("local", "")
         there = {f"host {name}": addresses[name] for name in desired.hosts if name in addresses}
         if own and not local:
@@ -315,7 +315,7 @@ class VxlanKind(LinkKind, NamesHosts):
         found = super().observe(key, locator, view, identity)
         if found is None or found.conflict:
             return found
-        # Without an address it is as the link was made.
+        # Without an address the family is that of the create call.
         made = identity if found.identity.items() <= identity.items() else {}
         family = found.fields["family"] or made.get("family") or locator.get("family") or None
         identified = {**found.identity, "family": family}
@@ -337,7 +337,7 @@ class VxlanKind(LinkKind, NamesHosts):
         link = made.operation
         assert isinstance(link, CreateLink)
         if desired.locator["family"] == Family.IPV6 and not link.settings.info.keys() & {GROUP6, LOCAL6}:
-            # As no address says so: it would be of IPv4, and take no entry of IPv6.
+            # Without any address it would be IPv4, and refuse entries of IPv6.
             info = {**link.settings.info, GROUP6: bytes(16)}
             made = replace(made, operation=replace(link, settings=replace(link.settings, info=info)))
         return [made, *late]

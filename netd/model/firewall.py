@@ -70,10 +70,10 @@ class BaseChain:
 
 
 class OwnRules(NamedTuple):
-    """The rules of one object: ``digest`` of them (where some are lost: words that say so), ``place`` among all."""
+    """The rules of one object: ``digest`` of them (where some are lost: words that say so), ``position`` among all."""
 
     digest: str
-    place: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,8 +104,8 @@ def file_json(file: FileState, warnings: Collection[str] = (), since: float | No
 
     ``since``: when its last good version came into force, None where it is in force as written.
     """
-    told = {"path": file.path, "state": file.state, "errors": list(file.errors), "warnings": list(warnings)}
-    return told if since is None else {**told, "since": since}
+    found = {"path": file.path, "state": file.state, "errors": list(file.errors), "warnings": list(warnings)}
+    return found if since is None else {**found, "since": since}
 
 
 def status_json(row: Status) -> dict[str, Any]:

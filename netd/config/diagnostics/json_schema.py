@@ -46,12 +46,12 @@ def _of_kind(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
     """What the TOML key of a kind can hold."""
     form = form_of(kind)
     definitions[kind.name] = _table(form.model, definitions)
-    told = {"description": _sentence(form.model)}
+    description = {"description": _sentence(form.model)}
     if form.form == "array":
-        return {"type": "array", "items": _reference(kind.name)} | told
+        return {"type": "array", "items": _reference(kind.name)} | description
     if form.form == "single":
-        return _reference(kind.name) | told
-    return _named(_reference(kind.name), told["description"]) | {"propertyNames": {"pattern": LINK_NAME}}
+        return _reference(kind.name) | description
+    return _named(_reference(kind.name), description["description"]) | {"propertyNames": {"pattern": LINK_NAME}}
 
 
 def _named(table: Mapping[str, Any], description: str) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def _table(model: type[Table], definitions: dict[str, Any], more: Mapping[str, A
 
 def _property(field: Field, definitions: dict[str, Any]) -> dict[str, Any]:
     found = _type(field.type, definitions) | {"description": field.option.description}
-    told = field.required or field.default in (None, [])
-    return found if told or field.option.absent else found | {"default": field.default}
+    no_default = field.required or field.default in (None, [])
+    return found if no_default or field.option.absent else found | {"default": field.default}
 
 
 def _type(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:

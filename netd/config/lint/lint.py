@@ -53,11 +53,11 @@ class _Names:
         self.foreign = {key.name for key, each in desired.items() if key.kind == NAMESPACE and each.source}
 
     def unknown(self) -> Iterator[Problem]:
-        told: set[Origin] = set()
+        reported: set[Origin] = set()
         for each in self.desired.values():
             for origin, text in self._of(each):
-                if origin.file in self.sources and origin not in told:
-                    told.add(origin)
+                if origin.file in self.sources and origin not in reported:
+                    reported.add(origin)
                     length = len(each.origins[0].path)
                     shown = titled(origin.path if len(origin.path) > length else each.origins[0].path, text)
                     yield self.sources[origin.file].problem(origin.path, shown, warning=True)
@@ -117,7 +117,7 @@ def _forwarding(
 ) -> Iterator[Problem]:
     """One for each namespace, file and family."""
     declared = set(desired) | {each.key for one in parsed for each in one.objects}
-    told: set[tuple[str, str, str]] = set()
+    reported: set[tuple[str, str, str]] = set()
     for each in desired.values():
         families = _families(each.key)
         if not families or each.file not in sources:
@@ -125,9 +125,9 @@ def _forwarding(
         names = [FORWARDING[family] for family in families]
         if any(Key(each.key.netns, "sysctl", name) in declared for name in names):
             continue
-        told_as = (each.key.netns, each.file, names[0])
-        if told_as not in told:
-            told.add(told_as)
+        subject = (each.key.netns, each.file, names[0])
+        if subject not in reported:
+            reported.add(subject)
             origin = each.origins[0]
             text = f"{_either(names)} is not declared here: without it nothing is routed"
             yield sources[origin.file].problem(origin.path, titled(origin.path, text), warning=True)

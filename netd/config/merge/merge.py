@@ -21,7 +21,7 @@ from netd.model.key import HOST, Key, LinkName
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """``loser`` clashes with ``winner``; ``{place}`` in ``text`` is the position of ``winner``. ``name`` is the link."""
+    """``loser`` clashes with ``winner``; ``{place}`` in ``text`` is where ``winner`` is. ``name`` is the link."""
 
     loser: Desired
     winner: Desired
@@ -138,9 +138,9 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
             merged = _merge_namespaces(other, each) if each.key.kind == NAMESPACE else other
             if merged is None or (each.key.kind != NAMESPACE and not _alike(each, other)):
                 # Not the first file that declares it, but the first one that differs.
-                told = (one for one in parts.get(each.key, ()) if _merge_namespaces(one, each) is None)
+                different = (one for one in parts.get(each.key, ()) if _merge_namespaces(one, each) is None)
                 text = f"{each.key} is declared differently at {{place}}"
-                clashes.append(Clash(each, next(told, other), text))
+                clashes.append(Clash(each, next(different, other), text))
             else:
                 kept[each.key] = replace(merged, origins=other.origins + each.origins)
                 if each.key.kind == NAMESPACE:

@@ -19,13 +19,13 @@ from .this_host import ThisHost
 class Hosts:
     """The hosts of these files; of two addresses for one, the first counts.
 
-    ``problems`` are those of the files in ``told``.
+    ``problems`` are those of the files in ``reported``.
     """
 
-    def __init__(self, files: Sequence[Parsed], machine: ThisHost, told: Mapping[str, Source]) -> None:
+    def __init__(self, files: Sequence[Parsed], machine: ThisHost, reported: Mapping[str, Source]) -> None:
         self.problems: list[Problem] = []
         self._machine = machine
-        self._told = told
+        self._reported = reported
         self._found: dict[str, HostEntry] = {}
         self._sources = {each.source.file: each.source for each in files}
         for entry in (entry for each in files for entry in each.hosts):
@@ -41,7 +41,7 @@ class Hosts:
                 self._wrong(origin, reason)
 
     def _wrong(self, origin: Origin, text: str) -> None:
-        source = self._told.get(origin.file)
+        source = self._reported.get(origin.file)
         if source is not None:
             self.problems.append(source.problem(origin.path, titled(origin.path, text)))
 

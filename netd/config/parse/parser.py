@@ -46,7 +46,7 @@ NO_NAME = "?"
 #: The most wrong keys of one table that are searched for one by one.
 MOST_WRONG_KEYS = 50
 #: The most problems of one file that are reported: more are no typing errors, and each suggestion takes time.
-MOST_MISTAKES = 1000
+MOST_PROBLEMS = 1000
 
 T = TypeVar("T", bound=Table)
 
@@ -135,9 +135,9 @@ class Parser:
 
     def _tell(self, problems: Iterable[Problem]) -> list[Problem]:
         """As many of them as there is room for."""
-        told = list(islice(problems, max(0, MOST_MISTAKES - len(self.problems))))
-        self.problems += told
-        return told
+        reported = list(islice(problems, max(0, MOST_PROBLEMS - len(self.problems))))
+        self.problems += reported
+        return reported
 
     def _tell_clashes(self, clashes: Iterable[Clash]) -> None:
         sources = {self.source.file: self.source}
@@ -157,7 +157,7 @@ class Parser:
     @property
     def _full(self) -> bool:
         """Whether there are enough problems: then the rest is not checked."""
-        return len(self.problems) >= MOST_MISTAKES
+        return len(self.problems) >= MOST_PROBLEMS
 
     def _wrong(self, path: TomlPath, text: str, *, name: bool = False, about: TomlPath | None = None) -> None:
         self.problems.append(self.source.problem(path, titled(path if about is None else about, text), name=name))
@@ -212,7 +212,7 @@ class Parser:
         self._elsewhere.append((path, other))
 
     def _validated(self, table: type[T], raw: Any, path: TomlPath, known: Collection[str]) -> T | list[Problem]:
-        """The table, or None after its errors were collected; ``known``: all keys that it can have."""
+        """The table, or its errors, which are collected; ``known``: all keys that it can have."""
         found = read(table, raw)
         return self._tell(explain(found, raw, known, path, self.source)) if isinstance(found, list) else found
 
@@ -273,9 +273,9 @@ class Parser:
         if table is None:
             self._name_ends(found)
             return
-        place = TableContext(found.netns, found.name, Origin(self.source.file, found.path))
+        context = TableContext(found.netns, found.name, Origin(self.source.file, found.path))
         try:
-            declared = list(found.kind.declare(table, place))
+            declared = list(found.kind.declare(table, context))
         except ValueError as error:
             self._wrong((*found.path, *key_in(found.raw, str(error))), str(error), about=found.path)
             return

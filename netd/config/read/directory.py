@@ -145,14 +145,14 @@ class ConfigDirectory:
         self._keep_copies(versions)
         self._versions = {path: version for path, version in versions.items() if not version.held}
         # Without waiting for writers, there is nothing to report about them.
-        told = (version for version in versions.values() if wait or not version.held)
-        problems = [problem for version in told for problem in version.parsed.problems]
+        reported = (version for version in versions.values() if wait or not version.held)
+        problems = [problem for version in reported for problem in version.parsed.problems]
         if write:
             try:
                 self.save()
             except OSError as error:
                 text = f"last good versions cannot be kept: {error.strerror}"
-                problems.append(Problem(error.filename or self._copies.place, (), text, warning=True))
+                problems.append(Problem(error.filename or self._copies.directory, (), text, warning=True))
         return self._settled(versions, problems, warn)
 
     def _note_changes(self, versions: Mapping[str, FileVersion]) -> None:

@@ -104,7 +104,7 @@ class LastGoodCopies:
         self._unsaved: set[str] = set()
 
     @property
-    def place(self) -> str:
+    def directory(self) -> str:
         """The directory of the copies, "" where none are kept."""
         return os.path.join(self._directory, "files") if self._directory is not None else ""
 
@@ -135,7 +135,7 @@ class LastGoodCopies:
         """
         if self._directory is None or not self._unsaved:
             return
-        directory = self.place
+        directory = self.directory
         os.makedirs(directory, mode=0o755, exist_ok=True)
         errors: list[OSError] = []
         for path in sorted(self._unsaved):
@@ -156,7 +156,7 @@ class LastGoodCopies:
     def _load(self) -> Mapping[str, LastGoodCopy]:
         if self._directory is None:
             return {}
-        directory = self.place
+        directory = self.directory
         try:
             names = [name for name in os.listdir(directory) if not name.startswith(".")]
         except OSError:

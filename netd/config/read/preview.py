@@ -24,13 +24,13 @@ class _WithCopy(ConfigDirectory):
     def __init__(self, config_dir: str, cache_dir: str | None, copy: str) -> None:
         super().__init__(config_dir, cache_dir, trusted=False)
         self._copy = os.path.abspath(copy)
-        self._place = os.path.join(os.path.abspath(config_dir), os.path.basename(copy))
+        self._replaced = os.path.join(os.path.abspath(config_dir), os.path.basename(copy))
 
     def _list(self) -> list[str]:
-        return sorted({*super()._list(), self._place})
+        return sorted({*super()._list(), self._replaced})
 
     def _take(self, path: str, deadline: float) -> FileVersion | None:
-        if path != self._place:
+        if path != self._replaced:
             return super()._take(path, deadline)
         version = super()._take(self._copy, deadline)
         if version is None:
@@ -67,6 +67,6 @@ def _named(config: Config, config_dir: str, against: str) -> Config:
     """Errors name the copy, not the file that it would replace."""
     if os.path.isdir(against):
         return config
-    place = os.path.join(os.path.abspath(config_dir), os.path.basename(against))
-    problems = tuple(replace(each, file=against) if each.file == place else each for each in config.problems)
+    path = os.path.join(os.path.abspath(config_dir), os.path.basename(against))
+    problems = tuple(replace(each, file=against) if each.file == path else each for each in config.problems)
     return replace(config, problems=problems)

@@ -61,7 +61,7 @@ def firewall(
     disorder = disorder or _seal_disorder(sealed, rules)
     first = {name: min(handle for _, _, handle in seen) for name, seen in parts.items()}
     ordered = sorted(parts, key=lambda name: first[name])
-    objects = {name: _own(parts[name], place) for place, name in enumerate(ordered)}
+    objects = {name: _own(parts[name], position) for position, name in enumerate(ordered)}
     return Firewall(True, disorder, objects, gates, unreadable)
 
 
@@ -102,8 +102,8 @@ def _chain_disorder(chain: NftChain) -> str:
     return "" if chain.policy == ACCEPT else f"chain {chain.name} drops"
 
 
-def _own(seen: Sequence[tuple[str, int, int]], place: int) -> OwnRules:
+def _own(seen: Sequence[tuple[str, int, int]], position: int) -> OwnRules:
     digest, count, _ = seen[0]
     if len(seen) < count:
         digest = f"{count - len(seen)} of {count} rules are missing"
-    return OwnRules(digest, place)
+    return OwnRules(digest, position)

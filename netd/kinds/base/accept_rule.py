@@ -1,8 +1,8 @@
-"""The way of packets through the gates of other tools, and the plain rules that keep it open.
+"""Packets in the base chains of other tools, and the accept rules that let them pass.
 
-An accept in a table of netd's own cannot undo another table's drop, so single plain rules stand in the foreign chain
-itself: what survives ``iptables-save | iptables-restore``, and what ``iptables -S`` can print. Where nothing can drop
-nothing is put in; what was put in stays until the key goes.
+An accept in netd's own table does not override another table's drop, so netd adds plain rules to the foreign chain
+itself. They survive ``iptables-save | iptables-restore``, and ``iptables -S`` can print them. If no rule can drop the
+packets, netd adds none; a rule that was added stays until the key is removed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from netd.model.operations import LegacyAccept, RunNft
 
 from .kind import Kind, Traits
 
-#: What Docker leaves to its users, and never touches.
+#: The chain that Docker leaves to its users, and never changes.
 USER_CHAIN = "DOCKER-USER"
-#: What comes from elsewhere does not come by it.
+#: Packets from other machines do not arrive by it.
 LOOPBACK = "lo"
 #: Field of a Match: its words in nft(8), in the order in which they are written.
 WORDS: Mapping[str, str] = {
@@ -34,7 +34,7 @@ FAMILIES = {"ip": "ipv4", "ip6": "ipv6"}
 
 
 class PlacedRule(NamedTuple):
-    """A line, and the chain of the gate where it stands."""
+    """A rule, and the chain that it is in."""
 
     gate: BaseChain
     chain: str
@@ -42,7 +42,7 @@ class PlacedRule(NamedTuple):
 
 
 class AcceptRule(Kind):
-    """Packets that get through the gates of one hook, by a rule of netd's in each that might drop them."""
+    """Packets that must pass the base chains of one hook, by a rule of netd's in each that may drop them."""
 
     hook: ClassVar[Hook]
     traits = Traits(never_adopted=True, in_foreign_chains=True)
@@ -86,7 +86,7 @@ class AcceptRule(Kind):
         return _steps(key, [rule for found in self._at_gates(key, locator, view) for rule in own_rules(*found)], [])
 
     def _open(self, key: Key, locator: Mapping[str, Any], view: View) -> Sequence[Step]:
-        """Puts in what is missing, and takes away what stands elsewhere, or too low in a chain to be reached."""
+        """Adds missing rules, and removes those in a wrong chain, or too low in a chain to be reached."""
         closed = [found for found in self._at_gates(key, locator, view) if needs_rule(*found)]
         fresh = [PlacedRule(gate, target(gate, packet), ChainRule(rule_of(gate, packet))) for gate, packet in closed]
         return _steps(key, [rule for found in closed for rule in stale_rules(*found)], fresh)
@@ -103,42 +103,42 @@ def rule_of(gate: BaseChain, packet: Match) -> Match:
 
 
 def own_rules(gate: BaseChain, packet: Match) -> list[PlacedRule]:
-    """netd's rules for it, wherever they stand."""
+    """netd's rules for it, in any chain."""
     wanted = rule_of(gate, packet)
     return [PlacedRule(gate, chain, line) for chain, line in gate.own if line.match == wanted]
 
 
 def needs_rule(gate: BaseChain, packet: Match) -> bool:
-    """Whether such packets can end here, or a rule of netd stands in a chain that its owner writes anew."""
+    """Whether such packets can be dropped here, or a rule of netd is in a chain that its owner rewrites."""
     return may_drop(gate, packet) or any(
         found.chain == gate.chain != target(gate, packet) for found in own_rules(gate, packet)
     )
 
 
 def stale_rules(gate: BaseChain, packet: Match) -> list[PlacedRule]:
-    """netd's rules that a new one takes the place of: another gate may lead to the other chains, too."""
+    """netd's rules that a new one replaces: another base chain may jump to the other chains, too."""
     return [found for found in own_rules(gate, packet) if found.chain in (gate.chain, target(gate, packet))]
 
 
 def may_drop(gate: BaseChain, packet: Match) -> bool:
-    """Whether such a packet, or one of them, can end here."""
+    """Whether such a packet, or some of them, can be dropped here."""
     return "drop" in trace(gate, packet)
 
 
 def surely_dropped(gate: BaseChain, packet: Match) -> bool:
-    """Whether no such packet gets through."""
+    """Whether all such packets are dropped."""
     return trace(gate, packet) == {"drop"}
 
 
 def trace(gate: BaseChain, packet: Match) -> Set[str]:
-    """What can become of a packet: "accept", "drop", or, as far as is known, one of the two."""
+    """The possible verdicts on a packet: "accept", "drop", or both if it is not known."""
     found = _Trace(gate, rule_of(gate, packet)).through(gate.chain)
     last = "drop" if gate.drops else "accept"
     return {last if each == "return" else each for each in found}
 
 
 def target(gate: BaseChain, packet: Match) -> str:
-    """The chain to put an accept into: Docker's for users, where the packet gets there at all."""
+    """The chain for an accept rule: Docker's chain for users, if the packet reaches that."""
     walk = _Trace(gate, rule_of(gate, packet))
     found: set[str] = set()
     for line in gate.rules.get(gate.chain, ()):
@@ -150,7 +150,7 @@ def target(gate: BaseChain, packet: Match) -> str:
 
 
 class _Trace:
-    """One packet through the chains of a gate; each chain is looked at once."""
+    """Traces one packet through the chains of a base chain; evaluates each chain once."""
 
     def __init__(self, gate: BaseChain, packet: Match) -> None:
         self._gate = gate
@@ -158,7 +158,7 @@ class _Trace:
         self._known: dict[str, Set[str]] = {}
 
     def through(self, chain: str) -> Set[str]:
-        """What can become of it there: "return" is the end of the chain. However deep chains lead into each other."""
+        """Its possible verdicts in a chain: "return" is the end of the chain. Not recursive: no limit of depth."""
         walks = [] if chain in self._known else [self._walk(chain)]
         while walks:
             below = next(walks[-1], None)
@@ -169,8 +169,8 @@ class _Trace:
         return self._known[chain]
 
     def _walk(self, chain: str) -> Iterator[str]:
-        """Finds it out for one chain; yields each chain that has to be known before."""
-        # For a chain that leads back into this one.
+        """Evaluates one chain; yields each chain that has to be evaluated before."""
+        # For a chain that jumps back into this one.
         self._known[chain] = {"return"}
         found: set[str] = set()
         for line in self._gate.rules.get(chain, ()):
@@ -183,7 +183,7 @@ class _Trace:
         self._known[chain] = found
 
     def ends(self, line: ChainRule, found: set[str]) -> bool:
-        """Adds what can become of it by one line; whether no later line of the chain sees it."""
+        """Adds the possible verdicts of one rule; returns whether no later rule of the chain sees the packet."""
         fits = concerns(line.match, self._packet)
         if fits is False or not line.verdict:
             return False
@@ -197,7 +197,7 @@ class _Trace:
 
 
 def concerns(asked: Match, packet: Match) -> bool | None:
-    """Whether a rule that asks this is about such packets; None: about some of them."""
+    """Whether a rule with this match applies to such packets; None: to some of them."""
     every = True
     if asked.iif == LOOPBACK != packet.iif:
         return False
@@ -220,12 +220,12 @@ def _in_range(port: str, ports: str) -> bool:
     return bool(dash) and int(first) <= int(port) <= int(last)
 
 
-#: Fields of which a rule can ask for many values at once.
+#: Fields of which one rule can match many values.
 WITHIN = {"source": _in_network, "destination": _in_network, "port": _in_range}
 
 
 def _steps(key: Key, gone: Iterable[PlacedRule], fresh: Iterable[PlacedRule]) -> list[Step]:
-    # A table of its own process refuses us: the others are changed all the same, in a transaction of their own.
+    # A table with an owner process refuses changes: other tables are changed in separate transactions.
     lines: dict[bool, dict[str, None]] = {False: {}, True: {}}
     steps: list[Step] = []
     for found, delete in ((gone, True), (fresh, False)):

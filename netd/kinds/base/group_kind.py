@@ -1,4 +1,4 @@
-"""Kinds of which all objects of a namespace are written at once (address translation: one nft table)."""
+"""Kinds with a common form in the kernel: all objects of a namespace are written at once (NAT: one nft table)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class GroupKind(Kind, abc.ABC):
     """One object cannot be written by itself."""
 
     def arranged(self, desired: Sequence[Desired]) -> Sequence[Desired]:
-        """The objects of one namespace, of all files and in their order, each told of its place."""
+        """The objects of one namespace, from all files and in their order, each with its position."""
         return desired
 
     @abc.abstractmethod
     def write_all(self, netns: str, desired: Sequence[Desired], view: View) -> Sequence[Step]:
-        """Makes all objects of a namespace so; none of them left: removes what holds them.
+        """Writes all objects of a namespace; without any, removes what contains them.
 
-        Those without an origin are declared no more, but are not to go now: they stay where they stand.
+        Objects without an origin are no longer declared, but are not removed in this pass: they keep their positions.
         """

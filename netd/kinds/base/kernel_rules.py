@@ -1,4 +1,4 @@
-"""The policy rules that the kernel makes in every namespace: without them nothing is routed."""
+"""The policy rules that the kernel creates in every namespace: without them nothing is routed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RULES = {
 
 
 def lost(netns: str, family: int, view: View) -> list[tuple[int, int]]:
-    """(priority, table) of those that are not there."""
+    """(priority, table) of the missing ones."""
     return [
         (priority, table)
         for priority, table in RULES[family].items()
@@ -30,25 +30,25 @@ def lost(netns: str, family: int, view: View) -> list[tuple[int, int]]:
 
 
 def is_kernels(rule: PolicyRule) -> bool:
-    """Whether it does what one of them does, whoever made it."""
+    """Whether a rule does the same as one of them, by whomever it was created."""
     selects = rule.source or rule.to or rule.iif or rule.oif or rule.fwmask or rule.other
     return not selects and rule.action == FR_ACT_TO_TBL and RULES[rule.family].get(rule.priority) == rule.table
 
 
 def are_kept(netns: str, view: View) -> bool:
-    """Whether netd keeps them there: in namespaces of its own; on the host and in others' it only warns."""
+    """Whether netd restores them: only in namespaces that it created; on the host and in foreign ones it warns."""
     return netns != HOST and not view.attached(netns)
 
 
 def message(family: int, priority: int, table: int) -> bytes:
-    """RTM_NEWRULE of one as the kernel makes it."""
+    """RTM_NEWRULE of such a rule, as the kernel creates it."""
     head = struct.pack("=BBBBBxxBI", family, 0, 0, 0, table, FR_ACT_TO_TBL, 0)
     numbers = struct.pack("=HHIHHI", 8, FRA_PRIORITY, priority, 8, FRA_TABLE, table)
     return head + numbers + struct.pack("=HHB3x", 5, FRA_PROTOCOL, RTPROT_KERNEL)
 
 
 def warning(lost_rules: Sequence[tuple[int, int]]) -> str:
-    """What to say where they are not kept, "" where all are there."""
+    """The warning where netd does not restore them, "" if none is missing."""
     priorities = ", ".join(str(priority) for priority, _ in lost_rules)
     return (
         f"the kernel's default rules of priority {priorities} are missing: their routing tables are not used"

@@ -1,4 +1,4 @@
-"""What a kind of object is to the engine. A new kind is one file in this directory that defines one subclass.
+"""The interface of a kind of object to the engine. A new kind is one file in this directory that defines one subclass.
 
 A kind does no I/O: it declares objects from its TOML table, reads them out of the mirror (``View``), and answers with
 operations (values) that create, change and delete them.
@@ -18,12 +18,12 @@ from netd.model.state import Link
 
 from .options import Table
 
-#: The kernel makes it in every namespace.
+#: The kernel creates it in every namespace.
 LOOPBACK = "lo"
 
 
 class TableContext(NamedTuple):
-    """Where a table stands: the namespace ("" is the host), the object's name, and the file and path."""
+    """Where a table is: the namespace ("" is the host), the object's name, and the file and path."""
 
     netns: str
     name: str
@@ -47,32 +47,32 @@ class TomlForm(NamedTuple):
     #: The model of one table.
     model: type[Table]
     #: "named": tables by name ([veth.NAME]); "array": an array of tables ([[route]]); "single": one table ([sysctl]);
-    #: "container": named, at the top level only, and all tables of other kinds can stand in it ([namespace.NAME]).
+    #: "container": named, at the top level only, and it can contain all tables of other kinds ([namespace.NAME]).
     form: Literal["named", "array", "single", "container"] = "named"
-    #: Arrays of its table whose entries match in the order in which they stand in the file, across these arrays.
+    #: Arrays of its table whose entries match in the order of the file, across these arrays.
     ordered_arrays: frozenset[str] = frozenset()
 
 
 class Traits(NamedTuple):
     """What is true of every object of a kind."""
 
-    #: The kernel keeps netd's mark on it, and nothing ordinary takes it away.
+    #: The kernel keeps netd's mark on it, and no ordinary command removes the mark.
     has_mark: bool = False
-    #: It cannot be there before netd makes it (an equal one is netd's own, not adopted).
+    #: It cannot exist before netd creates it (an equal one is netd's own, not adopted).
     never_adopted: bool = False
-    #: netd never makes it, it waits until it is there.
+    #: netd never creates it, but waits until it exists.
     is_foreign: bool = False
-    #: Its objects are links that netd makes, which others hang on.
+    #: Its objects are links that netd creates, and have dependents.
     provides_links: bool = False
-    #: What several tables of one file declare alike is one object, as it is of several files.
+    #: Equal declarations in several tables of one file are one object, as they are in several files.
     mergeable: bool = False
-    #: Its objects are rules among those of other tools: also of legacy iptables, which tells of no change.
+    #: Its objects are rules among those of other tools: also of legacy iptables, which sends no events.
     in_foreign_chains: bool = False
-    #: Kinds whose loss takes it away too: made again with them, it is a consequence and no repair of its own.
+    #: Kinds whose loss deletes it, too: recreated with them, it is a consequence and does not count as a repair.
     lost_with: frozenset[str] = frozenset()
-    #: Fields that nobody writes and that are always the same on a sound object: told only when they are wrong.
+    #: Fields without a key, always the same on an intact object: reported only if they are wrong.
     guard_fields: frozenset[str] = frozenset()
-    #: Fields that hold it where it is: where one of them is put back, all are.
+    #: Fields that place the object: if one of them is restored, all are.
     placement_fields: frozenset[str] = frozenset()
 
 
@@ -93,40 +93,40 @@ class Kind:
         return ()
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
-        """Mistakes that only two objects together make: (the later one, the earlier one, what is wrong)."""
+        """Errors between two objects: (the later one, the earlier one, the text)."""
         return ()
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        """The object as the mirror has it, None where it is not there.
+        """The object as the mirror has it, None if it does not exist.
 
-        Works from ``key`` and ``locator`` alone. ``identity`` is the ledger's, of the one that netd made: by it a link
-        is found that was renamed, and what hangs on one.
+        Works from ``key`` and ``locator`` alone. ``identity`` is the ledger's, of the one that netd created: with it a
+        renamed link is found, and its dependents.
         """
         raise NotImplementedError
 
     def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
-        """The identity that it will have when it is made now, where that is known beforehand: that of its place."""
+        """The identity that it will have if it is created now, as far as that is known in advance."""
         return None
 
     def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
-        """What it is read from, so what events concern it."""
+        """The watch keys of what it is read from: events on these concern it."""
         raise NotImplementedError
 
     def validate_locator(self, key: Key, locator: Mapping[str, Any]) -> None:
-        """Looks through what the ledger says; an error (LookupError, TypeError, ValueError) where it makes no sense.
+        """Checks a record of the ledger; an error (LookupError, TypeError, ValueError) if it is invalid.
 
-        Another netd may have written it.
+        Another version of netd may have written it.
         """
         tuple(self.watch_keys(key, locator))
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
-        """Objects of this kind that carry netd's mark, with their locators: those that nobody knows are orphans."""
+        """Objects of this kind with netd's mark, with their locators: those that are not in the ledger are orphans."""
         return ()
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
-        """Makes it. ``memory``: what the ledger remembers of an earlier one (``LinkKind.remember``)."""
+        """Creates it. ``memory``: what the ledger has of an earlier one (``LinkKind.remember``)."""
         return ()
 
     def change(
@@ -136,24 +136,24 @@ class Kind:
         return ()
 
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        """Takes away what was observed (netd's own, or a wrong one in its place). Phases are those of its creation."""
+        """Deletes what was observed (netd's own, or a wrong one instead of it). Phases are those of its creation."""
         return ()
 
     def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
-        """Restores what was displaced when ours is removed; on a link when it was created."""
+        """Restores what was displaced, when netd's object is removed; on a link when the link was created."""
         return ()
 
     def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
-        """What a field becomes that nobody declares any more; None: it stays as it is.
+        """The value of a field that is no longer declared; None: it stays as it is.
 
-        ``found`` is what netd found before its first write; None: netd made the object, and the kernel's default is
+        ``found`` is what netd found before its first write; None: netd created the object, and the kernel's default is
         meant. Then also a Key: what the field of that name of another object is, or will be; or an MtuLimit.
         """
         return found
 
 
 def link_identity(link: LinkName, view: View) -> Mapping[str, Any] | None:
-    """The identity of what hangs on a link: the namespace's and the link's."""
+    """The identity of an object on a link: the namespace's and the link's."""
     found = view.link(*link)
     return None if found is None else {"cookie": view.cookie(link.netns), "index": found.index}
 

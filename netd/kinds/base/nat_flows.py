@@ -1,4 +1,4 @@
-"""What a change of address translation means for connections that began before it."""
+"""What a change of address translation means for existing connections."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def changed_translations(
     entries: Sequence[tuple[str, Mapping[str, Any]]], firewall: Firewall
 ) -> tuple[Translation, ...]:
     """The entries (name, data) that are written now, in their order, and those that are no longer; () where nothing
-    changed. ``firewall`` is what stood there before."""
-    before = sorted(firewall.own, key=lambda name: firewall.own[name].place)
+    changed. ``firewall`` is the state before."""
+    before = sorted(firewall.own, key=lambda name: firewall.own[name].position)
     names = [name for name, _ in entries]
     moved = [name for name in before if name in names] != [name for name in names if name in firewall.own]
     found = []

@@ -1,7 +1,7 @@
 """The nft rules of address translation, as text for one transaction (nft(8)).
 
-A client that shares the target's link would get its answer past this machine, which must undo the translation: such a
-connection, and one from this machine itself, is masqueraded. What the client's link is nobody knows before: prerouting
+A client on the target's link would get its answer directly, but this machine has to undo the translation: such a
+connection, and one from this machine itself, is masqueraded. The client's link is not known in advance: prerouting
 notes each incoming link as the pair (link, link), and postrouting asks whether (incoming, outgoing) is such a pair.
 A packet that br_netfilter shows on its way through one bridge has no incoming link there (0), nor has one of this
 machine.
@@ -42,12 +42,12 @@ class NatRule(NamedTuple):
 
 
 def rules(entry: Mapping[str, Any]) -> list[NatRule]:
-    """The rules of one entry, as ``Desired.data`` of the kind nat has it."""
+    """The rules of one entry of the kind nat (``Desired.data``)."""
     return _dnat(entry) if entry["type"] == "dnat" else [_source_nat(entry)]
 
 
 def digest(entry: Mapping[str, Any]) -> str:
-    """Ten hexadecimal digits that stand for these rules."""
+    """A digest of these rules, ten hexadecimal digits."""
     text = "\n".join(f"{rule.chain} {rule.text}" for rule in rules(entry))
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

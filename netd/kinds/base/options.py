@@ -47,9 +47,9 @@ class Option(NamedTuple):
     description: str
     wire: Wire | None = None
     live: Live = True
-    #: What counts where the key is left out and its default does not say it, for the documents.
+    #: What applies without the key, if its default does not show it; for the documents.
     absent: str = ""
-    #: What other tools call it: named in the error where somebody writes that.
+    #: Its names in other tools: if one of them is written, the error suggests this key.
     also: tuple[str, ...] = ()
 
 
@@ -65,10 +65,10 @@ def option(
     also: tuple[str, ...] = (),
 ) -> Any:
     """One key; without a default it is required. ``key`` where Python cannot have TOML's name ("from")."""
-    told = {"option": Option(key, description, wire, live, absent, also)}
+    metadata = {"option": Option(key, description, wire, live, absent, also)}
     if default_factory is not dataclasses.MISSING:
-        return dataclasses.field(default_factory=default_factory, metadata=told)
-    return dataclasses.field(default=default, metadata=told)
+        return dataclasses.field(default_factory=default_factory, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 class Field(NamedTuple):
@@ -86,14 +86,14 @@ class Field(NamedTuple):
 
 @dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True, field_specifiers=(option,))
 class Table:
-    """A TOML table, as it was read. Its docstring is what the documents say of it."""
+    """A TOML table, as it was read. Its docstring is its description in the documents."""
 
     #: True: keys that it does not declare are allowed, and are in ``undeclared``.
     free: ClassVar[bool] = False
 
     @property
     def undeclared(self) -> Mapping[str, Any]:
-        """What stands there besides the keys that it declares; only where it is ``free``."""
+        """The keys that it does not declare; only if it is ``free``."""
         found: Mapping[str, Any] = vars(self).get("_undeclared", {})
         return found
 
@@ -101,7 +101,7 @@ class Table:
         dataclasses.dataclass(frozen=True, kw_only=True, eq=False)(cls)
 
     def check(self) -> None:
-        """What does not fit together in values that are right by themselves: ValueError("KEY: what is wrong")."""
+        """Checks that valid values fit together: ValueError("KEY: what is wrong")."""
 
 
 def fields_of(table: type[Table]) -> Mapping[str, Field]:
@@ -118,8 +118,8 @@ def _fields_of(table: Any) -> Mapping[str, Field]:
 def _fields(table: Any) -> Iterator[Field]:
     hints = typing.get_type_hints(table, include_extras=True)
     for each in dataclasses.fields(table):
-        told: Option = each.metadata["option"]
+        option: Option = each.metadata["option"]
         default = each.default
         if each.default_factory is not dataclasses.MISSING:
             default = each.default_factory()
-        yield Field(each.name, hints[each.name], default, told._replace(key=told.key or each.name))
+        yield Field(each.name, hints[each.name], default, option._replace(key=option.key or each.name))

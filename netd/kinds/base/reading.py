@@ -1,6 +1,6 @@
 """TOML values into tables: every error at once, each with its path in the table.
 
-Types are annotations: ``int``, ``str``, ``bool`` (none stands for another: "1" is not 1, and true is not 1),
+Types are annotations: ``int``, ``str``, ``bool`` (without conversions: "1" is not 1, and true is not 1),
 ``Literal`` words, ``list[...]``, a ``Table``, unions of these that TOML tells apart, and ``Annotated`` with rules that
 check a value and bring it into its one form.
 """
@@ -20,7 +20,7 @@ Path = tuple[str | int, ...]
 
 
 class Violation(NamedTuple):
-    """What is wrong at a path below the table. ``known``: the keys that can stand there, where this one cannot."""
+    """An error at a path below the table. ``known``: the valid keys, if this one is unknown."""
 
     path: Path
     text: str
@@ -28,7 +28,7 @@ class Violation(NamedTuple):
     known: frozenset[str] | None = None
 
 
-#: Turns a value into what the table holds, and adds what is wrong with it.
+#: Converts a value into its form in the table, and adds its errors.
 Reader = Callable[[Any, Path, list[Violation]], Any]
 T = TypeVar("T", bound=Table)
 
@@ -45,7 +45,7 @@ def type_name(value: Any) -> str:
 
 
 def read(table: type[T], raw: Any) -> T | list[Violation]:
-    """The table, or all that is wrong with it."""
+    """The table, or all its errors."""
     violations: list[Violation] = []
     kind: Any = table
     found: T = reader(kind)(raw, (), violations)
@@ -53,7 +53,7 @@ def read(table: type[T], raw: Any) -> T | list[Violation]:
 
 
 def checked(table: type[T], raw: Any) -> T:
-    """The table; ValueError with the first of what is wrong with it."""
+    """The table; ValueError with its first error."""
     found = read(table, raw)
     if isinstance(found, list):
         raise ValueError(found[0].text)
@@ -112,7 +112,7 @@ def _array(inner: Reader) -> Reader:
 
 
 def _union(ways: list[Any]) -> Reader:
-    """TOML's type of the value says which way is meant; words stand for themselves."""
+    """TOML's type of the value chooses the alternative; a ``Literal`` is a word of its own."""
     words = [word for way in ways if typing.get_origin(way) is Literal for word in typing.get_args(way)]
     readers = {kind: reader(way) for way in ways if typing.get_origin(way) is not Literal for kind in toml_types(way)}
     expected = [NAMES[kind] for kind in readers] + [f"'{word}'" for word in words]

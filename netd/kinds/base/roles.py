@@ -1,4 +1,4 @@
-"""What only some kinds of objects do, whatever else they are: a kind has these among its bases."""
+"""Interfaces that only some kinds have: a kind has these among its base classes."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from netd.model.status import Unusable
 
 
 class NamesHosts(abc.ABC):
-    """They can name other machines ("host:NAME") instead of their addresses."""
+    """Kinds that can refer to other machines ("host:NAME") instead of their addresses."""
 
     @abc.abstractmethod
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
-        """``desired`` with the ``addresses`` of its ``hosts``; None: it leads to none of them.
+        """``desired`` with the ``addresses`` of its ``hosts``; None: it concerns none of them.
 
         ``own`` is the address of this machine. ValueError where they do not fit together.
         """
 
 
 class BecomesUsable:
-    """They may be as declared and of no use yet, or wait for such a one."""
+    """Kinds whose objects can be as declared but not usable yet, or wait for such an object."""
 
     def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
-        """Why it cannot be used although it is as declared; None where it can."""
+        """Why it is not usable although it is as declared; None if it is."""
         return None
 
     def refused_until(self, desired: Desired, view: View) -> Unusable | None:
-        """What the kernel refuses it for only as long as something else is not usable; None: for another reason."""
+        """What it waits for, if the kernel refuses it only until something else is usable; None: another reason."""
         return None
 
 
 class KeepsAttributes(abc.ABC):
-    """netd keeps more of those that it made than files say: what decides where packets go."""
+    """netd keeps more fields of these than the files declare: those that decide where packets go."""
 
     @abc.abstractmethod
     def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Fields that are kept although nobody writes them; ``memory`` is the ledger's."""
+        """Fields that are kept although they are not declared; ``memory`` is the ledger's."""
 
 
 class Diagnosed(abc.ABC):
-    """They may be as declared while something beside them is wrong."""
+    """Kinds that check something beyond their objects, which can be wrong while these are as declared."""
 
     @abc.abstractmethod
     def diagnosis(self, desired: Desired, view: View) -> str:
-        """What is wrong, in words; "" for nothing."""
+        """The warning; "" for none."""
 
 
 class Announced(abc.ABC):
-    """The machines of their segment are told of them."""
+    """Kinds that are announced to the machines of their segment."""
 
     @abc.abstractmethod
     def announced(self, key: Key) -> tuple[LinkName, str] | None:
-        """The link and the address that its segment is told of once it is usable; None: nothing is told."""
+        """The link and the address that are announced once it is usable; None: no announcement."""

@@ -1,4 +1,4 @@
-"""Kinds of values that belong to something else (kernel parameters): written and put back, never made or deleted."""
+"""Kinds of values of something else (kernel parameters): written and restored, never created or deleted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .kind import Kind
 
 
 class SettingKind(Kind):
-    """What the kernel does with other values when one is written, is put back with it."""
+    """Values that the kernel changes together with one are restored with it."""
 
     def side_effects(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
-        """What the kernel makes of other values below /proc/sys when this one becomes ``value``: {path: value}.
+        """The other values below /proc/sys that the kernel changes when this one becomes ``value``: {path: value}.
 
-        Those that are otherwise before netd's first write are put back after it (``restore``). ``links``: of others.
+        Those that differ before netd's first write are restored after it. ``links``: the foreign links.
         """
         return {}
 

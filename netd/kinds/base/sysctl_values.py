@@ -6,14 +6,14 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-#: What is done once when it is written, and reads as nothing.
+#: Parameters that start an action when they are written, and have no value.
 WRITE_ONLY = frozenset({"net/ipv4/route/flush", "net/ipv6/route/flush"})
 #: proc_dointvec() takes what strtol(3) takes with base 0, and shows decimal numbers (kernel/sysctl.c).
 NUMBER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 
 
 def meaning(path: str, text: str) -> str:
-    """The value as the kernel shows it; one that makes no sense stays as it is written."""
+    """The value as the kernel shows it; an invalid one stays as it is written."""
     spell = SPELLINGS.get(path.rpartition("/")[2], _numbers)
     try:
         return spell(text)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from netd.model.names import host_name, link_name, namespace_name
 
-#: What stands before the name of a machine, where its address could stand.
+#: The prefix of a machine's name that is used instead of its address.
 PREFIX = "host:"
 MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 #: Names that iproute2 knows without a file (/etc/iproute2/rt_tables).
@@ -136,7 +136,7 @@ def unicast_address(text: str) -> str:
 
 
 def specified_address(text: str) -> str:
-    """A unicast address that is not 0.0.0.0 or ::, which the kernel takes for none."""
+    """A unicast address that is not 0.0.0.0 or ::, which mean none to the kernel."""
     address = unicast_address(text)
     if ipaddress.ip_address(address).is_unspecified:
         raise ValueError(f"'{text}' means any address: leave it out, or write one address")
@@ -152,7 +152,7 @@ def gateway_address(text: str) -> str:
 
 
 def is_loopback(text: str) -> bool:
-    """127.0.0.0/8, which the kernel looks for on ``lo`` unless another link has such an address too."""
+    """127.0.0.0/8, which the kernel routes to ``lo`` unless another link has such an address, too."""
     return text.startswith("127.")
 
 
@@ -162,7 +162,7 @@ def namespace_or_host(text: str) -> str:
 
 
 def is_link_local(text: str) -> bool:
-    """An IPv6 address, or group, that says nothing without a link."""
+    """An IPv6 address, or group, that is only valid together with a link."""
     if ":" not in text:
         return False
     known = ipaddress.ip_address(text)
@@ -198,7 +198,7 @@ def hosts_in(remotes: Iterable[str]) -> tuple[str, ...]:
     return tuple(remote.removeprefix(PREFIX) for remote in remotes if remote.startswith(PREFIX))
 
 
-#: How values look, for editors; what they are is checked by the functions above.
+#: Patterns for editors; the functions above check the values.
 ADDRESS = r"^[0-9A-Fa-f:.]+$"
 NETWORK = r"^[0-9A-Fa-f:.]+(/[0-9]+)?$"
 LINK_NAME = r"^[^/:%*'\"\s]{1,15}$"

@@ -1,4 +1,4 @@
-"""How the kernel has the options of a link in netlink attributes (``Option.wire``): numbers, words, addresses."""
+"""The form of a link's options in netlink attributes (``Option.wire``): numbers, words, addresses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netd.model.change import FieldDiff
 
 
 def unpack(payload: bytes | None, layout: str) -> int | None:
-    """One number, None where the kernel did not send it."""
+    """One number, None if the kernel did not send it."""
     if payload is None or len(payload) < struct.calcsize(layout):
         return None
     value: int = struct.unpack_from(layout, payload)[0]
@@ -36,7 +36,7 @@ class Number:
         return (self.number,)
 
     def encode(self, value: Any, have: Any = None) -> Mapping[int, bytes]:
-        # What was found, and is put back, may be a part of a unit.
+        # A value that was found, and is restored, may be a fraction of a unit.
         return {self.number: struct.pack(self.layout, round(value * self.scale))}
 
     def decode(self, raw: Mapping[int, bytes]) -> Any:
@@ -103,7 +103,7 @@ class Address:
     def encode(self, value: Any, have: Any = None) -> Mapping[int, bytes]:
         if not value and not have:
             return {}
-        # None any more is said as the zero address of the family that it has.
+        # No address: written as the zero address of the present family.
         address = ipaddress.ip_address(value or ("::" if ":" in have else "0.0.0.0"))
         return {self.four if address.version == 4 else self.six: address.packed}
 
@@ -119,7 +119,7 @@ class Address:
 class LowerLink:
     """The link that carries this one, by name: IFLA_LINK, or where ``number`` is not 0 an option that has its index.
 
-    It is not in the options that are written: only whoever sends a request knows the index.
+    It is not in the options that are written: the index is known only when the request is sent.
     """
 
     number: int = 0
@@ -133,7 +133,7 @@ class LowerLink:
         return {}
 
     def decode(self, raw: Mapping[int, bytes]) -> Any:
-        """The index that stands in the options, 0 for none."""
+        """The index in the options, 0 for none."""
         return unpack(raw.get(self.number), "=I") or 0
 
 

@@ -40,10 +40,10 @@ class BridgePort(Table):
 
 #: {attribute: key}.
 PORT_KEYS = {number: key for key, each in options(BridgePort).items() if each.wire for number in each.wire.numbers}
-#: What a port has when nobody says otherwise; the cost depends.
+#: The defaults of a port; that of the cost depends on the link.
 PORT_DEFAULTS: Mapping[str, Any] = {key: each.wire.default for key, each in options(BridgePort).items() if each.wire}
-#: Those that somebody may have set: these, and GUARD, PROTECT, FAST_LEAVE, PROXYARP, PROXYARP_WIFI, MULTICAST_ROUTER,
-#: MCAST_TO_UCAST, BCAST_FLOOD, GROUP_FWD_MASK.
+#: The settings that another program may have set: these, and GUARD, PROTECT, FAST_LEAVE, PROXYARP, PROXYARP_WIFI,
+#: MULTICAST_ROUTER, MCAST_TO_UCAST, BCAST_FLOOD, GROUP_FWD_MASK.
 PORT_SETTINGS = frozenset(PORT_KEYS) | {5, 6, 7, 10, 12, 25, 28, 30, 31}
 
 

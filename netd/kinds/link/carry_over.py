@@ -1,4 +1,4 @@
-"""What others put on a link that netd made and must make again: it dies with the link, and comes back on the next."""
+"""Foreign objects on a link that netd has to recreate: they are deleted with it, and restored on the new one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netd.model.state import IFA_F_PERMANENT, RTPROT_RA, Link, Route, attributes
 
 from .bridge_port import PORT_KEYS, PORT_SETTINGS, PREFIX
 
-#: What an entry is, where it is no address: in the place of its CIDR.
+#: The kind of an entry that is not an address: instead of its CIDR.
 ROUTE, NEIGHBOR, PORT = "", "neighbor", "port of "
 #: include/uapi/linux/rtnetlink.h.
 RTA_MULTIPATH = 9
@@ -27,7 +27,7 @@ RTA_MULTIPATH = 9
 def others_on(
     one: Desired, written: Mapping[str, Any] | None, view: View, is_own: Callable[[Key], bool]
 ) -> tuple[str, ...]:
-    """Addresses, routes, neighbours and the place in a bridge that others gave to those of its links that netd made.
+    """Foreign addresses, routes, neighbors and bridge membership on those of its links that netd created.
 
     For ``restore_steps``. ``written``: {field: what netd wrote}; None where the ledger does not say (the link is being
     recreated already). ``is_own``: whether netd made the object of that key, where the kernel keeps no mark.
@@ -43,7 +43,7 @@ def others_on(
 
 
 def _port(end: End, link: Link, written: Mapping[str, Any], view: View) -> Iterable[tuple[str, Mapping[int, str]]]:
-    """The bridge that it is a port of, unless netd had it so and nobody wants it any more; settings of others there."""
+    """The bridge that it is a port of, unless that was declared and is not any more; and foreign port settings."""
     prefix = end.field.removesuffix("mtu")
     master = view.link_at(end.link.netns, link.master) if link.master else None
     if master is None:
@@ -75,12 +75,12 @@ def _on(end: End, link: Link, view: View, is_own: Callable[[Key], bool]) -> Iter
 
 
 def _after(route: Route) -> tuple[bool, int]:
-    """A gateway is looked up among routes without one, of IPv4 of a narrower scope, which is the larger number."""
+    """Routes without a gateway come first: the kernel looks up gateways in them (IPv4: of a larger scope)."""
     return any(hop.via for hop in route.nexthops), -route.scope
 
 
 def restore_steps(foreign: Sequence[str], view: View) -> Iterable[Step]:
-    """The steps that put back what is not there again."""
+    """The steps that restore what is still missing."""
     for netns, dev, index, what, known in map(json.loads, foreign):
         if what.startswith(PORT):
             port = {int(number): bytes.fromhex(raw) for number, raw in known.items()}
@@ -95,12 +95,12 @@ def restore_steps(foreign: Sequence[str], view: View) -> Iterable[Step]:
 
 def _route_back(netns: str, dev: str, index: int, raw: bytes) -> Iterable[Operation]:
     if raw[0] == socket.AF_INET and RTA_MULTIPATH in attributes(raw[12:]):
-        # Where it stands yet for its other hops, the one on the former link is dead for good.
+        # If the route still exists with its other hops, the hop on the former link is dead for good.
         yield DeleteRoute(netns, Route(raw[0], 0, "", 0, raw=raw))
     yield RestoreRoute(netns, raw, dev, index)
 
 
 def _is_there(netns: str, dev: str, index: int, cidr: str, view: View) -> bool:
-    """Whether an address is on the link that was made instead of the one of that index."""
+    """Whether an address is on the link that replaced the one of that index."""
     link = view.link(netns, dev)
     return link is not None and link.index != index and cidr in view.addresses(netns, link.index)

@@ -47,7 +47,7 @@ def one_per_family(value: str | list[str]) -> list[str]:
 class LinkTable(Table):
     """The keys of every link, and of every end of a veth pair."""
 
-    #: Whether netd makes the link: what another made may be a port without our saying so.
+    #: Whether netd makes the link: a foreign one can be a port without being declared as one.
     made: ClassVar[bool] = True
 
     addresses: list[Cidr] = option(
@@ -77,7 +77,7 @@ class LinkTable(Table):
 
 
 def end_fields(table: LinkTable, made: bool, prefix: str = "") -> dict[str, Any]:
-    """The compared fields of one end. ``made``: netd makes the link, so it is up unless told otherwise."""
+    """The compared fields of one end. ``made``: netd creates the link, so it is up by default."""
     fields: dict[str, Any] = {}
     for name in ("mtu", "mac", "master"):
         value = getattr(table, name)
@@ -91,7 +91,7 @@ def end_fields(table: LinkTable, made: bool, prefix: str = "") -> dict[str, Any]
 
 
 def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
-    """What the kernel refuses of one end whatever else there is: ValueError, which names the key."""
+    """Checks what the kernel refuses for one end in any case: ValueError, which names the key."""
     if table.made and link.name == LOOPBACK:
         raise ValueError(f"'{LOOPBACK}' exists in every namespace: configure it as [interface.{LOOPBACK}]")
     if not table.addresses and not table.gateway:
@@ -114,7 +114,7 @@ def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
 
 
 def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: str) -> Iterable[Desired]:
-    """The objects that hang on one end: its addresses, its default routes, its way through FORWARD."""
+    """The objects of one end: its addresses, its default routes, its rules in FORWARD."""
     check_end(table, link, *path)
     for number, address in enumerate(table.addresses):
         origin = context.at(*path, "addresses", number)
@@ -127,12 +127,12 @@ def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: 
 
 
 def end_wants(table: LinkTable, netns: str) -> tuple[LinkName, ...]:
-    """What one end would like to be there: its master."""
+    """What one end waits for, if it can: its master."""
     return () if table.master is None else (LinkName(netns, table.master),)
 
 
 def end_of(table: LinkTable, link: LinkName, prefix: str = "", **more: Any) -> End:
-    """What shares a segment with one end needs to know of it."""
+    """The facts of one end that matter to its segment."""
     master = None if table.master is None else LinkName(link.netns, table.master)
     return End(link, prefix + "mtu", table.mtu, master, **more)
 
@@ -171,7 +171,7 @@ def end_changes(
 ) -> Iterable[Step]:
     """The steps that set these fields of one end in place. ``current`` is the name that it has now."""
     if prefix + "name" in fields and current:
-        # First, so that all other steps find it by the name it should have.
+        # First, so that all other steps find it by its declared name.
         yield Step(Phase.LINK, SetLink(netns, current, LinkSettings(name=name)))
     chosen = {plain: fields[prefix + plain] for plain in ("mtu", "mac", "master") if prefix + plain in fields}
     if prefix + "link_group" in fields:
@@ -181,7 +181,7 @@ def end_changes(
     port = port_payload(fields, prefix)
     if prefix + "port_state" in fields:
         port[STATE] = bytes([STATES.index(fields[prefix + "port_state"])])
-    # What leaves its bridge has no settings of a port any more.
+    # A link that leaves its bridge has no port settings any more.
     if port and fields.get(prefix + "master") != "":
         yield Step(Phase.SETTINGS, SetLink(netns, name, LinkSettings(port=port)))
     if prefix + "up" in fields:
@@ -189,19 +189,19 @@ def end_changes(
 
 
 def end_owned(name: str, group: int, memory: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """What is kept of one end of a link that netd made, although nobody writes it: what decides where packets go."""
+    """Undeclared fields of a created link's end that are kept, because they decide where packets go."""
     owned = {prefix + "link_group": group, prefix + "name": name, prefix + "port_state": STATES[FORWARDING]}
     mac = memory.get(prefix + "mac")
     return owned | ({prefix + "mac": mac} if mac else {})
 
 
 def end_put_back(netns: str, field: str, found: Any, view: View) -> Any:
-    """What one end had before: a bridge that is gone meanwhile is none."""
+    """The former fields of one end: without a bridge that no longer exists."""
     return "" if field == "master" and found and view.link(netns, found) is None else found
 
 
 def end_lapsed(netns: str, field: str, wrote: Any, have: Any, view: View) -> bool:
-    """Whether it left its bridge because that is gone."""
+    """Whether it left its bridge because that was deleted."""
     return field == "master" and bool(wrote) and have == "" and view.link(netns, wrote) is None
 
 

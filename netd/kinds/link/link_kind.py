@@ -44,9 +44,9 @@ from .ends import (
 from .mac import remembered_mac
 from .port_state import unusable_port
 
-#: The key of the namespace of what carries a link, where a kind has it: compared even if nobody writes it.
+#: The key of the lower link's namespace, if a kind has it: compared even if it is not declared.
 DEV_NAMESPACE = "dev_namespace"
-#: What is shown for a namespace of which no name is known (names have no spaces).
+#: Shown for a namespace without a known name (names have no spaces).
 UNNAMED = "a namespace without a name"
 MADE_BY_NETD = Traits(has_mark=True, provides_links=True, guard_fields=frozenset({DEV_NAMESPACE}))
 
@@ -55,7 +55,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
     """A link; the kind's name is its rtnetlink kind too."""
 
     traits = MADE_BY_NETD
-    #: Fields that are chosen once, and kept although nobody writes them (MACs): ``remember``.
+    #: Fields that are chosen once, and kept although they are not declared (MACs): ``remember``.
     remembered: ClassVar[frozenset[str]] = frozenset({"mac"})
     #: Which other links are in the same layer-2 segment: its "ports" (a bridge), its "other end" (a pair), or none.
     joins: ClassVar[Literal["", "ports", "other end"]] = ""
@@ -155,14 +155,14 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         return (WatchKey("link", key.netns, key.name),)
 
     def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Fields that are kept on a link that netd made, although nobody writes them: its mark, its name."""
+        """Undeclared fields that are kept on a link that netd created: its mark, its name."""
         return end_owned(desired.key.name, GROUP, memory)
 
     def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
         return unusable_port(desired.ends, view)
 
     def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
-        """What is chosen once and kept (MACs), before the link is made for the first time.
+        """The values that are chosen once and kept (MACs), before the link is created for the first time.
 
         ``key`` is this machine's own, the same after a reboot; b"" where there is none.
         """
@@ -170,7 +170,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         return {"mac": remembered_mac(desired.fields.get("mac"), memory.get("mac"), link, key)}
 
     def reduced(self, desired: Desired, missing: Set[LinkName]) -> Mapping[str, Any]:
-        """The fields that can be had while these links of ``after`` do not exist."""
+        """The fields that are possible while these links of ``after`` do not exist."""
         return reachable_fields(desired.fields, missing, desired.key.netns)
 
     def immutable_changes(self, differing: Mapping[str, FieldDiff]) -> Set[str]:
@@ -180,20 +180,20 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
     def lost_referent(
         self, key: Key, locator: Mapping[str, Any], field: str, wrote: Any, have: Any, view: View
     ) -> bool:
-        """Whether a value is another than netd wrote only because what it named is gone."""
+        """Whether a value differs from what netd wrote only because the object that it named was deleted."""
         return end_lapsed(key.netns, field, wrote, have, view)
 
     def must_leave_namespace(self, locator: Mapping[str, Any]) -> bool:
-        """Whether it has to be out of its namespace before that one is deleted: it would die with it."""
+        """Whether it has to leave its namespace before that is deleted, because it would be deleted with it."""
         return False
 
     def with_renamed_namespaces(self, locator: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
-        """``locator`` with the new ``names`` of namespaces that it speaks of."""
+        """``locator`` with the new ``names`` of the namespaces in it."""
         outer = locator.get(DEV_NAMESPACE)
         return {**locator, DEV_NAMESPACE: names.get(outer, outer)} if outer is not None else locator
 
     def missing_ingress(self, desired: Desired, view: View) -> str:
-        """Why a packet of its ``required_ingress`` may not come in, in words; "" where all come in."""
+        """Why packets of its ``required_ingress`` may be dropped; "" if none are."""
         return ""
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
@@ -234,7 +234,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         return option.wire.default if option is not None and option.wire is not None else end_default(field)
 
     def _mtu_at_birth(self, key: Key, view: View) -> int | MtuLimit | None:
-        """What a new link has: what its carrier leaves of a packet."""
+        """The MTU of a new link: that of its carrier without the headers."""
         link = view.link(key.netns, key.name)
         if link is None:
             return None
@@ -247,7 +247,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
 
 
 def find_link(key: Key, view: View, identity: Mapping[str, Any]) -> Link | None:
-    """The link by its name, else netd's own by its index: it was renamed."""
+    """The link by its name, else netd's own by its index (it was renamed)."""
     link = view.link(key.netns, key.name)
     if link is not None:
         return link

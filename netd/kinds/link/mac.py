@@ -14,12 +14,12 @@ def _local(raw: bytes) -> str:
 
 
 def random_mac() -> str:
-    """One that nobody has."""
+    """A random one."""
     return _local(os.urandom(6))
 
 
 def derived_mac(link: LinkName, key: bytes) -> str:
-    """The one of this link on this machine, whose ``key`` no other has."""
+    """The MAC of this link on this machine, derived from the machine's secret ``key``."""
     return _local(hashlib.blake2b(f"{link.netns}\0{link.name}".encode(), key=key, digest_size=6).digest())
 
 

@@ -1,4 +1,4 @@
-"""Whether a bridge's port forwards: what the spanning tree protocol, or somebody, has made of it."""
+"""Whether a bridge's port forwards, or is blocked by the spanning tree protocol or an operator."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def has_stp(link: Link, netns: str, view: View) -> bool:
 
 
 def shown_state(link: Link, netns: str, view: View) -> Any:
-    """The state that is compared: without the spanning tree protocol a port forwards, or somebody stopped it."""
+    """The state that is compared: without the spanning tree protocol a port forwards, unless an operator stopped it."""
     state = state_of(link)
     return HIDDEN if state is None or has_stp(link, netns, view) else STATES[state]
 
 
 def unusable_port(ends: tuple[End, ...], view: View) -> Unusable | None:
-    """The port of these that does not forward yet; one that the protocol blocks, because there is another way, is
-    right as it is."""
+    """The port of these that does not forward yet; one that the protocol blocks, because there is another path, is
+    as it should be."""
     for end in ends:
         link = view.link(*end.link)
         state = state_of(link) if link is not None else None

@@ -1,6 +1,6 @@
 """Layer-2 segments: links that reach each other through bridges and pairs, across namespaces, and what fits through.
 
-Declared links count as declared, whatever stands there just now; others as the kernel has them.
+Declared links count as declared, even if the kernel has something else; other links as the kernel has them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from netd.model.state import IFF_LOOPBACK, Link
 
 from .link_kind import LinkKind
 
-#: What of a link counts: equal facts mean the same segment, of the same size.
+#: The facts of a link that matter: equal facts mean the same segment, of the same size.
 Facts = tuple[tuple[LinkName, ...], int | None, Tunnel | None]
 
 
@@ -35,7 +35,7 @@ class Segment:
 
 
 def kind_of(link: Link | None) -> LinkKind | None:
-    """The kind of a link, None where netd makes none such."""
+    """The kind of a link, None if netd does not create such links."""
     kind = registry().get(link.kind) if link is not None else None
     return kind if isinstance(kind, LinkKind) else None
 
@@ -56,11 +56,11 @@ class Segments:
         for end in self.ends.values():
             if end.master is not None:
                 self._ports.setdefault(end.master, []).append(end.link)
-        #: Where the other end of someone's pair may be.
+        #: Where the other end of a foreign pair can be.
         self._spaces = {HOST} | {end.link.netns for end in self.ends.values() if end.foreign}
 
     def segment(self, start: LinkName, within: frozenset[LinkName] = frozenset()) -> Segment:
-        """The segment of a link. ``within``: links whose segments ask for this one, which cannot rest on them."""
+        """The segment of a link. ``within``: links whose segments depend on this one, so it cannot depend on them."""
         members = frozenset(self._members(start))
         facts = {link: self.facts(link) for link in members}
         limits = [limit for _, limit, _ in facts.values() if limit is not None]
@@ -98,7 +98,7 @@ class Segments:
         return end is not None and isinstance(end.mtu, int)
 
     def beside(self, link: LinkName) -> Iterator[LinkName]:
-        """What one link leads to: its bridge, its other end, its ports."""
+        """The neighbors of one link: its bridge, its other end, its ports."""
         yield from self._above(link)
         yield from self._ports.get(link, ())
         seen = self._view.link(*link)
@@ -119,7 +119,7 @@ class Segments:
             yield from self._other_end(link.netns, seen)
 
     def _others_ports(self, netns: str, bridge: int) -> Iterator[LinkName]:
-        """Ports that nothing declares to be one of any bridge."""
+        """Ports of a bridge that are not declared as such."""
         for port in self._view.links(netns):
             if port.master == bridge:
                 link = LinkName(netns, port.name)
@@ -128,7 +128,7 @@ class Segments:
                     yield link
 
     def _other_end(self, netns: str, seen: Link) -> Iterator[LinkName]:
-        """Of a pair that is someone else's; nothing where it is in a namespace that nothing here names."""
+        """The other end of a foreign pair; none if it is in a namespace without a name."""
         for space in (netns,) if seen.link_netnsid is None else self._spaces:
             if self._view.is_peer_namespace(netns, seen.link_netnsid, space):
                 other = self._view.link_at(space, seen.link)
@@ -166,7 +166,7 @@ class Segments:
         return self.segment(carrier, within)
 
     def _carries(self, carrier: LinkName | None) -> int | None:
-        """The MTU of what carries a tunnel, None where nobody can say yet."""
+        """The MTU of what carries a tunnel, None if it is not known yet."""
         if carrier is None:
             return ETHERNET
         end, seen = self.ends.get(carrier), self._view.link(*carrier)
@@ -177,7 +177,7 @@ class Segments:
         return (end.first or None) if end is not None else None
 
     def _limit(self, link: LinkName) -> int | None:
-        """What one link lets through by itself, None where it takes what the others leave."""
+        """The MTU of one link by itself, None if it follows the others."""
         end, seen = self.ends.get(link), self._view.link(*link)
         if end is not None and isinstance(end.mtu, int):
             return end.mtu
@@ -193,5 +193,5 @@ class Segments:
         return None if seen is None else seen.mtu
 
     def facts(self, link: LinkName) -> Facts:
-        """What counts of a link: the same although it is away for a moment, where the files say where it belongs."""
+        """The facts of a link: the same while a declared link is missing for a moment."""
         return tuple(self._above(link)), self._limit(link), self._tunnel(link)
