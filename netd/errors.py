@@ -5,12 +5,12 @@
     NetdError
     ├── ConfigError          a file cannot be taken: fix the file            (give up until the config changes)
     ├── UsageError           the command line, or the machine, is not ready  (give up; the message says what to do)
-    ├── Busy                 another netd holds the state directory             (give up; names the holder)
+    ├── Busy                 another netd holds the state directory          (give up; names the holder)
     ├── Silent               the daemon is there and does not answer         (give up; says how to look at it)
     └── KernelError          the kernel refused one operation
         ├── Changed          "changed under us": ENODEV, EEXIST, ENOENT      (read again at once)
         └── Refused          any other errno, with the extended ack's text   (retry with backoff)
-            └── Unforeseen   whatever else was thrown over one object        (the same; says where)
+            └── Unforeseen   any other exception because of one object       (the same; says where)
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from contextlib import contextmanager
 
 
 class NetdError(Exception):
-    """The root: its text is meant for an operator and says what to do next."""
+    """The base class: its text is meant for an operator and says what to do next."""
 
 
 class ConfigError(NetdError):
-    """A configuration file that cannot be taken."""
+    """A configuration file, or directory, that cannot be used."""
 
 
 class UsageError(NetdError):
@@ -55,17 +55,17 @@ class KernelError(NetdError):
 
 
 class Changed(KernelError):
-    """The kernel's state is not what was read a moment ago."""
+    """The kernel's state has changed since it was read."""
 
 
 class Refused(KernelError):
-    """The kernel does not want this."""
+    """The kernel refuses this operation."""
 
 
 class Unforeseen(Refused):
-    """Something was thrown that no one thought of: by text from outside, or by a fault of netd's own.
+    """An unexpected exception: because of text from outside, or of a bug in netd.
 
-    It costs the object that it was thrown over, and no other.
+    Only the object that caused it fails.
     """
 
     def __init__(self, error: BaseException) -> None:
@@ -82,7 +82,7 @@ def thrown_at(error: BaseException) -> str:
 
 
 def as_refusal(error: Exception) -> KernelError:
-    """What a reading or writing threw, whatever it is, as an error of one object."""
+    """Any exception of reading or writing, as an error of one object."""
     return error if isinstance(error, KernelError) else Unforeseen(error)
 
 

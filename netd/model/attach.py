@@ -1,11 +1,11 @@
-"""Where a namespace of someone else's is found: a path, a process, or a container by its name."""
+"""Where a foreign namespace is found: a path, a process, or a container by its name."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-#: Engines that know containers by name.
+#: Engines that find containers by name.
 RUNTIMES = ("docker", "podman")
 #: A container by its engine and its name (or id).
 CONTAINER = re.compile(rf"({'|'.join(RUNTIMES)}):([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
@@ -13,9 +13,9 @@ CONTAINER = re.compile(rf"({'|'.join(RUNTIMES)}):([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
 
 @dataclass(frozen=True, slots=True)
 class AttachTarget:
-    """``path``: "/path" or "pid:N", "" where there is none for now.
+    """``path``: "/path" or "pid:N", "" if there is none at the moment.
 
-    ``waits_for``: what is missing, in words, as long as no namespace is found at ``path``.
+    ``waits_for``: what is missing, in words, as long as there is no namespace at ``path``.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""What is to be done: derived by comparing, never stored."""
+"""The changes to make: derived by comparing, never stored."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Action = Literal["create", "update", "recreate", "delete"]
 
 
 class Phase(IntEnum):
-    """The order in which steps are sent; deletions run through it backwards, before everything else."""
+    """The order in which steps are sent; deletions use it in reverse, before everything else."""
 
     CLEAR = 0
     NAMESPACE = 1
-    #: Parameters of links that decide what the next ones cost: whether a router's routes outlive forwarding.
+    #: Parameters of links that decide what the next ones delete: whether a router's routes survive forwarding.
     EARLY_SYSCTL = 2
     #: Parameters with which the kernel changes others.
     WIDE_SYSCTL = 3
@@ -29,7 +29,7 @@ class Phase(IntEnum):
     LINK_SYSCTL = 7
     UP = 8
     ADDRESS = 9
-    #: Deletions too go here after what comes: with the last address of a link the kernel deletes its routes.
+    #: Here deletions also come after creations: with the last address of a link the kernel deletes its routes.
     RENUMBERED = 10
     NEIGHBOR = 11
     ROUTE = 12
@@ -39,7 +39,7 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation at its place in the order."""
+    """One operation with its position in the order."""
 
     phase: Phase
     operation: Operation
@@ -47,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class FieldDiff:
-    """One field: what the file wants, what the kernel has."""
+    """One field: the declared value, and the kernel's."""
 
     want: Any
     have: Any
@@ -55,7 +55,7 @@ class FieldDiff:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One object that differs. ``desired`` None: it goes; ``observed`` None: it is not there."""
+    """One object that differs. ``desired`` None: it is removed; ``observed`` None: it does not exist."""
 
     key: Key
     action: Action
@@ -67,9 +67,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ChangeResult:
-    """One change that was carried out, or refused (``error``).
+    """One change that was made, or refused (``error``).
 
-    ``seconds`` is the time of the pass until then. ``drift``: it was a repair, of what ``culprit`` did ("" unknown).
+    ``seconds`` is the time since the start of the pass. ``drift``: a repair of what ``culprit`` changed ("": unknown).
     """
 
     change: Change

@@ -1,4 +1,4 @@
-"""What the files want, and what the kernel has: the two sides of every comparison."""
+"""The desired state of the files, and the observed state of the kernel: the two sides of every comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
 
 class Hidden:
-    """The value of a field that the kernel shows another in the place of, for a while."""
+    """The value of a field for which the kernel shows another value for a while."""
 
     def __repr__(self) -> str:
         return "hidden"
@@ -23,7 +23,7 @@ HIDDEN = Hidden()
 
 
 class Origin(NamedTuple):
-    """Where something is written: the file, and the TOML path in it (``("vxlan", "vxlan0", "vni")``)."""
+    """A position in the files: the file, and the TOML path in it (``("vxlan", "vxlan0", "vni")``)."""
 
     file: str
     path: tuple[str | int, ...]
@@ -38,7 +38,7 @@ class Desired:
     fields: Mapping[str, Any]
     #: Where it is declared.
     origins: tuple[Origin, ...]
-    #: What finds the object when no file declares it any more (JSON values; kept in the ledger).
+    #: Finds the object when it is no longer declared (JSON values; kept in the ledger).
     locator: Mapping[str, Any] = field(default_factory=dict)
     #: The links that it creates.
     provides: tuple[LinkName, ...] = ()
@@ -48,11 +48,11 @@ class Desired:
     after: tuple[LinkName, ...] = ()
     #: Namespaces that must exist besides its own.
     namespaces: tuple[str, ...] = ()
-    #: Links that are only named (NAT's ``out``): checked for typing errors, waited for by nothing.
+    #: Links that are only named (NAT's ``out``): checked for typing errors, but not waited for.
     references: tuple[tuple[LinkName, Origin], ...] = ()
     #: The position among all declarations: address translation matches in it.
     order: int = field(default=0, compare=False)
-    #: Where a foreign namespace is found (``attach``), "" where netd makes the namespace.
+    #: Where a foreign namespace is found (``attach``), "" where netd creates the namespace.
     source: str = ""
     #: Names of what only one object can have at a time (a VNI, an address): an object that is no longer declared makes
     #: room at once.
@@ -78,44 +78,44 @@ class Observed:
 
     #: Values in the form of ``Desired.fields``; a field that is HIDDEN is neither right nor wrong.
     fields: Mapping[str, Any]
-    #: What tells it from another object of the same name (JSON values: a cookie, an index).
+    #: What distinguishes it from another object of the same name (JSON values: a cookie, an index).
     identity: Mapping[str, Any] = field(default_factory=dict)
-    #: Whether it carries netd's mark.
+    #: Whether it has netd's mark.
     marked: bool = False
-    #: What is in its place is something else, in words ("a dummy link").
+    #: The object that exists instead of it, in words ("a dummy link").
     conflict: str = ""
-    #: Foreign things that are displaced when ours is created, as the kind can restore them (JSON values).
+    #: Foreign objects that are displaced when netd's is created, as the kind can restore them (JSON values).
     displaced: tuple[str, ...] = ()
-    #: What netd had put beside a thing that is gone, or no longer meant, in words: it is removed first.
+    #: An object of netd's next to an object that was deleted, or is no longer declared, in words: removed first.
     residue: str = ""
-    #: Whether the link that it is on was renamed by someone.
+    #: Whether the link that it is on was renamed by another program.
     renamed_away: bool = False
-    #: Whether netd's own is among what is there, by its mark or by the ledger; known where it is changed.
+    #: Whether netd's own object is among them, by its mark or by the ledger; set only if it is changed.
     includes_own: bool = False
     #: What the kind needs to change or delete it.
     handle: Any = None
 
 
 class View(Protocol):
-    """The mirror, as kinds may read it: the kernel's state as last read.
+    """The mirror, as kinds can read it: the kernel's state as last read.
 
     KernelError where it cannot be read: that is unknown, not absent.
     """
 
     def cookie(self, netns: str) -> int | None:
-        """The identity of a namespace, None where it is not there."""
+        """The identity of a namespace, None if it does not exist."""
 
     def attached(self, netns: str) -> bool | None:
-        """Whether ``ip netns`` knows an attached namespace by its name; None: another's entry of that name."""
+        """Whether ``ip netns`` knows an attached namespace by its name; None: the name belongs to a foreign entry."""
 
     def entry(self, netns: str) -> int | None:
-        """The identity of what stands under this name in ``ip netns``, wherever the namespace is found.
+        """The identity of the namespace with this name in ``ip netns``, wherever it is found.
 
         0: a link to the namespace of a process that has ended.
         """
 
     def exists(self, netns: str) -> bool:
-        """Whether the namespace is there (the host always is)."""
+        """Whether the namespace exists (the host always does)."""
 
     def links(self, netns: str) -> Sequence[Link]:
         """All links of a namespace."""
@@ -124,7 +124,7 @@ class View(Protocol):
         """The routes of the tables that were asked for, main included: costs what there is."""
 
     def own_routes(self, netns: str) -> Sequence[Route]:
-        """The routes of all tables that carry netd's mark."""
+        """The routes of all tables that have netd's mark."""
 
     def all_rules(self, netns: str) -> Sequence[PolicyRule]:
         """All policy rules."""
@@ -160,16 +160,16 @@ class View(Protocol):
         """A neighbour entry."""
 
     def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
-        """The permanent entries of one link, and proxies; read anew each time."""
+        """The permanent entries of one link, and proxies; read again each time."""
 
     def routes_through(self, netns: str, index: int) -> Sequence[Route]:
-        """The routes of all tables of which a hop is on one link, but the kernel's own; read anew each time."""
+        """The routes of all tables of which a hop is on one link, but the kernel's own; read again each time."""
 
     def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
         """The entries of a vxlan's own forwarding database."""
 
     def sysctl(self, netns: str, path: str) -> str | None:
-        """The value of a key below /proc/sys, words joined by one space; None where there is no such key."""
+        """The value of a key below /proc/sys, words joined by one space; None if there is no such key."""
 
     def firewall(self, netns: str) -> Firewall:
         """netd's nft table, and the base chains of other tools."""

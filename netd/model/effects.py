@@ -1,7 +1,7 @@
-"""What a write makes stale: each operation (``operations``) says it with the values of this file.
+"""What a write invalidates: each operation (``operations``) declares it with the values of this file.
 
-A value takes the operation, and looks up indexes of links by name. A link that only its name tells (it may have another
-index after the write) is a LinkName, everything else an Invalidation.
+A value takes the operation, and looks up indexes of links by name. A link that is known only by its name (it may have
+another index after the write) is a LinkName, everything else an Invalidation.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def created_link(op: Any, _: IndexOf) -> Iterator[Stale]:
 
 
 def peer_link(op: Any, _: IndexOf) -> Iterator[Stale]:
-    """The other end of a veth, where one is made."""
+    """The other end of a veth, if one is created."""
     if op.peer_name:
         yield LinkName(op.peer_netns, op.peer_name)
 

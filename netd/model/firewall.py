@@ -1,4 +1,4 @@
-"""What nftables and legacy iptables say of one namespace: netd's own table, and the gates of others."""
+"""The rules of nftables and legacy iptables in one namespace: netd's own table, and foreign base chains."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple
 from netd.errors import Refused
 
 Hook = Literal["forward", "input"]
-#: Where a rule sends a packet; "": nowhere, the next rule looks at it.
+#: Where a rule sends a packet; "": nowhere, the next rule is evaluated.
 Verdict = Literal["accept", "drop", "jump", "goto", "return", ""]
 
 
 class Match(NamedTuple):
-    """What a rule asks of a packet, or what is known of one; "": anything.
+    """The match of a rule, or what is known of a packet; "": any value.
 
     ``family`` is ip or ip6; ``iif`` and ``oif`` are names of links; ``source`` and ``destination`` canonical CIDRs;
     ``protocol`` is "udp" or a number, ``port`` the one that the packet is for, or a range ("5000-6000").
@@ -31,9 +31,9 @@ class Match(NamedTuple):
 
 
 class ChainRule(NamedTuple):
-    """One rule, as far as it matters: packets of ``match`` go to ``verdict`` (a jump or goto: to ``chain``).
+    """The relevant part of one rule: packets of ``match`` go to ``verdict`` (a jump or goto: to ``chain``).
 
-    ``certain``: the rule asks nothing else; else only some of these packets do. ``own``: it is one of netd's, by its
+    ``certain``: the rule has no other match; else it applies to some of these packets. ``own``: it is netd's, by its
     comment. ``handle`` is nftables' (0: legacy).
     """
 
@@ -47,10 +47,10 @@ class ChainRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BaseChain:
-    """A base chain of another tool that packets pass, and what it leads to: ``rules`` of each chain by its name.
+    """A base chain of another tool, and the chains that it jumps to: ``rules`` of each chain by its name.
 
     ``family`` is ip, ip6 or inet; ``table`` and ``chain`` name it; ``legacy``: it is iptables-legacy's; ``drops`` is
-    its policy. ``owner``: only the process that made the table may change it.
+    its policy. ``owner``: only the process that created the table can change it.
     """
 
     hook: Hook
@@ -61,7 +61,7 @@ class BaseChain:
     drops: bool = False
     owner: bool = False
     rules: Mapping[str, tuple[ChainRule, ...]] = field(default_factory=dict)
-    #: netd's rules among them, each with its chain: looked for again and again.
+    #: netd's rules among them, each with its chain: cached, because they are needed often.
     own: tuple[tuple[str, ChainRule], ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class BaseChain:
 
 
 class OwnRules(NamedTuple):
-    """The rules of one object: ``digest`` of them (where some are lost: words that say so), ``position`` among all."""
+    """The rules of one object: their ``digest`` (or a text, if some are missing), and their ``position`` among all."""
 
     digest: str
     position: int
@@ -81,7 +81,7 @@ class Firewall:
     """One namespace.
 
     ``own`` has each object in netd's table by its name. ``disorder`` says what else is wrong with the table, "" for
-    nothing. ``exists``: the table is there. ``unreadable``: why nobody knows what the chains of other tools do.
+    nothing. ``exists``: the table exists. ``unreadable``: why the chains of other tools cannot be read.
     """
 
     exists: bool = False

@@ -1,7 +1,7 @@
-"""Connections that the kernel keeps (conntrack), and what address translation may make of them.
+"""Connections in the kernel's table (conntrack), and the address translations that they can have.
 
-A connection keeps the translation of its first packet for as long as packets come. What a changed file no longer says
-has to be taken from the connections that began before.
+A connection keeps the translation of its first packet for as long as packets come. So when a file changes, connections
+with a translation that is no longer declared have to be deleted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 SOURCE_NAT, DESTINATION_NAT = 1 << 4, 1 << 5
 TCP, UDP = 6, 17
 PROTOCOLS = {"tcp": TCP, "udp": UDP}
-#: TCP_CONNTRACK_ESTABLISHED to LAST_ACK: both ends hold a state that another target would not know.
+#: TCP_CONNTRACK_ESTABLISHED to LAST_ACK: both ends have state that another target would not have.
 ESTABLISHED = range(3, 7)
 
 
@@ -23,8 +23,8 @@ ESTABLISHED = range(3, 7)
 class Flow:
     """One entry of the conntrack table. ``source`` and ``destination`` are the original packet's.
 
-    ``to`` and ``to_port`` are where it really goes, ``leaves_as`` the address it really goes with. ``raw`` is what
-    names the entry to the kernel: CTA_TUPLE_ORIG, CTA_ZONE and CTA_ID as they were read.
+    ``to`` and ``to_port`` are the real destination, ``leaves_as`` is the real source address. ``raw`` identifies
+    the entry to the kernel: CTA_TUPLE_ORIG, CTA_ZONE and CTA_ID as they were read.
     """
 
     family: int
@@ -41,15 +41,15 @@ class Flow:
 
     @property
     def established(self) -> bool:
-        """Whether it is a TCP connection that both ends know."""
+        """Whether it is an established TCP connection."""
         return self.protocol == TCP and self.tcp_state in ESTABLISHED
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """One entry of address translation, as far as it concerns connections that began before.
+    """One entry of address translation, as far as it concerns existing connections.
 
-    ``standing``: it is in force; ``changed``: it came, went, or became another since the connections began.
+    ``standing``: it is in force; ``changed``: it was added, removed or changed since the connections began.
     ``link`` is ``in`` of a dnat, ``out`` of the others; ``ports`` and ``to_ports`` are first and last.
     """
 
@@ -67,7 +67,7 @@ class Translation:
 
 
 class Stale:
-    """Which connections have a translation that the entries, in their order, cannot give any more.
+    """The connections with a translation that the entries, in their order, no longer produce.
 
     ``local`` are the addresses of the namespace, ``leaves_by`` says by which link a packet to an address leaves it
     ("" where none does), and with which addresses it may be masqueraded there. Only what a changed entry is about is
@@ -89,7 +89,7 @@ class Stale:
         return self.destination_stale(flow) or self.source_stale(flow)
 
     def destination_stale(self, flow: Flow) -> bool:
-        """Whether it goes to where no entry leads it."""
+        """Whether it goes to a target that no entry leads to."""
         about = [one for one in self._incoming if self._is_to(flow, one)]
         if not any(one.changed for one in about):
             return False
@@ -99,7 +99,7 @@ class Stale:
                     return False
                 if not one.link:
                     return True
-        # The link that a connection came by is not known: it may be none of those.
+        # The incoming link of a connection is not known: it may be another one.
         return (flow.to, flow.to_port) != (flow.destination, flow.port)
 
     def _is_to(self, flow: Flow, one: Translation) -> bool:
@@ -111,15 +111,15 @@ class Stale:
             return flow.destination == one.destination
         if flow.destination in self._local:
             return not ip_address(flow.destination).is_loopback
-        # The address may have left the machine, and its connections not.
+        # The address may have been removed, while its connections remain.
         return bool(flow.status & DESTINATION_NAT) and flow.to == one.to
 
     def address_gone(self, flow: Flow) -> bool:
-        """Whether it leaves with an address that the machine has no more, so that no answer comes back."""
+        """Whether it leaves with an address that the machine no longer has, so that no answer comes back."""
         return bool(flow.status & SOURCE_NAT) and flow.leaves_as not in self._local
 
     def source_stale(self, flow: Flow) -> bool:
-        """Whether it leaves with an address that no entry gives it."""
+        """Whether it leaves with a source address that no entry produces."""
         if flow.to in self._local:
             return False
         about = [one for one in self._outgoing if self._is_from(flow, one)]

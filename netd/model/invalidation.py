@@ -1,4 +1,4 @@
-"""What must be read again: all that an event says."""
+"""What must be read again: the only information in an event."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Invalidation:
 
 
 EVERYTHING = Invalidation("everything")
-#: Among the names of routes that are followed: all of them.
+#: The name that means all routes.
 ANY_ROUTE = "*"
 
 
@@ -35,7 +35,7 @@ def route_name(table: int, to: str, metric: int) -> str:
 
 
 class WatchKey(NamedTuple):
-    """What an object is read from, by name: it is looked at again when this changes. ``name`` "" is all of it."""
+    """A part of the kernel that an object is read from. When it changes, the object is evaluated. ``name`` "": all."""
 
     what: What
     netns: str

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 #: The namespace without a name.
 HOST = ""
-#: The kind of the objects that other objects are in: their ``netns`` is its name.
+#: The kind of the objects that contain others: the ``netns`` of these is its name.
 NAMESPACE_KIND = "namespace"
 
 
@@ -38,7 +38,7 @@ def parse_key(text: str) -> Key:
 
 
 class LinkName(NamedTuple):
-    """A link by its namespace and name: what objects refer to, whoever makes it."""
+    """A link by its namespace and name: objects refer to it, whether netd creates it or not."""
 
     netns: str
     name: str

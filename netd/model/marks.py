@@ -1,9 +1,9 @@
-"""The marks by which netd knows its own things in the kernel: one number each, here and nowhere else.
+"""The marks by which netd recognizes its objects in the kernel. The numbers are only here.
 
 ``units/`` ships the same numbers as names for iproute2.
 """
 
-#: IFLA_GROUP of every link that netd made (``ip link show group netd``).
+#: IFLA_GROUP of every link that netd created (``ip link show group netd``).
 GROUP = 28260
 #: rtm_protocol / FRA_PROTOCOL / NDA_PROTOCOL of routes, rules and neighbours (``ip route show proto netd``).
 PROTOCOL = 110

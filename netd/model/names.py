@@ -1,4 +1,4 @@
-"""What a link and a namespace may be called."""
+"""The valid names of links, namespaces and hosts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LINK_BYTES = 15
 NAMESPACE_BYTES = 255
 #: HOST_NAME_MAX is 64; hostname(7).
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-#: Names as nearly all are: nothing in them needs a closer look.
+#: Ordinary names, which need no further check.
 ORDINARY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 FORBIDDEN = frozenset("/:%*'\"`")
 
@@ -20,7 +20,7 @@ def link_name(text: str) -> str:
     """The name of a link, or ValueError that says what is wrong with it."""
     checked = _checked(text, LINK_BYTES, "a link")
     if b"\xa0" in text.encode():
-        # dev_valid_name(), net/core/dev.c, looks at bytes, and its isspace() knows Latin-1.
+        # dev_valid_name(), net/core/dev.c, checks bytes, and its isspace() is that of Latin-1.
         raise ValueError(f"'{text}' cannot be the name of a link: the kernel takes one of its bytes (0xa0) for a space")
     return checked
 

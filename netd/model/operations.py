@@ -1,4 +1,4 @@
-"""What can be done to the kernel: values, not calls. ``kernel`` carries them out, ``kernel.fake`` pretends to.
+"""The operations on the kernel: values, not calls. ``kernel`` executes them; the fake kernel of the tests, too.
 
 Links are named, not numbered: their index is looked up when the operation is sent, because an earlier one may have
 made the link. Every operation names the namespace it works in ("" is the host).
@@ -21,7 +21,7 @@ from .state import PolicyRule, Route
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The root of all operations. ``stale``: what one makes stale."""
+    """The base class of all operations. ``stale``: what one invalidates."""
 
     netns: str
     stale: ClassVar[tuple[effects.Effect, ...]] = ()
@@ -29,26 +29,26 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceOperation(Operation):
-    """Makes a namespace, takes one away, or its name: sent alone, from the host."""
+    """Creates or deletes a namespace, or its name: sent alone, from the host."""
 
     stale = (effects.in_namespace("namespace"),)
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion(Operation):
-    """Deletes what is there: done, too, where there is nothing left to delete."""
+    """Deletes an object: also successful if it does not exist any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration(Operation):
-    """Writes something foreign as it was read once: dropped where it does not fit any more."""
+    """Writes a foreign object as it was read before: dropped if the kernel does not accept it any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreateNamespace(NamespaceOperation):
     """A named namespace (unshare and bind mount under /run/netns, O_EXCL). ``lo`` goes up in it.
 
-    ``ipv6`` False writes net.ipv6.conf.all.disable_ipv6 before anything else is made in it.
+    ``ipv6`` False writes net.ipv6.conf.all.disable_ipv6 before anything else is created in it.
     """
 
     ipv6: bool = True
@@ -63,19 +63,19 @@ class DeleteNamespace(NamespaceOperation):
 
 @dataclass(frozen=True, slots=True)
 class AttachNamespace(NamespaceOperation):
-    """Makes the namespace, wherever it is found now, known to ``ip netns`` under the name ``netns``."""
+    """Gives the namespace at the attach target the name ``netns`` in ``ip netns``."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetachNamespace(NamespaceOperation):
-    """Takes away the entry under /run/netns that AttachNamespace made (a link, or a bind mount of ``cookie``)."""
+    """Removes the entry under /run/netns that AttachNamespace created (a link, or a bind mount of ``cookie``)."""
 
     cookie: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """What can be said of one end of a link; None is "leave it".
+    """The settings of one end of a link; None: unchanged.
 
     ``master`` is a link name in the same namespace, "" for none. ``info`` is IFLA_INFO_DATA and ``port``
     IFLA_INFO_SLAVE_DATA of a bridge port, each {attribute: payload}. ``name`` renames, ``netns`` moves.
@@ -124,7 +124,7 @@ class CreateLink(Operation):
 class SetLink(Operation):
     """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty.
 
-    One that goes to another namespace (``settings.netns``) is what the rest says there, at once: so is its ``master``.
+    If it moves to another namespace (``settings.netns``), the other settings apply there, ``master`` too.
     """
 
     stale = (effects.set_link,)
@@ -173,7 +173,7 @@ class PutAddress(Operation):
 
 @dataclass(frozen=True, slots=True)
 class DeleteAddress(Deletion):
-    """RTM_DELADDR. ``alone`` (IPv4): what the kernel would take along stays, other addresses and routes of the link.
+    """RTM_DELADDR. ``alone`` (IPv4): keeps other addresses and routes of the link that the kernel would delete.
 
     ``index`` is that of the link, 0 where only its name is known.
     """
@@ -188,7 +188,7 @@ class DeleteAddress(Deletion):
 
 @dataclass(frozen=True, slots=True)
 class RestoreAddress(Restoration):
-    """RTM_NEWADDR of a message as it was read once (``raw``: ifaddrmsg and attributes), on this link."""
+    """RTM_NEWADDR of a message as it was read before (``raw``: ifaddrmsg and attributes), on this link."""
 
     stale = (effects.on_link("addresses"),)
     dev: str
@@ -235,9 +235,9 @@ class DeleteRoute(Deletion):
 
 @dataclass(frozen=True, slots=True)
 class RestoreRoute(Restoration):
-    """RTM_NEWROUTE of a message as it was read once (``raw``: rtmsg and attributes).
+    """RTM_NEWROUTE of a message as it was read before (``raw``: rtmsg and attributes).
 
-    ``dev``: a link that it leaves by was made again since, and had the index ``was``.
+    ``dev``: its link, if that was recreated since, with the former index ``was``.
     """
 
     stale = (effects.in_namespace("routes"),)
@@ -264,7 +264,7 @@ class DeleteRule(Deletion):
 
 @dataclass(frozen=True, slots=True)
 class RestoreRule(Restoration):
-    """RTM_NEWRULE of a message as it was read once."""
+    """RTM_NEWRULE of a message as it was read before."""
 
     stale = (effects.in_namespace("rules"),)
     raw: bytes
@@ -283,7 +283,7 @@ class PutNeighbor(Operation):
 
 @dataclass(frozen=True, slots=True)
 class RestoreNeighbor(Restoration):
-    """RTM_NEWNEIGH of a message as it was read once (``raw``: ndmsg and attributes), on this link."""
+    """RTM_NEWNEIGH of a message as it was read before (``raw``: ndmsg and attributes), on this link."""
 
     stale = (effects.on_link("neighbors"),)
     dev: str
@@ -349,7 +349,7 @@ class RunNft(Operation):
 
 @dataclass(frozen=True, slots=True)
 class DropFlows(Operation):
-    """Takes connections out of conntrack that these entries, in their order, cannot have translated so; in the
+    """Deletes connections from conntrack that these entries, in their order, cannot have translated so; in the
     background."""
 
     entries: tuple[Translation, ...]

@@ -1,4 +1,4 @@
-"""How large the frames of a layer-2 segment may be: what the files say of each link in it."""
+"""The frame size of a layer-2 segment: what the files declare for each link in it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import NamedTuple, Protocol
 from .key import LinkName
 from .state import Address, Link
 
-#: The MTU of a link that takes what its segment leaves.
+#: The MTU of a link that follows its segment.
 AUTO = "auto"
-#: ETH_DATA_LEN, include/uapi/linux/if_ether.h: the MTU of a link of which nobody says more.
+#: ETH_DATA_LEN, include/uapi/linux/if_ether.h: the MTU of a link without any other setting.
 ETHERNET = 1500
-#: What IPv4 needs at least; the kernel takes no less on most links.
+#: The minimum of IPv4; the kernel accepts no less on most links.
 LEAST = 68
 
 
 class Tunnel(NamedTuple):
-    """What carries a link: the link ``dev``, else the one with the address ``local`` ("": by the routes), in ``netns``.
+    """The lower link of a link: ``dev``, else the one with the address ``local`` ("": by the routes), in ``netns``.
 
-    ``overhead``: bytes that its headers take of the MTU of what carries it; None: the addresses of hosts will tell.
+    ``overhead``: bytes that its headers take of the MTU of what carries it; None: not known yet.
     """
 
     dev: str
@@ -32,7 +32,7 @@ class End(NamedTuple):
     """One link, or end of a pair: ``field`` is the one of its object that holds its MTU.
 
     ``mtu``: bytes, "auto", or None where nothing is written. ``first``: what the kernel gives to a new one, 0 where
-    that depends (a bridge follows its ports, a tunnel what carries it) or where netd does not make it (``foreign``).
+    that depends (a bridge follows its ports, a tunnel its lower link) or netd does not create it (``foreign``).
     """
 
     link: LinkName
@@ -47,7 +47,7 @@ class End(NamedTuple):
 
 
 class Links(Protocol):
-    """What of the mirror (``View``) shows how links hang together."""
+    """The part of the mirror (``View``) that shows how links are connected."""
 
     def link(self, netns: str, name: str) -> Link | None: ...
 

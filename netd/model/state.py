@@ -1,4 +1,4 @@
-"""What the kernel says: one frozen value per rtnetlink message, normalised so that equal means equal.
+"""The state of the kernel: one frozen value per rtnetlink message, normalized so that equal states compare equal.
 
 Shapes follow rtnetlink(7) and include/uapi/linux/{if_link,if_addr,rtnetlink,fib_rules,neighbour}.h. MACs are lower
 case with colons, addresses and networks canonical text, indexes positive (0: none).
@@ -23,11 +23,11 @@ IFA_F_PERMANENT = 0x80
 IFA_F_MANAGETEMPADDR = 0x100
 IFA_F_NOPREFIXROUTE = 0x200
 IFA_F_MCAUTOJOIN = 0x400
-#: Who made a route: the kernel for an address, or a router's advertisement (include/uapi/linux/rtnetlink.h).
+#: The origin of a route: the kernel for an address, or a router's advertisement (include/uapi/linux/rtnetlink.h).
 RTPROT_KERNEL, RTPROT_RA = 2, 9
 NUD_PERMANENT = 0x80
 NTF_SELF = 0x02
-#: An entry that a control plane put in (bridge: "extern_learn").
+#: An entry of a control plane (bridge: "extern_learn").
 NTF_EXT_LEARNED = 0x10
 NTF_MASTER = 0x04
 NTF_PROXY = 0x08
@@ -98,7 +98,7 @@ class Nexthop:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """RTM_NEWROUTE. ``raw`` is the message without its netlink header, to put it back exactly."""
+    """RTM_NEWROUTE. ``raw`` is the message without its netlink header, to restore it exactly."""
 
     family: int
     table: int
@@ -116,7 +116,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """RTM_NEWRULE. ``source`` and ``to`` are CIDRs, "" for all; ``other`` tells of selectors netd does not know."""
+    """RTM_NEWRULE. ``source`` and ``to`` are CIDRs, "" for all; ``other``: it has selectors that netd does not know."""
 
     family: int
     priority: int

@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Unusable(NamedTuple):
-    """Why an object is as declared, and cannot be used yet; ``passes``: that is over by itself within a minute."""
+    """Why an object is as declared, but not usable yet; ``passes``: it becomes usable by itself within a minute."""
 
     reason: str
     passes: bool = False
@@ -51,7 +51,7 @@ def overall(rows: Iterable[Status]) -> str:
 
 
 def overall_of(counts: Mapping[State, int], *, incomplete: bool) -> str:
-    """The same of how many are in each state; "incomplete": where a file is not in force as it is written."""
+    """The same from the number of objects in each state; "incomplete": a file is not in force as written."""
     if any(number and state not in SETTLED for state, number in counts.items()):
         return "degraded"
     return "incomplete" if incomplete else "converged"
@@ -60,7 +60,7 @@ def overall_of(counts: Mapping[State, int], *, incomplete: bool) -> str:
 def summary(rows: Iterable[Status], sound: int = 0) -> str:
     """Counts by state, then the first trouble: "41 ok, 1 pending: vxlan/vxlan0 waits for eth1".
 
-    ``sound``: so many more are ok, that are not among ``rows``.
+    ``sound``: the number of ok objects that are not in ``rows``.
     """
     counts: dict[State, int] = {State.OK: sound} if sound else {}
     first: Status | None = None

@@ -1,4 +1,4 @@
-"""What goes to the log, and how often: one event per change, a problem once until it is over."""
+"""What is logged, and how often: one event per change, and a problem once until it ends."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from netd.model.status import State, Status
 from .structured import BoundLogger
 from .text import fields_json, fields_line, state_line
 
-#: How a state is logged, when an object comes into it.
+#: How the change of an object to a state is logged.
 LEVELS = {State.FAILED: "error", State.CONFLICT: "error", State.CONTENDED: "warning", State.DIVERGED: "warning"}
-#: What was done, and its kind in netd.report.messages, where it was no repair.
+#: What was done, and its kind in netd.report.messages, if it was not a repair.
 DONE = {"create": "created", "update": "changed", "recreate": "recreated", "delete": "removed"}
 MESSAGE = {"create": "created", "update": "changed", "recreate": "changed", "delete": "removed"}
 
@@ -23,14 +23,14 @@ POSITION = re.compile(r":\d+:\d+(?=: )")
 
 
 class ChangeLog:
-    """Logs changes, states, and what is wrong with the files."""
+    """Logs changes, states, and errors in the files."""
 
     def __init__(self, log: BoundLogger) -> None:
         self._log = log
         self._refused: dict[Key, str] = {}
         self._waiting: set[Key] = set()
         self._unwritten: dict[str, str] = {}
-        #: Whether what is repaired was found by the resync: no event reported it.
+        #: Whether the drift was found by the resync: no event reported it.
         self.resyncing = False
         #: The errors of the files that were logged last.
         self.errors: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class ChangeLog:
         self._log.info(f"{key} {change_text(change, repair=done.drift, found=found)}", message=kind, **event)
 
     def state(self, status: Status, before: State | None) -> None:
-        """A new state, where it is a problem, the end of one, or waiting."""
+        """A new state, if it is a problem, the end of one, or waiting."""
         key, waits = status.key, status.state is State.PENDING
         news = before in LEVELS or (waits and key not in self._waiting)
         if waits:

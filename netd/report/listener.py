@@ -1,8 +1,8 @@
 """Connections of local programs: how many, for how long, and with which descriptor numbers.
 
-Whoever may connect can connect a thousand times, say nothing, and read nothing. Each peer (a user) has so many
-connections; the one that has said nothing for longest, or else the oldest, makes room for a new one. A request and the
-reading of an answer have their time. Accepted descriptors get high numbers: libnftables needs one of the low ones.
+A local user can connect a thousand times, send nothing, and read nothing. Each peer (a user) has a limited number of
+connections; the longest one without a request, or else the oldest, is closed for a new one. A request and the reading
+of an answer have time limits. Accepted descriptors get high numbers: libnftables needs a low one.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class Connection:
         return data.partition(end)[0] + end if end in data else data
 
     async def hung_up(self) -> None:
-        """Returns when the other side is gone; what else it says is thrown away."""
+        """Returns when the other side has closed; discards what it sends."""
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):
             while await loop.sock_recv(self.socket, PIECE):
                 pass
 
     async def send(self, data: bytes) -> None:
-        """The whole answer, straight from ``data``: nothing is copied into a buffer of ours."""
+        """Sends the whole answer directly from ``data``, without a copy."""
         loop, left = asyncio.get_running_loop(), memoryview(data)
         self._begun = self.taken = loop.time()
         async with asyncio.timeout(ANSWER_TIME):
@@ -93,7 +93,7 @@ class Connection:
 class Listener:
     """Accepts on ``listening`` and hands each connection to ``serve``.
 
-    ``peer_of`` tells whose a connection is; each has ``most``.
+    ``peer_of`` returns the peer of a connection; each peer can have ``most`` connections.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
-                # No descriptor is left: asking again at once would do nothing else.
+                # No descriptor is left: another attempt at once would fail, too.
                 self._loop.remove_reader(self._listening)
                 self._loop.call_later(PAUSE, self._resume)
                 return

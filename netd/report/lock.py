@@ -12,7 +12,7 @@ LOCK = "lock"
 
 
 class Lock:
-    """Held until the process ends; the file names who holds it."""
+    """Held until the process ends; the file names the holder."""
 
     def __init__(self, state_dir: str, verb: str) -> None:
         path = os.path.join(state_dir, LOCK)
@@ -27,18 +27,18 @@ class Lock:
             holder = os.pread(self._fd, 200, 0).decode("utf-8", "replace").strip() or "another netd"
             os.close(self._fd)
             raise Busy(in_use(holder, verb)) from None
-        # On a full disk the lock holds as well, without a name.
+        # On a full disk the lock works, too, without a name.
         with contextlib.suppress(OSError):
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, f"netd {verb} (pid {os.getpid()})\n".encode(), 0)
 
     def release(self) -> None:
-        """Lets the next one in."""
+        """Releases the lock."""
         os.close(self._fd)
 
 
 def in_use(holder: str, verb: str) -> str:
-    """What to do where another netd is at work: ``holder`` is "netd run (pid 12)", or another verb."""
+    """What to do if another netd is running: ``holder`` is "netd run (pid 12)", or another verb."""
     if not holder.startswith("netd run"):
         return f"{holder} is running: wait until it has finished"
     if verb == "run":

@@ -1,4 +1,4 @@
-"""The log: one event per change. Readable on a terminal, fields in the journal. Nobody waits for it (``outlet``).
+"""The log: one event per change. Readable on a terminal, fields in the journal. It never blocks (``outlet``).
 
 In the journal (systemd sets JOURNAL_STREAM) each event goes out in the native protocol
 (systemd.io/JOURNAL_NATIVE_PROTOCOL), so that ``journalctl NETD_OBJECT=vxlan/vxlan0`` finds it.
@@ -66,7 +66,7 @@ def journal_message(event: Event) -> bytes:
 
 
 def lost_text(count: int) -> str:
-    """What is said of lines that nobody took."""
+    """The message about lost lines."""
     return f"{count} log lines were lost: their reader was too slow, and netd does not wait for it"
 
 
@@ -88,12 +88,12 @@ def for_journal(logger: Any, method: str, event: Event) -> str | bytes:
     message = journal_message(event)
     if len(message) <= LARGEST:
         return message
-    # What does not fit a datagram is told without its fields.
+    # An event that does not fit a datagram is sent without its fields.
     return journal_message({"level": method, "event": message.decode(errors="replace")[: LARGEST // 8]})
 
 
 def plain_text(logger: Any, method: str, event: Event) -> str:
-    """A line for files and pipes: the message, then what a person did not read in it yet."""
+    """A line for files and pipes: the message, then the fields that are not in it."""
     level = event.pop("level", "info")
     message = escaped(str(event.pop("event", "")))
     rest = {"pass" if name == "round" else name: event[name] for name in ("file", "round", "ms") if name in event}

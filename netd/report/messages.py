@@ -1,4 +1,4 @@
-"""The kinds of things that netd says in the journal: their MESSAGE_ID, and their priority as in syslog(3).
+"""The kinds of messages in the journal: their MESSAGE_ID, and their priority as in syslog(3).
 
 The identifiers never change: ``journalctl MESSAGE_ID=...`` and units/netd.catalog (``journalctl -x``) know them.
 """

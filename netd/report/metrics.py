@@ -1,6 +1,6 @@
 """Metrics for Prometheus: on a port of this machine, or in a file for node_exporter.
 
-Imported only where they are switched on: a start without them costs nothing.
+Imported only if they are enabled, so that other starts are not slower.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Metrics:
         self._last = Gauge("netd_last_converged_timestamp_seconds", what, registry=mine)
 
     def serve(self, port: int, turns: Turns) -> None:
-        """Answers on the loopback address, in turns with all else; if the port is in use, there are no metrics."""
+        """Answers on the loopback address, in ``Turns``; if the port is in use, there are no metrics."""
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -76,7 +76,7 @@ class Metrics:
         self._listener = Listener(listening, answer, lambda _: None, MOST)
 
     def write(self, path: str) -> None:
-        """One version of the file, put in place by a rename. Everyone may read it: node_exporter is not root."""
+        """Writes one version of the file, by a rename. Every user can read it: node_exporter is not root."""
         trouble, draft = "", f"{path}.new"
         try:
             with open(draft, "wb") as file:
@@ -116,7 +116,7 @@ class Metrics:
         self._begun = time.monotonic()
 
     def end(self) -> None:
-        """The pass is over, and those that followed from it."""
+        """The pass is complete, with its follow-up passes."""
         if self._begun:
             self._pass_seconds.observe(time.monotonic() - self._begun)
             self._begun = 0.0

@@ -1,4 +1,4 @@
-"""What systemd is told, sd_notify(3)."""
+"""Notifications to systemd, sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sdnotify
 from netd.config import printable
 from netd.config.diagnostics.problem import shortened
 
-#: Of a status, in characters: systemd throws away a message of more than 4096 bytes (NOTIFY_BUFFER_MAX).
+#: Characters of a status: systemd discards a message of more than 4096 bytes (NOTIFY_BUFFER_MAX).
 LONGEST = 1000
 
 
@@ -20,18 +20,18 @@ class Notifier:
     def __init__(self) -> None:
         self._notifier = sdnotify.SystemdNotifier()
         if self._notifier.socket is not None:
-            # Whoever does not read loses a message; the daemon never waits for it.
+            # If systemd does not read, the message is lost; the daemon never waits for it.
             self._notifier.socket.setblocking(False)
         self.watchdog = watchdog_seconds()
         self._ready = False
 
     def ready(self, status: str) -> None:
-        """The first full round is over, or a reload."""
+        """The first complete pass, or a reload, has ended."""
         self._ready = True
         self._send("READY=1", f"STATUS={value(status)}")
 
     def status(self, status: str) -> None:
-        """After each round, once it is ready."""
+        """After each pass, once it is ready."""
         if self._ready:
             self._send(f"STATUS={value(status)}")
 
@@ -44,7 +44,7 @@ class Notifier:
         self._send("STOPPING=1", "STATUS=stopping, the network stays")
 
     def alive(self) -> None:
-        """The loop runs (WatchdogSec=)."""
+        """The event loop is running (WatchdogSec=)."""
         if self.watchdog is not None:
             self._send("WATCHDOG=1")
 
@@ -54,12 +54,12 @@ class Notifier:
 
 
 def value(text: str) -> str:
-    """A text as it can stand in a message: a newline would end it, and a NUL or what is no UTF-8 spoil the whole."""
+    """A text that is valid in a message: a newline would end it, and NUL or invalid UTF-8 make the message invalid."""
     return shortened(printable(" ".join(text.split())), LONGEST)
 
 
 def watchdog_seconds() -> float | None:
-    """How often systemd wants to hear from us: half of WATCHDOG_USEC; None: not at all."""
+    """The seconds between two watchdog notifications: half of WATCHDOG_USEC; None: no watchdog."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:

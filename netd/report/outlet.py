@@ -1,8 +1,8 @@
-"""Where lines of the log leave the process, without ever waiting for who reads them.
+"""Writes the lines of the log, without ever waiting for their reader.
 
-A journal that is stopped, a pipe that nobody empties or a terminal that is held must not hold up a repair. What cannot
-leave now is kept, up to a bound, for a thread that waits in the loop's stead; what does not fit is counted, and the
-count is reported once lines can leave again.
+A stopped journal, a full pipe or a paused terminal must not delay a repair. What cannot be written now is kept, up to a
+limit, for a thread that waits instead of the event loop. Further lines are counted, and the count is reported once
+lines can be written again.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-#: What is kept for a reader that does not read: so many lines, so many bytes.
+#: The most lines, and bytes, that are kept for a reader that does not read.
 MOST_LINES, MOST_BYTES = 2000, 2 << 20
-#: Seconds between two tries of the thread, and that the end of the process waits for what is left.
+#: Seconds between two attempts of the thread, and the most that the end of the process waits for the rest.
 RETRY, LAST_WAIT = 0.1, 1.0
 #: A pipe that can be written to takes so many bytes at once, pipe(7).
 PIPE_BUF = 4096
 #: journald is stopped, its queue is full, or it is being restarted.
 NOT_NOW = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOENT, errno.ECONNREFUSED, errno.EINTR, errno.ENOMEM})
 
-#: Sends what it can of a line without waiting, and returns the rest. OSError: the rest never leaves.
+#: Writes as much of a line as possible without waiting, and returns the rest. OSError: the rest cannot be written.
 Send = Callable[[bytes], bytes]
 
 
 class Outlet:
-    """``lost`` makes the line that says how many others were thrown away.
+    """``lost`` returns the line about the number of lost lines.
 
     ``patient``: ``send`` may wait after all, so only the thread calls it.
     """
@@ -65,14 +65,14 @@ class Outlet:
                 self._thread.start()
 
     def _rest(self, line: bytes) -> bytes:
-        """What could not be sent yet; of what can never be, nothing."""
+        """The part that could not be sent yet; empty if it can never be sent."""
         try:
             return self._send(line)
         except OSError:
             return b""
 
     def _empty(self) -> None:
-        """In the thread, which alone takes lines out: until nothing is left."""
+        """In the thread, which alone removes lines: until none is left."""
         while True:
             with self._lock:
                 if not self._kept and self._lost:
@@ -94,7 +94,7 @@ class Outlet:
                 time.sleep(RETRY)
 
     def close(self) -> None:
-        """Gives what is kept a moment to leave."""
+        """Waits a moment for the lines that are left."""
         thread = self._thread
         if thread is not None:
             thread.join(LAST_WAIT)
@@ -117,7 +117,7 @@ def to_journal(path: str) -> Send:
 
 
 def to_descriptor(descriptor: int) -> Send:
-    """Text to a file, or to a pipe as far as it has room. The description is shared: it stays a blocking one."""
+    """Text to a file, or to a pipe as far as it has room. The file description is shared, so it stays blocking."""
     regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
@@ -131,5 +131,5 @@ def to_descriptor(descriptor: int) -> Send:
 
 
 def may_wait(descriptor: int) -> bool:
-    """Whether writing can wait although there is room: a terminal takes as much as it likes."""
+    """Whether a write can block although poll(2) reports room: that of a terminal can."""
     return stat.S_ISCHR(os.fstat(descriptor).st_mode)

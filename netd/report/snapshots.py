@@ -1,4 +1,4 @@
-"""What ``status`` answers: made in small steps, once for all who ask at the same time, and sent from one place.
+"""The answers to ``status``: made in small steps, once for all simultaneous requests, and sent from one buffer.
 
 The answer for fifty thousand objects has ten megabytes. A thousand who ask for it and do not read it cost that once:
 each peer has one such answer under way, and who asks meanwhile waits for the next one. It is begun after the question,
@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 
-#: Seconds between two looks at readers that are in the way of others.
+#: Seconds between two checks for slow readers that block others.
 LOOK = 0.25
 
 
 class _Snapshot:
-    """One answer, and how many wait for it or read it."""
+    """One answer, and the number of its readers."""
 
     def __init__(self) -> None:
         self.readers = 0
@@ -42,7 +42,7 @@ class Snapshots:
         found.readers += 1
         assert found.making is not None
         try:
-            # Who hangs up takes it from no one else.
+            # A reader that closes its connection does not affect the others.
             yield await asyncio.shield(found.making)
         finally:
             found.readers -= 1
@@ -57,6 +57,6 @@ class Snapshots:
             await asyncio.sleep(LOOK)
             self._hurry(peer)
         self._under_way[peer] = snapshot
-        # Who asks from here on is to see what happens from here on.
+        # A later request has to get a later state.
         del self._coming[peer]
         return await self._make()

@@ -1,7 +1,7 @@
 """The socket that the command line asks: one JSON line in, one JSON line out.
 
-Root may ask anything. Members of the group that the daemon runs as (``Group=`` of its unit) may look, no more, and
-whatever they do costs a repair nothing (``listener``, ``snapshots``, ``turns``).
+Root can send all requests. Members of the daemon's group (``Group=`` of its unit) can only read, and
+nothing that they do delays a repair (``listener``, ``snapshots``, ``turns``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SOCKET = "netd.sock"
 STATE_DIR = "/run/netd"
 #: Bytes of a request, at most.
 LONGEST = 65536
-#: What only looks.
+#: The requests that only read.
 LOOKS = ("status", "wait")
 #: struct ucred of SO_PEERCRED, socket(7): pid, uid, gid. The groups beside gid: SO_PEERGROUPS.
 CREDENTIALS = struct.Struct("=iII")
@@ -39,14 +39,14 @@ SILENT = (
 )
 #: Connections of one user at once.
 MOST = 512
-#: Bytes of an answer that the kernel keeps of each connection: what a thousand do not read must cost little.
+#: The send buffer of each connection, in bytes: a thousand unread answers must cost little memory.
 SEND_BUFFER = 1 << 15
-#: Seconds that an answer may stand still, and take in all, while others of the same user wait for theirs.
+#: Seconds without progress, and in total, that an answer can take while others of the same user wait.
 STALLED, WHOLE = 1.0, 10.0
 
 
 class Asked(Protocol):
-    """Who knows the answers."""
+    """The source of the answers."""
 
     async def snapshot(self) -> bytes:
         """What ``status`` answers, as JSON; made in steps (``Turns``)."""
@@ -63,7 +63,7 @@ class StatusSocket:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        # Mode 0660; who may not connect does not get as far as the credentials.
+        # Mode 0660: other users cannot connect, so their credentials are never checked.
         before = os.umask(0o117)
         try:
             listening.bind(path)
@@ -134,7 +134,7 @@ def credentials(peer: socket.socket) -> tuple[int, int]:
 
 
 def refused(peer: socket.socket, request: dict[str, Any]) -> str:
-    """Why the other side may not ask this; "" where it may."""
+    """Why the other side is not allowed to send this request; "" if it is."""
     user, group = credentials(peer)
     if user == 0:
         return ""
@@ -146,7 +146,7 @@ def refused(peer: socket.socket, request: dict[str, Any]) -> str:
 
 
 def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
-    """Asks the daemon; UsageError where none runs, Silent where it hangs, Busy where it does not want to answer."""
+    """Asks the daemon; UsageError if it does not run, Silent if it hangs, Busy if it refuses to answer."""
     path = os.path.join(state_dir, SOCKET)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
@@ -159,7 +159,7 @@ def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -
         except PermissionError:
             raise Busy(not_permitted(path)) from None
         except (TimeoutError, BlockingIOError):
-            # The second: so many wait already that no more may connect.
+            # EAGAIN: the queue of waiting connections is full.
             raise Silent(SILENT) from None
         except (OSError, ValueError):
             elsewhere = "" if state_dir == STATE_DIR else f" with the state directory {state_dir}"

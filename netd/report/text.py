@@ -10,7 +10,7 @@ from netd.config import FileState
 from netd.model.change import Change, FieldDiff
 from netd.model.status import State, Status
 
-#: Of the documents below: raised where a member changes its meaning or goes, not where one is added.
+#: Version of the JSON below: raised if a member changes its meaning or is removed, not if one is added.
 JSON_VERSION = 1
 #: A state as the end of a sentence about an object.
 STATES = {

@@ -1,4 +1,4 @@
-"""Work for those who ask and wait, in steps between which repairs come first.
+"""Work for requests, in steps; repairs come first between two steps.
 
 Each ``await turns.take()`` ends a step. The loop carries out one step at a time and looks at the kernel's events
 between two; and whatever a step took, the same time is kept free after it. So a thousand requests at once make answers
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-#: Seconds that a step should take at most: who loops asks the clock, and takes another turn then.
+#: The most seconds that a step should take: loops check the clock, and take another turn then.
 STEP = 0.002
 #: Seconds that are kept free after a step, at most.
 LONGEST_PAUSE = 0.05
@@ -34,7 +34,7 @@ class Turns:
         await future
 
     def _next(self) -> None:
-        """Lets one go on. Its step runs before ``_over``, which is queued behind it."""
+        """Wakes one caller. Its step runs before ``_over``, which is queued after it."""
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft()
         if not self._waiting:

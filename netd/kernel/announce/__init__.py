@@ -1,1 +1,1 @@
-"""Telling a segment which MAC address has an IP address now (gratuitous ARP, unsolicited neighbor advertisement)."""
+"""Announces the MAC address of an IP address to its segment (gratuitous ARP, unsolicited neighbor advertisement)."""

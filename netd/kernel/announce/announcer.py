@@ -1,7 +1,7 @@
 """Announces addresses three times within two seconds, from a thread of its own.
 
-No socket stays in a namespace between the times: it would keep a deleted namespace alive. To close a packet socket
-takes the kernel some 8 ms, so a few threads do only that.
+No socket stays open in a namespace between these times: it would keep a deleted namespace alive. Closing a packet
+socket takes about 8 ms, so a few threads do only that.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SIOCGIFFLAGS, SIOCGIFHWADDR = 0x8913, 0x8927
 IFF_UP, IFF_LOOPBACK, IFF_NOARP = 0x1, 0x8, 0x80
 ARPHRD_ETHER = 1
 FORWARDING = "/proc/sys/net/ipv6/conf/{}/forwarding"
-#: What a link or an address is told that went, or went down, since; it is announced when it is back.
+#: Errors for a link or an address that was removed, or set down, since: it is announced when it is back.
 GONE = frozenset({
     errno.ENODEV, errno.ENXIO, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.ENOBUFS, errno.EINVAL,
 })  # fmt: skip
@@ -50,23 +50,23 @@ class Announcement(NamedTuple):
 
 
 class Announcer:
-    """``descriptor`` opens a namespace by its name (KernelError where it is not there); ``report`` is told of what
+    """``descriptor`` opens a namespace by its name (KernelError where it is not there); ``report`` is called with what
     could not be sent."""
 
     def __init__(self, home: HomeNamespace, descriptor: Callable[[str], int], report: Callable[[str], None]) -> None:
         self._home = home
         self._descriptor = descriptor
         self._report = report
-        #: (when, which time, what), the earliest first.
+        #: (time, number of the attempt, what), the earliest first.
         self._due: list[tuple[float, int, Announcement]] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._hurry = self._closed = False
-        #: Refusals are of the machine (a sandbox, a limit): each is reported once.
+        #: Refusals concern the whole machine (a sandbox, a limit): each is reported once.
         self._reported: set[int | None] = set()
 
     def announce(self, found: Iterable[Announcement]) -> None:
-        """Soon, and twice more; never blocks. One that is under way begins anew."""
+        """Announces soon, and twice more; never blocks. One in progress starts again."""
         with self._changed:
             fresh = set(found)
             if not fresh or self._closed:
@@ -83,7 +83,7 @@ class Announcer:
             self._changed.notify()
 
     def finish(self) -> None:
-        """Sends what is left without the pauses, and returns when it is sent."""
+        """Sends the rest without pauses, and returns when it is sent."""
         with self._changed:
             self._hurry = True
             self._changed.notify()
@@ -92,7 +92,7 @@ class Announcer:
             thread.join()
 
     def close(self) -> None:
-        """What is not sent yet is not."""
+        """Stops; the rest is not sent."""
         with self._changed:
             self._closed = True
             self._due.clear()
@@ -102,7 +102,7 @@ class Announcer:
             thread.join()
 
     def _run(self) -> None:
-        # Born while its parent was inside a namespace, it would keep that one alive.
+        # A thread that starts while its parent is in a namespace would keep that namespace alive.
         with contextlib.suppress(OSError):
             enter(self._home.descriptor)
         unclosed = threading.BoundedSemaphore(UNCLOSED)
@@ -119,7 +119,7 @@ class Announcer:
                     pool.submit(close_all, opened).add_done_callback(lambda _: unclosed.release())
 
     def _next(self) -> Sequence[Announcement]:
-        """Waits for what is due; [] at the end, when nothing is left."""
+        """Waits until some are due, and returns these; [] at the end."""
         with self._changed:
             while self._due:
                 wait = self._due[0][0] - time.monotonic()
@@ -142,7 +142,7 @@ class Announcer:
         return batch
 
     def _send(self, netns: str, found: Sequence[Announcement]) -> Sequence[socket.socket]:
-        """Once, of one namespace; returns what is to be closed."""
+        """Sends the announcements of one namespace once; returns the sockets to close."""
         try:
             descriptor = self._descriptor(netns)
         except (KernelError, OSError):
@@ -164,7 +164,7 @@ class Announcer:
         return opened
 
     def _send_one(self, one: Announcement, opened: list[socket.socket]) -> None:
-        """Within the namespace. ``opened``: the packet socket, made by the first that needs it."""
+        """Within the namespace. ``opened``: the packet socket, created when it is needed first."""
         if not opened:
             opened.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0))
         packets = opened[0]
@@ -182,13 +182,13 @@ class Announcer:
 
 
 def close_all(sockets: Sequence[socket.socket]) -> None:
-    """Takes the kernel some 8 ms each."""
+    """Closes sockets, which takes about 8 ms each."""
     for sock in sockets:
         sock.close()
 
 
 def ethernet(sock: socket.socket, link: str) -> bytes | None:
-    """The MAC of a link that is up and resolves addresses; None of any other, or where it is gone."""
+    """The MAC of a link that is up and resolves addresses; None for any other, or a deleted one."""
     request = struct.pack("16s24x", link.encode())
     try:
         (flags,) = struct.unpack_from("=H", fcntl.ioctl(sock, SIOCGIFFLAGS, request), 16)
@@ -203,7 +203,7 @@ def ethernet(sock: socket.socket, link: str) -> bytes | None:
 
 
 def advertise(one: Announcement, mac: bytes) -> None:
-    """From the address itself to all nodes of the link; OSError EADDRNOTAVAIL where it is not usable."""
+    """Sends from the address itself to all nodes of the link; OSError EADDRNOTAVAIL if it is not usable."""
     index = socket.if_nametoindex(one.link)
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMPV6) as sock:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
@@ -215,7 +215,7 @@ def advertise(one: Announcement, mac: bytes) -> None:
 
 
 def is_router(link: str) -> bool:
-    """Whether this machine forwards what comes by the link."""
+    """Whether this machine forwards packets from the link."""
     try:
         with open(FORWARDING.format(link), encoding="ascii") as file:
             return file.read(1) == "1"

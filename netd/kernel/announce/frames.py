@@ -1,4 +1,4 @@
-"""What is sent to announce an address: bytes in, bytes out."""
+"""The frames that announce an address: bytes in, bytes out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def arp(mac: bytes, source: str, target: str, *, to: bytes = BROADCAST) -> bytes
 def neighbor_advertisement(mac: bytes, address: str, *, router: bool) -> bytes:
     """An unsolicited neighbor advertisement (RFC 4861, 7.2.6), without a checksum: the kernel adds it.
 
-    ``router``: who was a router and says it is none is dropped from every host's list of default routers.
+    ``router``: a router that announces itself without this flag is removed from every host's default routers.
     """
     flags = OVERRIDE | (ROUTER if router else 0)
     target = ipaddress.IPv6Address(address).packed

@@ -1,4 +1,4 @@
-"""Whether a neighbor is there: it is asked on the wire, because the kernel's own table tells of a minute ago."""
+"""Whether a neighbor answers: netd asks on the wire, because the kernel's table can be a minute old."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from . import frames
 from .announcer import ethernet
 
-#: Seconds that it has to answer, and between the questions.
+#: Seconds to wait for an answer, and between the requests.
 PATIENCE, INTERVAL = 1.0, 0.25
 ND_NEIGHBOR_SOLICIT = 135
 #: ICMP6_FILTER of RFC 3542, as include/uapi/linux/icmpv6.h numbers it.
@@ -29,7 +29,7 @@ def _four(link: str, source: str, target: str) -> bool:
         sock.bind((link, frames.ETH_P_ARP))
         mac = ethernet(sock, link)
         if mac is None:
-            return True  # nobody resolves addresses there: it cannot be asked
+            return True  # this link does not resolve addresses: no request is possible
 
         def heard(frame: bytes) -> bool:
             return len(frame) >= 42 and frame[12:14] == b"\x08\x06" and frame[28:32] == wanted and frame[6:12] != mac

@@ -1,7 +1,7 @@
-"""Takes stale connections out of the conntrack table, in a thread of its own: a large table takes seconds to read.
+"""Deletes stale connections from the conntrack table, in its own thread: a large table takes seconds to read.
 
-A TCP connection that both ends know is left where it is for as long as its target answers: another target would reset
-it. Where the target is gone it goes where the rules put a new one, so its client is told, and can connect anew.
+An established TCP connection is kept for as long as its target answers: another target would reset it. If the target
+does not answer, the entry is deleted: the new target resets the connection, so the client can reconnect.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from netd.model.state import IFA_F_SECONDARY, Address, attributes
 
 from . import table
 
-#: Seconds until a target that still answers is asked again, and the most that it becomes.
+#: Seconds until a target that still answers is checked again: at first, and at most.
 AGAIN, SELDOM = 1.0, 64.0
-#: So many ports are asked for one by one: each is a walk of the kernel over its table.
+#: The most ports that are requested one by one: the kernel walks its table for each.
 FEW = 4
 #: struct rtmsg.
 RTMSG = struct.Struct("=BBBBBBBBI")
@@ -39,7 +39,7 @@ RTMSG = struct.Struct("=BBBBBBBBI")
 
 @dataclass(slots=True)
 class Job:
-    """One namespace: what it translates, when to look, and how long to wait after that."""
+    """One namespace: its translations, the time of the next check, and the pause after it."""
 
     entries: Sequence[Translation]
     due: float
@@ -47,7 +47,7 @@ class Job:
 
 
 class FlowCleanup:
-    """``descriptor`` opens a namespace by its name (KernelError where it is not there); ``report`` is told of what
+    """``descriptor`` opens a namespace by its name (KernelError where it is not there); ``report`` is called with what
     could not be read or deleted."""
 
     def __init__(self, home: HomeNamespace, descriptor: Callable[[str], int], report: Callable[[str], None]) -> None:
@@ -60,7 +60,7 @@ class FlowCleanup:
         self._ending = False
 
     def start(self, netns: str, entries: Sequence[Translation]) -> None:
-        """Soon; never blocks."""
+        """Checks a namespace soon; never blocks."""
         with self._changed:
             self._jobs[netns] = Job(entries, time.monotonic())
             if self._thread is None:
@@ -69,7 +69,7 @@ class FlowCleanup:
             self._changed.notify()
 
     def finish(self) -> None:
-        """Returns when everything was looked at once."""
+        """Returns when everything was checked once."""
         with self._changed:
             self._ending = True
             self._changed.notify()
@@ -97,7 +97,7 @@ class FlowCleanup:
                     del self._jobs[netns]
 
     def _next(self) -> tuple[str, Job] | None:
-        """Waits for what is due; None when nothing is left."""
+        """Waits until a namespace is due, and returns it; None when none is left."""
         with self._changed:
             while self._jobs:
                 netns, job = min(self._jobs.items(), key=lambda one: one[1].due)
@@ -111,11 +111,11 @@ class FlowCleanup:
             return None
 
     def _look(self, netns: str, entries: Sequence[Translation]) -> int:
-        """How many connections keep a target that still answers."""
+        """The number of connections that keep a target that still answers."""
         try:
             descriptor = self._descriptor(netns)
         except Changed:
-            return 0  # it is gone, and its connections with it
+            return 0  # the namespace was deleted, and its connections with it
         try:
             enter(descriptor)
             return clean(entries)
@@ -126,7 +126,7 @@ class FlowCleanup:
 
 
 def clean(entries: Sequence[Translation]) -> int:
-    """In the calling thread's namespace; returns how many stale connections stay because their target answers.
+    """In the calling thread's namespace; returns the number of stale connections that stay: their target answers.
 
     KernelError, OSError.
     """
@@ -147,7 +147,7 @@ def clean(entries: Sequence[Translation]) -> int:
 
 
 def _concerned(sock: socket.socket, entries: Sequence[Translation]) -> Sequence[Flow]:
-    """Connections that a changed entry may be about: of one port each where the kernel can choose them."""
+    """The connections that a changed entry may concern: read port by port, if the kernel can filter them."""
     changed = [one for one in entries if one.changed]
     single = [one for one in changed if one.type == "dnat" and one.ports[0] == one.ports[1]]
     if single != changed:
@@ -165,7 +165,7 @@ def read_addresses(rtnl: Rtnl) -> list[Address]:
 
 
 class Way(NamedTuple):
-    """How a packet to an address leaves: ``link`` and ``gateway`` "" where it does not, or needs none."""
+    """The route to an address: ``link`` is "" if there is none, ``gateway`` is "" if none is needed."""
 
     oif: int
     link: str
@@ -175,7 +175,7 @@ class Way(NamedTuple):
 
 
 def way_to(rtnl: Rtnl, address: str) -> Way | None:
-    """What the kernel would do with a packet to this address; None where it has no route."""
+    """The kernel's route for a packet to this address; None if it has none."""
     packed, length = wire.split_cidr(address)
     body = RTMSG.pack(wire.family_of(address), length, 0, 0, 0, 0, 0, 0, 0) + wire.attribute(wire.RTA_DST, packed)
     error, replies = rtnl.request([Request(wire.RTM_GETROUTE, 0, body)])[0]
@@ -192,10 +192,10 @@ def way_to(rtnl: Rtnl, address: str) -> Way | None:
 
 
 def leaves_by(rtnl: Rtnl, to: str, addresses: Sequence[Address]) -> tuple[str, tuple[str, ...]]:
-    """The link by which packets to an address leave, "" where they do not; and what they may be masqueraded as.
+    """The link by which packets to an address leave, "" for none; and the source addresses of masquerading.
 
     The kernel takes the link's first address of the next hop's network, else its first (inet_select_addr() in
-    net/ipv4/devinet.c): what the route says too, unless somebody gave it another ``src``.
+    net/ipv4/devinet.c). It is also that of the route, unless the route has another ``src``.
     """
     way = way_to(rtnl, to)
     if way is None or way.type != "unicast":
@@ -211,7 +211,7 @@ def leaves_by(rtnl: Rtnl, to: str, addresses: Sequence[Address]) -> tuple[str, t
 
 
 def _there(rtnl: Rtnl, address: str) -> bool:
-    """Whether a target answers; one behind a gateway cannot be asked, and counts as there."""
+    """Whether a target answers; one behind a gateway cannot be checked, and counts as answering."""
     way = way_to(rtnl, address)
     if way is None or way.type in wire.DEAD_ENDS:
         return False

@@ -1,7 +1,7 @@
 """Reading the conntrack table of a namespace, and deleting single entries of it.
 
 Shapes: include/uapi/linux/netfilter/nfnetlink_conntrack.h. Everything is in network byte order. Only what decides about
-a translation is decoded; what names an entry is kept as it was read.
+a translation is decoded; the identity of an entry is kept as it was read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def open_socket() -> socket.socket:
 def read(sock: socket.socket, family: int = socket.AF_UNSPEC, protocol: int = 0, port: int = 0) -> Iterator[Flow]:
     """All entries, or those of one family, and of one protocol and original destination port; KernelError.
 
-    A table of many is dumped in parts, and changes meanwhile: an entry may be told of twice, or not be there any more.
+    A large table is dumped in parts, and changes meanwhile: an entry can appear twice, or not exist any more.
     """
     wanted = _chosen(protocol, port) if protocol and port else b""
     _send(sock, [(CT_GET, NLM_F_REQUEST | NLM_F_DUMP, family, wanted)])
@@ -60,7 +60,7 @@ def read(sock: socket.socket, family: int = socket.AF_UNSPEC, protocol: int = 0,
 def delete(sock: socket.socket, flows: Sequence[Flow]) -> int:
     """Deletes exactly these entries; returns how many were still there. KernelError."""
     count = 0
-    # A deletion that names no entry empties the whole table.
+    # A deletion without an entry would empty the whole table.
     named = [flow for flow in flows if flow.raw]
     for start in range(0, len(named), PORTION):
         part = named[start : start + PORTION]
@@ -78,7 +78,7 @@ def delete(sock: socket.socket, flows: Sequence[Flow]) -> int:
 
 
 def _chosen(protocol: int, port: int) -> bytes:
-    """The kernel leaves the rest out of the dump (Linux 5.8; an older one ignores this, and we choose)."""
+    """The kernel filters the dump (Linux 5.8; an older one ignores this, and netd filters)."""
     proto = _attribute(PROTO_NUM, bytes([protocol])) + _attribute(PROTO_DST_PORT, struct.pack("!H", port))
     return _attribute(TUPLE_ORIG | NLA_F_NESTED, _attribute(TUPLE_PROTO | NLA_F_NESTED, proto)) + _attribute(
         FILTER | NLA_F_NESTED, _attribute(FILTER_ORIG_FLAGS, struct.pack("=I", FILTER_PROTO_NUM | FILTER_DST_PORT))
