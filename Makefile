@@ -17,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # No word is broken, so that commands can be copied.
 MAN := lowdown -s -tman --out-no-smarty | sed '/^\.TH/a .nr HY 0\n.nh\n.ad l'
-# Not a Python of someone's home: the unit does not see it.
+# Not a Python of a home directory: the unit does not see it.
 INSTALL_PYTHON ?= /usr/bin/python3
 PRIVATE := $(PREFIX)/lib/netd
 NEW := $(DESTDIR)$(PRIVATE).new
@@ -26,7 +26,7 @@ DOC := $(PREFIX)/share/doc/netd
 # Where zsh looks for completions of Debian's packages, and of what an administrator installs.
 ZSH := $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 DIST ?= dist
-# As it is where it is installed, also for a Python that is told to write none.
+# As it is where it is installed, also for a Python that is set to write none.
 COMPILE = $(BIN)/python -m compileall -q netd
 SERVICES := netd.service netd-wait.service netd-wait@.service
 # They keep udev, systemd-networkd and NetworkManager off netd's links.
@@ -224,14 +224,14 @@ demo-packages:
 test-packages:
 	$(call packages,$(TEST_PACKAGES))
 
-# Made again only when the project's needs change. A target that needs packages of the system names them before it.
+# Recreated only when the project's needs change. A target that needs packages of the system names them before it.
 $(VENV)/run.stamp: pyproject.toml
 	$(call venv,)
 $(VENV)/test.stamp: pyproject.toml
 	$(call venv,[test])
 
 # Built beside, and put in place by a rename: a daemon that runs meanwhile loses nothing of what it may import yet.
-# The folder of the files is made only the first time: where it is away, an empty one would take everything away.
+# The directory of the files is created only the first time: if it is missing, an empty one would remove everything.
 ## install below PREFIX (/usr/local) and DESTDIR
 install: install-packages
 	@$(INSTALL_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -6,7 +6,7 @@
     ├── ConfigError          a file cannot be taken: fix the file            (give up until the config changes)
     ├── UsageError           the command line, or the machine, is not ready  (give up; the message says what to do)
     ├── Busy                 another netd holds the state directory          (give up; names the holder)
-    ├── Silent               the daemon is there and does not answer         (give up; says how to look at it)
+    ├── Silent               the daemon runs and does not answer             (give up; says how to look at it)
     └── KernelError          the kernel refused one operation
         ├── Changed          "changed under us": ENODEV, EEXIST, ENOENT      (read again at once)
         └── Refused          any other errno, with the extended ack's text   (retry with backoff)

@@ -70,7 +70,7 @@ def rows(fields: Mapping[str, Field]) -> Iterator[str]:
 
 
 def models() -> dict[str, Mapping[str, Field]]:
-    """{PATH: keys} of all tables; those of every link are told once."""
+    """{PATH: keys} of all tables; those of every link are listed once."""
     found: dict[str, Mapping[str, Field]] = {HOSTS: fields_of(HostTable), LINK: fields_of(LinkTable)}
     found |= dict(nested(LINK, found[LINK]))
     for name, kind in layout().items():

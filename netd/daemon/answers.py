@@ -18,7 +18,7 @@ from netd.report.turns import Turns
 from .files_report import FilesReport
 from .waiters import Waiters, not_ready
 
-#: Objects of a status in one step, and how often it is begun anew because a pass came between.
+#: Objects of a status in one step, and how often it is restarted because of a pass.
 PORTION, TRIES = 200, 3
 BUILDING = "netd is still building"
 

@@ -22,7 +22,7 @@ from .files_report import FilesReport
 from .passes import Passes
 from .pauses import Pauses
 
-#: Seconds that ``reload`` waits for a file that is still being written, and between two looks at it.
+#: Seconds that ``reload`` waits for a file that is still being written, and between two checks.
 PATIENCE, POLL = 1.0, 0.02
 HELD = "is open for writing in another process: it is read once it is closed"
 

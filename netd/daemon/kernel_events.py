@@ -12,7 +12,7 @@ from netd.model.invalidation import EVERYTHING
 from .attention import Attention
 from .passes import Passes
 
-#: Seconds for which events are left to gather while someone changes what must not be repaired yet.
+#: Seconds for which events are collected while other programs change what must not be repaired yet.
 PAUSE = 0.02
 
 

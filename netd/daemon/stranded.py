@@ -1,6 +1,6 @@
 """Processes that were left in a namespace that was recreated: its name leads to a new one, their network is the old.
 
-Everything that netd looks after is right then, and yet a service is unreachable until it is restarted. So its
+Everything that netd manages is right then, and yet a service is unreachable until it is restarted. So its
 processes are named, with their units, in the status and in the log, until they have ended. The identities of former
 namespaces are kept in the ledger, for as long as a process is in one.
 """
@@ -60,7 +60,7 @@ class StrandedProcesses:
             return []
         inside = self._kernel.inhabitants(former.keys())
         for name in {former[cookie] for cookie in former.keys() - inside.keys()}:
-            # Nobody is in there any more, and nobody can enter what has no name.
+            # No process is in it any more, and none can enter a namespace without a name.
             self._keep(namespace_key(name), {each for each in inside if former[each] == name})
         self._tell({(former[cookie], one.pid): one for cookie, group in inside.items() for one in group})
         if inside and self._timer is None:

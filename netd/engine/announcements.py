@@ -1,6 +1,6 @@
 """Which addresses are announced to their segment: those that netd put on a link or moved to another MAC or port.
 
-Only once they are usable, and the link forwards: what is sent before reaches nobody.
+Only once they are usable, and the link forwards: earlier frames are lost.
 """
 
 from __future__ import annotations
@@ -62,6 +62,6 @@ def _moves(change: Change) -> bool:
 
 
 def _announced(key: Key) -> tuple[LinkName, str] | None:
-    """The link and the address that the segment is told of; None where an object is none of that kind."""
+    """The link and the address to announce; None for an object of another kind."""
     kind = registry()[key.kind]
     return kind.announced(key) if isinstance(kind, Announced) else None

@@ -239,7 +239,7 @@ class Commit:
         )
 
     def _contended_text(self, key: Key) -> str:
-        return "someone keeps changing it" + self._culprit_text(key)
+        return "another program keeps changing it" + self._culprit_text(key)
 
     def _culprit_text(self, key: Key) -> str:
         culprit = self._culprit(key)

@@ -156,7 +156,7 @@ class Ledger:
         self._count += text.count("\n")
 
     def _is_damaged(self) -> bool:
-        """Whether someone deleted, replaced or truncated the file: then it is written anew."""
+        """Whether the file was deleted, replaced or truncated: then it is written again."""
         try:
             return self._stamp is not None and stamp(os.stat(self.path)) != self._stamp
         except OSError:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from netd.model.key import Key
 
-#: Seconds of work between two turns, and objects between two looks at the clock.
+#: Seconds of work between two turns, and objects between two checks of the clock.
 LENGTH, SLICE = 0.005, 50
 
 Value = TypeVar("Value")

@@ -86,7 +86,7 @@ class Pass:
         return change
 
     def _only_waits(self, change: Change) -> bool:
-        """Whether nothing differs but foreign things that are put back once what they depend on is there."""
+        """Whether nothing differs except foreign objects that are restored once their prerequisites exist."""
         return change.key in self._parts.owed and change.action == "update" and not change.fields
 
     def _diverges_as_before(self, change: Change) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 class FieldRecord:
     """A field that netd wrote: in the ledger ``[wrote, found]``, or ``[wrote, found, earlier]``.
 
-    ``found``: the value before netd's first write, to be put back; None on an object that netd created. ``earlier``:
+    ``found``: the value before netd's first write, to be restored; None on an object that netd created. ``earlier``:
     what netd wrote before, until the kernel takes ``wrote``.
     """
 

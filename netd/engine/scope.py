@@ -26,7 +26,7 @@ class Scope:
         return self.prune and key not in self.waiting
 
     def covers(self, files: Iterable[str]) -> bool:
-        """Whether one of these files is meant; a directory stands for the files in it."""
+        """Whether one of these files is meant; a directory means the files in it."""
         chosen = self.files
         return chosen is None or any(file in chosen or os.path.dirname(file) in chosen for file in files)
 

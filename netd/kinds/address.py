@@ -152,7 +152,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         return {"deprecated": False, "noprefixroute": False, "route_metric": 0, "in_order": True}
 
     def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
-        """Nobody can bind to a tentative address; it is so until duplicate address detection is over."""
+        """No program can bind to a tentative address. It is tentative until duplicate address detection is finished."""
         address, dev = observed.handle, desired.key.name.partition("/")[0]
         if not address.flags & IFA_F_TENTATIVE or address.flags & IFA_F_OPTIMISTIC:
             return None

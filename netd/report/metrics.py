@@ -41,7 +41,7 @@ class Metrics:
         by_what = ("kind", "action")
         self._objects = Gauge("netd_objects", "Objects by state", ["state"], registry=mine)
         self._changes = Counter("netd_changes", "Changes that files asked for", by_what, registry=mine)
-        self._repairs = Counter("netd_repairs", "Changes that undid what someone changed", by_what, registry=mine)
+        self._repairs = Counter("netd_repairs", "Changes that undid changes of other programs", by_what, registry=mine)
         self._refusals = Counter("netd_refusals", "Changes that the kernel refused", ["kind"], registry=mine)
         self._pass_seconds = Histogram("netd_round_seconds", "Duration of passes", buckets=BUCKETS, registry=mine)
         what = "Time from the start of a pass to the end of a repair"

@@ -52,7 +52,7 @@ class Asked(Protocol):
         """What ``status`` answers, as JSON; made in steps (``Turns``)."""
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What any other request is answered. Cancelled where nobody waits for it any more."""
+        """What any other request is answered. Cancelled if the other side closes the connection."""
 
 
 class StatusSocket:
@@ -116,7 +116,7 @@ async def until_gone(connection: Connection, work: Awaitable[dict[str, Any]]) ->
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise ConnectionError("nobody waits for the answer")
+        raise ConnectionError("the other side has closed the connection")
     finally:
         working.cancel()
         gone.cancel()

@@ -11,7 +11,7 @@ from typing import Any, cast
 _modules = cast(dict[str, Any], sys.modules)
 _hidden = "rich" not in _modules
 if _hidden:
-    # PEP 328: None stands for a module that cannot be imported.
+    # PEP 328: None means a module that cannot be imported.
     _modules["rich"] = None
 
 import structlog  # noqa: E402

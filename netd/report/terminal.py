@@ -9,7 +9,7 @@ from typing import Any, TextIO, cast
 #: What a line may hold that is not printable.
 LAYOUT = frozenset("\n\t")
 DELETE = "\x7f"
-#: What netd itself sends to a terminal: colors, bold and dim, and the start of a line that is written anew.
+#: What netd itself sends to a terminal: colors, bold and dim, and the start of a line that is rewritten.
 OURS = re.compile(r"\x1b\[(?:(?:[0124]|2[24]|3[0-79]|9[0-7])(?:;(?:[0124]|2[24]|3[0-79]|9[0-7]))*)?m|\r\x1b\[K")
 
 

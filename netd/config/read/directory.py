@@ -62,7 +62,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """One version of one file. ``stamp`` None: it was not read; ``held``: because someone is writing it."""
+    """One version of one file. ``stamp`` None: it was not read; ``held``: because it is open for writing."""
 
     path: str
     parsed: Parsed

@@ -30,7 +30,7 @@ class Unreadable(ConfigError):
 
 
 class HeldOpen(ConfigError):
-    """A file that someone is writing just now."""
+    """A file that another process is writing at the moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,11 @@ from .plan import Stage, Task
 
 #: Errors of a deletion when there is nothing left to delete.
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO})
-#: Errors of a restoration that does not fit any more, or is there already.
+#: Errors of a restore that is no longer possible, or already done.
 UNFIT = frozenset({
     errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EINVAL, errno.EEXIST, errno.ENOENT,
 })  # fmt: skip
-#: Operations between two looks at the clock: a large plan must not stop the loop. (More deletions of links: the kernel
+#: Operations between two checks of the clock: a large plan must not stop the loop. (More deletions of links: the kernel
 #: waits once for all of them.)
 PORTION, DELETED_PORTION = 24, 64
 

@@ -41,7 +41,7 @@ class OwedRestores:
         return key in self._links
 
     def due(self, key: Key) -> Set[Key]:
-        """Those that are to be tried again, now that this object is there."""
+        """The restores to try again, now that this object exists."""
         one = self._graph.desired.get(key)
         below = {self._graph.providers.get(link) for link in one.requires} if one is not None and self._links else set()
         found = self._links & below

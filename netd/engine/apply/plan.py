@@ -40,7 +40,7 @@ def removal(step: Step, level: int) -> Position:
 
 
 def put_back(step: Step) -> Position:
-    """What was found is put back in the order of creations: a link that goes down drops neighbors.
+    """What netd found is restored in the order of creations: a link that goes down drops neighbors.
 
     Parameters come first, after removals and before a namespace is deleted: that is when a port leaves it.
     """
@@ -109,7 +109,7 @@ class Planner:
         yield (1, Phase.LINK_SYSCTL, 0), inside
 
     def _undeclared_kept(self, netns: str, kind: str, changing: Set[Key]) -> Iterable[Desired]:
-        """Of objects that are written at once: what nothing declares here, but is not to go now, as the ledger has it.
+        """Of objects that are written at once: undeclared ones that are not removed in this pass, from the ledger.
 
         ``netd down PATH`` knows no declarations, and what a changed file no longer declares stays for a moment.
         """

@@ -54,7 +54,7 @@ class Case(NamedTuple):
 
 
 def on_renamed_link(case: Case) -> Decision | None:
-    """It is removed from a link that someone renamed, once another one has the name."""
+    """It is removed from a link that was renamed, once another link has the name."""
     if case.leaving is None:
         return None
     return Decision(State.PENDING, "is removed from a link that was renamed", case.leaving)

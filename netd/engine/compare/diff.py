@@ -107,7 +107,7 @@ class Comparison:
         )
 
     def _leave(self, desired: Desired, record: Record | None) -> Change | None:
-        """Removes what netd has on someone's link that was renamed, once another link has the name."""
+        """Removes netd's objects on a foreign link that was renamed, once another link has the name."""
         links = [self._view.link(*link) for link in (*desired.requires, *desired.provides)]
         if record is None or not all(links):
             return None

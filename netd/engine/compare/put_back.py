@@ -32,7 +32,7 @@ class PutBack:
         observed: Observed,
         declared: Set[str] = frozenset(),
     ) -> dict[str, FieldDiff]:
-        """The fields to put back; what someone else changed since netd wrote it stays."""
+        """The fields to restore; those that another program changed since netd wrote them stay."""
         kind = registry()[key.kind]
         found: dict[str, FieldDiff] = {}
         for name, field in record.fields.items():

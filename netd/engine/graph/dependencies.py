@@ -82,7 +82,7 @@ class DependencyGraph:
         return changed
 
     def refresh_auto_mtu(self) -> set[Key]:
-        """Computes automatic MTUs anew; returns the objects that are to have another one than before."""
+        """Computes automatic MTUs again; returns the objects of which it changed."""
         before, self.auto_mtu = self.auto_mtu, AutoMtu(self.desired.values(), self._view)
         return self.auto_mtu.differing(before)
 

@@ -153,7 +153,7 @@ class Mirror:
         for other in dict.fromkeys((likely, HOST, *self._known)):
             if self.is_peer_namespace(netns, nsid, other):
                 return other
-        # Those that nothing declares are not watched, and so not kept.
+        # Undeclared ones are not watched, and so not cached.
         with contextlib.suppress(Changed):
             for other in self.kernel.names():
                 if other not in self._known and self.session(netns).nsid(other) == nsid:

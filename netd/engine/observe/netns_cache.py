@@ -99,7 +99,7 @@ class NamespaceCache:
         return {WatchKey(what, netns)}
 
     def invalidate_link(self, netns: str, index: int, names: Sequence[str]) -> set[WatchKey]:
-        """What hangs on a link that came, went, or went down: no event tells of each."""
+        """Invalidates what is on a link that was created, deleted, or set down: there are no events for that."""
         self.routes.forget(0)
         self.sysctls = {path: value for path, value in self.sysctls.items() if not set(path.split("/")) & set(names)}
         self.invalidate_connected(index)

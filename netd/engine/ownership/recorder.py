@@ -39,7 +39,7 @@ class LedgerRecorder:
     def record_found(self, one: Desired, observed: Observed, graph: DependencyGraph, *, withdrawn: bool) -> None:
         """An object is as declared: it is netd's own, or adopted.
 
-        ``withdrawn``: fields that are no longer declared were put back.
+        ``withdrawn``: fields that are no longer declared were restored.
         """
         kind, record = registry()[one.key.kind], self._record_as_found(one, observed)
         fields: Mapping[str, FieldRecord] = {
@@ -69,7 +69,7 @@ class LedgerRecorder:
         if state == "made":
             return record if record.state == "made" else replace(record, state="made")
         if record.made:
-            # Someone recreated it as declared: it is theirs.
+            # Another program recreated it as declared: it is foreign.
             return Record("adopted", memory=record.memory)
         return self._without_other(one, record, observed)
 
@@ -205,7 +205,7 @@ class LedgerRecorder:
     def record_refused(self, key: Key) -> None:
         """The kernel refused to make it: what the ledger held before still is true of it.
 
-        Someone may have been quicker, and then netd's own was not deleted by netd.
+        Another program may have been faster, and then netd did not delete its own object.
         """
         record, now = self._before.pop(key, None), self.ledger.get(key)
         if record is not None:
@@ -233,14 +233,14 @@ def _displacing(record: Record, observed: Observed) -> Record:
     """Before foreign ones are displaced: netd's own is there then, until it is read known by its mark alone."""
     before = record.displaced_at(observed.identity)
     if not observed.marked and not set(observed.displaced) <= set(before):
-        # Someone put another in the place of netd's: what was there before is not what they want now.
+        # netd's object was replaced by another program: what was there before is outdated.
         before = ()
     displaced = tuple(dict.fromkeys((*before, *observed.displaced)))
     return replace(record, state="intent" if record.state == "adopted" else record.state, displaced=displaced)
 
 
 def _as_withdrawn(kind: Kind, change: Change, record: Record) -> Record:
-    """What is there now is not netd's, however alike; and of a link that was renamed nothing is known any more."""
+    """The present object counts as foreign, even if it is equal; and a renamed link is not tracked any more."""
     if change.observed is not None and change.observed.renamed_away:
         record = replace(record, state="adopted", fields={}, identity={})
     elif record.displaced and not (kind.traits.has_mark or isinstance(kind, SettingKind)):

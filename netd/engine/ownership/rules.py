@@ -33,7 +33,7 @@ class Proof(Enum):
     MARK = "mark"
     #: The identity. Only some kernels keep a mark on it.
     IDENTITY = "identity"
-    #: Nobody but netd makes such objects.
+    #: Only netd creates such objects.
     KIND = "kind"
 
 
@@ -57,14 +57,14 @@ ROWS: Mapping[Proof, Mapping[RecordState, str]] = {
     Proof.LINK: {
         "none":    "krd krd krd          --- --- ---",
         "intent":  "krd krd krd          --- --- ---",
-        # Someone took its mark away: it is still netd's own, but it is not deleted.
+        # Its mark was removed: it is still netd's own, but it is not deleted.
         "made":    "krd krd kr-          kr- kr- -r-",
         "adopted": "kr- kr- kr-          --- --- ---",
     },
     Proof.MARK: {
         "none":    "krd krd krd          --- --- ---",
         "intent":  "krd krd krd          --- --- ---",
-        # Someone replaced netd's own: one that is right is adopted, a wrong one is replaced.
+        # netd's own was replaced: one that is as declared is adopted, another one is replaced.
         "made":    "krd krd kr-          -r- kr- -r-",
         "adopted": "kr- kr- kr-          --- --- ---",
     },

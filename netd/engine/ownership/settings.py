@@ -68,7 +68,7 @@ class SettingRecorder:
         """The fields of a value that is as declared."""
         if all(field.found is not None for field in fields.values()) or self._is_on_own_link(one, graph):
             return fields
-        # It was to be read before the first write, netd was killed before, and someone wrote the same.
+        # netd was killed before it read the value, and another program wrote the same one.
         return {name: FieldRecord(field.wrote, observed.fields.get(name)) for name, field in fields.items()}
 
     def read_before_write(self, paths: Mapping[Key, str], session: Session) -> None:

@@ -1,6 +1,6 @@
 """A process that goes into a network namespace for good, as ``ip netns exec`` does, but by a descriptor.
 
-Between a look at what a name leads to and its use it may come to lead elsewhere; a descriptor stays what it is.
+A name may lead elsewhere between its check and its use; a descriptor stays the same.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class HomeNamespace:
             enter(self.descriptor)
 
     def is_namespace(self, path: str) -> bool:
-        """Whether a namespace is mounted at ``path`` (or a link to one stands there)."""
+        """Whether a namespace is mounted at ``path`` (or a link to one exists there)."""
         try:
             return os.stat(path).st_dev == self.device
         except (OSError, ValueError):
@@ -85,7 +85,7 @@ def leave_for_new() -> None:
 def open_path(path: str, name: str, device: int) -> int:
     """A descriptor of the namespace at ``path``; KernelError ENOENT (Changed) where it is not there (yet).
 
-    Read only, and never blocking: another file may stand there.
+    Read only, and never blocking: it may be any other file.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)

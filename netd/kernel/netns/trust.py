@@ -6,17 +6,16 @@ import os
 import re
 import stat
 
-#: As "pid:N": what the kernel has there is nobody's choice.
+#: The path of "pid:N": no user can replace what is there.
 OF_PROCESS = re.compile(r"/proc/[1-9][0-9]*/ns/net")
 #: Links that are followed, as the kernel does (MAXSYMLINKS).
 MOST_LINKS = 40
 
 
 def distrust(path: str) -> str:
-    """Why a path cannot be trusted, "" where it can: each directory and link on its way is root's alone.
+    """Why a path cannot be trusted, "" where it can: only root can change each directory and link on its path.
 
-    What stands at its end is a namespace or nothing, so it has no owner that matters. Where the way ends early, only
-    root can complete it.
+    Its end is a namespace or nothing, so that has no relevant owner. If the path ends early, only root can complete it.
     """
     if OF_PROCESS.fullmatch(path):
         return ""
@@ -47,7 +46,7 @@ def distrust(path: str) -> str:
 
 
 def _not_roots(directory: str) -> str:
-    """Why an entry of a directory may be someone else's than root's."""
+    """Why a user other than root can own an entry of a directory."""
     try:
         found = os.lstat(directory)
     except OSError:

@@ -15,7 +15,7 @@ from .rules import DROP, Elements, chain_rules
 HOOKS: Mapping[int | None, Hook] = {1: "input", 2: "forward"}
 #: Tables that netd adds no rule to: its own, and that of firewalld's panic mode, which drops everything.
 APART = frozenset({("inet", TABLE), ("inet", "firewalld_policy_drop")})
-#: Names that can stand in nft(8) text as they are.
+#: Names that need no quotes in nft(8) text.
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9/\\_.-]*")
 
 

@@ -43,7 +43,7 @@ RECORD = re.compile(r'(?:(?<= )"(?:[^"\\]|\\.)*"|[^\n])+', re.DOTALL)
 WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
 #: Seconds that one of the programs may take, and bytes that it may print: a table can have any number of rules.
 PATIENCE, LONGEST = 2.0, 16 << 20
-#: A rule that nobody can read.
+#: A rule that cannot be parsed.
 PERHAPS = ChainRule(verdict="drop", certain=False)
 #: Matches that ask nothing by themselves.
 PLAIN = frozenset({"udp", "tcp", "comment", "conntrack", "state"})
@@ -91,7 +91,7 @@ def words(match: Match) -> list[str]:
 
 
 def gates(family: str, saved: str) -> Iterator[BaseChain]:
-    """What stands in the output of iptables-save."""
+    """The rules in the output of iptables-save."""
     drops: dict[str, bool] = {}
     rules: dict[str, list[ChainRule]] = {}
     for text in RECORD.findall(saved):

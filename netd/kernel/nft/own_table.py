@@ -5,7 +5,7 @@ comment::
 
     dnat/ip/tcp/8083,*,* 5b1f09ac3e 1/4 #6       object, digest of its rules, which of how many, handle
 
-A rule that does not say its own handle is someone else's. But ``nft replace rule`` keeps the handle, and so may a
+A rule without its own handle in its comment is foreign. But ``nft replace rule`` keeps the handle, and so may a
 listing that is saved, edited and loaded again. So a digest of all rules as the kernel has them compiled is put into a
 chain that no packet sees, right after they were written: the seal.
 """

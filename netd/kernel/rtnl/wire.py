@@ -106,7 +106,7 @@ def text(kind: int, value: str) -> bytes:
 
 
 def mapping(payload: Mapping[int, bytes]) -> bytes:
-    """{attribute: payload} as it stands in a nest."""
+    """{attribute: payload} as in a nested attribute."""
     return b"".join(attribute(kind, value) for kind, value in payload.items())
 
 
