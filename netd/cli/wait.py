@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "objects",
         metavar="OBJECT",
         nargs="*",
-        help="wait until these objects (as in 'netd status --all') are ok; default: all that wait for nothing foreign",
+        help="wait until these objects (named as in 'netd status --all') are ok; "
+        "default: all objects, except those that wait for a foreign one",
     )
     parser.add_argument(
         "--strict",

@@ -64,10 +64,10 @@ class OpenFirewallKind(AcceptRule, NamesHosts):
 def closed_text(packets: Iterable[Match], firewall: Firewall) -> str:
     """Which of these a firewall drops, and where; "" for none."""
     for one in packets:
-        for gate in firewall.foreign():
-            if gate.hook == OpenFirewallKind.hook and comes_by(gate, one) and surely_dropped(gate, one):
+        for base in firewall.foreign():
+            if base.hook == OpenFirewallKind.hook and comes_by(base, one) and surely_dropped(base, one):
                 host = f" from {one.source.partition('/')[0]}" if one.source else f" on {one.iif}" if one.iif else ""
-                where = f"chain {gate.chain} of {gate.family} {gate.table}" + (" (iptables-legacy)" * gate.legacy)
+                where = f"chain {base.chain} of {base.family} {base.table}" + (" (iptables-legacy)" * base.legacy)
                 return (
                     f"a firewall drops packets{host} to its port, {one.protocol} {one.port} ({where}): "
                     "'open_firewall = true' accepts them"

@@ -87,11 +87,11 @@ class Firewall:
     exists: bool = False
     disorder: str = ""
     own: Mapping[str, OwnRules] = field(default_factory=dict)
-    gates: tuple[BaseChain, ...] = ()
+    base_chains: tuple[BaseChain, ...] = ()
     unreadable: str = ""
 
     def foreign(self) -> tuple[BaseChain, ...]:
         """The base chains of other tools, for those who need them; KernelError where they cannot be read."""
         if self.unreadable:
             raise Refused(errno.EIO, self.unreadable)
-        return self.gates
+        return self.base_chains

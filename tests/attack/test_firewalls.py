@@ -124,7 +124,7 @@ def test_no_depth_of_chains_is_too_deep_and_a_circle_has_an_end() -> None:
     "saved", ["\0", ":", ":\n-A\n", "-A FORWARD -j\n", ':FORWARD DROP\n-A FORWARD "', "-A " * 9999, '"' * 99_999]
 )
 def test_what_a_program_prints_is_read_as_far_as_it_makes_sense(saved: str) -> None:
-    assert all(isinstance(one, BaseChain) for one in iptables_legacy.gates("ip", saved))
+    assert all(isinstance(one, BaseChain) for one in iptables_legacy.base_chains("ip", saved))
 
 
 def test_only_who_asks_for_the_chains_of_others_learns_that_they_cannot_be_read() -> None:

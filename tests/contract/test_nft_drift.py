@@ -175,7 +175,7 @@ def test_what_nft_suggests_does_not_hide_why_it_failed() -> None:
 def test_reading_an_empty_machine_makes_nothing(lab: Lab) -> None:
     before = lab.run("nft monitor & sleep 0; kill $!; nft list ruleset; cat /proc/net/ip_tables_names")
     firewall = nft.read()
-    assert not firewall.exists and firewall.gates == ()
+    assert not firewall.exists and firewall.base_chains == ()
     assert lab.run("nft list ruleset; cat /proc/net/ip_tables_names") == before
 
 

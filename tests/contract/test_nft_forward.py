@@ -72,7 +72,7 @@ def rules() -> list[set[tuple[str, str]]]:
     """The (direction, link) of netd's rules, in each forward chain of others that drops, or that has some."""
     return [
         {("in", line.match.iif) if line.match.iif else ("out", line.match.oif) for line in own(gate)}
-        for gate in nft.read().gates
+        for gate in nft.read().base_chains
         if gate.hook == "forward"
     ]
 
@@ -120,7 +120,7 @@ def test_where_nothing_drops_nothing_is_put_in(bare: Lab) -> None:
     bare.run("iptables -P FORWARD ACCEPT; nft add table inet fw; " + CHAIN % "accept")
     now = seen(bare)
     assert now is not None and now.fields == BR0.fields and not now.marked
-    assert KIND.create(BR0, bare.view, {}) == [] and nft.read().gates == ()
+    assert KIND.create(BR0, bare.view, {}) == [] and nft.read().base_chains == ()
 
 
 def test_a_policy_that_turns_is_noticed_and_the_rules_stay_when_it_turns_back(bare: Lab) -> None:
@@ -146,7 +146,7 @@ def test_a_lost_rule_and_one_behind_a_drop_are_put_right(bare: Lab) -> None:
     now = seen(bare)
     assert now is not None and now.fields == {"accepted": False}
     bare.execute(KIND.change(BR0.key, {}, now, {"accepted": True}, bare.view))
-    (gate,) = nft.read().gates
+    (gate,) = nft.read().base_chains
     assert len(own(gate)) == 2 and all(line.own for line in gate.rules["FORWARD"][:2])
 
 
@@ -233,5 +233,5 @@ def test_the_rules_of_iptables_legacy_are_understood() -> None:
         ),
         "deny": (ChainRule(some, "drop"),),
     }
-    gates = list(legacy.gates("ip", saved))
+    gates = list(legacy.base_chains("ip", saved))
     assert gates[0] == BaseChain("forward", "ip", "filter", "FORWARD", legacy=True, rules=lines)

@@ -82,10 +82,10 @@ def test_a_rule_is_understood(name: str) -> None:
         if iptables:
             lab.run(f"iptables-legacy -A INPUT {iptables}")
             lab.run(f"iptables-nft -A INPUT {iptables}")
-            found |= {f"iptables-{'legacy' if gate.legacy else 'nft'}": gate for gate in nft.read().gates}
+            found |= {f"iptables-{'legacy' if gate.legacy else 'nft'}": gate for gate in nft.read().base_chains}
             lab.run("iptables-nft -F")
         if native:
             lab.run(f"nft add rule ip filter INPUT '{native}'")
-            found["nft"] = next(gate for gate in nft.read().gates if not gate.legacy)
+            found["nft"] = next(gate for gate in nft.read().base_chains if not gate.legacy)
         for tool, gate in found.items():
             assert [line._replace(handle=0) for line in gate.rules.get("INPUT", ())] == expected, tool

@@ -95,7 +95,7 @@ def read(space: FakeNamespace) -> model.Firewall:
         for one in space.firewall.chains
     )
     if space.firewall.own is None:
-        return model.Firewall(gates=gates)
+        return model.Firewall(base_chains=gates)
     seen: dict[str, list[tuple[str, int]]] = {}
     disorder = ""
     for _, _, comment in space.firewall.own:

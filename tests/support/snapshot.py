@@ -114,7 +114,7 @@ def firewall(kernel: Kernel | FakeKernel, netns: str) -> dict[str, Any]:
         "own": dict(found.own),
         "accepted": sorted(
             (gate.family, gate.table, chain, *one.match)
-            for gate in found.gates
+            for gate in found.base_chains
             for chain, lines in gate.rules.items()
             for one in lines
             if one.own

@@ -98,6 +98,6 @@ def test_a_rule_says_its_family_where_the_table_has_several() -> None:
 
 def test_what_is_dropped_for_certain_is_said_in_words() -> None:
     text = "a firewall drops packets from 10.0.0.2 to its port, udp 4789 (chain INPUT of ip filter): "
-    assert closed_text([VXLAN], Firewall(gates=(gate(*USUAL),))).startswith(text)
-    assert closed_text([VXLAN], Firewall(gates=(gate(ChainRule(UDP, "drop", certain=False)),))) == ""
-    assert closed_text([VXLAN._replace(family="ip6")], Firewall(gates=(gate(*USUAL),))) == ""
+    assert closed_text([VXLAN], Firewall(base_chains=(gate(*USUAL),))).startswith(text)
+    assert closed_text([VXLAN], Firewall(base_chains=(gate(ChainRule(UDP, "drop", certain=False)),))) == ""
+    assert closed_text([VXLAN._replace(family="ip6")], Firewall(base_chains=(gate(*USUAL),))) == ""

@@ -57,18 +57,18 @@ def base_chains(
         own = {chain for chain, found in known.items() if any(_perhaps_own(rule) for rule in found)}
         left = _reached(own.difference(*reached.values()), known, elements)
         for base in here:
-            gate = BaseChain(
+            seen = BaseChain(
                 HOOKS[base.hook], family, name, base.name,
                 drops=base.policy == DROP, owner=table.owner, rules=left | reached[base.name],
             )  # fmt: skip
-            if matters(gate):
-                yield gate
+            if matters(seen):
+                yield seen
 
 
-def matters(gate: BaseChain) -> bool:
+def matters(base: BaseChain) -> bool:
     """Whether a packet can end there, or netd has to know its own rules again."""
-    return gate.drops or any(
-        line.own or line.verdict == "drop" for of_chain in gate.rules.values() for line in of_chain
+    return base.drops or any(
+        line.own or line.verdict == "drop" for of_chain in base.rules.values() for line in of_chain
     )
 
 

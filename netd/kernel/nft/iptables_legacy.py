@@ -59,7 +59,7 @@ def read() -> list[BaseChain]:
         if not _has_filter(names):
             continue
         try:
-            found += gates(family, _call([f"{program}-save", "-t", "filter"]))
+            found += base_chains(family, _call([f"{program}-save", "-t", "filter"]))
         except Refused as error:
             if error.code != errno.EOPNOTSUPP:
                 raise
@@ -90,7 +90,7 @@ def words(match: Match) -> list[str]:
     return [*found, "-m", "comment", "--comment", TABLE, "-j", "ACCEPT"]
 
 
-def gates(family: str, saved: str) -> Iterator[BaseChain]:
+def base_chains(family: str, saved: str) -> Iterator[BaseChain]:
     """The rules in the output of iptables-save."""
     drops: dict[str, bool] = {}
     rules: dict[str, list[ChainRule]] = {}
@@ -105,9 +105,9 @@ def gates(family: str, saved: str) -> Iterator[BaseChain]:
                 rules.setdefault(found[1], []).append(line)
     lines = {name: tuple(found) for name, found in rules.items()}
     for chain, hook in GATES.items():
-        gate = BaseChain(hook, family, "filter", chain, legacy=True, drops=drops.get(chain, False), rules=lines)
-        if matters(gate):
-            yield gate
+        base = BaseChain(hook, family, "filter", chain, legacy=True, drops=drops.get(chain, False), rules=lines)
+        if matters(base):
+            yield base
 
 
 def words_of(record: str) -> list[str]:

@@ -22,9 +22,8 @@ from netd.errors import KernelError, Refused, as_kernel_error, kernel_error
 from netd.kernel.descriptors import LOW
 from netd.model.firewall import BaseChain, Firewall
 
-from . import base_chains as gates
+from . import base_chains, nfnetlink
 from . import iptables_legacy as legacy
-from . import nfnetlink
 from . import own_table as ruleset
 
 LIBRARY = "libnftables.so.1"
@@ -66,8 +65,8 @@ def _foreign(
 ) -> tuple[tuple[BaseChain, ...], str]:
     """The base chains of other tools, or why they cannot be read."""
     try:
-        rules = [rule for gated in gates.packet_chains(chains) for rule in reader.rules(*gated)]
-        return tuple(gates.base_chains(tables, chains, rules, reader.elements)), ""
+        rules = [rule for chain in base_chains.packet_chains(chains) for rule in reader.rules(*chain)]
+        return tuple(base_chains.base_chains(tables, chains, rules, reader.elements)), ""
     except Exception as error:
         return (), f"the rules of nftables cannot be read: {error or type(error).__name__}"
 

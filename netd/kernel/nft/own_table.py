@@ -38,13 +38,13 @@ def firewall(
     tables: Iterable[NftTable],
     chains: Iterable[NftChain],
     rules: Sequence[NftRule],
-    gates: tuple[BaseChain, ...],
+    base_chains: tuple[BaseChain, ...],
     unreadable: str = "",
 ) -> Firewall:
     """All of it together."""
     own = [table for table in tables if is_own(table.family, table.name)]
     if not own:
-        return Firewall(gates=gates, unreadable=unreadable)
+        return Firewall(base_chains=base_chains, unreadable=unreadable)
     disorder = "the table is dormant" if own[0].dormant else ""
     for chain in chains:
         if is_own(chain.family, chain.table) and not disorder:
@@ -62,7 +62,7 @@ def firewall(
     first = {name: min(handle for _, _, handle in seen) for name, seen in parts.items()}
     ordered = sorted(parts, key=lambda name: first[name])
     objects = {name: _own(parts[name], position) for position, name in enumerate(ordered)}
-    return Firewall(True, disorder, objects, gates, unreadable)
+    return Firewall(True, disorder, objects, base_chains, unreadable)
 
 
 def fills_own(text: str) -> bool:

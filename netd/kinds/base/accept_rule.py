@@ -36,9 +36,9 @@ FAMILIES = {"ip": "ipv4", "ip6": "ipv6"}
 class PlacedRule(NamedTuple):
     """A rule, and the chain that it is in."""
 
-    gate: BaseChain
+    base: BaseChain
     chain: str
-    line: ChainRule
+    rule: ChainRule
 
 
 class AcceptRule(Kind):
@@ -48,7 +48,7 @@ class AcceptRule(Kind):
     traits = Traits(never_adopted=True, in_foreign_chains=True)
 
     def packets(self, key: Key, locator: Mapping[str, Any]) -> Sequence[Match]:
-        """All that is known of them."""
+        """The packets, as far as they are known."""
         raise NotImplementedError
 
     def observe(
@@ -56,17 +56,17 @@ class AcceptRule(Kind):
     ) -> Observed | None:
         if not view.exists(key.netns):
             return None
-        found = list(self._at_gates(key, locator, view))
-        closed = any(needs_rule(gate, packet) for gate, packet in found)
-        rules = any(own_rules(gate, packet) for gate, packet in found)
+        found = list(self._at_base_chains(key, locator, view))
+        closed = any(needs_rule(base, packet) for base, packet in found)
+        rules = any(own_rules(base, packet) for base, packet in found)
         if closed and not rules:
             return None
         return Observed({"accepted": not closed}, {"cookie": view.cookie(key.netns)}, marked=rules)
 
-    def _at_gates(self, key: Key, locator: Mapping[str, Any], view: View) -> Iterator[tuple[BaseChain, Match]]:
-        for gate in view.firewall(key.netns).foreign():
-            if gate.hook == self.hook:
-                yield from ((gate, packet) for packet in self.packets(key, locator) if comes_by(gate, packet))
+    def _at_base_chains(self, key: Key, locator: Mapping[str, Any], view: View) -> Iterator[tuple[BaseChain, Match]]:
+        for base in view.firewall(key.netns).foreign():
+            if base.hook == self.hook:
+                yield from ((base, packet) for packet in self.packets(key, locator) if comes_by(base, packet))
 
     def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
         return (WatchKey("nft", key.netns),)
@@ -83,77 +83,79 @@ class AcceptRule(Kind):
         return self._open(key, locator, view)
 
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        return _steps(key, [rule for found in self._at_gates(key, locator, view) for rule in own_rules(*found)], [])
+        return _steps(
+            key, [rule for found in self._at_base_chains(key, locator, view) for rule in own_rules(*found)], []
+        )
 
     def _open(self, key: Key, locator: Mapping[str, Any], view: View) -> Sequence[Step]:
         """Adds missing rules, and removes those in a wrong chain, or too low in a chain to be reached."""
-        closed = [found for found in self._at_gates(key, locator, view) if needs_rule(*found)]
-        fresh = [PlacedRule(gate, target(gate, packet), ChainRule(rule_of(gate, packet))) for gate, packet in closed]
+        closed = [found for found in self._at_base_chains(key, locator, view) if needs_rule(*found)]
+        fresh = [PlacedRule(base, target(base, packet), ChainRule(rule_of(base, packet))) for base, packet in closed]
         return _steps(key, [rule for found in closed for rule in stale_rules(*found)], fresh)
 
 
-def comes_by(gate: BaseChain, packet: Match) -> bool:
-    """Whether the gate sees packets of that family."""
-    return gate.family == "inet" or packet.family in ("", gate.family)
+def comes_by(base: BaseChain, packet: Match) -> bool:
+    """Whether the base chain sees packets of that family."""
+    return base.family == "inet" or packet.family in ("", base.family)
 
 
-def rule_of(gate: BaseChain, packet: Match) -> Match:
-    """What the rule for a packet asks, as it reads in this gate."""
-    return packet if gate.family == "inet" else packet._replace(family=gate.family)
+def rule_of(base: BaseChain, packet: Match) -> Match:
+    """What the rule for a packet asks, as it reads in this base chain."""
+    return packet if base.family == "inet" else packet._replace(family=base.family)
 
 
-def own_rules(gate: BaseChain, packet: Match) -> list[PlacedRule]:
+def own_rules(base: BaseChain, packet: Match) -> list[PlacedRule]:
     """netd's rules for it, in any chain."""
-    wanted = rule_of(gate, packet)
-    return [PlacedRule(gate, chain, line) for chain, line in gate.own if line.match == wanted]
+    wanted = rule_of(base, packet)
+    return [PlacedRule(base, chain, rule) for chain, rule in base.own if rule.match == wanted]
 
 
-def needs_rule(gate: BaseChain, packet: Match) -> bool:
+def needs_rule(base: BaseChain, packet: Match) -> bool:
     """Whether such packets can be dropped here, or a rule of netd is in a chain that its owner rewrites."""
-    return may_drop(gate, packet) or any(
-        found.chain == gate.chain != target(gate, packet) for found in own_rules(gate, packet)
+    return may_drop(base, packet) or any(
+        found.chain == base.chain != target(base, packet) for found in own_rules(base, packet)
     )
 
 
-def stale_rules(gate: BaseChain, packet: Match) -> list[PlacedRule]:
+def stale_rules(base: BaseChain, packet: Match) -> list[PlacedRule]:
     """netd's rules that a new one replaces: another base chain may jump to the other chains, too."""
-    return [found for found in own_rules(gate, packet) if found.chain in (gate.chain, target(gate, packet))]
+    return [found for found in own_rules(base, packet) if found.chain in (base.chain, target(base, packet))]
 
 
-def may_drop(gate: BaseChain, packet: Match) -> bool:
+def may_drop(base: BaseChain, packet: Match) -> bool:
     """Whether such a packet, or some of them, can be dropped here."""
-    return "drop" in trace(gate, packet)
+    return "drop" in trace(base, packet)
 
 
-def surely_dropped(gate: BaseChain, packet: Match) -> bool:
+def surely_dropped(base: BaseChain, packet: Match) -> bool:
     """Whether all such packets are dropped."""
-    return trace(gate, packet) == {"drop"}
+    return trace(base, packet) == {"drop"}
 
 
-def trace(gate: BaseChain, packet: Match) -> Set[str]:
+def trace(base: BaseChain, packet: Match) -> Set[str]:
     """The possible verdicts on a packet: "accept", "drop", or both if it is not known."""
-    found = _Trace(gate, rule_of(gate, packet)).through(gate.chain)
-    last = "drop" if gate.drops else "accept"
+    found = _Trace(base, rule_of(base, packet)).through(base.chain)
+    last = "drop" if base.drops else "accept"
     return {last if each == "return" else each for each in found}
 
 
-def target(gate: BaseChain, packet: Match) -> str:
+def target(base: BaseChain, packet: Match) -> str:
     """The chain for an accept rule: Docker's chain for users, if the packet reaches that."""
-    walk = _Trace(gate, rule_of(gate, packet))
+    walk = _Trace(base, rule_of(base, packet))
     found: set[str] = set()
-    for line in gate.rules.get(gate.chain, ()):
-        if (line.verdict, line.chain, line.certain) == ("jump", USER_CHAIN, True):
+    for rule in base.rules.get(base.chain, ()):
+        if (rule.verdict, rule.chain, rule.certain) == ("jump", USER_CHAIN, True):
             return USER_CHAIN
-        if not line.own and (walk.ends(line, found) or "drop" in found):
+        if not rule.own and (walk.ends(rule, found) or "drop" in found):
             break
-    return gate.chain
+    return base.chain
 
 
 class _Trace:
     """Traces one packet through the chains of a base chain; evaluates each chain once."""
 
-    def __init__(self, gate: BaseChain, packet: Match) -> None:
-        self._gate = gate
+    def __init__(self, base: BaseChain, packet: Match) -> None:
+        self._base = base
         self._packet = packet
         self._known: dict[str, Set[str]] = {}
 
@@ -173,27 +175,27 @@ class _Trace:
         # For a chain that jumps back into this one.
         self._known[chain] = {"return"}
         found: set[str] = set()
-        for line in self._gate.rules.get(chain, ()):
-            if line.verdict in ("jump", "goto") and concerns(line.match, self._packet) is not False:
-                yield line.chain
-            if self.ends(line, found):
+        for rule in self._base.rules.get(chain, ()):
+            if rule.verdict in ("jump", "goto") and concerns(rule.match, self._packet) is not False:
+                yield rule.chain
+            if self.ends(rule, found):
                 break
         else:
             found.add("return")
         self._known[chain] = found
 
-    def ends(self, line: ChainRule, found: set[str]) -> bool:
+    def ends(self, rule: ChainRule, found: set[str]) -> bool:
         """Adds the possible verdicts of one rule; returns whether no later rule of the chain sees the packet."""
-        fits = concerns(line.match, self._packet)
-        if fits is False or not line.verdict:
+        fits = concerns(rule.match, self._packet)
+        if fits is False or not rule.verdict:
             return False
-        certain = line.certain and fits is True
-        if line.verdict not in ("jump", "goto"):
-            found.add(line.verdict)
+        certain = rule.certain and fits is True
+        if rule.verdict not in ("jump", "goto"):
+            found.add(rule.verdict)
             return certain
-        below = self.through(line.chain)
-        found |= below if line.verdict == "goto" else below - {"return"}
-        return certain and (line.verdict == "goto" or "return" not in below)
+        below = self.through(rule.chain)
+        found |= below if rule.verdict == "goto" else below - {"return"}
+        return certain and (rule.verdict == "goto" or "return" not in below)
 
 
 def concerns(asked: Match, packet: Match) -> bool | None:
@@ -229,24 +231,24 @@ def _steps(key: Key, gone: Iterable[PlacedRule], fresh: Iterable[PlacedRule]) ->
     lines: dict[bool, dict[str, None]] = {False: {}, True: {}}
     steps: list[Step] = []
     for found, delete in ((gone, True), (fresh, False)):
-        for gate, chain, line in found:
-            if gate.legacy:
-                rule = LegacyAccept(key.netns, gate.family, chain, line.match, delete)
-                steps.append(Step(Phase.FIREWALL, rule))
+        for base, chain, rule in found:
+            if base.legacy:
+                operation = LegacyAccept(key.netns, base.family, chain, rule.match, delete)
+                steps.append(Step(Phase.FIREWALL, operation))
                 continue
-            where = f"{gate.family} {gate.table} {chain}"
-            put = f'insert rule {where} {nft_words(gate, line.match)} counter accept comment "{TABLE}"'
-            lines[gate.owner][f"delete rule {where} handle {line.handle}" if delete else put] = None
+            where = f"{base.family} {base.table} {chain}"
+            put = f'insert rule {where} {nft_words(base, rule.match)} counter accept comment "{TABLE}"'
+            lines[base.owner][f"delete rule {where} handle {rule.handle}" if delete else put] = None
     for text in lines.values():
         if text:
             steps.append(Step(Phase.FIREWALL, RunNft(key.netns, "".join(f"{line}\n" for line in text))))
     return steps
 
 
-def nft_words(gate: BaseChain, match: Match) -> str:
-    """What nft(8) calls it."""
+def nft_words(base: BaseChain, match: Match) -> str:
+    """The match in the words of nft(8)."""
     asked = match._asdict()
     found = [text.format(asked[name], **asked) for name, text in WORDS.items() if asked[name]]
-    if gate.family == "inet" and match.family and not match.source:
+    if base.family == "inet" and match.family and not match.source:
         found.insert(0, f"meta nfproto {FAMILIES[match.family]}")
     return " ".join(found)
