@@ -6,6 +6,7 @@ import abc
 from collections.abc import Mapping
 from typing import Any
 
+from netd.errors import KernelError
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key, LinkName
 from netd.model.status import Unusable
@@ -29,8 +30,11 @@ class BecomesUsable:
         """Why it cannot be used although it is as declared; None where it can."""
         return None
 
-    def refused_until(self, desired: Desired, view: View) -> Unusable | None:
-        """What the kernel refuses it for only as long as something else is not usable; None: for another reason."""
+    def refused_until(self, desired: Desired, view: View, error: KernelError) -> Unusable | None:
+        """What the kernel refuses it for only as long as something else is so; None: for another reason.
+
+        ``error`` is the kernel's answer.
+        """
         return None
 
 
