@@ -186,18 +186,18 @@ class Commit:
         key = change.key
         if repair and self._backoff.suppress_first_failure(key, self._now()):
             return
-        if self._is_refused_for_now(key):
+        if self._is_refused_for_now(key, error):
             return
         self._fail(key, f"the kernel refused: {error}")
         self._report(change, repair=repair, error=str(error))
 
-    def _is_refused_for_now(self, key: Key) -> bool:
+    def _is_refused_for_now(self, key: Key, error: KernelError) -> bool:
         """Whether the kernel refuses it only because something else is not usable yet: then it is pending."""
         one, kind = self._graph.desired.get(key), registry()[key.kind]
         if one is None or not isinstance(kind, BecomesUsable):
             return False
         with self._parts.mirror.reading():
-            until = kind.refused_until(one, self._parts.mirror)
+            until = kind.refused_until(one, self._parts.mirror, error)
         if until is None:
             return False
         self._backoff.failed(key, self._now())

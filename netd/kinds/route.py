@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
+from netd.errors import KernelError
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.invalidation import WatchKey, route_name
@@ -236,7 +237,7 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
     def owned_fields(self, desired: Desired, memory: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"src": "", "mtu": 0, "onlink": False}
 
-    def refused_until(self, desired: Desired, view: View) -> Unusable | None:
+    def refused_until(self, desired: Desired, view: View, error: KernelError) -> Unusable | None:
         """The kernel takes a source address only once it is usable (fib_valid_prefsrc(), ip6_route_info_create())."""
         source = desired.locator["src"]
         if not source:

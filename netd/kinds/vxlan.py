@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
+from netd.errors import KernelError
 from netd.model.change import FieldDiff, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.firewall import Match
@@ -15,6 +17,7 @@ from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink
 from netd.model.segment import Links, Tunnel
 from netd.model.state import Link
+from netd.model.status import Unusable
 
 from .base.kind import TableContext, TomlForm
 from .base.options import Table, option
@@ -324,6 +327,18 @@ class VxlanKind(LinkKind, NamesHosts):
     def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
         found = super().read_options(link, netns, view)
         return {**found, "family": outer_family((found["local"], found["remote"]))}
+
+    def refused_until(self, desired: Desired, view: View, error: KernelError) -> Unusable | None:
+        """A namespace that is being deleted keeps the VNIs of its tunnels where these send, for a moment."""
+        fields, key = desired.fields, desired.key
+        if error.code != errno.EEXIST or view.link(key.netns, key.name) is not None:
+            return None
+        outer = fields[DEV_NAMESPACE]
+        there = [self.read_options(link, outer, view) for link in view.links(outer) if link.kind == self.name]
+        taken = (fields["vni"], fields["port"])
+        if any((found["vni"], found["port"]) == taken and found[DEV_NAMESPACE] == outer for found in there):
+            return None
+        return Unusable(f"waits for VNI {taken[0]} on port {taken[1]}: a tunnel in another namespace uses it")
 
     def missing_ingress(self, desired: Desired, view: View) -> str:
         packets = desired.required_ingress

@@ -102,11 +102,13 @@ def test_an_attached_namespace_is_reported_when_its_path_appears_and_disappears(
 def test_the_end_of_the_process_behind_an_attached_name_is_reported(kernel: Kernel, heard: Heard) -> None:
     sh("mkdir -p /run/docker; touch /run/docker/x; unshare --net=/run/docker/x true")
     with subprocess.Popen(["nsenter", "--net=/run/docker/x", "sleep", "1000"]) as living:
-        wanted = os.stat("/run/docker/x").st_ino
-        eventually(lambda: os.stat(f"/proc/{living.pid}/ns/net").st_ino == wanted, "it is inside")
-        kernel.attach("c", "/run/docker/x")
-        assert kernel.execute_namespace(do.AttachNamespace("c")) is None
-        kernel.watch("c")
-        heard.forget()
-        living.kill()
+        try:
+            wanted = os.stat("/run/docker/x").st_ino
+            eventually(lambda: os.stat(f"/proc/{living.pid}/ns/net").st_ino == wanted, "it is inside")
+            kernel.attach("c", "/run/docker/x")
+            assert kernel.execute_namespace(do.AttachNamespace("c")) is None
+            kernel.watch("c")
+            heard.forget()
+        finally:
+            living.kill()
     heard.waits_for(Invalidation("namespace", "c"))

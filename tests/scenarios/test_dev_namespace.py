@@ -134,6 +134,25 @@ def test_apply_converges_at_once_when_the_dev_is_recreated(host: Host) -> None:
     host.netd("diff")
 
 
+def test_a_vni_that_a_deleted_namespace_still_has_is_waited_for(pair: tuple[Host, Host]) -> None:
+    host, _ = pair
+    overlay(host, 1)
+    host.apply()
+    host.sh("ip netns del lab")
+    host.apply()
+    assert host.netd("diff").returncode == 0
+
+    inside = host.start("sleep", "1000", ns="lab")
+    host.until(lambda: host.sh("ip netns pids lab"), "the process is inside")
+    host.daemon()
+    host.sh("ip netns del lab")
+    host.until(lambda: host.state("lab:vxlan/vxlan0") == "pending", "the process keeps the namespace, and so the VNI")
+    (row,) = [each for each in host.status()["objects"] if each["object"] == "lab:vxlan/vxlan0"]
+    assert row["reason"] == "waits for VNI 24 on port 4789: a tunnel in another namespace uses it"
+    inside.stop()
+    host.until(lambda: host.state("lab:vxlan/vxlan0") == "ok", "the namespace has ended")
+
+
 def test_another_dev_namespace_recreates_it(host: Host) -> None:
     host.write("lab.toml", UNDERLAY_INSIDE)
     host.daemon()

@@ -276,6 +276,7 @@ OTHER_TUNNEL = TUNNEL.replace("vni = 90", "vni = 91")
 #: What harms FIRST behind netd's back.
 DRIFT = """
 ip link del br0
+ip -n b link del vx7
 ip netns del b
 ip -n a address del 10.1.0.1/24 dev eth0
 ip rule del priority 1000

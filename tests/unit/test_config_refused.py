@@ -235,8 +235,7 @@ BETWEEN = {
     "a VNI": (
         VXLAN.format("x", ""),
         VXLAN.format("y", ""),
-        "b.toml:2:1: vxlan.y: vni: vxlan/x already uses 5 on port 4789 (the other is at a.toml:1); a.toml keeps "
-        "it",
+        "b.toml:2:1: vxlan.y: vni: vxlan/x already uses 5 on port 4789 (the other is at a.toml:1); a.toml keeps it",
     ),
     "a master": (
         '[veth.v]\nmaster = "x"\npeer = { name = "w" }',

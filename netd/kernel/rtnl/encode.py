@@ -39,9 +39,9 @@ FOREVER = b"\xff" * 4
 NO_MAC = "00:00:00:00:00:00"
 
 
-def put_address(operation: do.PutAddress, look: LinkLookup) -> list[Request]:
+def put_address(operation: do.PutAddress, lookup: LinkLookup) -> list[Request]:
     """IFA_F_NODAD is of IPv6 alone."""
-    return [Request(wire.RTM_NEWADDR, PUT, address_body(operation, look.index(operation.netns, operation.dev)))]
+    return [Request(wire.RTM_NEWADDR, PUT, address_body(operation, lookup.index(operation.netns, operation.dev)))]
 
 
 def address_body(operation: do.PutAddress, index: int) -> bytes:
@@ -76,24 +76,25 @@ def repeat_address(raw: bytes, index: int, nodad: int | None = None) -> bytes:
     return struct.pack("=BBBBI", family, length, 0, scope, index) + wire.mapping(found)
 
 
-def restore_address(operation: do.RestoreAddress, look: LinkLookup) -> list[Request]:
+def restore_address(operation: do.RestoreAddress, lookup: LinkLookup) -> list[Request]:
     """A message that was read before."""
-    return [Request(wire.RTM_NEWADDR, MAKE, repeat_address(operation.raw, look.index(operation.netns, operation.dev)))]
+    index = lookup.index(operation.netns, operation.dev)
+    return [Request(wire.RTM_NEWADDR, MAKE, repeat_address(operation.raw, index))]
 
 
-def delete_address(operation: do.DeleteAddress, look: LinkLookup) -> list[Request]:
+def delete_address(operation: do.DeleteAddress, lookup: LinkLookup) -> list[Request]:
     """By its local address and prefix length: of IPv4 that counts only beside IFA_ADDRESS (net/ipv4/devinet.c)."""
     packed, length = wire.split_cidr(operation.address)
-    index = operation.index or look.index(operation.netns, operation.dev)
+    index = operation.index or lookup.index(operation.netns, operation.dev)
     body = struct.pack("=BBBBI", wire.family_of(operation.address), length, 0, 0, index)
     body += wire.attribute(wire.IFA_LOCAL, packed) + wire.attribute(wire.IFA_ADDRESS, packed)
     return [Request(wire.RTM_DELADDR, 0, body)]
 
 
-def create_route(operation: do.CreateRoute, look: LinkLookup) -> list[Request]:
+def create_route(operation: do.CreateRoute, lookup: LinkLookup) -> list[Request]:
     """IPv6 without NLM_F_EXCL: a router's advertisement of the same metric stays beside it."""
     hops = tuple(
-        Nexthop(hop.via, look.index(operation.netns, hop.dev) if hop.dev else 0, hop.weight, hop.onlink)
+        Nexthop(hop.via, lookup.index(operation.netns, hop.dev) if hop.dev else 0, hop.weight, hop.onlink)
         for hop in operation.hops
     )
     direct = operation.type == "unicast" and hops and not any(hop.via for hop in hops)
@@ -106,7 +107,7 @@ def create_route(operation: do.CreateRoute, look: LinkLookup) -> list[Request]:
     return [Request(wire.RTM_NEWROUTE, flags, route_body(value))]
 
 
-def delete_route(operation: do.DeleteRoute, look: LinkLookup) -> list[Request]:
+def delete_route(operation: do.DeleteRoute, lookup: LinkLookup) -> list[Request]:
     """Exactly this one: the kernel compares what the message names."""
     return [Request(wire.RTM_DELROUTE, 0, operation.route.raw or route_body(operation.route))]
 
@@ -165,12 +166,12 @@ def gateway(hop: Nexthop, family: int) -> bytes:
     return wire.attribute(wire.RTA_VIA, struct.pack("=H", own) + packed)
 
 
-def create_rule(operation: do.CreateRule, look: LinkLookup) -> list[Request]:
+def create_rule(operation: do.CreateRule, lookup: LinkLookup) -> list[Request]:
     """With netd's protocol number, whatever the value says."""
     return [Request(wire.RTM_NEWRULE, MAKE, rule_body(operation.rule, PROTOCOL))]
 
 
-def delete_rule(operation: do.DeleteRule, look: LinkLookup) -> list[Request]:
+def delete_rule(operation: do.DeleteRule, lookup: LinkLookup) -> list[Request]:
     """Exactly this one."""
     rule = operation.rule
     return [Request(wire.RTM_DELRULE, 0, rule.raw or rule_body(rule, rule.protocol))]
@@ -204,9 +205,9 @@ def ndmsg(family: int, index: int = 0, state: int = 0, flags: int = 0) -> bytes:
     return struct.pack("=BxxxiHBB", family, index, state, flags, 0)
 
 
-def put_neighbor(operation: do.PutNeighbor, look: LinkLookup) -> list[Request]:
+def put_neighbor(operation: do.PutNeighbor, lookup: LinkLookup) -> list[Request]:
     """A permanent entry."""
-    return [Request(wire.RTM_NEWNEIGH, PUT, neighbor_body(operation, look.index(operation.netns, operation.dev)))]
+    return [Request(wire.RTM_NEWNEIGH, PUT, neighbor_body(operation, lookup.index(operation.netns, operation.dev)))]
 
 
 def neighbor_body(operation: do.PutNeighbor, index: int) -> bytes:
@@ -226,21 +227,21 @@ def repeat_neighbor(raw: bytes, index: int) -> bytes:
     return raw[:4] + struct.pack("=i", index) + raw[8:12] + wire.mapping(kept)
 
 
-def restore_neighbor(operation: do.RestoreNeighbor, look: LinkLookup) -> list[Request]:
+def restore_neighbor(operation: do.RestoreNeighbor, lookup: LinkLookup) -> list[Request]:
     """A message that was read before."""
-    body = repeat_neighbor(operation.raw, look.index(operation.netns, operation.dev))
+    body = repeat_neighbor(operation.raw, lookup.index(operation.netns, operation.dev))
     return [Request(wire.RTM_NEWNEIGH, MAKE, body)]
 
 
-def restore_port(operation: do.RestorePort, look: LinkLookup) -> list[Request]:
+def restore_port(operation: do.RestorePort, lookup: LinkLookup) -> list[Request]:
     """First its master, then its settings: the kernel refuses settings of a link that is no port."""
     settings = do.LinkSettings(master=operation.master, port=operation.port)
-    return set_link(do.SetLink(operation.netns, operation.dev, settings), look)
+    return set_link(do.SetLink(operation.netns, operation.dev, settings), lookup)
 
 
-def delete_neighbor(operation: do.DeleteNeighbor, look: LinkLookup) -> list[Request]:
+def delete_neighbor(operation: do.DeleteNeighbor, lookup: LinkLookup) -> list[Request]:
     """By its address."""
-    index = operation.index or look.index(operation.netns, operation.dev)
+    index = operation.index or lookup.index(operation.netns, operation.dev)
     body = ndmsg(wire.family_of(operation.address), index)
     body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
     return [Request(wire.RTM_DELNEIGH, 0, body)]
@@ -257,34 +258,34 @@ def fdb_body(operation: do.PutFdb | do.DeleteFdb, index: int, state: int) -> byt
     return body + (wire.u32(wire.NDA_VNI, operation.vni) if operation.vni else b"")
 
 
-def put_fdb(operation: do.PutFdb, look: LinkLookup) -> list[Request]:
+def put_fdb(operation: do.PutFdb, lookup: LinkLookup) -> list[Request]:
     """The all-zero MAC and groups have one entry per remote: appended, never replaced."""
-    index = look.index(operation.netns, operation.dev)
+    index = lookup.index(operation.netns, operation.dev)
     several = operation.mac == NO_MAC or int(operation.mac[:2], 16) & 1
     flags = wire.NLM_F_CREATE | (wire.NLM_F_APPEND if several else wire.NLM_F_REPLACE)
     body = fdb_body(operation, index, NUD_PERMANENT | wire.NUD_NOARP)
     if operation.via:
-        body += wire.u32(wire.NDA_IFINDEX, look.index(operation.netns, operation.via))
+        body += wire.u32(wire.NDA_IFINDEX, lookup.index(operation.netns, operation.via))
     return [Request(wire.RTM_NEWNEIGH, flags, body)]
 
 
-def delete_fdb(operation: do.DeleteFdb, look: LinkLookup) -> list[Request]:
+def delete_fdb(operation: do.DeleteFdb, lookup: LinkLookup) -> list[Request]:
     """One remote of one MAC."""
-    index = operation.index or look.index(operation.netns, operation.dev)
+    index = operation.index or lookup.index(operation.netns, operation.dev)
     via = wire.u32(wire.NDA_IFINDEX, operation.via) if operation.via else b""
     return [Request(wire.RTM_DELNEIGH, 0, fdb_body(operation, index, 0) + via)]
 
 
-def restore_route(operation: do.RestoreRoute, look: LinkLookup) -> list[Request]:
+def restore_route(operation: do.RestoreRoute, lookup: LinkLookup) -> list[Request]:
     """A message that was read before; several of them keep their order."""
     body = operation.raw
     if operation.dev:
         found = attributes(body[12:])
         if wire.RTA_MULTIPATH in found:
-            index = look.index(operation.netns, operation.dev)
+            index = lookup.index(operation.netns, operation.dev)
             found[wire.RTA_MULTIPATH] = moved_hops(body[0], found[wire.RTA_MULTIPATH], operation.was, index)
         else:
-            found[wire.RTA_OIF] = struct.pack("=I", look.index(operation.netns, operation.dev))
+            found[wire.RTA_OIF] = struct.pack("=I", lookup.index(operation.netns, operation.dev))
         body = body[:12] + wire.mapping(found)
     return [Request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, body)]
 
@@ -298,7 +299,7 @@ def moved_hops(family: int, several: bytes, was: int, index: int) -> bytes:
     )
 
 
-def restore_rule(operation: do.RestoreRule, look: LinkLookup) -> list[Request]:
+def restore_rule(operation: do.RestoreRule, lookup: LinkLookup) -> list[Request]:
     """A message that was read before."""
     return [Request(wire.RTM_NEWRULE, MAKE, operation.raw)]
 
@@ -325,9 +326,9 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
 }
 
 
-def encode(operation: do.Operation, look: LinkLookup) -> list[Request]:
+def encode(operation: do.Operation, lookup: LinkLookup) -> list[Request]:
     """The requests of one operation, in order; KernelError where it cannot be encoded."""
     try:
-        return ENCODERS[type(operation)](operation, look)
+        return ENCODERS[type(operation)](operation, lookup)
     except (ValueError, OSError, struct.error) as error:
         raise kernel_error(errno.EINVAL, f"{type(operation).__name__}: {error}") from None

@@ -42,7 +42,7 @@ def header(index: int, settings: do.LinkSettings) -> bytes:
     return ifinfomsg(index, IFF_UP if settings.up else 0, IFF_UP)
 
 
-def plain_settings(netns: str, settings: do.LinkSettings, look: LinkLookup) -> bytes:
+def plain_settings(netns: str, settings: do.LinkSettings, lookup: LinkLookup) -> bytes:
     """The attributes of one end, without those inside IFLA_LINKINFO."""
     body = b""
     if settings.mtu is not None:
@@ -50,7 +50,7 @@ def plain_settings(netns: str, settings: do.LinkSettings, look: LinkLookup) -> b
     if settings.mac is not None:
         body += wire.attribute(wire.IFLA_ADDRESS, wire.mac_bytes(settings.mac))
     if settings.master is not None:
-        body += wire.u32(wire.IFLA_MASTER, look.index(netns, settings.master) if settings.master else 0)
+        body += wire.u32(wire.IFLA_MASTER, lookup.index(netns, settings.master) if settings.master else 0)
     if settings.group is not None:
         body += wire.u32(wire.IFLA_GROUP, settings.group)
     return body
@@ -62,12 +62,12 @@ def port_info(port: Mapping[int, bytes]) -> bytes:
     return wire.nested(wire.IFLA_LINKINFO, slave)
 
 
-def create_link(operation: do.CreateLink, look: LinkLookup) -> list[Request]:
+def create_link(operation: do.CreateLink, lookup: LinkLookup) -> list[Request]:
     """One message makes the link, with both ends of a pair; what the kernel drops at creation follows by name."""
     settings = operation.settings
     body = header(0, settings) + wire.text(wire.IFLA_IFNAME, operation.name)
-    body += plain_settings(operation.home, settings, look)
-    elsewhere = look.descriptor(operation.home) if operation.home != operation.netns else None
+    body += plain_settings(operation.home, settings, lookup)
+    elsewhere = lookup.descriptor(operation.home) if operation.home != operation.netns else None
     if elsewhere is not None:
         body += wire.u32(wire.IFLA_NET_NS_FD, elsewhere)
         if settings.alias or settings.port:
@@ -75,14 +75,14 @@ def create_link(operation: do.CreateLink, look: LinkLookup) -> list[Request]:
     info = dict(settings.info)
     data = b""
     if operation.dev:
-        lower = look.index(operation.netns, operation.dev)
+        lower = lookup.index(operation.netns, operation.dev)
         if operation.dev_option:
             info.setdefault(operation.dev_option, struct.pack("=I", lower))
         else:
             body += wire.u32(wire.IFLA_LINK, lower)
     if operation.peer_name:
         body += queues()
-        data = wire.nested(wire.VETH_INFO_PEER, peer_end(operation, look))
+        data = wire.nested(wire.VETH_INFO_PEER, peer_end(operation, lookup))
     data += wire.mapping(info)
     kind = wire.text(wire.IFLA_INFO_KIND, operation.kind)
     body += wire.nested(wire.IFLA_LINKINFO, kind + (wire.nested(wire.IFLA_INFO_DATA, data) if data else b""))
@@ -96,11 +96,11 @@ def create_link(operation: do.CreateLink, look: LinkLookup) -> list[Request]:
     return requests
 
 
-def peer_end(operation: do.CreateLink, look: LinkLookup) -> bytes:
+def peer_end(operation: do.CreateLink, lookup: LinkLookup) -> bytes:
     """The other end: never up (ENOTCONN), never with a master (its index is of another namespace)."""
     peer = operation.peer or do.LinkSettings()
     body = ifinfomsg() + wire.text(wire.IFLA_IFNAME, operation.peer_name)
-    descriptor = look.descriptor(operation.peer_netns)
+    descriptor = lookup.descriptor(operation.peer_netns)
     if descriptor is not None:
         body += wire.u32(wire.IFLA_NET_NS_FD, descriptor)
     if peer.group is not None:
@@ -117,12 +117,12 @@ def queues() -> bytes:
     return wire.u32(wire.IFLA_NUM_TX_QUEUES, 1) + wire.u32(wire.IFLA_NUM_RX_QUEUES, 1)
 
 
-def set_link(operation: do.SetLink, look: LinkLookup) -> list[Request]:
+def set_link(operation: do.SetLink, lookup: LinkLookup) -> list[Request]:
     """Changes a link by its index; port settings after a master. One that moves is there what it is to be, at once."""
     settings = operation.settings
-    index = look.index(operation.netns, operation.name)
-    body = plain_settings(operation.netns if settings.netns is None else settings.netns, settings, look)
-    descriptor = None if settings.netns is None else look.descriptor(settings.netns)
+    index = lookup.index(operation.netns, operation.name)
+    body = plain_settings(operation.netns if settings.netns is None else settings.netns, settings, lookup)
+    descriptor = None if settings.netns is None else lookup.descriptor(settings.netns)
     if descriptor is not None:
         # do_setlink() moves it first, and does the rest there (net/core/rtnetlink.c).
         body += wire.u32(wire.IFLA_NET_NS_FD, descriptor)

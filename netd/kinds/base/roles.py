@@ -6,6 +6,7 @@ import abc
 from collections.abc import Mapping
 from typing import Any
 
+from netd.errors import KernelError
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key, LinkName
 from netd.model.status import Unusable
@@ -29,8 +30,11 @@ class BecomesUsable:
         """Why it is not usable although it is as declared; None if it is."""
         return None
 
-    def refused_until(self, desired: Desired, view: View) -> Unusable | None:
-        """What it waits for, if the kernel refuses it only until something else is usable; None: another reason."""
+    def refused_until(self, desired: Desired, view: View, error: KernelError) -> Unusable | None:
+        """What it waits for, if the kernel refuses it only until something else is usable; None: another reason.
+
+        ``error`` is the kernel's answer.
+        """
         return None
 
 
