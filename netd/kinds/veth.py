@@ -115,18 +115,18 @@ class VethKind(LinkKind):
         return Observed(fields=fields, identity=found, marked=all(ours), conflict=conflict, handle=victims)
 
     def _conflict(self, key: Key, other: LinkName, end: Link | None, peer: Link | None, view: View) -> str:
-        """What is wrong with the pair, "" when the two ends belong together."""
+        """What exists instead of the pair, "" when the two ends belong together."""
         for link, name in ((end, LinkName(key.netns, key.name)), (peer, other)):
             if link is not None and link.kind != "veth":
-                return f"{name} is a {link.kind or 'physical'} link"
+                return f"a {link.kind or 'physical'} link {name}"
         if end is None:
-            return f"{other} exists without {LinkName(key.netns, key.name)}"
+            return f"a link {other} without its other end {LinkName(key.netns, key.name)}"
         if peer is None:
-            return f"{LinkName(key.netns, key.name)} exists without {other}"
+            return f"a link {LinkName(key.netns, key.name)} without its other end {other}"
         if end.link != peer.index or peer.link != end.index:
-            return f"{key.name} and {other} are not two ends of one pair"
+            return f"a link {key.name} and a link {other} of two different pairs"
         if not view.is_peer_namespace(key.netns, end.link_netnsid, other.netns):
-            return f"{key.name}: its other end is in another namespace"
+            return f"a link {key.name} whose other end is in another namespace"
         return ""
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
