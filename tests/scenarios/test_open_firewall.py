@@ -156,7 +156,7 @@ def test_a_tunnel_with_a_group_hears_all_on_its_link(pair: tuple[Host, Host], ho
     host.sh(FIREWALLS[how])
     before = listed(host)
     cut_off(host)
-    assert "what comes on eth0 to its port" in reason(host)
+    assert "packets on eth0 to its port" in reason(host)
     host.write("lab.toml", opened)
     host.netd("reload")
     host.ping("172.16.0.2")
