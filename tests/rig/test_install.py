@@ -32,7 +32,7 @@ def test_what_make_installs_runs_and_what_it_uninstalls_is_gone(make_machine: Ca
     machine.run("ping", "-c", "1", "-W", "5", "10.3.0.11", ns="web")
     machine.run("systemctl", "reload", "netd")
     assert machine.run("systemd-analyze", "verify", "/usr/local/lib/systemd/system/netd.service").text == ""
-    assert "netd.toml - the files in /etc/netd" in machine.sh("man netd.toml | cat").stdout
+    assert "netd.toml - the configuration files in /etc/netd" in machine.sh("man netd.toml | cat").stdout
     assert machine.run("ip", "route", "show", "proto", "netd", ns="web").stdout.startswith("default via 10.3.0.1")
     machine.power_off()
     make("uninstall", machine.disk)
