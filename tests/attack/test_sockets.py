@@ -103,6 +103,7 @@ def test_a_crowd_at_the_status_socket_costs_neither_repairs_nor_threads_nor_answ
     heals(host)
 
 
+@pytest.mark.thorough
 def test_a_crowd_at_the_metrics_port_costs_neither_repairs_nor_threads_nor_metrics(host: Host) -> None:
     host.write("lab.toml", LAB)
     daemon = host.daemon("--metrics-port", "9586")
@@ -116,6 +117,7 @@ def test_a_crowd_at_the_metrics_port_costs_neither_repairs_nor_threads_nor_metri
     assert answer.startswith(b"HTTP/1.0 200") and b"netd_objects" in answer
 
 
+@pytest.mark.thorough
 def test_who_says_nothing_is_hung_up_on(host: Host) -> None:
     host.daemon()
     with crowd(host, b'{"verb": "st', count=1) as (one,):

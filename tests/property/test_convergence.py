@@ -318,6 +318,7 @@ def test_a_namespace_that_went_unheard_is_made_again_in_the_round_that_misses_it
 
 
 @pytest.mark.parametrize("pause", [0.05, 3.0])
+@pytest.mark.thorough
 def test_in_a_fight_netd_writes_no_more_often_than_its_budget_says(pause: float) -> None:
     for text in (FIRST, SECOND):
         for harm in HARM:

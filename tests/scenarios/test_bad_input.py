@@ -62,6 +62,7 @@ def complains(host: Host, words: str) -> bool:
     return words in complaint(host)
 
 
+@pytest.mark.thorough
 def test_no_file_stops_the_daemon_or_what_the_others_declare(host: Host) -> None:
     host.write("a.toml", A)
     host.write("zz.toml", B)
@@ -117,6 +118,7 @@ def test_a_value_that_the_kernel_takes_in_part_is_diverged_and_not_ok(host: Host
     host.converged()
 
 
+@pytest.mark.thorough
 def test_the_port_that_is_one_too_many_fails_alone_with_the_kernels_words(host: Host) -> None:
     """1,023 ports fit a bridge (BR_MAX_PORTS, net/bridge/br_private.h)."""
     others = 1022

@@ -272,6 +272,7 @@ def test_what_is_taken_away_the_moment_it_was_made_goes(host: Host) -> None:
     host.until(lambda: not host.names(), "all are gone")
 
 
+@pytest.mark.thorough
 def test_nothing_is_begun_any_more_while_the_daemon_stops(host: Host) -> None:
     """What goes after 300 ms may be due just then: a round in a kernel that was let go of threw, or deleted."""
     host.write("a.toml", A + '\n[[namespace.a.nat.masquerade]]\nout = "eth0"\n')

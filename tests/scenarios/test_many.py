@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.host import Host
 
 COUNT = 1100
 
 
+@pytest.mark.thorough
 def test_translation_works_beside_a_thousand_namespaces_with_sysctls(host: Host) -> None:
     namespaces = "\n".join(f"[namespace.n{n}]\nsysctl.net.ipv4.conf.lo.arp_announce = 1" for n in range(COUNT))
     host.write("lab.toml", namespaces)
