@@ -192,9 +192,9 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix --exit-zero $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-## write the tables of docs/config.md from the models
+## write the tables of docs/reference/config.md from the models
 docs: $(VENV)/test.stamp
-	@$(BIN)/python package/tables.py docs/config.md
+	@$(BIN)/python package/tables.py docs/reference/config.md
 
 ## ruff and the import contracts
 lint: $(VENV)/test.stamp
@@ -264,7 +264,7 @@ install: install-packages
 	@[ -e $(DESTDIR)$(PRIVATE) ] || install -d $(DESTDIR)$(SYSCONFDIR)/netd
 	@[ ! -e $(DESTDIR)$(PRIVATE) ] || mv $(DESTDIR)$(PRIVATE) $(DESTDIR)$(PRIVATE).old
 	@mv $(NEW) $(DESTDIR)$(PRIVATE) && rm -rf $(DESTDIR)$(PRIVATE).old
-	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/docs/adr $(DESTDIR)$(DOC)/examples
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/examples
 	@ln -sf ../lib/netd/bin/netd $(DESTDIR)$(PREFIX)/bin/netd
 	@for u in $(SERVICES); do install -D -m 644 units/$$u $(DESTDIR)$(UNITS)/$$u && \
 	    sed -i 's|/usr/local|$(PREFIX)|g' $(DESTDIR)$(UNITS)/$$u; done
@@ -280,8 +280,7 @@ install: install-packages
 	@install -D -m 644 build/netd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd
 	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH)/_netd
 	@install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOC)
-	@install -m 644 docs/*.md $(DESTDIR)$(DOC)/docs
-	@install -m 644 docs/adr/*.md $(DESTDIR)$(DOC)/docs/adr
+	@for f in $$(find docs -name '*.md'); do install -D -m 644 $$f $(DESTDIR)$(DOC)/$$f; done
 	@install -m 644 etc/netd/examples/*.toml etc/netd/examples/*.service etc/netd/examples/*.conf $(DESTDIR)$(DOC)/examples
 	@rm -rf build *.egg-info
 	@if [ -z "$(DESTDIR)" ]; then \
