@@ -1,5 +1,6 @@
-"""``python -m tests.uml.tests [PYTEST ARGUMENT...]``: the tests that name what their kernel must have (``needs_kernel``),
-under the User-Mode Linux kernel: one machine for each processor, as it has one processor itself.
+"""``python -m tests.uml.tests [PYTEST ARGUMENT...]``: the tests with ``needs_kernel`` under the User-Mode Linux kernel.
+
+One machine for each processor, as it has one processor itself.
 """
 
 from __future__ import annotations
