@@ -21,8 +21,9 @@ COMPLETED = {
     ("exec", "command"): {"bash": "_shtab_compgen_files", "zsh": "_command_names -e"},
     ("wait", "objects"): OBJECTS,
     ("status", "names"): NAMES,
+    ("capture", "links"): {"bash": "_netd_links", "zsh": "_netd_links"},
 }
-FILES = frozenset({"paths", "metrics_file", "against"})
+FILES = frozenset({"paths", "metrics_file", "against", "file"})
 DIRECTORIES = frozenset({"config_dir", "state_dir", "cache_dir"})
 #: What `netd status --all` lists: the second column below the head of that name; links also without their kind.
 LISTED = "netd status --all 2>/dev/null | awk '{}'"
@@ -32,6 +33,7 @@ LINK = 'h == "OBJECT" && $2 ~ /^([^:\\/]+:)?(KINDS)\\/[^\\/]+$/ {sub(/(KINDS)\\/
 OTHERS = 'h == "NAMESPACE" && $2 != "(host)" || h == "FILE" && /^[^ ]/ {print $2} '
 LISTS = {
     "_netd_namespaces": "ip netns list 2>/dev/null | cut -d' ' -f1",
+    "_netd_links": "netd capture --list 2>/dev/null | cut -d' ' -f1",
     "_netd_objects": LISTED.format(HEAD + OBJECT),
     "_netd_names": LISTED.format(HEAD + OBJECT + OTHERS + LINK),
 }

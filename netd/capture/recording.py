@@ -60,7 +60,7 @@ class Tap:
         self.open()
 
     def look(self) -> bool:
-        """Lets go of a namespace that has lost its name, and taps a link that is there again; whether the ring is new."""
+        """Lets go of a namespace that has lost its name, taps a link that is there again; whether the ring is new."""
         link = self._source.link
         if self.ring is not None and self._kernel.cookie(link.netns) != self._cookie:
             self.close()

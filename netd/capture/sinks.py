@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import platform
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from netd import __version__
@@ -45,31 +46,38 @@ class PcapngSink:
         self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         parts = [pcapng.section(f"netd {__version__}", f"{platform.system()} {platform.release()}")]
         parts += [pcapng.interface(one.name, ethernet=one.ethernet, expression=one.expression) for one in interfaces]
-        self._write(b"".join(parts))
+        self._write(parts)
 
     def take(self, packets: Sequence[Packet]) -> None:
         packed = pcapng.packet
-        self._write(b"".join([packed(number, at, out, size, data) for at, number, out, size, data in packets]))
+        self._write([packed(number, at, out, size, data) for at, number, out, size, data in packets])
 
     def finish(self, began: int, counts: Sequence[tuple[int, int]]) -> None:
         ended = time.time_ns()
         numbered = enumerate(counts)
-        self._write(b"".join(pcapng.statistics(number, began, ended, *count) for number, count in numbered))
+        self._write([pcapng.statistics(number, began, ended, *count) for number, count in numbered])
 
-    def _write(self, data: bytes) -> None:
-        """All or, in a file, nothing: half a block at the end would make it unreadable."""
-        start = os.lseek(self._descriptor, 0, os.SEEK_CUR) if self._regular else 0
-        rest = memoryview(data)
+    def _write(self, blocks: Sequence[bytes]) -> None:
+        """Half a block at the end would make a file unreadable: it is cut off where there is no room."""
+        data = memoryview(b"".join(blocks))
+        done = 0
         try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            while done < len(data):
+                done += os.write(self._descriptor, data[done:])
         except OSError:
             if self._regular:
-                with contextlib.suppress(OSError):
-                    os.ftruncate(self._descriptor, start)
+                self._cut_off(done - whole_length(blocks, done))
             raise
-        finally:
-            rest.release()
+
+    def _cut_off(self, length: int) -> None:
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR) - length)
+
+
+def whole_length(blocks: Iterable[bytes], written: int) -> int:
+    """How long the blocks are that are whole in the first ``written`` bytes."""
+    ends = itertools.takewhile(lambda end: end <= written, itertools.accumulate(map(len, blocks)))
+    return max(ends, default=0)
 
 
 class TextSink:

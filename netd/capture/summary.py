@@ -103,7 +103,8 @@ def _transport(ends: tuple[str, str], protocol: int, data: bytes, depth: int) ->
 def _tcp(ends: tuple[str, str], data: bytes, depth: int) -> str:
     source, target, sequence, _, offset, flags = struct.unpack_from("!HHIIBB", data)
     letters = "".join(letter for bit, letter in FLAGS if flags & bit) + ("." if flags & 0x10 else "")
-    return f"{at(ends[0], source)} > {at(ends[1], target)} TCP [{letters}] seq {sequence}, {len(data) - (offset >> 4) * 4} bytes"
+    length = len(data) - (offset >> 4) * 4
+    return f"{at(ends[0], source)} > {at(ends[1], target)} TCP [{letters}] seq {sequence}, {length} bytes"
 
 
 def _udp(ends: tuple[str, str], data: bytes, depth: int) -> str:

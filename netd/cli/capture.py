@@ -212,7 +212,7 @@ def capture(recording: Recording, sink: Sink, options: argparse.Namespace) -> in
         )
         print(f"netd: {told}", file=sys.stderr)
         return 0
-    raise NetdError(f"{options.file or 'standard output'}: {failed} ({taken} packets were captured)")
+    raise NetdError(f"{options.file or 'standard output'}: {failed}")
 
 
 def announce(recording: Recording) -> None:

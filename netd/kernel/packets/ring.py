@@ -32,8 +32,8 @@ BLOCK_SIZE = 1 << 18
 FRAME_SIZE = 1 << 11
 #: Milliseconds after which the kernel hands over a block that is not full.
 RETIRE_MS = 50
-#: ARPHRD_ETHER and ARPHRD_LOOPBACK, include/uapi/linux/if_arp.h: their frames begin with an Ethernet header.
-WITH_ETHERNET_HEADER = frozenset({1, 772})
+#: include/uapi/linux/if_arp.h: the frames of these links begin with an Ethernet header.
+ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
 
 
 class Packet(NamedTuple):
@@ -76,7 +76,9 @@ class PacketRing:
             self._memory = mmap.mmap(self.socket.fileno(), BLOCK_SIZE * blocks, mmap.MAP_SHARED)
             attach(self.socket, program)
             self.socket.bind((link, ETH_P_ALL))
-            self.ethernet = self.socket.getsockname()[3] in WITH_ETHERNET_HEADER
+            hardware = self.socket.getsockname()[3]
+            self.ethernet = hardware in (ARPHRD_ETHER, ARPHRD_LOOPBACK)
+            self._loopback = hardware == ARPHRD_LOOPBACK
         except BaseException:
             self.socket.close()
             raise
@@ -104,8 +106,10 @@ class PacketRing:
                 data = with_tag(data, tci, tpid if status & TP_STATUS_VLAN_TPID_VALID else ETH_P_8021Q)
                 whole += 4
             outgoing = memory[at + PACKET_TYPE] == PACKET_OUTGOING
-            yield Packet(seconds * 1_000_000_000 + nanoseconds, number, outgoing, whole, data)
             at += following
+            # What loopback sends it receives at once: each packet would be there twice.
+            if not (outgoing and self._loopback):
+                yield Packet(seconds * 1_000_000_000 + nanoseconds, number, outgoing, whole, data)
 
     def count_dropped(self) -> int:
         """Packets that the ring had no room for, since the beginning."""
