@@ -38,7 +38,7 @@ CODE := netd tests demo bench package
 RUN_PACKAGES := python3 python3-venv iproute2 nftables libnftables1 iptables
 INSTALL_PACKAGES := $(RUN_PACKAGES) lowdown
 DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
-TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump conntrack
+TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump conntrack zsh
 # The rig's root is made by mmdebstrap.
 RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap
 
