@@ -27,7 +27,7 @@ MEANINGS = {
 }  # fmt: skip
 #: The rest of another command line.
 COMMAND = {"bash": "_shtab_compgen_files", "zsh": "_netd_command"}
-COMPLETERS = {
+COMPLETERS: dict[str, Mapping[str, Any]] = {
     "files": shtab.FILE,
     "directories": shtab.DIRECTORY,
     **{name: {"bash": f"_netd_{name}", "zsh": f"_netd_{name}"} for name in LISTS},
