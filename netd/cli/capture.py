@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", metavar="FILTER", dest="filter", default="", help="only these packets: pcap-filter(7)")
     parser.add_argument("-c", metavar="COUNT", dest="count", type=positive, help="end after so many packets")
     parser.add_argument(
-        "--for", metavar="TIME", dest="duration", type=duration, help="end after this time: 500ms, 10s, 5m"
+        "--for", metavar="DURATION", dest="duration", type=duration, help="end after this: 500ms, 10s, 5m"
     )
     parser.add_argument(
         "--json", action="store_true", help="print a JSON document for each packet, or the list as JSON"
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Captures until Ctrl-C, COUNT or TIME."""
+    """Captures until Ctrl-C, COUNT or DURATION."""
     need_root("capture")
     kernel = Kernel()
     if options.list:
