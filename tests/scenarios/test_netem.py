@@ -10,6 +10,9 @@ import pytest
 
 from tests.support.host import Host
 
+#: A kernel without it runs these in another one: make test-kinds.
+pytestmark = pytest.mark.needs_kernel("netem")
+
 PAIR = """
 [namespace.b]
 
