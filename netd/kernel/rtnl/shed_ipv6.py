@@ -21,7 +21,6 @@ from .netlink_socket import PORTION, Rtnl
 from .wire import Request
 
 
-
 def shed_ipv6(rtnl: Rtnl, indexes: Collection[int]) -> Iterator[None]:
     """Deletes the IPv6 addresses of these links, and before them the kernel's own routes; yields between sends.
 
