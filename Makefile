@@ -39,6 +39,8 @@ RUN_PACKAGES := python3 python3-venv iproute2 nftables libnftables1 iptables
 INSTALL_PACKAGES := $(RUN_PACKAGES) lowdown
 DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
 TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump conntrack
+# The kernel of test-kinds and its modules; a compiler where the processor has more than that kernel knows (xstate.c).
+UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx_tile /proc/cpuinfo),gcc libc6-dev)
 # The rig's root is made by mmdebstrap.
 RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap
 
@@ -65,9 +67,10 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help format docs
-.PHONY: demo test test-all test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
+.PHONY: demo test test-all test-kinds test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
 .PHONY: stories fuzz lint types bench bench-heal \
-    bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages
+    bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages \
+    uml-packages
 
 ## this list
 help:
@@ -137,6 +140,14 @@ test-all: root test-packages $(VENV)/test.stamp
 	$(BIN)/python -m pytest --tier second $(T)
 	@$(MAKE) --no-print-directory test-rig
 
+# Options for pytest, as in: make test-kinds K="-k bond".
+K ?=
+## tests of kinds of links that the kernel of this machine may lack, under User-Mode Linux (K="-k NAME")
+test-kinds: root uml-packages $(VENV)/test.stamp
+	@echo "==> tests under the User-Mode Linux kernel"
+	@$(COMPILE)
+	$(BIN)/python -m tests.uml.tests $(K)
+
 ## tests that need neither root nor packages of the system (30 seconds)
 test-unit: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto tests/unit
@@ -181,9 +192,9 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix --exit-zero $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-## write the tables of docs/config.md from the models
+## write the tables of docs/reference/config.md from the models
 docs: $(VENV)/test.stamp
-	@$(BIN)/python package/tables.py docs/config.md
+	@$(BIN)/python package/tables.py docs/reference/config.md
 
 ## ruff and the import contracts
 lint: $(VENV)/test.stamp
@@ -223,6 +234,8 @@ demo-packages:
 	$(call packages,$(DEMO_PACKAGES))
 test-packages:
 	$(call packages,$(TEST_PACKAGES))
+uml-packages:
+	$(call packages,$(UML_PACKAGES))
 
 # Recreated only when the project's needs change. A target that needs packages of the system names them before it.
 $(VENV)/run.stamp: pyproject.toml
@@ -251,7 +264,7 @@ install: install-packages
 	@[ -e $(DESTDIR)$(PRIVATE) ] || install -d $(DESTDIR)$(SYSCONFDIR)/netd
 	@[ ! -e $(DESTDIR)$(PRIVATE) ] || mv $(DESTDIR)$(PRIVATE) $(DESTDIR)$(PRIVATE).old
 	@mv $(NEW) $(DESTDIR)$(PRIVATE) && rm -rf $(DESTDIR)$(PRIVATE).old
-	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/docs/adr $(DESTDIR)$(DOC)/examples
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC)/examples
 	@ln -sf ../lib/netd/bin/netd $(DESTDIR)$(PREFIX)/bin/netd
 	@for u in $(SERVICES); do install -D -m 644 units/$$u $(DESTDIR)$(UNITS)/$$u && \
 	    sed -i 's|/usr/local|$(PREFIX)|g' $(DESTDIR)$(UNITS)/$$u; done
@@ -267,8 +280,7 @@ install: install-packages
 	@install -D -m 644 build/netd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netd
 	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH)/_netd
 	@install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOC)
-	@install -m 644 docs/*.md $(DESTDIR)$(DOC)/docs
-	@install -m 644 docs/adr/*.md $(DESTDIR)$(DOC)/docs/adr
+	@for f in $$(find docs -name '*.md'); do install -D -m 644 $$f $(DESTDIR)$(DOC)/$$f; done
 	@install -m 644 etc/netd/examples/*.toml etc/netd/examples/*.service etc/netd/examples/*.conf $(DESTDIR)$(DOC)/examples
 	@rm -rf build *.egg-info
 	@if [ -z "$(DESTDIR)" ]; then \

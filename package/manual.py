@@ -1,7 +1,7 @@
 """Writes the manual pages, in markdown, from the reference documentation: ``python package/manual.py netd.8``.
 
-The text comes from docs/*.md. Tables become lists of terms, as usual in manual pages. For netd(8), the arguments of
-each command come from its parser, as in ``--help``.
+The text comes from docs/reference/*.md. Tables become lists of terms, as usual in manual pages. For netd(8), the
+arguments of each command come from its parser, as in ``--help``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from completion import verbs_of
 from netd import __version__
 from netd.cli.main import VERBS, build_parser
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 #: {page: (one-line description, sections)}. A section is (document, heading), in the order of the page; a heading that
 #: has a name of its own in manual pages is renamed.
 PAGES = {
@@ -25,7 +25,7 @@ PAGES = {
         "builds and repairs the virtual network that /etc/netd declares",
         [
             ("config", "Exit status"), ("config", "JSON"), ("config", "Object names and states"), ("service", ""),
-            ("config", "Environment"), ("config", "Paths"), ("../README", "Everyday commands"),
+            ("config", "Environment"), ("config", "Paths"), ("../../README", "Everyday commands"),
         ],
     ),
     "netd.toml.5": (
@@ -66,7 +66,7 @@ def sections(name: str, wanted: str) -> Iterator[str]:
             else:
                 yield line if fenced else LINK.sub(r"\1", line)
     if not inside and wanted and not any(sections_found(name, wanted)):
-        raise SystemExit(f"docs/{name}.md has no section '{wanted}'")
+        raise SystemExit(f"docs/reference/{name}.md has no section '{wanted}'")
 
 
 def sections_found(name: str, wanted: str) -> Iterator[bool]:

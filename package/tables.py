@@ -1,4 +1,4 @@
-"""Writes the tables of docs/config.md from the models: ``python package/tables.py docs/config.md``.
+"""Writes the tables of a document from the models: ``python package/tables.py docs/reference/config.md``.
 
 What is between ``<!-- generated: PATH -->`` and ``<!-- end -->`` is replaced. PATH is a kind ("vxlan"), a table in one
 ("vxlan.fdb"), "link" (the keys of every link), "host", or "other kinds": all kinds that have no place of their own yet.

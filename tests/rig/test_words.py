@@ -9,7 +9,7 @@ from tests.rig.machine import Machine
 from tests.rig.test_install import make
 from tests.support.host import ROOT
 
-DOCUMENTS = ("README.md", "docs/config.md", "docs/service.md")
+DOCUMENTS = ("README.md", "docs/reference/config.md", "docs/reference/service.md")
 #: What a command begins with; a word alone is spoken of, not typed.
 TYPED = re.compile(
     r"(netd|systemctl|systemd-\w+|journalctl|man|ip|nft|sysctl|make|apt-get|cp|usermod|firewall-cmd|ping|bridge) \S"
@@ -87,7 +87,7 @@ def test_each_command_of_the_documents_works_as_printed(make_machine: Callable[.
 
 
 def test_the_commands_for_the_package_work_as_printed(fresh: Machine) -> None:
-    said = [one for one in dict.fromkeys(commands("README.md") + commands("docs/service.md")) if PACKAGE.match(one)]
+    said = [one for one in dict.fromkeys(commands("README.md") + commands(DOCUMENTS[2])) if PACKAGE.match(one)]
     assert len(said) == 4, said
     for command in sorted(said, key=lambda command: "remove" in command):
         # The one without -y asks.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from netd.config.parse.parser import parse
 from tests.support import labs
 
 ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "docs" / "config.md"
+CONFIG = ROOT / "docs" / "reference" / "config.md"
 EXAMPLES = sorted((ROOT / "etc" / "netd" / "examples").glob("*.toml"))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 
@@ -41,6 +43,23 @@ def test_every_key_of_every_table_is_documented() -> None:
         inside = {key for key in fields if f"{path}.{key}" in placed}
         assert all(f"| `{key}` |" in text for key in fields.keys() - inside), path
         assert all(field.option.description for field in fields.values()), path
+
+
+def anchors(document: Path) -> set[str]:
+    """What "#..." can name in a document: its headings, as GitHub writes them."""
+    heads = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_link_of_a_document_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        leads_to = document.parent / name if name else document
+        assert leads_to.exists(), target
+        assert not anchor or anchor in anchors(leads_to), target
 
 
 def test_the_schema_is_valid_and_every_key_in_it_is_described(capsys: pytest.CaptureFixture[str]) -> None:

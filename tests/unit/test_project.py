@@ -47,8 +47,8 @@ def test_make_lists_each_target_that_is_meant_to_be_called() -> None:
 
 
 def test_each_decision_is_in_the_index_and_says_how_it_was_measured() -> None:
-    index = (TOP / "docs" / "adr" / "README.md").read_text()
-    pages = sorted((TOP / "docs" / "adr").glob("[0-9]*.md"))
+    index = (TOP / "docs" / "explanation" / "adr" / "README.md").read_text()
+    pages = sorted((TOP / "docs" / "explanation" / "adr").glob("[0-9]*.md"))
     assert re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", index) == [page.name for page in pages]
     for page in pages:
         text = page.read_text()
