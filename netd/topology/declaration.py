@@ -14,6 +14,8 @@ from netd.model.status import State, Status
 Locate = Callable[[Origin], str]
 #: States of what no file declares, of what is not there although declared, and of what is there but should not be.
 FOREIGN, MISSING, SURPLUS, DIFFERS = "foreign", "missing", "surplus", "differs"
+#: The end of a sentence about a part of a link.
+PART_WORDS = {MISSING: "is missing", SURPLUS: "is not declared any more", DIFFERS: "differs"}
 #: What a change that is still to be made says of an object.
 TO_DO = {"create": MISSING, "delete": SURPLUS, "update": DIFFERS, "recreate": DIFFERS}
 
@@ -39,6 +41,8 @@ class Declaration:
         self._on_link: dict[LinkName, list[Key]] = {}
         for key, one in desired.items():
             self._index(key, one)
+        for key in self.changes.keys() - desired.keys():
+            self._on_link.setdefault(LinkName(key.netns, key.name.partition("/")[0]), []).append(key)
 
     def _index(self, key: Key, one: Desired) -> None:
         for link in (*one.provides, *(end.link for end in one.ends)):
@@ -78,9 +82,21 @@ class Declaration:
         status = self.statuses.get(key) if key is not None else None
         return status.reason if status is not None else ""
 
-    def link_state(self, at: LinkName) -> str:
-        """The state of the object that declares a link."""
-        return self.state(self.of_link(at))
+    def parts(self, at: LinkName) -> list[Key]:
+        """The objects that are a part of a link: those whose names begin with its own (address/DEV/CIDR)."""
+        begin = f"{at.name}/"
+        return [key for key in self.on_link(at) if key.netns == at.netns and key.name.startswith(begin)]
+
+    def link_state(self, at: LinkName) -> tuple[str, str]:
+        """(state, reason) of the object that declares a link; where that is ok, of the first part that is not."""
+        key = self.of_link(at)
+        state = self.state(key)
+        if state in (State.OK, FOREIGN):
+            for part in self.parts(at):
+                found = self.state(part)
+                if found not in (State.OK, FOREIGN):
+                    return found, self.reason(part) or f"{part} {PART_WORDS.get(found, f'is {found}')}"
+        return state, self.reason(key) or difference(self.changes.get(key) if key is not None else None)
 
     def namespace_state(self, netns: str) -> str:
         """The state of the namespace with that name."""
@@ -96,3 +112,17 @@ class Declaration:
         """The same as text: "/etc/netd/lab.toml:3"; "" for what no file declares."""
         origin = self.origin(key)
         return self._locate(origin) if origin is not None else ""
+
+
+def difference(change: Change | None) -> str:
+    """ "mtu is 1500, declared 1400"."""
+    if change is None or change.action not in ("update", "recreate"):
+        return ""
+    return ", ".join(f"{name} is {shown(diff.have)}, declared {shown(diff.want)}" for name, diff in change.fields.items())
+
+
+def shown(value: object) -> str:
+    """A value as a file has it."""
+    if value is None or value in ("", ()):
+        return "not there"
+    return str(value).lower() if isinstance(value, bool) else str(value)
