@@ -21,6 +21,7 @@ COMPLETED = {
     ("exec", "command"): {"bash": "_shtab_compgen_files", "zsh": "_command_names -e"},
     ("wait", "objects"): OBJECTS,
     ("status", "names"): NAMES,
+    ("graph", "names"): NAMES,
 }
 FILES = frozenset({"paths", "metrics_file", "against"})
 DIRECTORIES = frozenset({"config_dir", "state_dir", "cache_dir"})

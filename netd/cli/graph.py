@@ -58,5 +58,3 @@ def graph(options: argparse.Namespace) -> dict[str, Any]:
         for _ in builder.steps():
             pass
         return builder.document
-
-

@@ -67,8 +67,6 @@ def files(options: argparse.Namespace) -> Config:
 
 def declared(options: argparse.Namespace, config: Config, reconciler: Reconciler) -> Declaration:
     """With the states that the daemon knows, else with what differs now."""
-    if not config.desired:
-        return Declaration({})
     try:
         reply = ask(options.state_dir, {"verb": "status"}, timeout=PATIENCE)
     except NetdError:

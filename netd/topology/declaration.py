@@ -42,6 +42,9 @@ class Declaration:
         for key, one in desired.items():
             self._index(key, one)
         for key in self.changes.keys() - desired.keys():
+            if key.kind == NAMESPACE_KIND:
+                continue
+            self._of_link.setdefault(LinkName(key.netns, key.name), key)
             self._on_link.setdefault(LinkName(key.netns, key.name.partition("/")[0]), []).append(key)
 
     def _index(self, key: Key, one: Desired) -> None:
@@ -62,7 +65,7 @@ class Declaration:
 
     def links(self) -> Iterable[LinkName]:
         """All links that the files declare."""
-        return self._of_link.keys()
+        return [at for at, key in self._of_link.items() if key in self.desired]
 
     def state(self, key: Key | None) -> str:
         """A state of ``netd status``, or "differs", "missing", "surplus"; "foreign": no file declares it."""
@@ -95,7 +98,8 @@ class Declaration:
             for part in self.parts(at):
                 found = self.state(part)
                 if found not in (State.OK, FOREIGN):
-                    return found, self.reason(part) or f"{part} {PART_WORDS.get(found, f'is {found}')}"
+                    reason = self.reason(part) or f"{part} {PART_WORDS.get(found, f'is {found}')}"
+                    return DIFFERS if found in PART_WORDS else found, reason
         return state, self.reason(key) or difference(self.changes.get(key) if key is not None else None)
 
     def namespace_state(self, netns: str) -> str:
@@ -118,7 +122,9 @@ def difference(change: Change | None) -> str:
     """ "mtu is 1500, declared 1400"."""
     if change is None or change.action not in ("update", "recreate"):
         return ""
-    return ", ".join(f"{name} is {shown(diff.have)}, declared {shown(diff.want)}" for name, diff in change.fields.items())
+    return ", ".join(
+        f"{name} is {shown(diff.have)}, declared {shown(diff.want)}" for name, diff in change.fields.items()
+    )
 
 
 def shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The topology as a graph: links are nodes, and how they are connected are edges. JSON values, as the daemon sends them.
+"""The topology as a graph: links are nodes, and their connections are edges. JSON values, as the daemon sends them.
 
 ``{"version": 1, "namespaces": [{"name", "state", "reason"}], "nodes": [{"id", "kind", "namespace", "name", "state",
 "reason", "up", "addresses", "mtu", "text"}], "edges": [{"from", "to", "kind", "text"}]}``. What is not a link of this

@@ -30,8 +30,12 @@ def mark(node: Mapping[str, Any]) -> str:
 
 
 def facts(node: Node) -> list[str]:
-    """Its kind, what tells it apart, its addresses, an unusual MTU, and whether it is down."""
-    found = [str(node["kind"]), str(node["text"]), *map(str, node["addresses"])]
+    """Its kind, what tells it apart, its addresses but link-local ones, an unusual MTU, and whether it is down."""
+    found = [
+        str(node["kind"]),
+        str(node["text"]),
+        *(each for each in node["addresses"] if not each.startswith("fe80:")),
+    ]
     if node["mtu"] and node["mtu"] != ORDINARY_MTU and node["kind"] != "loopback":
         found.append(f"mtu {node['mtu']}")
     if not node["up"]:

@@ -46,5 +46,7 @@ def _edge(edge: Edge, names: dict[str, str]) -> str:
 
 def quoted(*lines: str) -> str:
     """Lines as one quoted text; what Mermaid reads as its own is written as entities."""
-    safe = (line.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;") for line in lines)
+    safe = (
+        line.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;") for line in lines
+    )
     return f'"{"<br>".join(safe)}"'

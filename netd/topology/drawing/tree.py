@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .marks import HOST_TITLE, Document, Edge, Node, by_box, facts, mark
 
@@ -12,7 +12,7 @@ UPWARD = ("port", "dev")
 
 
 class Line(NamedTuple):
-    """One line: the ``lead`` of the tree, the name, what is known of it, and the ``state`` and ``mark`` of a problem."""
+    """One line: the ``lead`` of the tree, the name, what is known of it, and a problem with its ``state``."""
 
     lead: str
     name: str
@@ -42,8 +42,8 @@ class Tree:
         elif kind == "nat":
             self._nat.setdefault(edge["namespace"], []).append(edge)
         elif kind == "pair":
-            self._beside.setdefault(begin, []).append(f"<-> {end}{self._under(end)}")
-            self._beside.setdefault(end, []).append(f"<-> {begin}{self._under(begin)}")
+            self._beside.setdefault(begin, []).append(f"<-> {end}")
+            self._beside.setdefault(end, []).append(f"<-> {begin}")
         elif kind == "tunnel":
             there = f" ({edge['to']})" if edge["to"] != edge["text"] else ""
             self._beside.setdefault(begin, []).append(f"-> {edge['text']}{there}")
@@ -53,9 +53,6 @@ class Tree:
     def _same_box(self, begin: str, end: str) -> bool:
         one, other = self._nodes.get(begin), self._nodes.get(end)
         return one is not None and other is not None and one["namespace"] == other["namespace"]
-
-    def _under(self, node: str) -> str:
-        return ""
 
     def lines(self) -> Iterator[Line]:
         """All of it."""
@@ -82,5 +79,6 @@ class Tree:
 
 def nat_text(edge: Edge) -> str:
     """ "dnat tcp 8083 to 192.168.1.204:80 (ns204:veth0)"."""
-    text: Any = edge["text"]
-    return f"{text} ({edge['to']})" if text.startswith("dnat ") and edge["to"] not in text else str(text)
+    text: str = edge["text"]
+    target = " to " in text and edge["to"] not in text
+    return f"{text} ({edge['to']})" if text.startswith("dnat ") and target else text
