@@ -38,7 +38,7 @@ CODE := netd tests demo bench package
 RUN_PACKAGES := python3 python3-venv iproute2 nftables libnftables1 iptables
 INSTALL_PACKAGES := $(RUN_PACKAGES) lowdown
 DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
-TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump conntrack
+TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump tshark conntrack zsh
 # The kernel of test-kinds and its modules; a compiler where the processor has more than that kernel knows (xstate.c).
 UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx_tile /proc/cpuinfo),gcc libc6-dev)
 # The rig's root is made by mmdebstrap.
