@@ -43,9 +43,9 @@ def master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[
 def _refused_member(each: Desired, prefix: str, maker: Desired, above: End) -> str:
     name = above.link.name
     if not above.takes_members:
-        return f"{prefix}master: '{name}' is {maker.key} at {{place}}, and only a bridge, a bond or a vrf has members"
+        return f"{prefix}master: '{name}' is {maker.key} at {{place}}: only a bridge, a bond or a vrf has members"
     if above.joins != "ports" and any(field.startswith(prefix + PREFIX) for field in each.fields):
-        return f"{prefix}bridge_port: '{name}' is {maker.key} at {{place}}, and only a bridge has ports"
+        return f"{prefix}bridge_port: '{name}' is {maker.key} at {{place}}: only a bridge has ports"
     return ""
 
 
