@@ -7,6 +7,7 @@ import ipaddress
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import or_
 from types import MappingProxyType
 from typing import Any
 
@@ -155,6 +156,23 @@ class LowerNamespace:
         return None
 
 
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """A value that is in no attribute of the kind: ``LinkKind.read_options`` of the kind reads it."""
+
+    default: Any = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return ()
+
+    def encode(self, value: Any, have: Any = None) -> Mapping[int, bytes]:
+        return {}
+
+    def decode(self, raw: Mapping[int, bytes]) -> Any:
+        return None
+
+
 @functools.cache
 def options(table: Any) -> Mapping[str, Option]:
     """The keys of a ``Table`` class that the kernel has in attributes."""
@@ -169,7 +187,27 @@ def encode(
     for key, option in options(table).items():
         name = prefix + key
         if option.wire is not None and fields.get(name) is not None:
-            found |= option.wire.encode(fields[name], have.get(name))
+            add(found, option.wire.encode(fields[name], have.get(name)))
+    return found
+
+
+def add(found: dict[int, bytes], more: Mapping[int, bytes]) -> None:
+    """Adds attributes. What several options write are bits of it."""
+    for number, payload in more.items():
+        found[number] = bytes(map(or_, found.get(number, bytes(len(payload))), payload))
+
+
+def rewritten(table: Any, raw: Mapping[int, bytes], fields: Mapping[str, Any]) -> dict[int, bytes]:
+    """All attributes of a link, as they were read (``raw``), with other values of these options."""
+    found = dict(raw)
+    for key, option in options(table).items():
+        if option.wire is not None and fields.get(key) is not None:
+            masks: Mapping[int, bytes] = getattr(option.wire, "masks", {})
+            for number in option.wire.numbers:
+                old = found.pop(number, None)
+                if old is not None and number in masks:
+                    found[number] = bytes(one & ~own for one, own in zip(old, masks[number], strict=True))
+            add(found, option.wire.encode(fields[key], None))
     return found
 
 
