@@ -21,7 +21,7 @@ from .rtnl.delete_links import Replies, delete_and_wait
 from .rtnl.encode import ENCODERS, encode
 from .rtnl.encode_link import delete_link, delete_links, set_groups
 from .rtnl.netlink_socket import Rtnl
-from .rtnl.wire import RTM_DELLINK, Request
+from .rtnl.wire import Request
 from .session import Answer, Session
 
 #: Links in one group deletion: the messages of 200 fit the receive buffer easily.
@@ -144,9 +144,9 @@ class Batch:
             return
         answers = self._session.rtnl.request(requests)
         self._close_descriptors()
-        for request, position, (error, replies) in zip(requests, owners, answers, strict=True):
+        for position, (error, replies) in zip(owners, answers, strict=True):
             operation = self._operations[position]
-            if isinstance(self._answers[position], KernelError) or request.kind == RTM_DELLINK:
+            if isinstance(self._answers[position], KernelError):
                 continue
             if error is not None:
                 self._answers[position] = explained(operation, error)
@@ -218,16 +218,8 @@ class Batch:
         return delete_and_wait(self._session.inside(Rtnl), requests, gone)
 
 
-#: The module of a kind of link, where it is not called like the kind.
-MODULES = {
-    "gre": "ip_gre", "gretap": "ip_gre", "ip6gre": "ip6_gre", "ip6gretap": "ip6_gre", "ip6tnl": "ip6_tunnel",
-    "vlan": "8021q", "bond": "bonding",
-}  # fmt: skip
-
-
 def explained(operation: do.Operation, error: KernelError) -> KernelError:
-    """An error of the kernel's; what rtnl_newlink() says of an unknown kind, with the module that it lacks."""
-    if isinstance(operation, do.CreateLink) and (error.code, error.text) == (errno.EOPNOTSUPP, "Unknown device type"):
-        module = MODULES.get(operation.kind, operation.kind)
-        return kernel_error(error.code, f"this kernel has no {operation.kind} links: it lacks the module {module}")
+    """The kernel's answer; one that lacks a module says only that it does not know the word."""
+    if isinstance(operation, do.PutQdisc) and error.code == errno.ENOENT:
+        return kernel_error(errno.EOPNOTSUPP, f"{operation.kind} needs the kernel's module sch_{operation.kind}")
     return error

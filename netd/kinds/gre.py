@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
+from netd.errors import KernelError
 from netd.model.change import FieldDiff, Step
 from netd.model.desired import Desired, View
 from netd.model.segment import Links
@@ -48,7 +50,7 @@ FAMILY = "family"
 
 
 @dataclass(frozen=True, eq=False)
-class Bit:
+class Direction:
     """A flag of both directions; where only one has it, that is the value ("in", "out")."""
 
     mask: int
@@ -118,8 +120,8 @@ class GreTable(LinkTable):
     key: Number32 | None = option("key of both directions", default=None)
     ikey: Number32 | None = option("key of received packets", default=None, wire=Key(IKEY, IFLAGS))
     okey: Number32 | None = option("key of sent packets", default=None, wire=Key(OKEY, OFLAGS))
-    csum: bool | None = option("checksums, required of received packets", default=None, wire=Bit(CSUM))
-    seq: bool | None = option("sequence numbers, required of received packets", default=None, wire=Bit(SEQ))
+    csum: bool | None = option("checksums, required of received packets", default=None, wire=Direction(CSUM))
+    seq: bool | None = option("sequence numbers, required of received packets", default=None, wire=Direction(SEQ))
     ttl: Byte | None = option(
         "TTL of the outer packets; 0: that of the inner packet", default=None, wire=Number(TTL, "=B", default=0)
     )
@@ -201,6 +203,11 @@ class GreKind(TunnelKind):
 
     def immutable_changes(self, differing: Mapping[str, FieldDiff]) -> set[str]:
         return {*super().immutable_changes(differing), *({FAMILY} & differing.keys())}
+
+    def refusal(self, error: KernelError) -> str:
+        if error.code == errno.EOPNOTSUPP and error.text.startswith("Unknown device type"):
+            return "this kernel has no such tunnels: they need its module ip_gre, over IPv6 ip6_gre (modprobe ip_gre)"
+        return super().refusal(error)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         six = self.family(desired.fields) is Family.IPV6

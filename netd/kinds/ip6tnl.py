@@ -49,6 +49,7 @@ class Ip6tnlKind(IpTunnelKind):
 
     name = "ip6tnl"
     toml = TomlForm(Ip6tnlTable)
+    module = "ip6_tunnel"
     fallbacks = frozenset({"ip6tnl0"})
 
     def family(self, fields: Mapping[str, Any]) -> Family:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
-from netd.kinds.link.attributes import Address, encode, options
+from netd.kinds.link.attributes import Address, Bit, encode, options
 from netd.kinds.link.link_kind import LinkKind
 from netd.kinds.link.segment import link_kinds
 from netd.kinds.link.tunnel import TunnelKind
@@ -62,6 +62,19 @@ def at_birth(kind: LinkKind) -> dict[int, bytes]:
     return encode(kind.table, {key: wire.default for key, wire in wires.items() if wire.default not in (None, "")})
 
 
+def applied(kind: LinkKind, old: Mapping[int, bytes], new: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The attributes once ``new`` are written: of flags only those of the mask."""
+    wires = (option.wire for option in options(kind.table).values())
+    flags = {number for each in wires if isinstance(each, Bit) for number in each.numbers}
+    return {
+        **old,
+        **{
+            number: Bit.joined(old[number], new[number]) if number in flags & old.keys() else value
+            for number, value in new.items()
+        },
+    }
+
+
 def without_zeros(kind: LinkKind, info: Mapping[int, bytes]) -> dict[int, bytes]:
     """Without the zero address, which means none."""
     wires = (option.wire for option in options(kind.table).values())
@@ -81,7 +94,8 @@ def changed(
     """The attributes of a link once ``new`` are written; KernelError where one cannot change on a link."""
     kind = kind_of(name)
     # A tunnel is changed as a whole: what is not said goes back to its default.
-    fresh = without_zeros(kind, {**(at_birth(kind) if isinstance(kind, TunnelKind) else old), **new})
+    whole = isinstance(kind, TunnelKind)
+    fresh = without_zeros(kind, {**at_birth(kind), **new} if whole else applied(kind, old, new))
     have, want = read(name, old, lower, outer), read(name, fresh, lower, outer)
     for key, option in options(kind.table).items():
         live = option.live(want[key], have[key]) if callable(option.live) else option.live

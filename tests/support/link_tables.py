@@ -72,7 +72,9 @@ def needed(table: Any) -> dict[str, Any]:
     base = {key: _first(key, field) for key, field in fields.items() if field.required}
     if not isinstance(read(table, base), list):
         return base
-    more = (base | {key: value} for key in reversed(fields) if key not in base for value in examples(fields[key].type))
+    more = (
+        base | {key: value} for key in reversed(list(fields)) if key not in base for value in examples(fields[key].type)
+    )
     return next((keys for keys in more if not isinstance(read(table, keys), list)), base)
 
 
