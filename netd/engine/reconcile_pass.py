@@ -5,74 +5,124 @@ First build, change of the files, drift, restart and ``netd apply`` are the same
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, TypeVar
 
-from netd.errors import KernelError
+from netd.errors import KernelError, as_refusal
 from netd.model.change import Change
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key
 
 from .apply.executor import Executor
-from .apply.plan import Planner
+from .apply.plan import Plan
 from .commit import ATTEMPTS, Commit
-from .compare.decision import Decision
+from .compare.decision import Decision, Evaluation
 from .parts import Parts
-from .portions import Portions
 from .scope import Scope
+from .status.objects import ObjectState
+
+#: Seconds of work, after which a pass yields; stale links that are read at a time.
+PORTION, SLICE = 0.005, 20
+
+Value = TypeVar("Value")
 
 
 class Pass:
-    """``drift``: changes of objects that were ok are repairs."""
+    """``drift``: changes of objects that were ok are repairs.
 
-    def __init__(self, parts: Parts, scope: Scope, portions: Portions, *, drift: bool) -> None:
+    ``involved``: what it is about to change, and all that depends on that; repairs of the rest may come in between.
+    """
+
+    def __init__(self, parts: Parts, scope: Scope, involved: set[Key], *, drift: bool) -> None:
         parts.passes += 1
         self._parts = parts
         self._scope = scope
-        self._portions = portions
+        self._involved = involved
         self._commit = Commit(parts, scope, parts.passes, drift=drift)
         #: Objects of which this pass was the first to count attempts.
         self._counted: set[Key] = set()
 
     def run(self, keys: Set[Key]) -> Iterator[None]:
         """Brings these objects, and all that depends on their changes, to what is declared; yields between portions."""
+        clock = self._parts.clock.monotonic
+        until = clock() + PORTION
+        with self._parts.mirror.reading():
+            for _ in self._steps(keys):
+                if clock() > until:
+                    yield
+                    until = clock() + PORTION
+        self._parts.ledger.flush()
+        self._parts.announcements.send()
+
+    def _steps(self, keys: Set[Key]) -> Iterator[None]:
+        """The same; yields wherever others may come in between."""
         todo = keys
         try:
             while todo:
                 todo = yield from self._run_once(self._admitted(todo))
         finally:
-            for key in self._counted:
-                if (state := self._parts.states.get(key)) is not None:
-                    state.attempts = 0
-        self._parts.ledger.flush()
-        self._parts.announcements.send()
+            for key in self._counted & self._parts.states.keys():
+                self._parts.states[key].attempts = 0
 
     def _run_once(self, keys: Set[Key]) -> Generator[None, None, Set[Key]]:
         """Returns what is to be evaluated next."""
-        parts, portions = self._parts, self._portions
-        with parts.mirror.reading():
-            decisions: dict[Key, Decision] = {}
-            yield from parts.evaluator.in_portions(keys, decisions, portions, withdraw=self._scope.withdraws)
-            changes = [change for key, decision in decisions.items() if (change := self._chosen(key, decision))]
-            changing = {change.key for change in changes}
-            portions.involved.clear()
-            portions.involved |= parts.graph.with_dependents(changing)
-            released = yield from self._commit_unchanged(decisions, changing)
-            if not changes:
-                return released
+        parts, commit = self._parts, self._commit
+        decisions = yield from self._evaluate(keys)
+        changes = [change for key, decision in decisions.items() if (change := self._chosen(key, decision))]
+        changing = {change.key for change in changes}
+        self._involved.clear()
+        self._involved |= parts.graph.with_dependents(changing)
+        unchanged = [(key, decision) for key, decision in decisions.items() if key not in changing]
+        # Before anything is sent: intents are based on what the ledger has of other objects.
+        yield from self._each(unchanged, commit.unchanged, commit.unrecorded)
+        if changes:
             execution = yield from self._apply(changes, decisions)
-            stale = yield from execution.read_again(portions)
-        again = yield from self._commit_changed(changes, execution)
-        # netd's own writes come back as events: taken in now, so that each thing is read once.
-        return again | released | parts.graph.affected(stale) | parts.hooks.read_events()
+            own = yield from self._invalidate(execution)
+            # netd's own writes come back as events: taken in now, so that each thing is read once.
+            others = parts.mirror.invalidate(parts.mirror.events())
+            for change in changes:
+                commit.changed(change, execution, changing)
+                yield
+            return commit.take_again() | parts.graph.affected(own) | parts.concerned(others)
+        return commit.take_again()
+
+    def _evaluate(self, keys: Set[Key]) -> Generator[None, None, Mapping[Key, Decision]]:
+        """Compares these objects, each once; what others depend on comes before them."""
+        evaluation = Evaluation(self._scope.withdraws)
+        for key in self._parts.graph.in_order(keys):
+            decision = self._parts.evaluator.evaluate(key, evaluation)
+            if decision.change is not None:
+                self._involved.add(key)
+            yield
+        return evaluation.decisions
+
+    def _each(
+        self, objects: Iterable[Value], act: Callable[[Value], None], failed: Callable[[Value, KernelError], None]
+    ) -> Iterator[None]:
+        """Does something for each; an exception concerns this one alone. Yields in between."""
+        for one in objects:
+            try:
+                act(one)
+            except Exception as error:
+                failed(one, as_refusal(error))
+            yield
+
+    def _invalidate(self, execution: Executor) -> Generator[None, None, set[WatchKey]]:
+        """Drops what a plan made stale from the mirror, and returns what may have changed; links are read again."""
+        found, stale = execution.watch_keys, execution.stale()
+        for at in range(0, len(stale), SLICE):
+            found |= self._parts.mirror.invalidate(stale[at : at + SLICE])
+            yield
+        return found
+
+    # choosing --------------------------------------------------------------------------------------------------
 
     def _admitted(self, keys: Set[Key]) -> Set[Key]:
         """Those of these objects that are in scope and need not wait."""
-        now = self._parts.clock.monotonic()
-        due = {key for key in keys if self._parts.in_scope(key, self._scope) and self._parts.backoff.is_due(key, now)}
+        graph = self._parts.graph
+        due = self._parts.backoff.due(self._parts.in_scope(keys, self._scope), self._parts.clock.monotonic())
         # However long it is to wait after a refusal: where it cannot leave, the namespace stays.
-        return due | self._parts.graph.must_leave_first(due)
-
-    # choosing --------------------------------------------------------------------------------------------------
+        return due if graph.undeclared.isdisjoint(due) else due | graph.must_leave_first(due)
 
     def _chosen(self, key: Key, decision: Decision) -> Change | None:
         """The change that an object needs, if it is worth trying."""
@@ -87,16 +137,16 @@ class Pass:
 
     def _only_waits(self, change: Change) -> bool:
         """Whether nothing differs except foreign objects that are restored once their prerequisites exist."""
-        return change.key in self._parts.owed and change.action == "update" and not change.fields
+        return change.action == "update" and not change.fields and change.key in self._parts.owed.links
 
     def _diverges_as_before(self, change: Change) -> bool:
         """Whether the kernel was known to read this back otherwise than it is written."""
-        row = self._parts.table.get(change.key)
-        if row is None or row.diverged is None:
+        state = self._parts.states.get(change.key)
+        if state is None or state.row is None or state.row.diverged is None:
             return False
-        if row.diverged == values_had(change):
+        if state.row.diverged == values_had(change):
             return True
-        row.diverged = None
+        state.row.diverged = None
         return False
 
     def _give_up(self, change: Change) -> None:
@@ -109,51 +159,36 @@ class Pass:
 
     def _apply(self, changes: Sequence[Change], decisions: Mapping[Key, Decision]) -> Generator[None, None, Executor]:
         """Writes the intents to the ledger, plans, and sends the plan."""
-        parts, portions = self._parts, self._portions
+        parts = self._parts
         parts.plans += 1
-        unread: dict[Key, KernelError] = {}
-        for part in portions.slices(changes):
-            unread |= parts.recorder.record_intent(part, parts.graph)
-            yield from portions.end()
-        execution = Executor(parts.mirror, parts.graph.failed_dependency, parts.recorder)
-        planner = Planner(parts.graph, parts.mirror, parts.ledger.get, lambda key: parts.in_scope(key, self._scope))
-        stages = yield from planner.plan(changes, portions)
-        unread |= {key: decision.error for key, decision in decisions.items() if decision.error is not None}
-        unread |= planner.failed
-        execution.refuse(unread, parts.graph.needing_removal(unread))
-        parts.hooks.planned(changes, execution)
-        yield from execution.run(stages, portions)
-        for change in changes:
-            self._count_attempt(change.key)
+        failed = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+
+        def fail(change: Change, error: KernelError) -> None:
+            failed[change.key] = error
+
+        intents = parts.intents()
+        yield from self._each(changes, intents.record, fail)
+        parts.ledger.flush()
+        plan = Plan(parts.graph, parts.mirror, parts.ledger.records, lambda keys: parts.in_scope(keys, self._scope))
+        yield from self._each(changes, plan.add, fail)
+        yield from self._each(plan.groups, plan.add_group, lambda group, error: failed.update(group.all(error)))
+        execution = Executor(parts.mirror, parts.graph.failed_dependency, intents)
+        if failed:
+            execution.refuse(failed, parts.graph.needing_removal(failed))
+        parts.callbacks.plan(changes, execution)
+        for batch in execution.batches(plan.stages(changes)):
+            execution.send(batch)
+            yield
+        execution.try_again()
+        self._count_attempts(changes)
         return execution
 
-    def _count_attempt(self, key: Key) -> None:
-        state = self._parts.states.at(key)
-        if not state.attempts:
-            self._counted.add(key)
-        state.attempts += 1
-
-    # committing ------------------------------------------------------------------------------------------------
-
-    def _commit_unchanged(
-        self, decisions: Mapping[Key, Decision], changing: Collection[Key]
-    ) -> Generator[None, None, Set[Key]]:
-        """Before anything is sent: intents are based on what the ledger has of other objects."""
-        released: set[Key] = set()
-        unchanged = [(key, decision) for key, decision in decisions.items() if key not in changing]
-        for part in self._portions.slices(unchanged):
-            for key, decision in part:
-                released |= self._commit.unchanged(key, decision)
-            yield from self._portions.end()
-        return released
-
-    def _commit_changed(self, changes: Sequence[Change], execution: Executor) -> Generator[None, None, Set[Key]]:
-        again: set[Key] = set()
-        tried = {change.key for change in changes}
-        for part in self._portions.slices(changes):
-            again |= self._commit.changed(part, execution, tried)
-            yield from self._portions.end()
-        return again
+    def _count_attempts(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            state = self._parts.states.setdefault(change.key, ObjectState())
+            if not state.attempts:
+                self._counted.add(change.key)
+            state.attempts += 1
 
 
 def values_had(change: Change) -> tuple[Any, ...]:

@@ -20,9 +20,11 @@ from typing import TypeVar
 from netd.errors import Changed
 from netd.kernel.kernel import Kernel
 from netd.kernel.rtnl.wire import family_of
+from netd.kernel.session import Session
+from netd.model.effects import Stale
 from netd.model.firewall import Firewall
-from netd.model.invalidation import ANY_ROUTE, Invalidation, WatchKey, route_name
-from netd.model.key import HOST
+from netd.model.invalidation import ANY_ROUTE, EVERYTHING, Invalidation, WatchKey, route_name
+from netd.model.key import HOST, LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
 
@@ -50,7 +52,6 @@ class Mirror:
         self._watch = watch
         self._known: dict[str, NamespaceCache | None] = {}
         self.sessions = SessionPool(kernel)
-        self.session = self.sessions.session
         self._readings = 0
         self._unreadable: list[NamespaceCache] = []
 
@@ -66,10 +67,14 @@ class Mirror:
         finally:
             self._readings -= 1
             if not self._readings:
-                self.sessions.close_all()
+                self.sessions.close(*self.sessions.opened)
                 # Tried again the next time: what kept it from being read may not announce its end.
                 while self._unreadable:
                     self._unreadable.pop().firewall = None
+
+    def session(self, netns: str) -> Session:
+        """The session in a namespace, for reading and writing; KernelError."""
+        return self.sessions.opened.get(netns) or self.sessions.open(netns)
 
     def _netns(self, netns: str) -> NamespaceCache | None:
         if netns not in self._known:
@@ -301,27 +306,49 @@ class Mirror:
 
     # invalidating ----------------------------------------------------------------------------------------------
 
-    def invalidate(self, dirty: Invalidation) -> set[WatchKey]:
-        """Drops what an event says has changed; a link is read again at once. Returns what changed, by name."""
+    def events(self) -> list[Invalidation]:
+        """What changed since the last time; EVERYTHING if that is unknown. Nothing, where nothing is watched."""
+        if not self._watch:
+            return []
+        try:
+            return self.kernel.drain()
+        except Exception:
+            return [EVERYTHING]
+
+    def invalidate(self, stale: Iterable[Stale]) -> set[WatchKey]:
+        """Drops what has changed; links are read again at once. Returns what changed, by name."""
+        found: set[WatchKey] = set()
+        for one in stale:
+            try:
+                found |= self.read_named(*one) if isinstance(one, LinkName) else self._drop(one)
+            except Exception:
+                # Nothing is known of that namespace then; reading it gives the reason.
+                found |= self._drop_namespace(one.netns)
+        return found
+
+    def _drop(self, dirty: Invalidation) -> set[WatchKey]:
         if dirty.what == "everything":
-            self.sessions.close_all()
+            self.sessions.close(*self.sessions.opened)
             self._known.clear()
             return {WatchKey("everything", HOST)}
-        known = self._known.get(dirty.netns)
         if dirty.what == "namespace":
-            self.sessions.close(dirty.netns)
-            self._known.pop(dirty.netns, None)
-            return {WatchKey("namespace", dirty.netns)}
+            return self._drop_namespace(dirty.netns)
+        known = self._known.get(dirty.netns)
         if known is None:
             return {WatchKey("namespace", dirty.netns)} if dirty.netns in self._known else set()
         if dirty.what == "link":
             return self._read_link(known, dirty.netns, dirty.index)
         return known.invalidate(dirty)
 
-    def invalidate_missing(self) -> set[WatchKey]:
-        """Drops that a namespace did not exist: where netd has just created one, another may be found."""
-        missing = [netns for netns, known in self._known.items() if known is None]
-        return {watch_key for netns in missing for watch_key in self.invalidate(Invalidation("namespace", netns))}
+    def _drop_namespace(self, netns: str) -> set[WatchKey]:
+        self._known.pop(netns, None)
+        if netns in self.sessions.opened:
+            self.sessions.close(netns)
+        return {WatchKey("namespace", netns)}
+
+    def missing(self) -> list[Stale]:
+        """Where no namespace was found: where netd has just created one, another may be found."""
+        return [Invalidation("namespace", netns) for netns, known in self._known.items() if known is None]
 
     def _read_link(self, known: NamespaceCache, netns: str, index: int) -> set[WatchKey]:
         if not known.links_known:
@@ -334,8 +361,6 @@ class Mirror:
             new = self.session(netns).link(index)
         except Changed:
             new = None
-        except Exception:
-            return self.invalidate(Invalidation("namespace", netns))
         watch_keys = {WatchKey("link", netns, link.name) for link in (old, new) if link is not None}
         if new is None:
             known.drop_link(index)
@@ -349,6 +374,8 @@ class Mirror:
             watch_keys |= known.invalidate_link(netns, index, [link.name for link in (old, new) if link is not None])
         return watch_keys
 
+    # learning --------------------------------------------------------------------------------------------------
+
     def rename(self, netns: str, index: int, name: str) -> None:
         """Keeps the new name of a link that was just renamed, so that the next operation finds it."""
         known = self._known.get(netns)
@@ -358,17 +385,15 @@ class Mirror:
 
     def learn(self, netns: str, link: Link) -> None:
         """Keeps a link that the kernel just answered with."""
-        with contextlib.suppress(Exception):
-            known = self._netns(netns)
-            if known is not None:
-                known.put_link(link)
+        known = self._netns(netns)
+        if known is not None:
+            known.put_link(link)
 
     def learn_peer(self, netns: str, nsid: int | None, other: str) -> None:
         """Keeps the nsid of another namespace that the kernel just answered with."""
-        with contextlib.suppress(Exception):
-            known, cookie = self._netns(netns), self.cookie(other)
-            if known is not None and cookie is not None and nsid is not None:
-                known.peers[cookie] = nsid
+        known, cookie = self._netns(netns), self.cookie(other)
+        if known is not None and cookie is not None and nsid is not None:
+            known.peers[cookie] = nsid
 
     def read_named(self, netns: str, name: str) -> set[WatchKey]:
         """Reads the link of that name again, whatever its index is now."""
@@ -380,8 +405,6 @@ class Mirror:
             link = self.session(netns).link_named(name)
         except Changed:
             link = None
-        except Exception:
-            return self.invalidate(Invalidation("namespace", netns))
         watch_keys = self._read_link(known, netns, old) if old else set()
         if link is not None and link.index != old:
             known.put_link(link)
