@@ -76,9 +76,8 @@ class Commit:
 
     # what needs no change --------------------------------------------------------------------------------------
 
-    def unchanged(self, found: tuple[Key, Decision]) -> None:
+    def unchanged(self, key: Key, decision: Decision) -> None:
         """An object that is not changed now."""
-        key, decision = found
         if decision.error is not None:
             self.unreadable(key, decision.reason, decision.error)
             return
@@ -123,9 +122,9 @@ class Commit:
         paused = state is not None and state.backoff is not None and state.backoff.pause > 0
         return paused and self._backoff.contended(key, self._now())
 
-    def unrecorded(self, found: tuple[Key, Decision], error: KernelError) -> None:
+    def unrecorded(self, key: Key, error: KernelError) -> None:
         """What is known of an object cannot be kept."""
-        self.unreadable(found[0], f"cannot be recorded: {error}", error)
+        self.unreadable(key, f"cannot be recorded: {error}", error)
 
     def _forget(self, key: Key) -> None:
         """Nothing of it is left. A namespace is known for as long as what is in it."""

@@ -6,10 +6,11 @@ First build, change of the files, drift, restart and ``netd apply`` are the same
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from netd.errors import KernelError, as_refusal
 from netd.model.change import Change
+from netd.model.desired import Desired
 from netd.model.invalidation import WatchKey
 from netd.model.key import Key
 
@@ -25,6 +26,13 @@ from .status.objects import ObjectState
 PORTION, SLICE = 0.005, 20
 
 Value = TypeVar("Value")
+
+
+class _Chosen(NamedTuple):
+    """A change, and what was declared when it was chosen; None: nothing."""
+
+    change: Change
+    declared: Desired | None
 
 
 class Pass:
@@ -67,34 +75,39 @@ class Pass:
     def _run_once(self, keys: Set[Key]) -> Generator[None, None, Set[Key]]:
         """Returns what is to be evaluated next."""
         parts, commit = self._parts, self._commit
-        decisions = yield from self._evaluate(keys)
-        changes = [change for key, decision in decisions.items() if (change := self._chosen(key, decision))]
-        changing = {change.key for change in changes}
+        decisions: dict[Key, Decision] = {}
+        chosen: list[_Chosen] = []
+        yield from self._evaluate(keys, decisions, chosen)
         self._involved.clear()
-        self._involved |= parts.graph.with_dependents(changing)
-        unchanged = [(key, decision) for key, decision in decisions.items() if key not in changing]
-        # Before anything is sent: intents are based on what the ledger has of other objects.
-        yield from self._each(unchanged, commit.unchanged, commit.unrecorded)
-        if changes:
-            execution = yield from self._apply(changes, decisions)
-            own = yield from self._invalidate(execution)
-            # netd's own writes come back as events: taken in now, so that each thing is read once.
-            others = parts.mirror.invalidate(parts.mirror.events())
-            for change in changes:
-                commit.changed(change, execution, changing)
-                yield
-            return commit.take_again() | parts.graph.affected(own) | parts.concerned(others)
-        return commit.take_again()
-
-    def _evaluate(self, keys: Set[Key]) -> Generator[None, None, Mapping[Key, Decision]]:
-        """Compares these objects, each once; what others depend on comes before them."""
-        evaluation = Evaluation(self._scope.withdraws)
-        for key in self._parts.graph.in_order(keys):
-            decision = self._parts.evaluator.evaluate(key, evaluation)
-            if decision.change is not None:
-                self._involved.add(key)
+        self._involved |= parts.graph.with_dependents(one.change.key for one in chosen)
+        if not chosen:
+            return commit.take_again()
+        changes, execution = yield from self._apply(chosen, decisions)
+        own = yield from self._invalidate(execution)
+        # netd's own writes come back as events: taken in now, so that each thing is read once.
+        others = parts.mirror.invalidate(parts.mirror.events())
+        tried = {change.key for change in changes}
+        for change in changes:
+            commit.changed(change, execution, tried)
             yield
-        return evaluation.decisions
+        return commit.take_again() | parts.graph.affected(own) | parts.concerned(others)
+
+    def _evaluate(self, keys: Set[Key], decisions: dict[Key, Decision], chosen: list[_Chosen]) -> Iterator[None]:
+        """Compares these objects, each once.
+
+        What needs no change is committed at once: intents are based on what the ledger has of other objects.
+        """
+        parts, evaluation = self._parts, Evaluation(self._scope.withdraws, decisions)
+
+        def evaluate(key: Key) -> None:
+            decision = parts.evaluator.evaluate(key, evaluation)
+            if change := self._chosen(key, decision):
+                chosen.append(_Chosen(change, parts.graph.desired.get(key)))
+                self._involved.add(key)
+            else:
+                self._commit.unchanged(key, decision)
+
+        yield from self._each(parts.graph.in_order(keys), evaluate, self._commit.unrecorded)
 
     def _each(
         self, objects: Iterable[Value], act: Callable[[Value], None], failed: Callable[[Value, KernelError], None]
@@ -157,18 +170,27 @@ class Pass:
 
     # applying --------------------------------------------------------------------------------------------------
 
-    def _apply(self, changes: Sequence[Change], decisions: Mapping[Key, Decision]) -> Generator[None, None, Executor]:
-        """Writes the intents to the ledger, plans, and sends the plan."""
+    def _apply(
+        self, chosen: Sequence[_Chosen], decisions: Mapping[Key, Decision]
+    ) -> Generator[None, None, tuple[Sequence[Change], Executor]]:
+        """Writes the intents to the ledger, plans, and sends the plan; returns the changes that it was for."""
         parts = self._parts
-        parts.plans += 1
         failed = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+        changes: list[Change] = []
+        intents = parts.intents()
+
+        def intend(one: _Chosen) -> None:
+            """What is declared otherwise since it was chosen is left to the next pass."""
+            if parts.graph.desired.get(one.change.key) == one.declared:
+                changes.append(one.change)
+                intents.record(one.change)
 
         def fail(change: Change, error: KernelError) -> None:
             failed[change.key] = error
 
-        intents = parts.intents()
-        yield from self._each(changes, intents.record, fail)
+        yield from self._each(chosen, intend, lambda one, error: fail(one.change, error))
         parts.ledger.flush()
+        parts.plans += bool(changes)
         plan = Plan(parts.graph, parts.mirror, parts.ledger.records, lambda keys: parts.in_scope(keys, self._scope))
         yield from self._each(changes, plan.add, fail)
         yield from self._each(plan.groups, plan.add_group, lambda group, error: failed.update(group.all(error)))
@@ -181,7 +203,7 @@ class Pass:
             yield
         execution.try_again()
         self._count_attempts(changes)
-        return execution
+        return changes, execution
 
     def _count_attempts(self, changes: Iterable[Change]) -> None:
         for change in changes:
