@@ -199,6 +199,7 @@ class Pass:
             execution.refuse(failed, parts.graph.needing_removal(failed))
         parts.callbacks.plan(changes, execution)
         for batch in execution.batches(plan.stages(changes)):
+            yield from execution.prepare(batch)
             execution.send(batch)
             yield
         execution.try_again()

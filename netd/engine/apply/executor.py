@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple
@@ -36,6 +37,8 @@ class Batch(NamedTuple):
 
     netns: str
     tasks: Sequence[Task]
+    #: Of many that delete links, with the first batch: all of them.
+    all: Sequence[Task] = ()
 
 
 class Executor:
@@ -87,7 +90,17 @@ class Executor:
                 tasks = list(group)
                 length = _length(tasks[0].operation)
                 found += [Batch(netns, tasks[start : start + length]) for start in range(0, len(tasks), length)]
+                if len(tasks) > length == DELETED_PORTION:
+                    found[-1 - (len(tasks) - 1) // length] = Batch(netns, tasks[:length], tasks)
         return found
+
+    def prepare(self, batch: Batch) -> Iterator[None]:
+        """What makes many deletions of links cheaper; nothing depends on it."""
+        tasks = [task for task in batch.all if self._may_send(task)]
+        if tasks:
+            deletions = [task.operation.index for task in tasks if isinstance(task.operation, ops.DeleteLink)]
+            with contextlib.suppress(Exception):
+                yield from self._mirror.kernel.prepare_deletions(self._mirror.session(batch.netns), deletions)
 
     def send(self, batch: Batch) -> None:
         """Sends what is not to be left out, because of what was refused before. An exception concerns this batch."""
