@@ -38,7 +38,9 @@ CODE := netd tests demo bench package
 RUN_PACKAGES := python3 python3-venv iproute2 nftables libnftables1 iptables
 INSTALL_PACKAGES := $(RUN_PACKAGES) lowdown
 DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
-TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump conntrack
+TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump tshark conntrack zsh
+# The kernel of test-kinds and its modules; a compiler where the processor has more than that kernel knows (xstate.c).
+UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx_tile /proc/cpuinfo),gcc libc6-dev)
 # The rig's root is made by mmdebstrap.
 RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap
 
@@ -65,9 +67,10 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help format docs
-.PHONY: demo test test-all test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
-.PHONY: stories fuzz lint types bench bench-heal \
-    bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages
+.PHONY: demo test test-all test-kinds test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
+.PHONY: stories fuzz lint types bench bench-heal bench-busy \
+    bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages \
+    uml-packages
 
 ## this list
 help:
@@ -137,6 +140,14 @@ test-all: root test-packages $(VENV)/test.stamp
 	$(BIN)/python -m pytest --tier second $(T)
 	@$(MAKE) --no-print-directory test-rig
 
+# Options for pytest, as in: make test-kinds K="-k bond".
+K ?=
+## tests of kinds of links that the kernel of this machine may lack, under User-Mode Linux (K="-k NAME")
+test-kinds: root uml-packages $(VENV)/test.stamp
+	@echo "==> tests under the User-Mode Linux kernel"
+	@$(COMPILE)
+	$(BIN)/python -m tests.uml.tests $(K)
+
 ## tests that need neither root nor packages of the system (30 seconds)
 test-unit: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto tests/unit
@@ -204,6 +215,12 @@ bench-heal: root demo-packages $(VENV)/run.stamp
 	@$(COMPILE)
 	@$(BIN)/python -m bench.heal
 
+# BENCH_NAMESPACES=1000 BENCH_BRIDGES=100 BENCH_ROUTES=20000 BENCH_RULES=2000: how much goes on beside it.
+## how long repairs take beside a build, a removal, and storms of routes, of nftables and of questions
+bench-busy: root demo-packages $(VENV)/run.stamp
+	@$(COMPILE)
+	@$(BIN)/python -m bench.busy
+
 # Takes two minutes.
 ## what a daemon with 1,000 namespaces costs that has nothing to do
 bench-idle: root demo-packages $(VENV)/run.stamp
@@ -223,6 +240,8 @@ demo-packages:
 	$(call packages,$(DEMO_PACKAGES))
 test-packages:
 	$(call packages,$(TEST_PACKAGES))
+uml-packages:
+	$(call packages,$(UML_PACKAGES))
 
 # Recreated only when the project's needs change. A target that needs packages of the system names them before it.
 $(VENV)/run.stamp: pyproject.toml

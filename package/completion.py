@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import shtab
 
 from netd.cli.main import VERBS, build_parser
-from netd.kinds import registry
 
-#: What a shell can know beyond words and files: {verb: {argument: shell function}}.
-NAMESPACES = {"bash": "_netd_namespaces", "zsh": "_netd_namespaces"}
-OBJECTS = {"bash": "_netd_objects", "zsh": "_netd_objects"}
-NAMES = {"bash": "_netd_names", "zsh": "_netd_names"}
-COMPLETED = {
-    ("exec", "namespace"): NAMESPACES,
-    ("exec", "command"): {"bash": "_shtab_compgen_files", "zsh": "_command_names -e"},
-    ("wait", "objects"): OBJECTS,
-    ("status", "names"): NAMES,
-}
-FILES = frozenset({"paths", "metrics_file", "against"})
-DIRECTORIES = frozenset({"config_dir", "state_dir", "cache_dir"})
-#: What `netd status --all` lists: the second column below the head of that name; links also without their kind.
-LISTED = "netd status --all 2>/dev/null | awk '{}'"
-HEAD = '$1 == "STATE" {h = $2; next} '
-OBJECT = 'h == "OBJECT" {print $2} '
-LINK = 'h == "OBJECT" && $2 ~ /^([^:\\/]+:)?(KINDS)\\/[^\\/]+$/ {sub(/(KINDS)\\//, "", $2); print $2} '
-OTHERS = 'h == "NAMESPACE" && $2 != "(host)" || h == "FILE" && /^[^ ]/ {print $2} '
+#: The commands that list names. Namespaces are those that a command can enter, with the daemon or without it.
 LISTS = {
-    "_netd_namespaces": "ip netns list 2>/dev/null | cut -d' ' -f1",
-    "_netd_objects": LISTED.format(HEAD + OBJECT),
-    "_netd_names": LISTED.format(HEAD + OBJECT + OTHERS + LINK),
+    "namespaces": "ip netns list 2>/dev/null | cut -d' ' -f1",
+    "links": "netd status --list links 2>/dev/null",
+    "objects": "netd status --list objects 2>/dev/null",
+    "names": "netd status --list names 2>/dev/null",
 }
+#: What an argument means, by a word of its metavar: a list of names, or files. An argument is completed by all that
+#: its metavar mentions ("NAME|FILE").
+MEANINGS = {
+    "NAMESPACE": "namespaces", "LINK": "links", "OBJECT": "objects", "NAME": "names", "FROM": "namespaces",
+    "TO": "namespaces", "PATH": "files", "FILE": "files", "FOLDER": "directories", "DIR": "directories",
+}  # fmt: skip
+#: The rest of another command line.
+COMMAND = {"bash": "_shtab_compgen_files", "zsh": "_netd_command"}
+COMPLETERS: dict[str, Mapping[str, Any]] = {
+    "files": shtab.FILE,
+    "directories": shtab.DIRECTORY,
+    **{name: {"bash": f"_netd_{name}", "zsh": f"_netd_{name}"} for name in LISTS},
+}
+ZSH = """
+_netd_command() {
+    shift words
+    (( CURRENT -= 1 ))
+    _normal
+}"""
 BASH = """
 # Names of objects have colons, at which bash breaks words; after "exec NAMESPACE" comes another command line.
 _netd() {
@@ -79,24 +82,37 @@ complete -o bashdefault -F _netd netd"""
 
 def functions(shell: str) -> str:
     """The functions that list names."""
-    body = '%s() { compgen -W "$(%s)" -- "$1"; }' if shell == "bash" else '%s() { compadd ${(f)"$(%s)"}; }'
-    kinds = "|".join(name for name, kind in registry().items() if kind.traits.provides_links or kind.traits.is_foreign)
-    return "\n".join(body % (name, command.replace("KINDS", kinds)) for name, command in LISTS.items())
+    body = 'compgen -W "$(%s)" -- "$1"' if shell == "bash" else 'compadd -- ${(f)"$(%s)"}'
+    found = "\n".join(f"_netd_{name}() {{ {body % command}; }}" for name, command in LISTS.items())
+    return found if shell == "bash" else found + ZSH
+
+
+def completer(action: argparse.Action) -> Mapping[str, Any] | None:
+    """How an argument is completed, None where only its user knows what to write."""
+    if action.nargs == argparse.REMAINDER:
+        return COMMAND
+    metavar = action.metavar if isinstance(action.metavar, str) else ""
+    meant = [MEANINGS[word] for word in re.split(r"\W+", metavar) if word in MEANINGS]
+    # What a name can be includes files and namespaces.
+    return COMPLETERS["names" if "names" in meant else meant[0]] if meant else None
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line with all its verbs, and how their arguments are completed."""
     whole = build_parser(*VERBS)
-    for verb, sub in verbs_of(whole).items():
-        for action in (*whole._actions, *sub._actions):
-            how: Mapping[str, Any] | None = COMPLETED.get((verb, action.dest))
-            if action.dest in FILES:
-                how = shtab.FILE
-            elif action.dest in DIRECTORIES:
-                how = shtab.DIRECTORY
+    for one in every_parser(whole):
+        for action in one._actions:
+            how = None if action.choices else completer(action)
             if how:
                 action.complete = how  # type: ignore[attr-defined]
     return whole
+
+
+def every_parser(one: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser and those of its verbs, and of theirs."""
+    yield one
+    for sub in verbs_of(one).values():
+        yield from every_parser(sub)
 
 
 def verbs_of(whole: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -12,7 +12,7 @@ from tests.support import tally
 from tests.support.host import Host
 from tests.support.stage import Stage
 
-pytest_plugins = ["tests.support.tiers"]
+pytest_plugins = ["tests.support.tiers", "tests.support.kernel_needs"]
 pytest.register_assert_rewrite("tests.scenarios.drift", "tests.scenarios.watch")
 
 HOSTS = pytest.StashKey[list[Host]]()

@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(changes_json(changes, rows), indent=2))
     else:
-        for line in diff_lines(changes, rows, has_color(sys.stdout)):
+        wrong = sum(each.state != "ok" for each in config.files)
+        for line in diff_lines(changes, rows, wrong, has_color(sys.stdout)):
             print(line)
     if config.errors:
         return 1

@@ -51,5 +51,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         enter_for_good(descriptor, name)
         os.execvp(options.command[0], options.command)
+    except FileNotFoundError:
+        raise UsageError(f"there is no command '{options.command[0]}'") from None
     except OSError as error:
         raise UsageError(f"{options.command[0]}: {error.strerror}") from None

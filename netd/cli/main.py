@@ -27,6 +27,7 @@ VERBS = {
     "down": "remove what netd created",
     "status": "show the state of the daemon and of each object",
     "wait": "wait until the network is up, or some of its objects",
+    "capture": "capture packets of many links, in many namespaces, into one pcapng file",
     "exec": "run a command in a namespace",
     "schema": "print the JSON schema of the files, for editors",
 }

@@ -10,6 +10,7 @@ import time
 from netd.model.status import State
 from netd.report.status import ask
 
+from .view.names import LISTS, listed
 from .view.rows import show
 from .view.status import Query, first_line, narrowed, sections
 
@@ -36,12 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"only objects in this state ({', '.join(State)}); may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    # For the completion in shells.
+    parser.add_argument("--list", choices=LISTS, help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the objects with problems, then files and namespaces, as much as fits on the screen."""
     reply = ask(options.state_dir, {"verb": "status"}, timeout=PATIENCE)
     columns, lines = shutil.get_terminal_size(SCREEN)
+    if options.list:
+        print("\n".join(listed(reply, options.list)))
+        return 0
     query = Query(options.names, options.state, options.all, time.time(), lines, columns)
     if options.json:
         print(json.dumps({**reply, "objects": list(narrowed(reply, query))}, indent=2))

@@ -68,8 +68,9 @@ class Answers:
             for at in range(0, len(keys), PORTION):
                 await self.turns.take()
                 found = [table.status(key) for key in keys[at : at + PORTION]]
-                pieces.append(objects_json(with_diagnostics(found, graph.desired, self._engine.mirror)))
-            pieces.append(objects_json(table.statuses(())))
+                rows = with_diagnostics(found, graph.desired, self._engine.mirror)
+                pieces.append(objects_json(rows, graph.desired))
+            pieces.append(objects_json(table.statuses(()), {}))
             if passes == self._engine.passes:
                 break
         head = {"state": self.state(), "summary": self.summary(), "started": self._started}

@@ -29,6 +29,7 @@ class FilesReport:
         self._states = states
         self._report = report
         self._warnings: Mapping[str, Collection[str]] = {}
+        self._without_last_good: Collection[str] = ()
         self._next: tuple[Config, Sequence[Parsed]] | None = None
         self._running = False
         self._settled = asyncio.Event()
@@ -49,7 +50,10 @@ class FilesReport:
 
     def json(self) -> dict[str, Any]:
         """The part of ``netd status --json`` that is about files."""
-        files = [file_json(each, self._warnings.get(each.path, ()), since(each)) for each in self._states()]
+        files = [
+            file_json(each, self._warnings.get(each.path, ()), since(each), each.path not in self._without_last_good)
+            for each in self._states()
+        ]
         return {"files": files, "ignored": [each._asdict() for each in ignored_files(self._config_dir)]}
 
     # warnings --------------------------------------------------------------------------------------------------
@@ -57,6 +61,7 @@ class FilesReport:
     def take(self, config: Config, parsed: Sequence[Parsed]) -> None:
         """The files have changed: what is to be warned of is found out when ``begin`` is called."""
         self._next = (config, parsed)
+        self._without_last_good = config.unknown
         self._settled.clear()
 
     def begin(self) -> None:

@@ -5,11 +5,12 @@ First build, change of the files, drift, restart and ``netd apply`` are the same
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 from netd.errors import KernelError
 from netd.model.change import Change
+from netd.model.desired import Desired
 from netd.model.key import Key
 
 from .apply.executor import Executor
@@ -19,6 +20,13 @@ from .compare.decision import Decision
 from .parts import Parts
 from .portions import Portions
 from .scope import Scope
+
+
+class _Chosen(NamedTuple):
+    """A change, and what was declared when it was chosen; None: nothing."""
+
+    change: Change
+    declared: Desired | None
 
 
 class Pass:
@@ -32,6 +40,8 @@ class Pass:
         self._commit = Commit(parts, scope, parts.passes, drift=drift)
         #: Objects of which this pass was the first to count attempts.
         self._counted: set[Key] = set()
+        #: Changes whose intent could not be recorded.
+        self._unrecorded: dict[Key, KernelError] = {}
 
     def run(self, keys: Set[Key]) -> Iterator[None]:
         """Brings these objects, and all that depends on their changes, to what is declared; yields between portions."""
@@ -51,12 +61,20 @@ class Pass:
         parts, portions = self._parts, self._portions
         with parts.mirror.reading():
             decisions: dict[Key, Decision] = {}
-            yield from parts.evaluator.in_portions(keys, decisions, portions, withdraw=self._scope.withdraws)
-            changes = [change for key, decision in decisions.items() if (change := self._chosen(key, decision))]
-            changing = {change.key for change in changes}
+            chosen: list[_Chosen] = []
+            released: set[Key] = set()
+
+            def decided(key: Key, decision: Decision) -> None:
+                """What needs no change is committed at once: intents are based on what the ledger has of others."""
+                if change := self._chosen(key, decision):
+                    chosen.append(_Chosen(change, parts.graph.desired.get(key)))
+                else:
+                    released.update(self._commit.unchanged(key, decision))
+
+            yield from parts.evaluator.in_portions(keys, decisions, portions, decided, withdraw=self._scope.withdraws)
             portions.involved.clear()
-            portions.involved |= parts.graph.with_dependents(changing)
-            released = yield from self._commit_unchanged(decisions, changing)
+            portions.involved |= parts.graph.with_dependents({one.change.key for one in chosen})
+            changes = yield from self._record_intents(chosen)
             if not changes:
                 return released
             execution = yield from self._apply(changes, decisions)
@@ -107,14 +125,26 @@ class Pass:
 
     # applying --------------------------------------------------------------------------------------------------
 
+    def _record_intents(self, chosen: Sequence[_Chosen]) -> Generator[None, None, Sequence[Change]]:
+        """Writes the intents to the ledger; returns the changes that the files still call for.
+
+        Others were declared otherwise in one of the turns since they were chosen: the next pass has them.
+        """
+        parts, portions = self._parts, self._portions
+        changes: list[Change] = []
+        for part in portions.slices(chosen):
+            current = [one.change for one in part if parts.graph.desired.get(one.change.key) == one.declared]
+            self._unrecorded |= parts.recorder.record_intent(current, parts.graph)
+            changes += current
+            yield from portions.end()
+        return changes
+
     def _apply(self, changes: Sequence[Change], decisions: Mapping[Key, Decision]) -> Generator[None, None, Executor]:
-        """Writes the intents to the ledger, plans, and sends the plan."""
+        """Plans, and sends the plan."""
         parts, portions = self._parts, self._portions
         parts.plans += 1
-        unread: dict[Key, KernelError] = {}
-        for part in portions.slices(changes):
-            unread |= parts.recorder.record_intent(part, parts.graph)
-            yield from portions.end()
+        unread = dict(self._unrecorded)
+        self._unrecorded.clear()
         execution = Executor(parts.mirror, parts.graph.failed_dependency, parts.recorder)
         planner = Planner(parts.graph, parts.mirror, parts.ledger.get, lambda key: parts.in_scope(key, self._scope))
         stages = yield from planner.plan(changes, portions)
@@ -134,18 +164,6 @@ class Pass:
         state.attempts += 1
 
     # committing ------------------------------------------------------------------------------------------------
-
-    def _commit_unchanged(
-        self, decisions: Mapping[Key, Decision], changing: Collection[Key]
-    ) -> Generator[None, None, Set[Key]]:
-        """Before anything is sent: intents are based on what the ledger has of other objects."""
-        released: set[Key] = set()
-        unchanged = [(key, decision) for key, decision in decisions.items() if key not in changing]
-        for part in self._portions.slices(unchanged):
-            for key, decision in part:
-                released |= self._commit.unchanged(key, decision)
-            yield from self._portions.end()
-        return released
 
     def _commit_changed(self, changes: Sequence[Change], execution: Executor) -> Generator[None, None, Set[Key]]:
         again: set[Key] = set()

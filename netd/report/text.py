@@ -8,6 +8,8 @@ from typing import Any
 
 from netd.config import FileState
 from netd.model.change import Change, FieldDiff
+from netd.model.desired import Desired
+from netd.model.key import Key
 from netd.model.status import State, Status
 
 #: Version of the JSON below: raised if a member changes its meaning or is removed, not if one is added.
@@ -99,17 +101,19 @@ def state_line(row: Status) -> str:
     return f"{row.key} {STATES[row.state]}" + (f": {row.reason}" if row.reason else "")
 
 
-def file_json(file: FileState, warnings: Collection[str] = (), since: float | None = None) -> dict[str, Any]:
+def file_json(file: FileState, warnings: Collection[str], since: float | None, last_good: bool) -> dict[str, Any]:
     """One file, or the directory that cannot be read, of ``netd status --json``.
 
-    ``since``: when its last good version came into force, None where it is in force as written.
+    ``since``: when it was changed last, None where it is in force as written. ``last_good``: whether its last good
+    version has been in force since then; else nothing of it is.
     """
     found = {"path": file.path, "state": file.state, "errors": list(file.errors), "warnings": list(warnings)}
-    return found if since is None else {**found, "since": since}
+    return found if since is None else {**found, "since": since, "last_good": last_good}
 
 
-def status_json(row: Status) -> dict[str, Any]:
-    """One row of ``netd status --json``."""
+def status_json(row: Status, desired: Desired | None) -> dict[str, Any]:
+    """One row of ``netd status --json``. ``links``: those that the object creates, also the other end of a pair."""
+    links = [str(link) for link in desired.provides] if desired is not None else []
     return {
         "object": str(row.key),
         "kind": row.key.kind,
@@ -120,6 +124,7 @@ def status_json(row: Status) -> dict[str, Any]:
         "reason": row.reason,
         "repairs": row.repairs,
         "last_repair": row.last_repair,
+        **({"links": links} if links else {}),
     }
 
 
@@ -129,6 +134,6 @@ def whole_json(head: Mapping[str, Any], objects: Iterable[bytes]) -> bytes:
     return begin + b', "objects": [' + b", ".join(objects) + b"]}\n"
 
 
-def objects_json(rows: Iterable[Status]) -> bytes:
+def objects_json(rows: Iterable[Status], desired: Mapping[Key, Desired]) -> bytes:
     """Some rows of ``netd status --json``, without the brackets; b"" for none."""
-    return json.dumps([status_json(row) for row in rows]).encode()[1:-1]
+    return json.dumps([status_json(row, desired.get(row.key)) for row in rows]).encode()[1:-1]

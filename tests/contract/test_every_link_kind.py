@@ -26,10 +26,12 @@ from tests.support.labs import declared
 from tests.support.link_tables import CARRIER, LINK, OTHER_CARRIER, Case, cases, link_kinds, needed, text_of
 from tests.support.snapshot import differences, snapshot
 
-KINDS = link_kinds()
 #: Said of an option that this kernel was built without.
 UNSUPPORTED = "Operation not supported"
-each_kind = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+#: A kernel that lacks the kind runs nothing of it: another one does.
+each_kind = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, id=kind.name, marks=pytest.mark.needs_kernel(kind.name)) for kind in link_kinds()]
+)
 
 
 class Netd:
@@ -100,7 +102,8 @@ def test_every_option_is_created_changed_and_put_back_in_place_or_by_a_recreatio
             assert [each.index() for each in pair] == [0, 0]
 
 
-HARM = (LinkSettings(up=False), LinkSettings(name="other0"), LinkSettings(group=0))
+RENAMED = SetLink("", LINK, LinkSettings(name="other0"))
+HARM = (SetLink("", LINK, LinkSettings(up=False)), RENAMED, SetLink("", LINK, LinkSettings(group=0)))
 
 
 def someone_else_wants(case: Case) -> CreateLink | SetLink | None:
@@ -120,7 +123,7 @@ def test_what_somebody_changes_is_healed(kind: LinkKind, tmp_path: Path) -> None
     with both(tmp_path) as pair:
         for case in cases(kind):
             drift = someone_else_wants(case)
-            harm = [SetLink("", LINK, each) for each in HARM] + ([drift] if drift is not None else [])
+            harm = [*HARM, *([drift] if drift is not None else [])]
             for each in pair:
                 each.take("")
                 if any(UNSUPPORTED in reason for reason in each.take(case.text)):
@@ -128,7 +131,8 @@ def test_what_somebody_changes_is_healed(kind: LinkKind, tmp_path: Path) -> None
                 index, right = each.index(), snapshot(each.on.kernel)
                 for operation in harm:
                     code = each.on.do(operation)
-                    if code == errno.EOPNOTSUPP and operation is drift:
+                    # Before 6.2 the kernel renames no link that is up.
+                    if (code, operation) in ((errno.EOPNOTSUPP, drift), (errno.EBUSY, RENAMED)):
                         continue
                     assert code == 0, (case, operation)
                     assert differences(snapshot(each.on.kernel), right), (case, operation)

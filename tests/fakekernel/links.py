@@ -282,6 +282,7 @@ def _strip(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     for key in [key for key in space.neighbors if key[0] == index]:
         del space.neighbors[key]
     space.fdb.pop(index, None)
+    space.qdiscs.pop(index, None)
 
 
 def _announce_removal(machine: FakeMachine, space: FakeNamespace, index: int) -> None:

@@ -79,6 +79,7 @@ def test_a_file_that_is_not_in_force_makes_it_incomplete(host: Host) -> None:
     status = host.netd("status", "--json", check=2).json
     assert status["state"] == "incomplete"
     assert time.time() - files(host)["more.toml"]["since"] < 100
+    assert files(host)["more.toml"]["last_good"] is True
     assert "since" not in files(host)["lab.toml"]
     said = host.netd("status", check=2).stdout.splitlines()
     assert said[0].startswith("incomplete: 1 file is not in force as written, its last good version since ")
@@ -87,6 +88,12 @@ def test_a_file_that_is_not_in_force_makes_it_incomplete(host: Host) -> None:
     strict = host.netd("wait", "--strict", "--timeout", "0.1", check=1).stderr
     assert strict.startswith("netd: /etc/netd/more.toml is invalid: /etc/netd/more.toml:2:1: ")
     host.netd("wait", "bridge/br7")
+    host.write("new.toml", "x =")
+    host.netd("reload", check=1)
+    assert files(host)["new.toml"]["last_good"] is False, "nothing of it is in force"
+    assert "in sync, 8 objects; 2 files are not in force as written" in host.netd("diff", check=1).stdout
+    host.sh("rm /etc/netd/new.toml")
+    host.netd("reload", check=1)
     assert daemon.stop() == 0
     host.daemon()
     assert host.status()["state"] == "incomplete", "a boot is not held up by a typing error, and is no lie"

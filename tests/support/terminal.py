@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import termios
 from collections.abc import Mapping
 
 from tests.support.host import ROOT, Host
+from tests.support.process import DEADLINE
 
 #: What moves the cursor or changes colors.
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -28,11 +30,15 @@ class Terminal:
         self.env = {**kept, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **(env or {})}
 
     def start(self, *args: str) -> tuple[subprocess.Popen[bytes], int]:
-        """A command, and the descriptor of the terminal's other side."""
+        """A command of netd, and the descriptor of the terminal's other side."""
+        return self.program(sys.executable, "-m", "netd", *args)
+
+    def program(self, *command: str) -> tuple[subprocess.Popen[bytes], int]:
+        """The same for any program: it has the terminal as its controlling one."""
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, self.size)
-        command = self.host.inside([sys.executable, "-m", "netd", *args])
-        popen = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd="/", env=self.env)
+        into = self.host.inside(["setsid", "--ctty", "--wait", *command])
+        popen = subprocess.Popen(into, stdin=theirs, stdout=theirs, stderr=theirs, cwd="/", env=self.env)
         os.close(theirs)
         return popen, ours
 
@@ -48,19 +54,33 @@ class Terminal:
             popen.wait()
 
 
+def read_until(descriptor: int, text: str) -> str:
+    """What is shown until ``text`` is, or the last process on the terminal has ended."""
+    shown = b""
+    while (
+        text.encode() not in shown and select.select([descriptor], [], [], DEADLINE)[0] and (part := read(descriptor))
+    ):
+        shown += part
+    assert text.encode() in shown, f"{text!r} was not shown: {shown.decode(errors='replace')!r}"
+    return shown.decode(errors="replace").replace("\r\n", "\n")
+
+
+def read(descriptor: int) -> bytes:
+    """The next part of what is shown, b"" after the last."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
+
+
 def read_all(descriptor: int) -> str:
     """Until the last process on the terminal has ended."""
     parts: list[bytes] = []
-    while True:
-        try:
-            part = os.read(descriptor, 65536)
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            part = b""
-        if not part:
-            return b"".join(parts).decode(errors="replace").replace("\r\n", "\n")
+    while part := read(descriptor):
         parts.append(part)
+    return b"".join(parts).decode(errors="replace").replace("\r\n", "\n")
 
 
 def plain(shown: str) -> str:

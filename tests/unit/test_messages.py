@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import completion
 import pytest
 
 from netd.cli.main import VERBS
@@ -54,6 +57,20 @@ def test_the_manual_page_has_all_of_its_sections(page: str) -> None:
     wanted = VERBS if page == "netd.8" else ("LINKS", "SYSCTLS", "ERRORS", "vxlan")
     assert [word for word in wanted if not re.search(rf"^##? (netd )?{word}\b", text, re.M)] == []
     assert "|---" not in text, "no table is left"
+
+
+def words_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
+    """Each argument without choices, and option with a value, that a user has to write."""
+    for one in completion.every_parser(parser):
+        for action in one._actions:
+            if action.nargs != 0 and not action.choices and action.help != argparse.SUPPRESS:
+                yield f"{one.prog} {action.metavar or action.dest}", action
+
+
+def test_each_argument_is_completed_or_one_that_only_its_user_knows() -> None:
+    own = ("SECONDS", "PORT", "DURATION", "NUMBER", "COUNT", "EXPRESSION", "FILTER", "ADDRESS", "SETTING")
+    found = dict(words_of(completion.parser()))
+    assert [name for name, action in found.items() if not hasattr(action, "complete") and not name.endswith(own)] == []
 
 
 def test_netd_8_has_an_entry_for_each_command_and_the_usual_sections() -> None:

@@ -132,6 +132,9 @@ def test_a_file_that_is_not_in_force_comes_first_with_its_errors(capsys: pytest.
     reply["files"].append({"path": "/etc/netd/x.toml", "state": "invalid", "errors": [error], "since": NOW - 300})
     reply["state"] = "incomplete"
     said = shown(reply, capsys, 40)
+    assert said[0].startswith("incomplete: 1 file is not in force as written; 8 ok"), "there is no last good version"
+    reply["files"][-1]["last_good"] = True
+    said = shown(reply, capsys, 40)
     assert said[0].startswith(
         "incomplete: 1 file is not in force as written, its last good version since 5 min ago; 8 ok"
     )

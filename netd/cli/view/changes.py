@@ -14,8 +14,11 @@ from .style import STATE_COLORS, colored
 COLORS = {"create": "green", "update": "yellow", "recreate": "magenta", "delete": "red"}
 
 
-def diff_lines(changes: Collection[Change], rows: Collection[Status], color: bool) -> Iterator[str]:
-    """Each change with its fields, then what is pending or in trouble, then the counts."""
+def diff_lines(changes: Collection[Change], rows: Collection[Status], wrong: int, color: bool) -> Iterator[str]:
+    """Each change with its fields, then what is pending or in trouble, then the counts.
+
+    ``wrong``: the number of files that are not compared as they are written.
+    """
     for change in changes:
         head, *fields = change_lines(change)
         yield colored(head, COLORS[change.action], color)
@@ -23,7 +26,8 @@ def diff_lines(changes: Collection[Change], rows: Collection[Status], color: boo
     for line in state_lines(rows):
         state = line.split(None, 1)[0]
         yield colored(state, STATE_COLORS.get(state, ""), color) + line[len(state) :]
-    yield colored(counted(changes, rows), "bold", color)
+    files = {0: "", 1: "; 1 file is not in force as written"}.get(wrong, f"; {wrong} files are not in force as written")
+    yield colored(counted(changes, rows) + files, "bold", color)
 
 
 def counted(changes: Collection[Change], rows: Collection[Status]) -> str:

@@ -12,6 +12,8 @@ from netd.errors import UsageError
 
 #: One object, as ``netd status --json`` has it.
 ObjectRow = Mapping[str, Any]
+#: What ``listed`` can list.
+LISTS = ("objects", "links", "namespaces", "files", "names")
 #: Suggestions that one message names.
 MOST = 3
 
@@ -34,6 +36,8 @@ def means(name: str, row: ObjectRow) -> bool:
         return True
     if is_file(name, row["file"]) or (row["kind"], row["name"]) == ("namespace", name):
         return True
+    if name in row.get("links", ()):
+        return True
     netns, _, link = name.rpartition(":")
     return bool(link) and row["namespace"] == netns and link in (row["name"], link_of(row))
 
@@ -52,6 +56,19 @@ def is_file(name: str, path: str) -> bool:
     with contextlib.suppress(OSError):
         return os.path.abspath(name) == path
     return name == path
+
+
+def listed(reply: Mapping[str, Any], what: str) -> list[str]:
+    """All names of one of LISTS, each once; "names" are all that ``selected`` takes."""
+    rows: Sequence[ObjectRow] = reply["objects"]
+    found = {
+        "objects": [row["object"] for row in rows],
+        "links": [link for row in rows for link in row.get("links", ())],
+        "namespaces": [row["name"] for row in rows if row["kind"] == "namespace"],
+        "files": [each["path"] for each in reply["files"]],
+    }
+    names = [name for each in found.values() for name in each] if what == "names" else found[what]
+    return list(dict.fromkeys(names))
 
 
 def suggestion(name: str, rows: Iterable[ObjectRow], files: Iterable[str] = ()) -> str:

@@ -77,11 +77,11 @@ def first_line(reply: Mapping[str, Any], now: float) -> str:
 def _not_in_force(files: Sequence[Mapping[str, Any]], now: float) -> str:
     """ "1 file is not in force as written, since 5 min ago"."""
     number = "1 file is" if len(files) == 1 else f"{len(files)} files are"
-    since = [each["since"] for each in files if each.get("since")]
-    kept = f", its last good version since {ago(now - min(since))}" if since else ""
-    if len(files) > 1:
-        kept = kept.replace(", its last good version", ", last good versions")
-    return f"{number} not in force as written{kept}"
+    # A clash takes away one object: the rest of the file is in force as it is written now.
+    kept = [each["since"] for each in files if each["state"] == "invalid" and each.get("last_good")]
+    versions = "its last good version" if len(files) == 1 else "last good versions"
+    since = f", {versions} since {ago(now - min(kept))}" if kept else ""
+    return f"{number} not in force as written{since}"
 
 
 def _counts(rows: Iterable[ObjectRow]) -> str:

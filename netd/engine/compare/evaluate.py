@@ -38,7 +38,7 @@ class Evaluator:
     def evaluate(self, keys: Iterable[Key], *, withdraw: Callable[[Key], bool]) -> dict[Key, Decision]:
         """Compares these objects; ``withdraw`` is that of ``Comparison``."""
         decisions: dict[Key, Decision] = {}
-        for _ in self.in_portions(keys, decisions, Portions(), withdraw=withdraw):
+        for _ in self.in_portions(keys, decisions, Portions(), lambda key, decision: None, withdraw=withdraw):
             pass
         return decisions
 
@@ -47,10 +47,14 @@ class Evaluator:
         keys: Iterable[Key],
         decisions: dict[Key, Decision],
         portions: Portions,
+        decided: Callable[[Key, Decision], None],
         *,
         withdraw: Callable[[Key], bool],
     ) -> Iterator[None]:
-        """The same into ``decisions``, with turns for others in between."""
+        """The same into ``decisions``, with turns for others in between.
+
+        ``decided`` is called with each before a turn can make it outdated.
+        """
         prerequisites = Prerequisites(
             self._mirror, self._graph, self._table, self._ledger.get, self._attached.missing, decisions
         )
@@ -64,6 +68,7 @@ class Evaluator:
                     decisions[key] = Decision(State.FAILED, f"cannot be read: {refusal}", error=refusal)
                 if decisions[key].change is not None:
                     portions.involved.add(key)
+                decided(key, decisions[key])
                 yield from portions.end()
 
     def _evaluate_one(self, key: Key, comparison: Comparison) -> Decision:

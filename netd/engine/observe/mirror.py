@@ -24,7 +24,7 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import ANY_ROUTE, Invalidation, WatchKey, route_name
 from netd.model.key import HOST
 from netd.model.marks import PROTOCOL
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
 
 from .netns_cache import NamespaceCache
 from .session_pool import SessionPool
@@ -271,6 +271,15 @@ class Mirror:
             except Changed:
                 return ()
         return known.fdb[index]
+
+    def qdisc(self, netns: str, index: int) -> Qdisc | None:
+        known = self._netns(netns)
+        if known is None:
+            return None
+        if known.qdiscs is None:
+            # The kernel has no way to ask for those of one link only.
+            known.qdiscs = {one.index: one for one in there(lambda: self.session(netns).qdiscs())}
+        return known.qdiscs.get(index)
 
     def sysctl(self, netns: str, path: str) -> str | None:
         known = self._netns(netns)

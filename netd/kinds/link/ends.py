@@ -20,6 +20,7 @@ from netd.kinds.base.values import (
     is_loopback,
 )
 from netd.kinds.forward import forward_object
+from netd.kinds.qdisc import NetemTable, netem_object
 from netd.kinds.route import gateway_object
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, View
@@ -66,6 +67,7 @@ class LinkTable(Table):
     nodad: bool = option("IPv6 addresses are usable at once, without duplicate address detection", default=False)
     forward: bool = option("traffic across this link passes the FORWARD chains of other tools", default=False)
     bridge_port: BridgePort | None = option("settings of this link as a port of its bridge", default=None)
+    netem: NetemTable | None = option("impairments of what this end sends", default=None)
 
     def check(self) -> None:
         if self.forward and self.master is not None:
@@ -124,6 +126,8 @@ def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: 
         yield gateway_object(link, str(gateway), table.gateway_metric, context.at(*path, "gateway"))
     if table.forward:
         yield forward_object(link, context.at(*path, "forward"))
+    if table.netem is not None:
+        yield netem_object(link, table.netem, context.at(*path, "netem"))
 
 
 def end_wants(table: LinkTable, netns: str) -> tuple[LinkName, ...]:
