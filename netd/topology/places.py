@@ -10,7 +10,10 @@ from netd.model.desired import Origin
 
 
 class Places:
-    """Text for origins: "/etc/netd/lab.toml:3", with "(n = 7)" behind it for a pattern; without a line where the file cannot be read now."""
+    """Text for origins: "/etc/netd/lab.toml:3", with "(n = 7)" behind it for a pattern.
+
+    Without a line where the file cannot be read now.
+    """
 
     def __init__(self) -> None:
         self._sources: dict[str, Source | None] = {}
