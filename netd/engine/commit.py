@@ -13,6 +13,7 @@ from netd.errors import Changed, KernelError
 from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.kinds.base.roles import BecomesUsable
+from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change, ChangeResult
 from netd.model.desired import Desired
 from netd.model.invalidation import Invalidation
@@ -187,7 +188,8 @@ class Commit:
             return
         if self._is_refused_for_now(key, error):
             return
-        self._fail(key, f"the kernel refused: {error}")
+        kind = registry()[key.kind]
+        self._fail(key, kind.refusal(error) if isinstance(kind, LinkKind) else f"the kernel refused: {error}")
         self._report(change, repair=repair, error=str(error))
 
     def _is_refused_for_now(self, key: Key, error: KernelError) -> bool:
