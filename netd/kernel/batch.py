@@ -149,7 +149,7 @@ class Batch:
             if isinstance(self._answers[position], KernelError):
                 continue
             if error is not None:
-                self._answers[position] = error
+                self._answers[position] = explained(operation, error)
             elif isinstance(operation, do.CreateLink) and self._answers[position] is None:
                 self._answers[position] = self._made_link(operation, replies)
 
@@ -216,3 +216,10 @@ class Batch:
             return not left
 
         return delete_and_wait(self._session.inside(Rtnl), requests, gone)
+
+
+def explained(operation: do.Operation, error: KernelError) -> KernelError:
+    """The kernel's answer; one that lacks a module says only that it does not know the word."""
+    if isinstance(operation, do.PutQdisc) and error.code == errno.ENOENT:
+        return kernel_error(errno.EOPNOTSUPP, f"{operation.kind} needs the kernel's module sch_{operation.kind}")
+    return error

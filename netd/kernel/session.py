@@ -23,13 +23,14 @@ from netd.model.state import (
     Link,
     Neighbor,
     PolicyRule,
+    Qdisc,
     Route,
 )
 
 from .descriptors import high
 from .netns.setns import HomeNamespace
 from .rtnl import decode, wire
-from .rtnl.encode import ndmsg, rtmsg
+from .rtnl.encode import ndmsg, rtmsg, tcmsg
 from .rtnl.encode_link import ifinfomsg
 from .rtnl.netlink_socket import Rtnl
 from .rtnl.nsid import read_nsid
@@ -203,6 +204,11 @@ class Session:
         ]
         self.kernel.read_entries(self.netns, index, "fdb", {one.mac for one in found})
         return found
+
+    def qdiscs(self) -> list[Qdisc]:
+        """The roots that somebody chose, of all links."""
+        decoded = [decode.qdisc(body) for body in self.rtnl.dump(wire.RTM_GETQDISC, tcmsg())]
+        return [one for one in decoded if one is not None]
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key below /proc/sys; None where there is none."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from .firewall import Firewall, Match
 from .key import Key, LinkName
 from .segment import End
-from .state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
+from .state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
 
 
 class Hidden:
@@ -167,6 +167,9 @@ class View(Protocol):
 
     def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
         """The entries of a vxlan's own forwarding database."""
+
+    def qdisc(self, netns: str, index: int) -> Qdisc | None:
+        """The root queueing discipline of one link; None: the kernel's default."""
 
     def sysctl(self, netns: str, path: str) -> str | None:
         """The value of a key below /proc/sys, words joined by one space; None if there is no such key."""

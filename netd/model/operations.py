@@ -331,6 +331,30 @@ class DeleteFdb(Deletion):
 
 
 @dataclass(frozen=True, slots=True)
+class PutQdisc(Operation):
+    """RTM_NEWQDISC of a link's root: changed where it has that handle, else put in the place of the default.
+
+    ``options`` is TCA_OPTIONS.
+    """
+
+    stale = (effects.on_link("qdisc"),)
+    dev: str
+    kind: str
+    handle: int
+    options: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteQdisc(Deletion):
+    """RTM_DELQDISC of a link's root, if it has that handle; ``index`` is the link's, 0 where only its name is known."""
+
+    stale = (effects.on_link("qdisc"),)
+    dev: str
+    handle: int
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WriteSysctl(Operation):
     """Writes ``value`` to a key below /proc/sys, given as its path there ("net/ipv4/ip_forward")."""
 

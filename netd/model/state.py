@@ -146,6 +146,16 @@ class Neighbor:
 
 
 @dataclass(frozen=True, slots=True)
+class Qdisc:
+    """RTM_NEWQDISC of a link's root that somebody chose: its ``handle`` is not 0. ``options`` is TCA_OPTIONS."""
+
+    index: int
+    kind: str
+    handle: int
+    options: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class FdbEntry:
     """RTM_NEWNEIGH of AF_BRIDGE on a vxlan (NTF_SELF). ``port`` and ``vni`` are 0 where they are the vxlan's own.
 

@@ -122,6 +122,12 @@ class FakeBatch:
     def _delete_fdb(self, op: do.DeleteFdb) -> None:
         entries.delete_fdb(self._machine, self._space, op.index or self._index(op.dev), op)
 
+    def _put_qdisc(self, op: do.PutQdisc) -> None:
+        entries.put_qdisc(self._machine, self._space, self._index(op.dev), op)
+
+    def _delete_qdisc(self, op: do.DeleteQdisc) -> None:
+        entries.delete_qdisc(self._machine, self._space, op.index or self._index(op.dev), op)
+
     def _write_sysctl(self, op: do.WriteSysctl) -> None:
         sysctls.write(self._machine, self._space, op.path, op.value)
 
@@ -154,6 +160,8 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.DeleteNeighbor: FakeBatch._delete_neighbor,
     do.PutFdb: FakeBatch._put_fdb,
     do.DeleteFdb: FakeBatch._delete_fdb,
+    do.PutQdisc: FakeBatch._put_qdisc,
+    do.DeleteQdisc: FakeBatch._delete_qdisc,
     do.WriteSysctl: FakeBatch._write_sysctl,
     do.RunNft: FakeBatch._run_nft,
     do.DropFlows: FakeBatch._drop_flows,

@@ -13,7 +13,7 @@ from netd.kernel.rtnl.wire import NUD_NOARP, RTPROT_KERNEL
 from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.marks import PROTOCOL
-from netd.model.state import NTF_SELF, NUD_PERMANENT, FdbEntry, Neighbor, PolicyRule
+from netd.model.state import NTF_SELF, NUD_PERMANENT, FdbEntry, Neighbor, PolicyRule, Qdisc
 
 from .machine import FakeMachine
 from .space import FakeNamespace
@@ -130,3 +130,25 @@ def _identity(entry: FdbEntry) -> tuple[str, str, int, int, int]:
 def shown(entry: FdbEntry) -> FdbEntry:
     """As it is read: without the mark of the entry that is an option of the tunnel."""
     return replace(entry, flags=entry.flags & 0xFF)
+
+
+def put_qdisc(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutQdisc) -> None:
+    """RTM_NEWQDISC with NLM_F_REPLACE: one of that handle is changed, and keeps its kind."""
+    space.at(index)
+    found = space.qdiscs.get(index)
+    if found is not None and found.handle == op.handle and found.kind != op.kind:
+        raise kernel_error(errno.EINVAL, "")
+    space.qdiscs[index] = Qdisc(index, op.kind, op.handle, op.options)
+    machine.announce(space, Invalidation("qdisc", index=index))
+
+
+def delete_qdisc(machine: FakeMachine, space: FakeNamespace, index: int, op: do.DeleteQdisc) -> None:
+    """RTM_DELQDISC; KernelError ENOENT, or EINVAL where it has another handle."""
+    space.at(index)
+    found = space.qdiscs.get(index)
+    if found is None:
+        raise kernel_error(errno.ENOENT, "")
+    if found.handle != op.handle:
+        raise kernel_error(errno.EINVAL, "")
+    del space.qdiscs[index]
+    machine.announce(space, Invalidation("qdisc", index=index))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from netd.errors import KernelError
 from netd.kernel.rtnl.wire import RT_TABLE_MAIN, RTPROT_KERNEL, family_of
 from netd.kernel.session import leaves_by
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
 
 from . import entries, links
 from .machine import FakeMachine
@@ -86,6 +86,10 @@ class FakeSession:
     def fdb(self, index: int) -> list[FdbEntry]:
         """The static entries with a remote."""
         return [entries.shown(one) for one in self.space.fdb.get(index, [])]
+
+    def qdiscs(self) -> list[Qdisc]:
+        """The roots that somebody chose."""
+        return list(self.space.qdiscs.values())
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key; None where there is none."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from netd.errors import kernel_error
 from netd.model.firewall import ChainRule, Hook
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
 
 #: (namespace by its cookie, index of a link).
 LinkId = tuple[int, int]
@@ -57,6 +57,7 @@ class FakeNamespace:
     rules: list[PolicyRule] = field(default_factory=list)
     neighbors: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
+    qdiscs: dict[int, Qdisc] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
     firewall: Firewall = field(default_factory=Firewall)
     indexes: itertools.count[int] = field(default_factory=lambda: itertools.count(LOOPBACK + 1))

@@ -10,8 +10,20 @@ from netd.engine.status.backoff import REFILL
 from netd.engine.status.objects import BUDGET
 from netd.errors import KernelError
 from netd.kernel.session import Answer
+from netd.kinds.qdisc import NetemTable, encode_netem, netem_fields
 from netd.model.key import Key
-from netd.model.operations import DeleteAddress, DeleteNeighbor, LinkSettings, Operation, RunNft, SetLink, WriteSysctl
+from netd.model.marks import QDISC
+from netd.model.operations import (
+    DeleteAddress,
+    DeleteNeighbor,
+    DeleteQdisc,
+    LinkSettings,
+    Operation,
+    PutQdisc,
+    RunNft,
+    SetLink,
+    WriteSysctl,
+)
 from tests.support.labs import declared
 from tests.support.world import World
 
@@ -48,6 +60,8 @@ class Harm:
             look[self.place[-1]] = self.found
 
 
+LOSSY = encode_netem(netem_fields(NetemTable(loss="100%")))
+
 HARM = (
     Harm(Key("", "bridge", "br0"), "mtu", SetLink("", "br0", LinkSettings(mtu=1290))),
     Harm(Key("", "bridge", "br0"), "", SetLink("", "br0", LinkSettings(up=False))),
@@ -56,6 +70,8 @@ HARM = (
     Harm(Key("a", "veth", "eth0"), "", SetLink("", "port-a", LinkSettings(master=""))),
     Harm(Key("a", "veth", "eth0"), "", SetLink("", "port-a", LinkSettings(name="port-z"))),
     Harm(Key("a", "veth", "eth0"), "peer.bridge_port.isolated", SetLink("", "port-a", LinkSettings(port={33: b"\0"}))),
+    Harm(Key("a", "qdisc", "eth0"), "", PutQdisc("a", "eth0", "netem", QDISC, LOSSY)),
+    Harm(Key("a", "qdisc", "eth0"), "", DeleteQdisc("a", "eth0", QDISC)),
     Harm(Key("", "vxlan", "vx0"), "", SetLink("", "vx0", LinkSettings(up=False))),
     Harm(Key("", "vxlan", "vx0"), "master", SetLink("", "vx0", LinkSettings(master=""))),
     Harm(Key("", "vxlan", "vx0"), "mtu", SetLink("", "vx0", LinkSettings(mtu=1290))),

@@ -46,6 +46,12 @@ TEXTS = {
     "other values": FIRST.replace("mtu = 1400", "mtu = 1380").replace("isolated = true", "hairpin = true"),
     "other tunnel": FIRST.replace("vni = 24", "vni = 77").replace('"fd01::1/64"', '"fd01::7/64"'),
     "other route": SECOND.replace("10.2.0.0/24", "10.12.0.0/24"),
+    "impaired": FIRST.replace("isolated = true, cost", "cost").replace(
+        'mtu = 1400\naddresses = ["10.1.0.1', 'mtu = 1400\nnetem = { delay = "20ms" }\naddresses = ["10.1.0.1'
+    ),
+    "impaired otherwise": FIRST.replace(
+        "[interface.eth0]", '[interface.eth0]\nnetem = { loss = "1%", limit = 50 }'
+    ).replace('mtu = 1400\naddresses = ["10.1.0.1', 'mtu = 1400\nnetem = { rate = "1mbit" }\naddresses = ["10.1.0.1'),
     "sysctl": "[sysctl]\nnet.ipv4.ip_default_ttl = 77\n",
     "container": labs.ATTACHED,
     "namespaces": "[namespace.a]\n[namespace.b.bridge.br0]\n",

@@ -159,6 +159,10 @@ class Host:
         """Runs one netd command."""
         return self.result(sys.executable, "-m", "netd", *args, check=check, env={"PYTHONPATH": str(ROOT)})
 
+    def netd_start(self, *args: str) -> Process:
+        """Starts one netd command in the background."""
+        return self.start(sys.executable, "-m", "netd", *args, env={"PYTHONPATH": str(ROOT)})
+
     def netd_as(self, before: Sequence[str], *args: str, env: Mapping[str, str] | None = None) -> Result:
         """Runs one netd command behind another: ``setpriv`` for less rights, ``strace`` to watch it."""
         return self.result(*before, sys.executable, "-m", "netd", *args, env={"PYTHONPATH": str(ROOT), **(env or {})})

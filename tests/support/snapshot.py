@@ -10,7 +10,8 @@ from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.kinds.link.bridge_port import read_port
 from netd.kinds.link.segment import kind_of
-from netd.model.state import IFA_F_NODAD, FdbEntry, Link, Route
+from netd.kinds.qdisc import decode_netem
+from netd.model.state import IFA_F_NODAD, FdbEntry, Link, Qdisc, Route
 from tests.fakekernel import FakeKernel
 from tests.fakekernel.options import Lookup
 from tests.fakekernel.session import FakeSession
@@ -63,6 +64,7 @@ def inside(session: Session | FakeSession) -> dict[str, Any]:
             if link.kind == "vxlan"
             for one in session.fdb(link.index)
         ),
+        "qdiscs": sorted((names[one.index], one.kind, one.handle, plain_qdisc(one)) for one in session.qdiscs()),
         "sysctls": {path: session.sysctl(path) for path in SYSCTLS},
     }
 
@@ -72,6 +74,12 @@ def via(link: Link, entry: FdbEntry, names: Mapping[int, str]) -> str:
     if link.link_netnsid is not None:
         return "elsewhere" if entry.via else ""
     return names.get(entry.via, "")
+
+
+def plain_qdisc(one: Qdisc) -> str:
+    """Its options, as they are compared; the kernel chooses a seed where nobody does."""
+    found = decode_netem(one.options) if one.kind == "netem" else {}
+    return " ".join(f"{name}={value}" for name, value in found.items() if name != "seed")
 
 
 def plain_link(link: Link, known: Mapping[int, Link]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from netd.model.firewall import Firewall
 from netd.model.invalidation import Invalidation, WatchKey
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc
 
 from .route_cache import RouteCache
 
@@ -29,6 +29,8 @@ class NamespaceCache:
     rules: dict[tuple[int, int], list[PolicyRule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
+    #: Root queueing disciplines that somebody chose; None: not read yet.
+    qdiscs: dict[int, Qdisc] | None = None
     sysctls: dict[str, str | None] = field(default_factory=dict)
     firewall: Firewall | None = None
     peers: dict[int, int] = field(default_factory=dict)
@@ -42,6 +44,8 @@ class NamespaceCache:
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
         self.fdb.pop(index, None)
+        if self.qdiscs is not None:
+            self.qdiscs.pop(index, None)
 
     def invalidate_connected(self, index: int) -> None:
         """Drops the kernel's own routes on one link; 0: on all."""
@@ -76,6 +80,10 @@ class NamespaceCache:
             self.rules = None
         elif what == "nft":
             self.firewall = None
+        elif what == "qdisc":
+            self.qdiscs = None
+            link = self.links.get(dirty.index)
+            return {WatchKey(what, netns, link.name)} if link else set()
         elif what == "sysctl":
             if not dirty.path:
                 self.sysctls.clear()

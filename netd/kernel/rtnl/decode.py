@@ -11,7 +11,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 
-from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, PolicyRule, Route, attributes
+from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, PolicyRule, Qdisc, Route, attributes
 
 from . import wire
 
@@ -244,3 +244,14 @@ def fdb(payload: bytes) -> FdbEntry | None:
         flags=flags,
         via=number(found.get(wire.NDA_IFINDEX)),
     )
+
+
+def qdisc(payload: bytes) -> Qdisc | None:
+    """RTM_NEWQDISC: tcmsg and TCA_*. None for all but a root that somebody chose."""
+    if len(payload) < 20:
+        return None
+    index, handle, parent = struct.unpack_from("=xxxxiII", payload)
+    if parent != wire.TC_H_ROOT or not handle:
+        return None
+    found = attributes(payload[20:])
+    return Qdisc(index, string(found.get(wire.TCA_KIND)), handle, found.get(wire.TCA_OPTIONS, b""))

@@ -276,6 +276,24 @@ def delete_fdb(operation: do.DeleteFdb, lookup: LinkLookup) -> list[Request]:
     return [Request(wire.RTM_DELNEIGH, 0, fdb_body(operation, index, 0) + via)]
 
 
+def tcmsg(index: int = 0, handle: int = 0, parent: int = 0) -> bytes:
+    """struct tcmsg."""
+    return struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, handle, parent, 0)
+
+
+def put_qdisc(operation: do.PutQdisc, lookup: LinkLookup) -> list[Request]:
+    """One of that handle is changed in place, tc_modify_qdisc() in net/sched/sch_api.c."""
+    index = lookup.index(operation.netns, operation.dev)
+    body = tcmsg(index, operation.handle, wire.TC_H_ROOT) + wire.text(wire.TCA_KIND, operation.kind)
+    return [Request(wire.RTM_NEWQDISC, PUT, body + wire.attribute(wire.TCA_OPTIONS, operation.options))]
+
+
+def delete_qdisc(operation: do.DeleteQdisc, lookup: LinkLookup) -> list[Request]:
+    """By its handle: not another one that has taken its place."""
+    index = operation.index or lookup.index(operation.netns, operation.dev)
+    return [Request(wire.RTM_DELQDISC, 0, tcmsg(index, operation.handle, wire.TC_H_ROOT))]
+
+
 def restore_route(operation: do.RestoreRoute, lookup: LinkLookup) -> list[Request]:
     """A message that was read before; several of them keep their order."""
     body = operation.raw
@@ -323,6 +341,8 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
     do.DeleteNeighbor: delete_neighbor,
     do.PutFdb: put_fdb,
     do.DeleteFdb: delete_fdb,
+    do.PutQdisc: put_qdisc,
+    do.DeleteQdisc: delete_qdisc,
 }
 
 

@@ -1,0 +1,1 @@
+"""Captures: the packets of many links in many namespaces, in the order of time."""

@@ -1,0 +1,1 @@
+"""Packets as they pass a link: packet sockets, packet(7)."""
