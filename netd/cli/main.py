@@ -27,6 +27,7 @@ VERBS = {
     "down": "remove what netd created",
     "status": "show the state of the daemon and of each object",
     "import": "print what stands in the kernel as TOML, for /etc/netd",
+    "watch": "show the state, then every change as it happens",
     "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
