@@ -188,7 +188,9 @@ def replies(
             while True:
                 try:
                     line = answer.readline()
-                    reply = dict(json.loads(line)) if line else None
+                    reply: dict[str, Any] | None = json.loads(line) if line else None
+                    if line and not isinstance(reply, dict):
+                        raise ValueError("an answer is an object")
                 except TimeoutError:
                     raise Silent(SILENT) from None
                 except (OSError, ValueError):
