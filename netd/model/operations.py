@@ -272,13 +272,17 @@ class RestoreRule(Restoration):
 
 @dataclass(frozen=True, slots=True)
 class PutNeighbor(Operation):
-    """RTM_NEWNEIGH, NUD_PERMANENT, NLM_F_CREATE | NLM_F_REPLACE, with NDA_PROTOCOL (``protocol``)."""
+    """RTM_NEWNEIGH, NUD_PERMANENT, NLM_F_CREATE | NLM_F_REPLACE, with NDA_PROTOCOL (``protocol``).
+
+    ``proxy``: NTF_PROXY, and no ``mac``.
+    """
 
     stale = (effects.on_link("neighbors"),)
     dev: str
     address: str
     mac: str
     protocol: int = 0
+    proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,12 +296,13 @@ class RestoreNeighbor(Restoration):
 
 @dataclass(frozen=True, slots=True)
 class DeleteNeighbor(Deletion):
-    """RTM_DELNEIGH. ``index`` is that of the link, 0 where only its name is known."""
+    """RTM_DELNEIGH. ``index`` is that of the link, 0 where only its name is known. ``proxy``: NTF_PROXY."""
 
     stale = (effects.on_link("neighbors"),)
     dev: str
     address: str
     index: int = 0
+    proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

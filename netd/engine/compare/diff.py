@@ -163,7 +163,7 @@ class Comparison:
         ``force``: it is deleted although netd did not make it (``netd down --adopted``).
         """
         kind, file = registry().get(key.kind), first(record.files)
-        if kind is None:
+        if kind is None or (kind.traits.taken_over and not force and key in self._graph.displaced_by):
             return None
         observed = kind.observe(key, record.locator, self._view, record.identity)
         if lacks_displaced(record, observed) and record.displaced_at(

@@ -19,6 +19,7 @@ from netd.model.state import (
     IFA_F_MCAUTOJOIN,
     IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE,
+    NTF_PROXY,
     NTF_SELF,
     NUD_PERMANENT,
     Nexthop,
@@ -182,7 +183,8 @@ def rule_body(rule: PolicyRule, protocol: int) -> bytes:
     source, source_length = wire.split_cidr(rule.source) if rule.source else (b"", 0)
     to, to_length = wire.split_cidr(rule.to) if rule.to else (b"", 0)
     table = rule.table if rule.table < 256 else wire.RT_TABLE_COMPAT
-    body = struct.pack("=BBBBBxxBI", rule.family, to_length, source_length, 0, table, rule.action, 0)
+    flags = wire.FIB_RULE_INVERT if rule.inverted else 0
+    body = struct.pack("=BBBBBxxBI", rule.family, to_length, source_length, 0, table, rule.action, flags)
     body += wire.u32(wire.FRA_PRIORITY, rule.priority) + wire.u32(wire.FRA_TABLE, rule.table)
     # A prefix of no length is the same as none; the kernel refuses the address that belongs to it.
     if source_length:
@@ -197,6 +199,14 @@ def rule_body(rule: PolicyRule, protocol: int) -> bytes:
         body += wire.u32(wire.FRA_FWMARK, rule.fwmark)
     if rule.fwmask:
         body += wire.u32(wire.FRA_FWMASK, rule.fwmask)
+    if rule.suppress_prefixlength >= 0:
+        body += wire.u32(wire.FRA_SUPPRESS_PREFIXLEN, rule.suppress_prefixlength)
+    if rule.ipproto:
+        body += wire.u8(wire.FRA_IP_PROTO, rule.ipproto)
+    for kind, ports in ((wire.FRA_SPORT_RANGE, rule.sport), (wire.FRA_DPORT_RANGE, rule.dport)):
+        if ports:
+            first, _, last = ports.partition("-")
+            body += wire.attribute(kind, struct.pack("=HH", int(first), int(last or first)))
     return body + (wire.u8(wire.FRA_PROTOCOL, protocol) if protocol else b"")
 
 
@@ -211,10 +221,12 @@ def put_neighbor(operation: do.PutNeighbor, lookup: LinkLookup) -> list[Request]
 
 
 def neighbor_body(operation: do.PutNeighbor, index: int) -> bytes:
-    """ndmsg and NDA_* of a permanent entry."""
-    body = ndmsg(wire.family_of(operation.address), index, NUD_PERMANENT)
+    """ndmsg and NDA_* of a permanent entry, or of a proxy."""
+    flags = NTF_PROXY if operation.proxy else 0
+    body = ndmsg(wire.family_of(operation.address), index, NUD_PERMANENT, flags)
     body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
-    body += wire.attribute(wire.NDA_LLADDR, wire.mac_bytes(operation.mac))
+    if not operation.proxy:
+        body += wire.attribute(wire.NDA_LLADDR, wire.mac_bytes(operation.mac))
     if operation.protocol:
         body += wire.u8(wire.NDA_PROTOCOL, operation.protocol)
     return body
@@ -242,7 +254,7 @@ def restore_port(operation: do.RestorePort, lookup: LinkLookup) -> list[Request]
 def delete_neighbor(operation: do.DeleteNeighbor, lookup: LinkLookup) -> list[Request]:
     """By its address."""
     index = operation.index or lookup.index(operation.netns, operation.dev)
-    body = ndmsg(wire.family_of(operation.address), index)
+    body = ndmsg(wire.family_of(operation.address), index, flags=NTF_PROXY if operation.proxy else 0)
     body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
     return [Request(wire.RTM_DELNEIGH, 0, body)]
 
