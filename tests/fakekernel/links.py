@@ -70,7 +70,7 @@ def _info_at_birth(
     machine: FakeMachine, outer: FakeNamespace, kind: LinkKind, op: do.CreateLink, lower: int
 ) -> dict[int, bytes]:
     """The options of a new link: as they are said, else the kernel's defaults."""
-    info = {**options.at_birth(kind), **op.settings.info}
+    info = options.applied(kind, options.at_birth(kind), op.settings.info)
     if lower:
         outer.at(lower)
         if op.dev_option:

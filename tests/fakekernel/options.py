@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
 from netd.kinds import registry
-from netd.kinds.link.attributes import Address, encode, options
+from netd.kinds.link.attributes import Address, Bit, encode, options
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.segment import LEAST
 from netd.model.state import Address as StateAddress
@@ -60,6 +60,19 @@ def at_birth(kind: LinkKind) -> dict[int, bytes]:
     return encode(kind.table, {key: wire.default for key, wire in wires.items() if wire.default not in (None, "")})
 
 
+def applied(kind: LinkKind, old: Mapping[int, bytes], new: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The attributes once ``new`` are written: of flags only those of the mask."""
+    wires = (option.wire for option in options(kind.table).values())
+    flags = {number for each in wires if isinstance(each, Bit) for number in each.numbers}
+    return {
+        **old,
+        **{
+            number: Bit.joined(old[number], new[number]) if number in flags & old.keys() else value
+            for number, value in new.items()
+        },
+    }
+
+
 def without_zeros(kind: LinkKind, info: Mapping[int, bytes]) -> dict[int, bytes]:
     """Without the zero address, which means none."""
     wires = (option.wire for option in options(kind.table).values())
@@ -77,7 +90,7 @@ def changed(
     kind: LinkKind, old: Mapping[int, bytes], new: Mapping[int, bytes], lower: int, outer: FakeNamespace
 ) -> dict[int, bytes]:
     """The attributes of a link once ``new`` are written; KernelError where one cannot change on a link."""
-    fresh = without_zeros(kind, {**old, **new})
+    fresh = without_zeros(kind, applied(kind, old, new))
     have, want = read(kind, old, lower, outer), read(kind, fresh, lower, outer)
     for key, option in options(kind.table).items():
         live = option.live(want[key], have[key]) if callable(option.live) else option.live

@@ -67,6 +67,32 @@ class Flag:
 
 
 @dataclass(frozen=True, eq=False)
+class Bit:
+    """A boolean in an attribute that several options share: {u32 flags, u32 mask}, of which the mask's are written."""
+
+    number: int
+    bit: int
+    default: Any = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return (self.number,)
+
+    def encode(self, value: Any, have: Any = None) -> Mapping[int, bytes]:
+        return {self.number: struct.pack("=II", self.bit if value else 0, self.bit)}
+
+    def decode(self, raw: Mapping[int, bytes]) -> Any:
+        # Without any flag the kernel does not send the attribute.
+        return bool((unpack(raw.get(self.number), "=I") or 0) & self.bit)
+
+    @staticmethod
+    def joined(old: bytes, new: bytes) -> bytes:
+        """One attribute that writes both."""
+        (old_flags, old_mask), (flags, mask) = struct.unpack("=II", old), struct.unpack("=II", new)
+        return struct.pack("=II", old_flags & ~mask | flags, old_mask | mask)
+
+
+@dataclass(frozen=True, eq=False)
 class Word:
     """One of some words, each a number to the kernel; a number that has no word is shown as it is."""
 
@@ -169,7 +195,9 @@ def encode(
     for key, option in options(table).items():
         name = prefix + key
         if option.wire is not None and fields.get(name) is not None:
-            found |= option.wire.encode(fields[name], have.get(name))
+            for number, payload in option.wire.encode(fields[name], have.get(name)).items():
+                shared = number in found and isinstance(option.wire, Bit)
+                found[number] = Bit.joined(found[number], payload) if shared else payload
     return found
 
 

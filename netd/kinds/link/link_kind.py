@@ -6,12 +6,14 @@ what forces a recreation. A link kind without surprises is a table and a class o
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from netd.kinds.base.kind import Kind, MtuLimit, TableContext, Traits, link_by_identity
+from netd.errors import KernelError
+from netd.kinds.base.kind import LOOPBACK, Kind, MtuLimit, TableContext, Traits, link_by_identity
 from netd.kinds.base.roles import BecomesUsable, KeepsAttributes
 from netd.model.change import FieldDiff, Phase, Step
 from netd.model.desired import Desired, Observed, View
@@ -19,7 +21,7 @@ from netd.model.invalidation import WatchKey
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
 from netd.model.operations import CreateLink, DeleteLink, LinkSettings, SetLink
-from netd.model.segment import ETHERNET, Links, Tunnel
+from netd.model.segment import ETHERNET, Joins, Links, Tunnel
 from netd.model.state import Link, attributes
 from netd.model.status import Unusable
 
@@ -57,8 +59,16 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
     traits = MADE_BY_NETD
     #: Fields that are chosen once, and kept although they are not declared (MACs): ``remember``.
     remembered: ClassVar[frozenset[str]] = frozenset({"mac"})
-    #: Which other links are in the same layer-2 segment: its "ports" (a bridge), its "other end" (a pair), or none.
-    joins: ClassVar[Literal["", "ports", "other end"]] = ""
+    #: Which other links are in the same layer-2 segment.
+    joins: ClassVar[Joins] = ""
+    #: Whether other links can have it as their master.
+    takes_members: ClassVar[bool] = False
+    #: Whether the kernel passes all frames of its lower link to it, as it passes those of a port to a bridge.
+    takes_frames: ClassVar[bool] = False
+    #: The kernel module that has it; "": of the same name.
+    module: ClassVar[str] = ""
+    #: The MTU of a new one that no other link carries.
+    first_mtu: ClassVar[int] = ETHERNET
 
     @cached_property
     def table(self) -> Any:
@@ -83,6 +93,10 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         outer = chosen.get(DEV_NAMESPACE, context.netns)
         if DEV_NAMESPACE in options(self.table):
             chosen[DEV_NAMESPACE] = outer
+        if dev == LOOPBACK:
+            raise ValueError(f"{self.lower[0] if self.lower else ''}: '{LOOPBACK}' carries no other links")
+        tunnel = self.carrier(chosen, context.netns)
+        first = 0 if tunnel or self.joins == "ports" else self.first_mtu
         yield Desired(
             key=Key(context.netns, self.name, context.name),
             fields=end_fields(table, made=True) | chosen,
@@ -93,7 +107,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             namespaces=(outer,) if outer not in (HOST, context.netns) else (),
             after=end_wants(table, context.netns),
             claims=link_claims(link),
-            ends=(end_of(table, link, tunnel=self.carrier(chosen, context.netns), bridge=self.joins == "ports"),),
+            ends=(end_of(table, link, tunnel=tunnel, first=first, joins=self.joins, takes_members=self.takes_members),),
         )
         yield from end_objects(table, context, link)
 
@@ -192,6 +206,20 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         outer = locator.get(DEV_NAMESPACE)
         return {**locator, DEV_NAMESPACE: names.get(outer, outer)} if outer is not None else locator
 
+    def refused_over(self, one: Desired, lower: Desired) -> str:
+        """Why the kernel never creates ``one`` on the declared link ``lower``: "KEY: what is wrong"; "" if it does."""
+        if one.key.kind == lower.key.kind and self.takes_frames:
+            dev = lower.fields[self.lower[0]] if self.lower else ""
+            return f"dev: {lower.key} is a {self.name} itself: write its own dev, '{dev}'"
+        return ""
+
+    def refusal(self, error: KernelError) -> str:
+        """What the kernel's refusal to create or change it means, for an operator."""
+        if error.code == errno.EOPNOTSUPP and error.text.startswith("Unknown device type"):
+            module = self.module or self.name
+            return f"this kernel has no {self.name} links: they need its module {module} (modprobe {module})"
+        return f"the kernel refused: {error}"
+
     def missing_ingress(self, desired: Desired, view: View) -> str:
         """Why packets of its ``required_ingress`` may be dropped; "" if none are."""
         return ""
@@ -240,7 +268,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             return None
         carrier = self.lower_link(link, key.netns, view)
         if carrier is None:
-            return None if self.lower_index(link) else ETHERNET
+            return None if self.lower_index(link) else self.first_mtu
         tunnel = self.carrier(self.read_options(link, key.netns, view), key.netns)
         outer = tunnel.netns if tunnel else key.netns
         return MtuLimit(LinkName(outer, carrier.name), tunnel.overhead or 0 if tunnel else 0)
