@@ -166,7 +166,8 @@ class PutAddress(Operation):
     """RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, with IFA_PROTO (``protocol``).
 
     ``like`` is the address as it was read (ifaddrmsg and attributes), where it is another's: all but ``nodad`` and a
-    limited lifetime stays as it is.
+    limited lifetime stays as it is. ``label`` (IPv4) "" is the name of the link. ``deprecated``: its preferred lifetime
+    is 0; None: as in ``like``.
     """
 
     stale = (effects.on_link("addresses"),)
@@ -175,6 +176,8 @@ class PutAddress(Operation):
     nodad: bool = False
     protocol: int = ADDRESS_PROTOCOL
     like: bytes = b""
+    label: str = ""
+    deprecated: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from netd.errors import kernel_error
 from netd.model import operations as do
@@ -51,7 +52,7 @@ def address_body(operation: do.PutAddress, index: int) -> bytes:
     family = wire.family_of(operation.address)
     nodad = IFA_F_NODAD if operation.nodad and family == socket.AF_INET6 else 0
     if operation.like:
-        return repeat_address(operation.like, index, nodad)
+        return repeat_address(operation.like, index, nodad, changed_attributes(operation))
     loopback = family == socket.AF_INET and packed[0] == 127
     scope = wire.RT_SCOPE_HOST if loopback else wire.RT_SCOPE_UNIVERSE
     body = struct.pack("=BBBBI", family, length, 0, scope, index)
@@ -60,10 +61,22 @@ def address_body(operation: do.PutAddress, index: int) -> bytes:
         body += wire.u32(wire.IFA_FLAGS, nodad)
     if operation.protocol:
         body += wire.u8(wire.IFA_PROTO, operation.protocol)
-    return body
+    return body + wire.mapping(changed_attributes(operation))
 
 
-def repeat_address(raw: bytes, index: int, nodad: int | None = None) -> bytes:
+def changed_attributes(operation: do.PutAddress) -> dict[int, bytes]:
+    """IFA_LABEL, and the lifetimes of a deprecated address (ifa_cacheinfo: preferred, valid)."""
+    found = {}
+    if operation.label:
+        found[wire.IFA_LABEL] = operation.label.encode() + b"\0"
+    if operation.deprecated is not None and (operation.deprecated or operation.like):
+        found[wire.IFA_CACHEINFO] = (bytes(4) if operation.deprecated else FOREVER) + FOREVER + bytes(8)
+    return found
+
+
+def repeat_address(
+    raw: bytes, index: int, nodad: int | None = None, changed: Mapping[int, bytes] = MappingProxyType({})
+) -> bytes:
     """A message that was read before, without what the kernel only reports, and with this IFA_F_NODAD."""
     family, length, _, scope = struct.unpack_from("=BBBB", raw)
     found = attributes(raw[8:])
@@ -74,6 +87,7 @@ def repeat_address(raw: bytes, index: int, nodad: int | None = None) -> bytes:
     # A deprecated address without end is kept so; one with a limited lifetime gets an unlimited one.
     if found.get(wire.IFA_CACHEINFO, b"")[4:8] != FOREVER:
         found.pop(wire.IFA_CACHEINFO, None)
+    found.update(changed)
     return struct.pack("=BBBBI", family, length, 0, scope, index) + wire.mapping(found)
 
 
