@@ -72,7 +72,7 @@ class GraphBuilder:
         link = self._topology.link(at)
         if link is None or (link.name == LOOPBACK and self._is_plain_loopback(at)):
             return
-        node = {"id": str(at), "kind": link.kind or "physical", "namespace": at.netns, "name": at.name}
+        node: Node = {"id": str(at), "kind": link.kind or "physical", "namespace": at.netns, "name": at.name}
         if link.name == LOOPBACK:
             node["kind"] = "loopback"
         state, reason = self._declaration.link_state(at)
@@ -98,7 +98,7 @@ class GraphBuilder:
                 continue
             if at.netns not in self._topology.namespaces:
                 self._add_missing_namespace(at.netns)
-            node = {"id": str(at), "kind": key.kind, "namespace": at.netns, "name": at.name, **self._state(key)}
+            node: Node = {"id": str(at), "kind": key.kind, "namespace": at.netns, "name": at.name, **self._state(key)}
             self._nodes[str(at)] = node | {"up": False, "running": False, "addresses": [], "mtu": None, "text": ""}
             self._connect_missing(at, self._declaration.desired[key])
 

@@ -139,7 +139,7 @@ class Resolution:
                 return self._machine.route(at.netns, flow).type == "local"
             except KernelError as error:
                 if error.code in (errno.EXDEV, errno.EINVAL) and self._has_anywhere(at.netns, ends.destination):
-                    reason = f"{at.netns or 'the host'} has no route back to {ends.source} by {at.name}: it does not answer (rp_filter)"
+                    reason = f"{at.netns or 'the host'} has no route back to {ends.source} by {at.name} (rp_filter)"
                     return lost(reason, self._machine.step(at, "filter", reason))
                 return False
         return self._has(at, ends.destination)

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import tomli
 
+from netd.config.checks.table import Check, CheckTable
+from netd.config.checks.table import declared as declared_check
 from netd.config.diagnostics.explain import explain, key_in, meant
 from netd.config.diagnostics.hints import hinted, syntax_hint
 from netd.config.diagnostics.positions import Position, TomlPath
-from netd.config.diagnostics.problem import Problem, Source
+from netd.config.diagnostics.problem import Problem, Source, by_line, collapsed
 from netd.config.diagnostics.schema import (
     HOSTS,
     NAMESPACE,
@@ -27,6 +29,7 @@ from netd.config.diagnostics.schema import (
     titled,
 )
 from netd.config.merge.merge import Clash, clash_problem, find, merge
+from netd.config.patterns.expand import expand
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind, TableContext
 from netd.kinds.base.options import Table
@@ -74,7 +77,8 @@ class Parsed:
     namespaces: frozenset[str] = frozenset()
     hosts: tuple[HostEntry, ...] = ()
     asked: tuple[tuple[str, Origin], ...] = ()
-    #: False: it is not valid TOML, so the names in it are unknown.
+    checks: tuple[Check, ...] = ()
+    #: False: it is not valid TOML, or a pattern in it is wrong, so the names in it are unknown.
     readable: bool = True
 
 
@@ -96,6 +100,7 @@ class Parser:
         self._machine = machine
         self.hosts: list[HostEntry] = []
         self.asked: list[tuple[str, Origin]] = []
+        self.checks: list[Check] = []
         self._elsewhere: list[tuple[TomlPath, Parser]] = []
         self.problems: list[Problem] = []
         self.objects: list[Desired] = []
@@ -275,6 +280,8 @@ class Parser:
             return
         context = TableContext(found.netns, found.name, Origin(self.source.file, found.path))
         try:
+            if isinstance(table, CheckTable):
+                self.checks.append(declared_check(table, context))
             declared = list(found.kind.declare(table, context))
         except ValueError as error:
             self._wrong((*found.path, *key_in(found.raw, str(error))), str(error), about=found.path)
@@ -294,7 +301,7 @@ class Parser:
         arrays = {origin.path[inside] for each in declared for origin in each.origins if len(origin.path) > inside}
         if len(arrays & form_of(found.kind).ordered_arrays) < 2:
             return declared
-        return sorted(declared, key=lambda each: self.source.positions.at(each.origins[0].path) or Position(0, 0, 0))
+        return sorted(declared, key=lambda each: self.source.position(each.origins[0].path) or Position(0, 0, 0))
 
     def _not_reserved(self, each: Desired, found: Found) -> None:
         for link in each.provides:
@@ -349,6 +356,7 @@ def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
     source = Source(file, text)
     try:
         source.data = tomli.loads(text)
+        mistaken = expand(source)
     except tomli.TOMLDecodeError as error:
         return Parsed(source, problems=(_syntax(source, error),), readable=False)
     except RecursionError:
@@ -357,10 +365,10 @@ def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
         return Parsed(source, problems=(Problem(file, (), f"is not TOML: {error}"),), readable=False)
     parser = Parser(source, machine)
     parser.read()
-    problems = tuple(hinted(each, source.data) for each in parser.problems)
+    found = sorted([*mistaken, *(hinted(each, source.data) for each in parser.problems)], key=by_line)
     return Parsed(
-        source, tuple(parser.objects), problems, frozenset(parser.links), frozenset(parser.namespaces),
-        tuple(parser.hosts), tuple(parser.asked),
+        source, tuple(parser.objects), collapsed(found), frozenset(parser.links), frozenset(parser.namespaces),
+        tuple(parser.hosts), tuple(parser.asked), tuple(parser.checks), not mistaken,
     )  # fmt: skip
 
 
