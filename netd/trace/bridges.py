@@ -8,6 +8,7 @@ from dataclasses import replace
 from netd.model.key import LinkName
 from netd.model.state import IFF_RUNNING
 
+from .connections import Connections
 from .filters.evaluate import Sight
 from .hooks import Hooks
 from .machine import BROADCAST as BROADCAST_FLAG
@@ -25,10 +26,13 @@ Follow = Callable[[LinkName, Frame], Iterator[Way]]
 class Bridges:
     """``transmit`` sends a frame by a port, ``arrive`` hands it to the IP of the bridge."""
 
-    def __init__(self, machine: Machine, hooks: Hooks, transmit: Follow, arrive: Follow) -> None:
+    def __init__(
+        self, machine: Machine, hooks: Hooks, connections: Connections, transmit: Follow, arrive: Follow
+    ) -> None:
         self._machine = machine
         self._topology = machine.topology
         self._hooks = hooks
+        self._connections = connections
         self._transmit = transmit
         self._arrive = arrive
 
@@ -134,6 +138,8 @@ class Bridges:
             yield lost(refusal, self._machine.step(other, "bridge", refusal))
             return
         if port is not None:
+            if self._is_seen_by_ip(bridge, frame):
+                frame = self._tracked(bridge.netns, frame)
             steps, end = self._filtered(bridge, port, other, frame)
             if end is not None:
                 yield end.after(steps)
@@ -185,6 +191,15 @@ class Bridges:
             more, end = self._hooks.run_all(bridge.netns, ("forward",), (family, "inet"), bridged)
             steps += more
         return steps, end
+
+    def _is_seen_by_ip(self, bridge: LinkName, frame: Frame) -> bool:
+        """Whether br_netfilter hands bridged packets to the rules, and the connections, of IP."""
+        return not frame.arp and self._machine.sysctl(bridge.netns, CALL_IPTABLES[frame.packet.family]) == "1"
+
+    def _tracked(self, netns: str, frame: Frame) -> Frame:
+        """An answer that is bridged back gets the sender that its question was sent to."""
+        packet = self._connections.enter(netns, frame.packet)
+        return replace(frame, packet=self._connections.undo_source(netns, packet))
 
     # VLANs -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from netd.model.key import LinkName
 from netd.model.state import IFF_RUNNING, Link
 
 from .bridges import Bridges
+from .connections import Connections
 from .filters.evaluate import Sight
 from .hooks import Hooks
 from .machine import Machine
@@ -26,11 +27,11 @@ LOOPBACK = "lo"
 class Layer2:
     """``tunnel`` follows the outer packet of a tunnel, and returns the ways of what comes out of it."""
 
-    def __init__(self, machine: Machine, hooks: Hooks) -> None:
+    def __init__(self, machine: Machine, hooks: Hooks, connections: Connections) -> None:
         self._machine = machine
         self._topology = machine.topology
         self._hooks = hooks
-        self._bridges = Bridges(machine, hooks, self.transmit, self.arrive)
+        self._bridges = Bridges(machine, hooks, connections, self.transmit, self.arrive)
         self._depth = 0
         self.tunnel: Callable[[LinkName, Link, Frame], Iterator[Way]] = lambda at, link, frame: iter(())
 

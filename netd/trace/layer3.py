@@ -40,7 +40,7 @@ class Layer3:
         self._machine = machine
         self._connections = connections
         self._hooks = Hooks(machine)
-        self.layer2 = Layer2(machine, self._hooks)
+        self.layer2 = Layer2(machine, self._hooks, connections)
         self._resolution = Resolution(machine, self.layer2, self._hooks)
 
     # sending ---------------------------------------------------------------------------------------------------
