@@ -36,10 +36,10 @@ class Watcher:
     def until(self, **members: Any) -> dict[str, Any]:
         """The first line with these members, once it has come."""
 
-        def found() -> dict[str, Any] | None:
-            return next((each for each in self.lines() if members.items() <= each.items()), None)
+        def found() -> list[dict[str, Any]]:
+            return [each for each in self.lines() if members.items() <= each.items()]
 
-        return self.host.until(found, f"a line with {members}")  # type: ignore[return-value]
+        return self.host.until(found, f"a line with {members}")[0]
 
 
 def test_first_the_state_then_each_repair_each_object_and_each_file(host: Host) -> None:
