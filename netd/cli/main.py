@@ -28,6 +28,7 @@ VERBS = {
     "status": "show the state of the daemon and of each object",
     "wait": "wait until the network is up, or some of its objects",
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
+    "fault": "keep a fault on a link on purpose: down, flapping, or impaired",
     "exec": "run a command in a namespace",
     "schema": "print the JSON schema of the files, for editors",
 }

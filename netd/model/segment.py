@@ -45,6 +45,11 @@ class End(NamedTuple):
     foreign: bool = False
     bridge: bool = False
 
+    @property
+    def up_field(self) -> str:
+        """The field of its object that says whether it is up."""
+        return self.field.removesuffix("mtu") + "up"
+
 
 class Links(Protocol):
     """The part of the mirror (``View``) that shows how links are connected."""

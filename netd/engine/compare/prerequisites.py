@@ -66,8 +66,13 @@ class Prerequisites:
         for link in desired.requires:
             if not self._has_link(link):
                 return f"waits for {self._with_reason(link)}"
+        for link in desired.needs_up:
+            if self._is_kept_down(link):
+                return f"waits for {link}: it is down"
         for gateway, links in desired.gateways.items():
-            if not any(map(self._has_link, links)) and not self._is_reachable(desired.key.netns, gateway):
+            if not any(
+                self._has_link(link) and not self._is_kept_down(link) for link in links
+            ) and not self._is_reachable(desired.key.netns, gateway):
                 return f"waits for {self._with_reason(links[0])}"
         return ""
 
@@ -131,6 +136,14 @@ class Prerequisites:
 
     def _has_link(self, link: LinkName) -> bool:
         return not self._blocked(link) and (link in self._coming or self._view.link(*link) is not None)
+
+    def _is_kept_down(self, link: LinkName) -> bool:
+        """Whether a link is to be down."""
+        provider = self._graph.providers.get(link)
+        if provider is None:
+            return False
+        one = self._graph.desired[provider]
+        return any(end.link == link and one.fields.get(end.up_field) is False for end in one.ends)
 
     def _has_namespace(self, netns: str) -> bool:
         if netns == HOST:
