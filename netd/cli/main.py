@@ -26,6 +26,7 @@ VERBS = {
     "reload": "let the daemon read its files now, and wait for the result",
     "down": "remove what netd created",
     "status": "show the state of the daemon and of each object",
+    "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
     "fault": "keep a fault on a link on purpose: down, flapping, or impaired",

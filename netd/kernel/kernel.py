@@ -34,6 +34,7 @@ from .nft import libnftables as nft
 from .nft import nfnetlink
 from .rtnl.loopback import loopback_up
 from .rtnl.netlink_socket import cookie_of
+from .rtnl.shed_ipv6 import shed_ipv6
 from .session import Answer, Session
 from .sysctl.files import SysctlDirectories
 from .sysctl.watch import SysctlWatch
@@ -184,6 +185,12 @@ class Kernel:
         the index of a link that was there before, 0 where none is known.
         """
         return Batch(session, index_of, self.execute_namespace, self.flows.start).run(operations)
+
+    def prepare_deletions(self, session: Session, indexes: Collection[int]) -> Iterator[None]:
+        """Before many links are deleted there: their number must not count twice. Yields between portions."""
+        links = session.links_at(indexes).values()
+        peers = {link.link for link in links if link.kind == "veth" and link.link_netnsid is None}
+        yield from shed_ipv6(session.rtnl, sorted({*indexes, *peers}))
 
     def execute_namespace(self, operation: Operation, on_cookie: Callable[[int], None] = lambda cookie: None) -> Answer:
         """Creates, deletes, attaches or detaches a namespace; an error is returned as a value.

@@ -73,6 +73,7 @@ class BridgeKind(LinkKind):
     name = "bridge"
     toml = TomlForm(BridgeTable)
     joins = "ports"
+    takes_members = True
 
     def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
         found = super().read_options(link, netns, view)

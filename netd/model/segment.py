@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from .key import LinkName
 from .state import Address, Link
@@ -12,6 +12,9 @@ from .state import Address, Link
 AUTO = "auto"
 #: ETH_DATA_LEN, include/uapi/linux/if_ether.h: the MTU of a link without any other setting.
 ETHERNET = 1500
+#: Which other links are in the segment of a link by itself: ports that it follows in size (a bridge), members that
+#: follow it (a bond), its other end (a pair), or none.
+Joins = Literal["", "ports", "members", "other end"]
 #: The minimum of IPv4; the kernel accepts no less on most links.
 LEAST = 68
 
@@ -19,13 +22,15 @@ LEAST = 68
 class Tunnel(NamedTuple):
     """The lower link of a link: ``dev``, else the one with the address ``local`` ("": by the routes), in ``netns``.
 
-    ``overhead``: bytes that its headers take of the MTU of what carries it; None: not known yet.
+    ``overhead``: bytes that its headers take of the MTU of what carries it; None: not known yet. ``by_route``: without
+    ``dev``, the kernel takes its first MTU from the route to the remote.
     """
 
     dev: str
     local: str
     overhead: int | None
     netns: str
+    by_route: bool = False
 
 
 class End(NamedTuple):
@@ -33,6 +38,7 @@ class End(NamedTuple):
 
     ``mtu``: bytes, "auto", or None where nothing is written. ``first``: what the kernel gives to a new one, 0 where
     that depends (a bridge follows its ports, a tunnel its lower link) or netd does not create it (``foreign``).
+    ``joins``: which other links are in the same segment by it. ``takes_members``: other links can have it as master.
     """
 
     link: LinkName
@@ -43,7 +49,8 @@ class End(NamedTuple):
     tunnel: Tunnel | None = None
     first: int = 0
     foreign: bool = False
-    bridge: bool = False
+    joins: Joins = ""
+    takes_members: bool = False
 
     @property
     def up_field(self) -> str:

@@ -101,11 +101,11 @@ REFUSED = {
     ),
     "ports of a vxlan": (
         VXLAN.format("x", "") + '[veth.v]\npeer = { name = "w", master = "x" }',
-        "5:22: veth.v: peer.master: 'x' is vxlan/x at line 1, and only a bridge has ports",
+        "5:22: veth.v: peer.master: 'x' is vxlan/x at line 1: only a bridge, a bond or a vrf has members",
     ),
     "ports of a pair, which stands later": (
         VXLAN.format("x", 'master = "v"') + '[veth.w]\npeer = { name = "v" }',
-        "3:1: vxlan.x: master: 'v' is veth/w at line 4, and only a bridge has ports",
+        "3:1: vxlan.x: master: 'v' is veth/w at line 4: only a bridge, a bond or a vrf has members",
     ),
     "a bridge that passes on LACP": (
         "[bridge.b]\ngroup_fwd_mask = 0xfffc",
@@ -240,7 +240,7 @@ BETWEEN = {
     "a master": (
         '[veth.v]\nmaster = "x"\npeer = { name = "w" }',
         VXLAN.format("x", ""),
-        "2:1: veth.v: master: 'x' is vxlan/x at b.toml:1, and only a bridge has ports; b.toml keeps it",
+        "2:1: veth.v: master: 'x' is vxlan/x at b.toml:1: only a bridge, a bond or a vrf has members; b.toml keeps it",
     ),
 }
 

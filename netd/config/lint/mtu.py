@@ -87,7 +87,7 @@ def _sends(end: End) -> int | None:
 
 def _passes(end: End, graph: Segments) -> int | None:
     """What a link lets through, None where it is not known or follows. A bridge uses only the MTU of its ports."""
-    if end.bridge or end.mtu == AUTO:
+    if end.joins == "ports" or end.mtu == AUTO:
         return None
     if isinstance(end.mtu, int):
         return end.mtu

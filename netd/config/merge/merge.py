@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from netd.config.diagnostics.explain import key_in, member
-from netd.config.diagnostics.positions import TomlPath
+from netd.config.diagnostics.explain import key_in
+from netd.config.diagnostics.positions import TomlPath, member
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import NAMESPACE, titled
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
+
+from .stacking import carrier_clashes, master_clashes, member_address_clashes, receiver_clashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
     if copied:
         left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)
-    joined = _drop_all(list(kept.values()), clashes, lambda all: _master_clashes(all, copied))
+    joined = _drop_all(list(kept.values()), clashes, lambda all: _stacking_clashes(all, copied))
     lent = _drop_all(joined, clashes, _loan_clashes)
     checked = _drop_all(lent, clashes, _cross_clashes)
     found = _drop_all(checked, clashes, _cycles)
@@ -192,19 +194,18 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
             yield Clash(later, earlier, f"{text} (the other is at {{place}})")
 
 
-def _master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
-    """Ports of a declared link that is not a bridge. The error is the port's, even if the port comes first."""
-    makers = {link: each for each in objects for link in each.provides}
-    wrong = {end.link for each in objects for end in each.ends if not (end.bridge or end.foreign)}
-    for each in objects:
-        end = next((end for end in each.ends if end.master in wrong and end.master not in each.provides), None)
-        if end is None or end.master is None:
-            continue
-        maker = makers[end.master]
-        key = end.field.removesuffix("mtu") + "master"
-        text = f"{key}: '{end.master.name}' is {maker.key} at {{place}}, and only a bridge has ports"
-        gives_way = maker.file in copied and each.file not in copied
-        yield Clash(maker, each, text) if gives_way else Clash(each, maker, text)
+def _stacking_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
+    """Links that do not fit on others: the first thing that is wrong with each."""
+    lost: set[int] = set()
+    for wrong in (
+        *master_clashes(objects, copied),
+        *carrier_clashes(objects),
+        *receiver_clashes(objects),
+        *member_address_clashes(objects),
+    ):
+        if id(wrong.loser) not in lost:
+            lost.add(id(wrong.loser))
+            yield Clash(*wrong)
 
 
 def _loan_clashes(objects: list[Desired]) -> Iterator[Clash]:
@@ -292,7 +293,7 @@ def clash_problem(clash: Clash, sources: Mapping[str, Source]) -> Problem:
 
 def shown_place(origin: Origin, seen_from: Origin, sources: Mapping[str, Source]) -> str:
     """The position of an object, as a problem in another place shows it."""
-    line = sources[origin.file].line(origin.path)
+    line = sources[origin.file].shown_line(origin.path)
     return f"line {line}" if origin.file == seen_from.file else f"{origin.file}:{line}"
 
 

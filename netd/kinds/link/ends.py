@@ -63,7 +63,7 @@ class LinkTable(Table):
     up: bool | None = option(
         "whether the link is up; for an `interface` the default is empty", default=None, absent="`true`"
     )
-    master: Name | None = option("the bridge that this link is a port of", default=None, also=("bridge",))
+    master: Name | None = option("the bridge, bond or VRF that this link is in", default=None, also=("bridge",))
     nodad: bool = option("IPv6 addresses are usable at once, without duplicate address detection", default=False)
     forward: bool = option("traffic across this link passes the FORWARD chains of other tools", default=False)
     bridge_port: BridgePort | None = option("settings of this link as a port of its bridge", default=None)
@@ -133,6 +133,12 @@ def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: 
 def end_wants(table: LinkTable, netns: str) -> tuple[LinkName, ...]:
     """What one end waits for, if it can: its master."""
     return () if table.master is None else (LinkName(netns, table.master),)
+
+
+def declared_up(one: Desired, link: LinkName) -> bool | None:
+    """Whether a declared object has that link of its up or down; None: it is not managed."""
+    field = next((end.field for end in one.ends if end.link == link), "mtu")
+    return one.fields.get(field.removesuffix("mtu") + "up")
 
 
 def end_of(table: LinkTable, link: LinkName, prefix: str = "", **more: Any) -> End:

@@ -5,12 +5,13 @@ Declared links count as declared, even if the kernel has something else; other l
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from netd.kinds import registry
 from netd.model.key import HOST, LinkName
-from netd.model.segment import AUTO, ETHERNET, LEAST, End, Links, Tunnel
+from netd.model.segment import AUTO, ETHERNET, LEAST, End, Joins, Links, Tunnel
 from netd.model.state import IFF_LOOPBACK, Link
 
 from .link_kind import LinkKind
@@ -34,16 +35,26 @@ class Segment:
     searched: frozenset[str]
 
 
+@functools.cache
+def link_kinds() -> Mapping[str, LinkKind]:
+    """The kinds of links that netd creates, by what rtnetlink calls them."""
+    found = [kind for kind in registry().values() if isinstance(kind, LinkKind) and kind.traits.provides_links]
+    return {name: kind for kind in found for name in kind.rtnl_kinds}
+
+
 def kind_of(link: Link | None) -> LinkKind | None:
     """The kind of a link, None if netd does not create such links."""
-    kind = registry().get(link.kind) if link is not None else None
-    return kind if isinstance(kind, LinkKind) else None
+    return link_kinds().get(link.kind) if link is not None else None
 
 
-def joins(link: Link) -> str:
+def joins(link: Link) -> Joins:
     """Which other links share the segment of one by itself: ``LinkKind.joins``."""
     kind = kind_of(link)
     return kind.joins if kind is not None else ""
+
+
+#: Of a link that other links have as their master, if they are in its segment.
+MASTERS = ("ports", "members")
 
 
 class Segments:
@@ -54,10 +65,17 @@ class Segments:
         self._view = view
         self._ports: dict[LinkName, list[LinkName]] = {}
         for end in self.ends.values():
-            if end.master is not None:
+            if end.master is not None and self._encloses(end.master):
                 self._ports.setdefault(end.master, []).append(end.link)
         #: Where the other end of a foreign pair can be.
         self._spaces = {HOST} | {end.link.netns for end in self.ends.values() if end.foreign}
+
+    def _encloses(self, master: LinkName) -> bool:
+        """Whether links are in the segment of their master; a router's (VRF) are not."""
+        end, seen = self.ends.get(master), self._view.link(*master)
+        if end is not None and not end.foreign:
+            return end.joins in MASTERS
+        return seen is None or kind_of(seen) is None or joins(seen) in MASTERS
 
     def segment(self, start: LinkName, within: frozenset[LinkName] = frozenset()) -> Segment:
         """The segment of a link. ``within``: links whose segments depend on this one, so it cannot depend on them."""
@@ -102,16 +120,17 @@ class Segments:
         yield from self._above(link)
         yield from self._ports.get(link, ())
         seen = self._view.link(*link)
-        if seen is not None and joins(seen) == "ports":
+        if seen is not None and joins(seen) in MASTERS:
             yield from self._others_ports(link.netns, seen.index)
 
     def _above(self, link: LinkName) -> Iterator[LinkName]:
         end, seen = self.ends.get(link), self._view.link(*link)
         if end is not None and end.master is not None:
-            yield end.master
+            if self._encloses(end.master):
+                yield end.master
         elif seen is not None and seen.master:
             master = self._view.link_at(link.netns, seen.master)
-            if master is not None and joins(master) == "ports":
+            if master is not None and joins(master) in MASTERS:
                 yield LinkName(link.netns, master.name)
         if end is not None and end.peer is not None:
             yield end.peer
@@ -181,11 +200,19 @@ class Segments:
         end, seen = self.ends.get(link), self._view.link(*link)
         if end is not None and isinstance(end.mtu, int):
             return end.mtu
-        if end is not None and (end.mtu == AUTO or end.bridge):
+        if end is not None and (end.mtu == AUTO or end.joins == "ports" or self._follows(end)):
             return None
         if seen is None:
             return (end.first or None) if end is not None else None
         return None if joins(seen) == "ports" else seen.mtu
+
+    def _follows(self, end: End) -> bool:
+        """Whether the kernel gives it the MTU of its master: a bond's members get that of the bond."""
+        if end.master is None:
+            return False
+        master, seen = self.ends.get(end.master), self._view.link(*end.master)
+        known = master.joins if master is not None and not master.foreign else joins(seen) if seen is not None else ""
+        return known == "members"
 
     def present(self, link: LinkName) -> int | None:
         """The MTU that a link has now."""
