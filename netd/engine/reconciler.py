@@ -20,11 +20,8 @@ from netd.model.key import NAMESPACE_KIND, Key
 from netd.model.status import State, Status
 
 from .commit import Commit
-<<<<<<< HEAD
-from .faults import Faults
-=======
 from .compare.decision import Evaluation
->>>>>>> main
+from .faults import Faults
 from .ledger import Ledger
 from .ownership.orphans import find_orphans
 from .ownership.retargeted import retarget_namespaces
@@ -59,13 +56,9 @@ class Reconciler:
     ) -> None:
         self.callbacks = Callbacks(on_done, on_state)
         self._clock = clock
-<<<<<<< HEAD
         self.faults = Faults() if faults is None else faults
         self._declared: Mapping[Key, Desired] = {}
-        parts = self._parts = Parts(kernel, ledger, locate, self, watch=watch, mac_key=mac_key, clock=clock)
-=======
         parts = self._parts = Parts(kernel, ledger, locate, self.callbacks, watch=watch, mac_key=mac_key, clock=clock)
->>>>>>> main
         self.kernel, self.ledger, self.mirror, self.graph = kernel, ledger, parts.mirror, parts.graph
         self.attached, self.table, self.backoff = parts.attached, parts.table, parts.backoff
         self.files_of = parts.files_of
@@ -125,13 +118,8 @@ class Reconciler:
         for key, decision in evaluation.decisions.items():
             if key in self.graph.desired:
                 self.table.set(key, decision.state, decision.reason, decision.unusable)
-<<<<<<< HEAD
-        changes = [decision.change for decision in decisions.values() if decision.change is not None]
-        return changes, with_faults(self.statuses(scope), self.fault_texts())
-=======
         changes = [decision.change for decision in evaluation.decisions.values() if decision.change is not None]
-        return changes, self.statuses(scope)
->>>>>>> main
+        return changes, with_faults(self.statuses(scope), self.fault_texts())
 
     # doing -----------------------------------------------------------------------------------------------------
 

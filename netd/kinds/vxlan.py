@@ -332,7 +332,7 @@ class VxlanKind(LinkKind, NamesHosts):
         """A namespace that is being deleted keeps the VNIs of its tunnels where these send, for a moment."""
         fields, key = desired.fields, desired.key
         if error.code != errno.EEXIST or view.link(key.netns, key.name) is not None:
-            return super().refused_until(desired, view, error)
+            return None
         outer = fields[DEV_NAMESPACE]
         there = [self.read_options(link, outer, view) for link in view.links(outer) if link.kind == self.name]
         taken = (fields["vni"], fields["port"])

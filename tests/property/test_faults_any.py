@@ -69,8 +69,11 @@ def test_a_kill_at_any_step_of_a_fault_leads_to_the_same_end(fault: Fault) -> No
                     raise Killed
 
             each.hand.step = count
-            for change in (lambda: each.faults.put(fault), lambda: each.faults.drop([fault])):
-                change()
+            for begins in (True, False):
+                if begins:
+                    each.faults.put(fault)
+                else:
+                    each.faults.drop([fault])
                 try:
                     each.changed()
                 except Killed:

@@ -82,25 +82,15 @@ class Prerequisites:
             if not self._has_namespace(netns, decisions):
                 return f"waits for namespace {self._with_reason(netns, decisions)}"
         for link in desired.requires:
-<<<<<<< HEAD
-            if not self._has_link(link):
-                return f"waits for {self._with_reason(link)}"
+            if not self._has_link(link, decisions):
+                return f"waits for {self._with_reason(link, decisions)}"
         for link in desired.needs_up:
             if self._is_kept_down(link):
                 return f"waits for {link}: it is down"
         for gateway, links in desired.gateways.items():
-            if not any(
-                self._has_link(link) and not self._is_kept_down(link) for link in links
-            ) and not self._is_reachable(desired.key.netns, gateway):
-                return f"waits for {self._with_reason(links[0])}"
-=======
-            if not self._has_link(link, decisions):
-                return f"waits for {self._with_reason(link, decisions)}"
-        for gateway, links in desired.gateways.items():
-            there = any(self._has_link(link, decisions) for link in links)
+            there = any(self._has_link(link, decisions) and not self._is_kept_down(link) for link in links)
             if not there and not self._is_reachable(desired.key.netns, gateway):
                 return f"waits for {self._with_reason(links[0], decisions)}"
->>>>>>> main
         return ""
 
     def _reduced_by(self, desired: Desired, absent: Set[LinkName], decisions: Decisions) -> str:
@@ -160,7 +150,6 @@ class Prerequisites:
             return False
         return _is_coming(self._graph.providers.get(link), decisions) or self._view.link(*link) is not None
 
-<<<<<<< HEAD
     def _is_kept_down(self, link: LinkName) -> bool:
         """Whether a link is to be down."""
         provider = self._graph.providers.get(link)
@@ -169,10 +158,7 @@ class Prerequisites:
         one = self._graph.desired[provider]
         return any(end.link == link and one.fields.get(end.up_field) is False for end in one.ends)
 
-    def _has_namespace(self, netns: str) -> bool:
-=======
     def _has_namespace(self, netns: str, decisions: Decisions) -> bool:
->>>>>>> main
         if netns == HOST:
             return True
         if self._blocked(netns, decisions):

@@ -203,15 +203,6 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
     def unusable(self, desired: Desired, observed: Observed, view: View) -> Unusable | None:
         return unusable_port(desired.ends, view)
 
-    def refused_until(self, desired: Desired, view: View, error: KernelError) -> Unusable | None:
-        """Many links cannot be up while what carries them is down."""
-        if error.code == errno.ENETDOWN:
-            for link in desired.requires:
-                found = view.link(*link)
-                if found is not None and not found.up:
-                    return Unusable(f"waits for {link}: it is down")
-        return None
-
     def remember(self, desired: Desired, memory: Mapping[str, Any], key: bytes) -> Mapping[str, Any]:
         """The values that are chosen once and kept (MACs), before the link is created for the first time.
 
