@@ -99,7 +99,8 @@ def test_drift_beside_a_fault_is_repaired_and_the_fault_is_kept(fault: Fault) ->
         each.settle()
         faulty = each.look()
         for operation in (
-            SetLink(fault.link.netns, fault.link.name, LinkSettings(up=True, mtu=1300)),
+            SetLink(fault.link.netns, fault.link.name, LinkSettings(up=True)),
+            SetLink("a", "eth0", LinkSettings(mtu=1300)),
             SetLink("", "port-a", LinkSettings(master="")),
             DeleteLink("a", each.index("a", "eth0")),
         ):
