@@ -32,8 +32,8 @@ MESSAGES = {
     "invalid": Message("9e394b63b0994c3d907e85af9f3d3021", 3),
     "warned": Message("895f054d78224c7eb607dc929c3e2377", 4),
     "stranded": Message("cdced4ddf2c748f2a5fadd47d22964dd", 4),
-    "fault": Message("5d2f0b1c9a7e4c6fb3a8e1d47c60f295", 5),
     "unwritten": Message("aff0f4e24e364ea3bcf03c4b2774a212", 3),
     "lost": Message("9896e026491740948b91afb9914e10be", 4),
     "pass_failed": Message("9e47b3df523a4b299176c57717907832", 3),
+    "fault": Message("5d2f0b1c9a7e4c6fb3a8e1d47c60f295", 5),
 }
