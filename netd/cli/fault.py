@@ -44,15 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         else:
             sub.add_argument("link", metavar="LINK", help="[NAMESPACE:]NAME of a link that a file declares")
         if action == "netem":
-            sub.add_argument("settings", metavar="KEY=VALUE", nargs="+", help="delay=50ms, loss=5%%, rate=1mbit, ...")
+            sub.add_argument(
+                "settings", metavar="SETTING", nargs="+", help="KEY=VALUE: delay=50ms, loss=5%%, rate=1mbit, ..."
+            )
         if action == "flap":
-            sub.add_argument("--down", metavar="TIME", type=duration, required=True, help="how long it is down (1s)")
-            sub.add_argument("--up", metavar="TIME", type=duration, required=True, help="how long it is up (4s)")
-            sub.add_argument("--times", metavar="N", type=times, default=0, help="so many times; default: without end")
+            sub.add_argument(
+                "--down", metavar="DURATION", type=duration, required=True, help="how long it is down (1s)"
+            )
+            sub.add_argument("--up", metavar="DURATION", type=duration, required=True, help="how long it is up (4s)")
+            sub.add_argument(
+                "--times", metavar="NUMBER", type=times, default=0, help="so many times; default: without end"
+            )
         if action in ("down", "netem", "flap"):
             sub.add_argument(
                 "--for",
-                metavar="TIME",
+                metavar="DURATION",
                 type=duration,
                 dest="lasts",
                 help="ends by itself (10s, 5m, 1h); default: never",
