@@ -10,7 +10,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from netd.cli.main import VERBS
+from netd.cli.main import VERBS, module_of
 from netd.kinds import registry
 from netd.model.key import NAMESPACE_KIND
 
@@ -63,7 +63,7 @@ def literals(tree: ast.AST) -> Iterator[ast.Constant]:
 
 def test_each_module_is_reached_from_a_command_or_is_a_kind() -> None:
     graph = grimp.build_graph("netd", cache_dir=None)
-    entries = {"netd.__main__", *(f"netd.cli.{verb}" for verb in VERBS)}
+    entries = {"netd.__main__", *map(module_of, VERBS)}
     entries |= {type(kind).__module__ for kind in registry().values()}
     reached = entries.union(*(graph.find_upstream_modules(entry) for entry in entries))
     packages = {module for module in graph.modules if graph.find_children(module)}
