@@ -122,15 +122,19 @@ class CreateLink(Operation):
 
 @dataclass(frozen=True, slots=True)
 class SetLink(Operation):
-    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty.
+    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty, or ``dev_option`` not 0.
 
-    If it moves to another namespace (``settings.netns``), the other settings apply there, ``master`` too.
+    If it moves to another namespace (``settings.netns``), the other settings apply there, ``master`` too. The index of
+    the link ``dev`` is written as the attribute ``dev_option`` of IFLA_INFO_DATA. A bond takes only members that are
+    down: a link that is up is set down before, if the kernel asks for it.
     """
 
     stale = (effects.set_link,)
     name: str
     settings: LinkSettings
     kind: str = ""
+    dev: str = ""
+    dev_option: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
 from netd.kinds import registry
+from netd.kinds.base.roles import RoutesMembers
 from netd.kinds.link.attributes import Address, Bit, encode, options
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.segment import LEAST
@@ -97,6 +98,21 @@ def changed(
         if want[key] != have[key] and not live:
             raise kernel_error(errno.EOPNOTSUPP, f"Cannot change {key}")
     return fresh
+
+
+def mtu_limits(kind: LinkKind | None, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> tuple[int, int]:
+    """The least and the most MTU of a link; one that IPv6 limits at birth (a VRF) is never larger."""
+    most = most_mtu(kind, info, lower, outer)
+    return (1280, kind.first_mtu) if kind is not None and kind.first_mtu > most else (LEAST, most)
+
+
+def table_of(space: FakeNamespace, index: int) -> int:
+    """The routing table of the members of a VRF; 0: main."""
+    master = space.links.get(space.links[index].master)
+    kind: object = registry().get(master.kind) if master is not None else None
+    if master is None or not isinstance(kind, RoutesMembers):
+        return 0
+    return kind.member_table(replace(master, info=wire.mapping(space.info[master.index])))
 
 
 def most_mtu(kind: LinkKind | None, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:

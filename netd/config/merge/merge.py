@@ -18,6 +18,7 @@ from netd.kinds.base.kind import Kind
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
+from .routing import with_tables
 from .stacking import carrier_clashes, master_clashes, member_address_clashes, receiver_clashes
 
 
@@ -48,7 +49,7 @@ def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
     ``copied`` are files of which the last good copy counts: their objects lose against those of valid files.
     """
     clashes: list[Clash] = []
-    left = _drop(list(objects), clashes, _link_clashes)
+    left = _drop(with_tables(objects), clashes, _link_clashes)
     if copied:
         left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)

@@ -20,6 +20,7 @@ from typing import TypeVar
 from netd.errors import Changed
 from netd.kernel.kernel import Kernel
 from netd.kernel.rtnl.wire import family_of
+from netd.kinds.link.segment import joins
 from netd.model.firewall import Firewall
 from netd.model.invalidation import ANY_ROUTE, Invalidation, WatchKey, route_name
 from netd.model.key import HOST
@@ -179,10 +180,12 @@ class Mirror:
                 known.addresses.setdefault(address.index, {})[address.address] = address
         return known.addresses[index]
 
-    def connected(self, netns: str, index: int, family: int) -> Set[str]:
+    def connected(self, netns: str, index: int, family: int, table: int = 0) -> Set[str]:
         known = self._netns(netns)
         if known is None:
             return set()
+        if table:
+            return self._connected_in(known, netns, (index, family, table))
         if (index, family) not in known.connected:
             # As with addresses: of all links at first, then of one.
             everything = family not in known.connected_known
@@ -198,6 +201,16 @@ class Mirror:
                 for hop in route.nexthops:
                     known.connected.setdefault((hop.index, family), set()).add(route.to)
         return known.connected[index, family]
+
+    def _connected_in(self, known: NamespaceCache, netns: str, place: tuple[int, int, int]) -> Set[str]:
+        """Of another table than main: of one link."""
+        found = known.connected_elsewhere.setdefault(place[0], {})
+        if place not in found:
+            try:
+                found[place] = {route.to for route in self.session(netns).connected(*place)}
+            except Changed:
+                return set()
+        return found[place]
 
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         known = self._netns(netns)
@@ -352,11 +365,16 @@ class Mirror:
             known.put_link(new)
         if old is not None and new is not None and old.name == new.name and old == new:
             return set()
-        gone = new is None or old is None
+        gone = new is None or old is None or self._is_cycled(known, old, new)
         if gone or (old is not None and new is not None and (old.up, old.name) != (new.up, new.name)):
             # Routes and addresses are deleted with a link, without an event for each.
             watch_keys |= known.invalidate_link(netns, index, [link.name for link in (old, new) if link is not None])
         return watch_keys
+
+    def _is_cycled(self, known: NamespaceCache, old: Link, new: Link) -> bool:
+        """Whether the kernel set a link down and up for another master: a bridge alone leaves it as it is."""
+        masters = {old.master, new.master} - {0} if old.master != new.master else set()
+        return any((link := known.links.get(each)) is None or joins(link) != "ports" for each in masters)
 
     def rename(self, netns: str, index: int, name: str) -> None:
         """Keeps the new name of a link that was just renamed, so that the next operation finds it."""

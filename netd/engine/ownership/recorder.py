@@ -16,7 +16,7 @@ from netd.kinds.base.kind import Kind
 from netd.kinds.base.setting_kind import SettingKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change
-from netd.model.desired import Desired, Observed, View
+from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.key import Key
 
 from .rules import found_on_another, is_own, state_as_found, state_before_write
@@ -88,7 +88,7 @@ class LedgerRecorder:
         kind = registry()[one.key.kind]
         names = kind.remembered if record.state == "made" and isinstance(kind, LinkKind) else ()
         fresh = [name for name in names if name in one.fields or name not in record.memory]
-        return {name: observed.fields[name] for name in fresh if observed.fields.get(name)}
+        return {name: observed.fields[name] for name in fresh if observed.fields.get(name) not in (None, "", HIDDEN)}
 
     def record_intent(self, changes: Iterable[Change], graph: DependencyGraph) -> Mapping[Key, KernelError]:
         """Before anything is written: what is about to be made, and what was found. Returns what that failed for."""

@@ -130,8 +130,11 @@ def set_link(operation: do.SetLink, lookup: LinkLookup) -> list[Request]:
         body += wire.attribute(wire.IFLA_IFALIAS, settings.alias.encode() + b"\0" if settings.alias else b"")
     if settings.name is not None:
         body += wire.text(wire.IFLA_IFNAME, settings.name)
-    if settings.info:
-        data = wire.nested(wire.IFLA_INFO_DATA, wire.mapping(settings.info))
+    info = dict(settings.info)
+    if operation.dev_option:
+        info[operation.dev_option] = struct.pack("=I", lookup.index(operation.netns, operation.dev))
+    if info:
+        data = wire.nested(wire.IFLA_INFO_DATA, wire.mapping(info))
         body += wire.nested(wire.IFLA_LINKINFO, wire.text(wire.IFLA_INFO_KIND, operation.kind) + data)
     requests = []
     if body or settings.up is not None:
@@ -139,6 +142,17 @@ def set_link(operation: do.SetLink, lookup: LinkLookup) -> list[Request]:
     if settings.port:
         requests.append(Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + port_info(settings.port)))
     return requests
+
+
+def enter_down(index: int, master: int) -> list[Request]:
+    """A link enters a master that takes none that are up (bond_enslave(), which sets it up again)."""
+    down = Request(wire.RTM_NEWLINK, 0, ifinfomsg(index, 0, IFF_UP))
+    return [down, Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + wire.u32(wire.IFLA_MASTER, master))]
+
+
+def set_up(index: int) -> Request:
+    """Sets one up again."""
+    return Request(wire.RTM_NEWLINK, 0, ifinfomsg(index, IFF_UP, IFF_UP))
 
 
 def delete_link(index: int) -> Request:
