@@ -23,8 +23,8 @@ class Work:
         self.planned: set[Key] = set()
         self._executions: list[Executor] = []
         self._engine = engine
-        engine.on_done = lambda one: self.refused.append(one) if one.error else self.done.append(one.change)
-        engine.on_plan = self._plan
+        engine.callbacks.done = lambda one: self.refused.append(one) if one.error else self.done.append(one.change)
+        engine.callbacks.plan = self._plan
 
     def _plan(self, changes: Collection[Change], execution: Executor) -> None:
         self.planned |= {change.key for change in changes}

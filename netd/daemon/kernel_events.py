@@ -62,7 +62,7 @@ class KernelEvents:
             self._passes.start(concerned := self._engine.invalidate(events), drift=True)
             idle, now = plans == self._engine.plans, time.monotonic()
             self._attention.charge(events, now - began, now, idle=idle)
-            if idle and self._engine.backoff.any_waiting(concerned, now):
+            if idle and len(self._engine.backoff.due(concerned, now)) < len(concerned):
                 self._pause()
         self._arm_timer()
         if self._engine.kernel.needs_drain:

@@ -13,7 +13,7 @@ from netd.model.key import Key, LinkName
 from netd.model.status import State
 
 from .graph.dependencies import DependencyGraph
-from .status.table import StatusTable
+from .status.objects import ObjectStates
 
 #: Fields of one end of a link with which its addresses are to be found elsewhere than before.
 MOVES = frozenset({"mac", "master", "port_state", "state"})
@@ -22,34 +22,37 @@ MOVES = frozenset({"mac", "master", "port_state", "state"})
 class Announcements:
     """Collects in a pass, and sends at its end."""
 
-    def __init__(self, kernel: Kernel, graph: DependencyGraph, table: StatusTable) -> None:
+    def __init__(self, kernel: Kernel, graph: DependencyGraph, states: ObjectStates) -> None:
         self._kernel = kernel
         self._graph = graph
-        self._table = table
-        self._keys: set[Key] = set()
+        self._states = states
+        #: What is to be announced: the link and the address of each object.
+        self._found: dict[Key, tuple[LinkName, str]] = {}
 
     def note(self, key: Key, before: State | None, change: Change | None) -> None:
         """An object is ok now; ``before`` was its state (None: unknown), ``change`` is what this pass did to it."""
         if change is None and before in (None, State.OK):
             return
+        self._collect(key)
+        if registry()[key.kind].traits.provides_links and (change is None or _moves(change)):
+            for each in self._graph.dependents(key):
+                self._collect(each)
+
+    def _collect(self, key: Key) -> None:
         kind = registry()[key.kind]
-        if _announced(key) is not None:
-            self._keys.add(key)
-        if kind.traits.provides_links and (change is None or _moves(change)):
-            self._keys |= {each for each in self._graph.dependents(key) if _announced(each)}
+        found = kind.announced(key) if isinstance(kind, Announced) else None
+        if found is not None:
+            self._found[key] = found
 
     def send(self) -> None:
         """What is ok, on links that are ok; the rest when it is."""
-        keys, self._keys = self._keys, set()
-        found = [
-            place for key in keys if self._is_ok(key) and (place := _announced(key)) is not None if self._forwards(key)
-        ]
-        if found:
-            self._kernel.announce(found)
+        if self._found:
+            found, self._found = self._found, {}
+            self._kernel.announce([place for key, place in found.items() if self._is_ok(key) and self._forwards(key)])
 
     def _is_ok(self, key: Key) -> bool:
-        row = self._table.get(key)
-        return row is not None and row.state is State.OK
+        state = self._states.get(key)
+        return state is not None and state.row is not None and state.row.state is State.OK
 
     def _forwards(self, key: Key) -> bool:
         one = self._graph.desired.get(key)
@@ -59,9 +62,3 @@ class Announcements:
 
 def _moves(change: Change) -> bool:
     return change.action != "update" or not MOVES.isdisjoint(name.rpartition(".")[2] for name in change.fields)
-
-
-def _announced(key: Key) -> tuple[LinkName, str] | None:
-    """The link and the address to announce; None for an object of another kind."""
-    kind = registry()[key.kind]
-    return kind.announced(key) if isinstance(kind, Announced) else None

@@ -6,10 +6,10 @@ after they were sent, and what they made stale was invalidated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from enum import Enum
 
-from netd.errors import Changed, KernelError, as_refusal
+from netd.errors import Changed, KernelError
 from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.kinds.base.roles import BecomesUsable
@@ -25,6 +25,7 @@ from .compare.decision import Decision, diverged_text, first
 from .compare.prerequisites import BLOCKING
 from .parts import Parts
 from .scope import Scope
+from .status.objects import StatusRow
 
 #: Changes of one object in one pass, before it counts as failed, or as diverged.
 ATTEMPTS = 4
@@ -66,113 +67,111 @@ class Commit:
         #: The last change of each object that was reported.
         self._reported: dict[Key, Change] = {}
         self._repaired: set[Key] = set()
+        #: What is to be evaluated next.
+        self._again: set[Key] = set()
+
+    def take_again(self) -> Set[Key]:
+        """What is to be evaluated again, because of what was committed since the last time."""
+        again, self._again = self._again, set()
+        return again
 
     # what needs no change --------------------------------------------------------------------------------------
 
-    def unchanged(self, key: Key, decision: Decision) -> Set[Key]:
-        """An object that is not changed now; returns what waited for that."""
+    def unchanged(self, key: Key, decision: Decision) -> None:
+        """An object that is not changed now."""
         if decision.error is not None:
             self.unreadable(key, decision.reason, decision.error)
-            return frozenset()
-        released = self._release(key, decision)
+            return
+        self._release(key, decision)
         one = self._graph.desired.get(key)
         if one is not None:
             self._keep_state(one, decision)
         elif decision.change is None:
-            released = released | self._forget(key)
-        return released
+            self._forget(key)
 
-    def _release(self, key: Key, decision: Decision) -> Set[Key]:
+    def _release(self, key: Key, decision: Decision) -> None:
         """What waited for an object that cannot be relied on no longer waits once it can."""
-        row = self._table.get(key)
-        if row is None or row.state not in BLOCKING or decision.state in BLOCKING:
-            return frozenset()
-        self._backoff.succeeded(key)
-        return self._graph.dependents(key) | self._parts.owed.due(key)
+        row = self._row(key)
+        if row is not None and row.state in BLOCKING and decision.state not in BLOCKING:
+            self._backoff.succeeded(key)
+            self._again |= self._graph.dependents(key) | self._parts.owed.due(key)
 
     def _keep_state(self, one: Desired, decision: Decision) -> None:
-        key, before = one.key, self._table.get(one.key)
-        known = before.state if before is not None else None
-        state, reason = self._state_of(key, decision)
-        if state is State.DIVERGED:
-            self._table.set(key, state, reason)
-            return
-        self._table.set(key, state, reason, decision.unusable)
-        if state is State.OK:
-            self._parts.announcements.note(key, known, self._reported.get(key))
-        self._record_found(one, decision)
-
-    def _state_of(self, key: Key, decision: Decision) -> tuple[State, str]:
-        row = self._table.row(key)
-        if decision.change is None:
+        key, row, state, reason = one.key, self._row(one.key), decision.state, decision.reason
+        before = row.state if row is not None else None
+        if decision.change is None and row is not None:
             row.diverged = None
-        elif row.diverged is not None:
-            return State.DIVERGED, diverged_text(decision.change) + self._culprit_text(key)
-        if decision.state is State.OK and self._backoff.contended(key, self._now()):
-            return State.CONTENDED, self._contended_text(key)
-        return decision.state, decision.reason
-
-    def _record_found(self, one: Desired, decision: Decision) -> None:
-        """In the ledger: what is as declared is netd's own, or adopted."""
-        if decision.observed is None or decision.observed.conflict:
+        elif decision.change is not None and row is not None and row.diverged is not None:
+            text = diverged_text(decision.change) + self._culprit_text(key)
+            self._table.set(key, State.DIVERGED, text)
             return
-        withdrawn = self._scope.withdraws(one.key)
-        try:
-            self._parts.recorder.record_found(one, decision.observed, self._graph, withdrawn=withdrawn)
-        except Exception as error:
-            refusal = as_refusal(error)
-            self.unreadable(one.key, f"cannot be recorded: {refusal}", refusal)
+        if state is State.OK and self._is_contended(key):
+            state, reason = State.CONTENDED, self._contended_text(key)
+        self._table.set(key, state, reason, decision.unusable)
+        if state is State.OK and (before is not State.OK or key in self._reported):
+            self._parts.announcements.note(key, before, self._reported.get(key))
+        if decision.observed is not None and not decision.observed.conflict:
+            # In the ledger: what is as declared is netd's own, or adopted.
+            self._parts.recorder.record_found(one, decision.observed, withdrawn=self._scope.withdraws(key))
 
-    def _forget(self, key: Key) -> Set[Key]:
-        """Nothing of it is left; returns what waited for that. A namespace is known for as long as what is in it."""
-        record = self._parts.ledger.get(key)
+    def _row(self, key: Key) -> StatusRow | None:
+        state = self._parts.states.get(key)
+        return state.row if state is not None else None
+
+    def _is_contended(self, key: Key) -> bool:
+        state = self._parts.states.get(key)
+        paused = state is not None and state.backoff is not None and state.backoff.pause > 0
+        return paused and self._backoff.contended(key, self._now())
+
+    def unrecorded(self, key: Key, error: KernelError) -> None:
+        """What is known of an object cannot be kept."""
+        self.unreadable(key, f"cannot be recorded: {error}", error)
+
+    def _forget(self, key: Key) -> None:
+        """Nothing of it is left. A namespace is known for as long as what is in it."""
+        record = self._parts.ledger.records.get(key)
         if record is None or (key.kind == NAMESPACE_KIND and any(self._graph.undeclared_in(key.name))):
-            return frozenset()
+            return
         self._parts.ledger.forget(key)
         if key.kind == NAMESPACE_KIND and record.locator.get("attach"):
-            return self._invalidate_names_of(record.identity.get("cookie"))
-        return {namespace_key(key.netns)} & self._graph.undeclared
+            self._invalidate_names_of(record.identity.get("cookie"))
+        else:
+            self._again |= {namespace_key(key.netns)} & self._graph.undeclared
 
-    def _invalidate_names_of(self, cookie: int | None) -> Set[Key]:
+    def _invalidate_names_of(self, cookie: int | None) -> None:
         """Nothing of netd's is left in a foreign namespace: under its other names, objects waited for that."""
         mirror = self._parts.mirror
-        names = [key.name for key, one in self._graph.namespaces.items() if one.source]
-        return self._parts.hooks.invalidate(
-            [Invalidation("namespace", name) for name in names if cookie and mirror.cookie(name) == cookie]
-        )
+        names = [name for name, one in self._graph.namespaces.items() if one.source]
+        stale = [Invalidation("namespace", name) for name in names if cookie and mirror.cookie(name) == cookie]
+        self._again |= self._parts.concerned(mirror.invalidate(stale))
 
     def unreadable(self, key: Key, reason: str, error: KernelError) -> None:
         """Its state is unknown: it is left as it is, and tried again later."""
         self._fail(key, reason)
-        record = self._parts.ledger.get(key)
+        record = self._parts.ledger.records.get(key)
         if key not in self._graph.desired and record is not None:
             change = Change(key, "delete", {}, first(record.files), None, None)
-            self._parts.hooks.done(ChangeResult(change, self._number, 0.0, False, str(error)))
+            self._parts.callbacks.done(ChangeResult(change, self._number, 0.0, False, str(error)))
 
     # what was changed ------------------------------------------------------------------------------------------
 
-    def changed(self, changes: Iterable[Change], execution: Executor, tried: Set[Key]) -> Set[Key]:
-        """Results of a plan for the objects that were ``tried``; returns what is to be evaluated again."""
-        again: set[Key] = set()
-        for change in changes:
-            key, repair = change.key, self._is_repair(change)
-            outcome = outcome_of(key, execution, self._parts.states.at(key).attempts)
-            if outcome is Outcome.SKIPPED:
-                self._table.set(key, State.PENDING, f"waits for {execution.skipped[key]}, which failed")
-                continue
-            again |= {key} | self._graph.dependents(key)
-            if outcome is Outcome.DONE:
-                owing = self._parts.owed.note(key, execution, tried)
-                self._parts.recorder.record_made(change, owing=owing)
-                again |= self._parts.owed.due(key)
-                self._done(change, repair=repair)
-            elif outcome is Outcome.REFUSED:
-                again.discard(key)
-                self._refused(change, execution.failed[key], repair=repair)
-        return again
-
-    def _is_repair(self, change: Change) -> bool:
-        return self._drift and self._table.was_ok(change.key) and not self._parts.recorder.as_left(change)
+    def changed(self, change: Change, execution: Executor, tried: Set[Key]) -> None:
+        """What came of one change of a plan for the objects that were ``tried``."""
+        key, parts = change.key, self._parts
+        outcome = outcome_of(key, execution, parts.states[key].attempts)
+        if outcome is Outcome.SKIPPED:
+            self._table.set(key, State.PENDING, f"waits for {execution.skipped[key]}, which failed")
+            return
+        repair = self._drift and self._table.was_ok(key) and not parts.recorder.as_left(change)
+        if outcome is Outcome.REFUSED:
+            self._refused(change, execution.failed[key], repair=repair)
+        elif outcome is Outcome.DONE:
+            parts.recorder.record_made(change, owing=parts.owed.note(key, execution, tried))
+            self._done(change, repair=repair)
+            self._again |= parts.owed.due(key)
+        if outcome is not Outcome.REFUSED:
+            self._again.add(key)
+        self._again |= self._graph.dependents(key)
 
     def _done(self, change: Change, *, repair: bool) -> None:
         key = change.key
@@ -214,7 +213,7 @@ class Commit:
     def _report(self, change: Change, *, repair: bool, error: str = "") -> None:
         seconds = self._now() - self._started
         culprit = self._culprit(change.key) if repair and not error else ""
-        self._parts.hooks.done(ChangeResult(change, self._number, seconds, repair, error, culprit))
+        self._parts.callbacks.done(ChangeResult(change, self._number, seconds, repair, error, culprit))
 
     # repairs ---------------------------------------------------------------------------------------------------
 

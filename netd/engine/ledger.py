@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from netd.kinds import registry
+from netd.model.desired import Desired
 from netd.model.key import NAMESPACE_KIND, Key, parse_key
 
 from .record import Record, read_record, record_json
@@ -44,7 +45,8 @@ class Ledger:
     def __init__(self, path: str, *, write: bool = True) -> None:
         self.path = path
         self._write = write
-        self._records: dict[Key, Record] = {}
+        #: The records by object; ``put`` and ``forget`` change them.
+        self.records: dict[Key, Record] = {}
         self._lines: list[str] = []
         self._count = 0
         self._file: int | None = None
@@ -83,45 +85,50 @@ class Ledger:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return
         if record is not None:
-            self._records[key] = record
+            self.records[key] = record
         elif raw.get("record") is None:
-            self._records.pop(key, None)
+            self.records.pop(key, None)
 
     def get(self, key: Key) -> Record | None:
         """The record of an object."""
-        return self._records.get(key)
+        return self.records.get(key)
 
     def items(self) -> Iterable[tuple[Key, Record]]:
         """All records."""
-        return self._records.items()
+        return self.records.items()
 
     def attached(self) -> Mapping[Key, str]:
         """Attached namespaces, each with where it is found."""
-        namespaces = ((key, record) for key, record in self._records.items() if key.kind == NAMESPACE_KIND)
+        namespaces = ((key, record) for key, record in self.records.items() if key.kind == NAMESPACE_KIND)
         return {key: source for key, record in namespaces if (source := record.locator.get("attach"))}
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(tuple(self._records))
+        return iter(tuple(self.records))
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self.records)
 
     def put(self, key: Key, record: Record) -> None:
         """Keeps a record; ``flush`` writes it."""
-        if self._records.get(key) == record:
+        if self.records.get(key) == record:
             return
-        self._records[key] = record
+        self.records[key] = record
         self._lines.append(line(key, record))
+
+    def keep(self, one: Desired, record: Record) -> None:
+        """Keeps the record of a declared object, with what the files say of it."""
+        files = tuple(dict.fromkeys(origin.file for origin in one.origins))
+        self.put(one.key, replace(record, locator=dict(one.locator), files=files, claims=one.claims))
 
     def update(self, key: Key, **changes: Any) -> None:
         """Changes parts of a record, if there is one."""
-        record = self._records.get(key)
+        record = self.records.get(key)
         if record is not None:
             self.put(key, replace(record, **changes))
 
     def forget(self, key: Key) -> None:
         """Drops the record: the object is gone, or netd no longer keeps it."""
-        if self._records.pop(key, None) is not None:
+        if self.records.pop(key, None) is not None:
             self._lines.append(line(key, None))
 
     def flush(self) -> None:
@@ -131,7 +138,7 @@ class Ledger:
         if not self._write or not (lines or self.trouble or damaged):
             return
         try:
-            if self.trouble or damaged or self._count + len(lines) > 2 * len(self._records) + SLACK:
+            if self.trouble or damaged or self._count + len(lines) > 2 * len(self.records) + SLACK:
                 self._compact()
             else:
                 self._append(lines)
@@ -179,9 +186,9 @@ class Ledger:
         self.close()
         fresh = self.path + ".new"
         with open(fresh, "w", encoding="utf-8") as file:
-            for key, record in self._records.items():
+            for key, record in self.records.items():
                 file.write(line(key, record) + "\n")
             file.flush()
             self._stamp = stamp(os.fstat(file.fileno()))
         os.replace(fresh, self.path)
-        self._count = len(self._records)
+        self._count = len(self.records)

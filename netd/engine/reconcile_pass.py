@@ -5,21 +5,27 @@ First build, change of the files, drift, restart and ``netd apply`` are the same
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple, TypeVar
 
-from netd.errors import KernelError
+from netd.errors import KernelError, as_refusal
 from netd.model.change import Change
 from netd.model.desired import Desired
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key
 
 from .apply.executor import Executor
-from .apply.plan import Planner
+from .apply.plan import Plan
 from .commit import ATTEMPTS, Commit
-from .compare.decision import Decision
+from .compare.decision import Decision, Evaluation
 from .parts import Parts
-from .portions import Portions
 from .scope import Scope
+from .status.objects import ObjectState
+
+#: Seconds of work, after which a pass yields; stale links that are read at a time.
+PORTION, SLICE = 0.005, 20
+
+Value = TypeVar("Value")
 
 
 class _Chosen(NamedTuple):
@@ -30,67 +36,106 @@ class _Chosen(NamedTuple):
 
 
 class Pass:
-    """``drift``: changes of objects that were ok are repairs."""
+    """``drift``: changes of objects that were ok are repairs.
 
-    def __init__(self, parts: Parts, scope: Scope, portions: Portions, *, drift: bool) -> None:
+    ``involved``: what it is about to change, and all that depends on that; repairs of the rest may come in between.
+    """
+
+    def __init__(self, parts: Parts, scope: Scope, involved: set[Key], *, drift: bool) -> None:
         parts.passes += 1
         self._parts = parts
         self._scope = scope
-        self._portions = portions
+        self._involved = involved
         self._commit = Commit(parts, scope, parts.passes, drift=drift)
         #: Objects of which this pass was the first to count attempts.
         self._counted: set[Key] = set()
-        #: Changes whose intent could not be recorded.
-        self._unrecorded: dict[Key, KernelError] = {}
 
     def run(self, keys: Set[Key]) -> Iterator[None]:
         """Brings these objects, and all that depends on their changes, to what is declared; yields between portions."""
+        clock = self._parts.clock.monotonic
+        until = clock() + PORTION
+        with self._parts.mirror.reading():
+            for _ in self._steps(keys):
+                if clock() > until:
+                    yield
+                    until = clock() + PORTION
+        self._parts.ledger.flush()
+        self._parts.announcements.send()
+
+    def _steps(self, keys: Set[Key]) -> Iterator[None]:
+        """The same; yields wherever others may come in between."""
         todo = keys
         try:
             while todo:
                 todo = yield from self._run_once(self._admitted(todo))
         finally:
-            for key in self._counted:
-                if (state := self._parts.states.get(key)) is not None:
-                    state.attempts = 0
-        self._parts.ledger.flush()
-        self._parts.announcements.send()
+            for key in self._counted & self._parts.states.keys():
+                self._parts.states[key].attempts = 0
 
     def _run_once(self, keys: Set[Key]) -> Generator[None, None, Set[Key]]:
         """Returns what is to be evaluated next."""
-        parts, portions = self._parts, self._portions
-        with parts.mirror.reading():
-            decisions: dict[Key, Decision] = {}
-            chosen: list[_Chosen] = []
-            released: set[Key] = set()
-
-            def decided(key: Key, decision: Decision) -> None:
-                """What needs no change is committed at once: intents are based on what the ledger has of others."""
-                if change := self._chosen(key, decision):
-                    chosen.append(_Chosen(change, parts.graph.desired.get(key)))
-                else:
-                    released.update(self._commit.unchanged(key, decision))
-
-            yield from parts.evaluator.in_portions(keys, decisions, portions, decided, withdraw=self._scope.withdraws)
-            portions.involved.clear()
-            portions.involved |= parts.graph.with_dependents({one.change.key for one in chosen})
-            changes = yield from self._record_intents(chosen)
-            if not changes:
-                return released
-            execution = yield from self._apply(changes, decisions)
-            stale = yield from execution.read_again(portions)
-        again = yield from self._commit_changed(changes, execution)
+        parts, commit = self._parts, self._commit
+        decisions: dict[Key, Decision] = {}
+        chosen: list[_Chosen] = []
+        yield from self._evaluate(keys, decisions, chosen)
+        self._involved.clear()
+        self._involved |= parts.graph.with_dependents(one.change.key for one in chosen)
+        if not chosen:
+            return commit.take_again()
+        changes, execution = yield from self._apply(chosen, decisions)
+        own = yield from self._invalidate(execution)
         # netd's own writes come back as events: taken in now, so that each thing is read once.
-        return again | released | parts.graph.affected(stale) | parts.hooks.read_events()
+        others = parts.mirror.invalidate(parts.mirror.events())
+        tried = {change.key for change in changes}
+        for change in changes:
+            commit.changed(change, execution, tried)
+            yield
+        return commit.take_again() | parts.graph.affected(own) | parts.concerned(others)
+
+    def _evaluate(self, keys: Set[Key], decisions: dict[Key, Decision], chosen: list[_Chosen]) -> Iterator[None]:
+        """Compares these objects, each once.
+
+        What needs no change is committed at once: intents are based on what the ledger has of other objects.
+        """
+        parts, evaluation = self._parts, Evaluation(self._scope.withdraws, decisions)
+
+        def evaluate(key: Key) -> None:
+            decision = parts.evaluator.evaluate(key, evaluation)
+            if change := self._chosen(key, decision):
+                chosen.append(_Chosen(change, parts.graph.desired.get(key)))
+                self._involved.add(key)
+            else:
+                self._commit.unchanged(key, decision)
+
+        yield from self._each(parts.graph.in_order(keys), evaluate, self._commit.unrecorded)
+
+    def _each(
+        self, objects: Iterable[Value], act: Callable[[Value], None], failed: Callable[[Value, KernelError], None]
+    ) -> Iterator[None]:
+        """Does something for each; an exception concerns this one alone. Yields in between."""
+        for one in objects:
+            try:
+                act(one)
+            except Exception as error:
+                failed(one, as_refusal(error))
+            yield
+
+    def _invalidate(self, execution: Executor) -> Generator[None, None, set[WatchKey]]:
+        """Drops what a plan made stale from the mirror, and returns what may have changed; links are read again."""
+        found, stale = execution.watch_keys, execution.stale()
+        for at in range(0, len(stale), SLICE):
+            found |= self._parts.mirror.invalidate(stale[at : at + SLICE])
+            yield
+        return found
+
+    # choosing --------------------------------------------------------------------------------------------------
 
     def _admitted(self, keys: Set[Key]) -> Set[Key]:
         """Those of these objects that are in scope and need not wait."""
-        now = self._parts.clock.monotonic()
-        due = {key for key in keys if self._parts.in_scope(key, self._scope) and self._parts.backoff.is_due(key, now)}
+        graph = self._parts.graph
+        due = self._parts.backoff.due(self._parts.in_scope(keys, self._scope), self._parts.clock.monotonic())
         # However long it is to wait after a refusal: where it cannot leave, the namespace stays.
-        return due | self._parts.graph.must_leave_first(due)
-
-    # choosing --------------------------------------------------------------------------------------------------
+        return due if graph.undeclared.isdisjoint(due) else due | graph.must_leave_first(due)
 
     def _chosen(self, key: Key, decision: Decision) -> Change | None:
         """The change that an object needs, if it is worth trying."""
@@ -105,16 +150,16 @@ class Pass:
 
     def _only_waits(self, change: Change) -> bool:
         """Whether nothing differs except foreign objects that are restored once their prerequisites exist."""
-        return change.key in self._parts.owed and change.action == "update" and not change.fields
+        return change.action == "update" and not change.fields and change.key in self._parts.owed.links
 
     def _diverges_as_before(self, change: Change) -> bool:
         """Whether the kernel was known to read this back otherwise than it is written."""
-        row = self._parts.table.get(change.key)
-        if row is None or row.diverged is None:
+        state = self._parts.states.get(change.key)
+        if state is None or state.row is None or state.row.diverged is None:
             return False
-        if row.diverged == values_had(change):
+        if state.row.diverged == values_had(change):
             return True
-        row.diverged = None
+        state.row.diverged = None
         return False
 
     def _give_up(self, change: Change) -> None:
@@ -125,53 +170,48 @@ class Pass:
 
     # applying --------------------------------------------------------------------------------------------------
 
-    def _record_intents(self, chosen: Sequence[_Chosen]) -> Generator[None, None, Sequence[Change]]:
-        """Writes the intents to the ledger; returns the changes that the files still call for.
-
-        Others were declared otherwise in one of the turns since they were chosen: the next pass has them.
-        """
-        parts, portions = self._parts, self._portions
+    def _apply(
+        self, chosen: Sequence[_Chosen], decisions: Mapping[Key, Decision]
+    ) -> Generator[None, None, tuple[Sequence[Change], Executor]]:
+        """Writes the intents to the ledger, plans, and sends the plan; returns the changes that it was for."""
+        parts = self._parts
+        failed = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
         changes: list[Change] = []
-        for part in portions.slices(chosen):
-            current = [one.change for one in part if parts.graph.desired.get(one.change.key) == one.declared]
-            self._unrecorded |= parts.recorder.record_intent(current, parts.graph)
-            changes += current
-            yield from portions.end()
-        return changes
+        intents = parts.intents()
 
-    def _apply(self, changes: Sequence[Change], decisions: Mapping[Key, Decision]) -> Generator[None, None, Executor]:
-        """Plans, and sends the plan."""
-        parts, portions = self._parts, self._portions
-        parts.plans += 1
-        unread = dict(self._unrecorded)
-        self._unrecorded.clear()
-        execution = Executor(parts.mirror, parts.graph.failed_dependency, parts.recorder)
-        planner = Planner(parts.graph, parts.mirror, parts.ledger.get, lambda key: parts.in_scope(key, self._scope))
-        stages = yield from planner.plan(changes, portions)
-        unread |= {key: decision.error for key, decision in decisions.items() if decision.error is not None}
-        unread |= planner.failed
-        execution.refuse(unread, parts.graph.needing_removal(unread))
-        parts.hooks.planned(changes, execution)
-        yield from execution.run(stages, portions)
+        def intend(one: _Chosen) -> None:
+            """What is declared otherwise since it was chosen is left to the next pass."""
+            if parts.graph.desired.get(one.change.key) == one.declared:
+                changes.append(one.change)
+                intents.record(one.change)
+
+        def fail(change: Change, error: KernelError) -> None:
+            failed[change.key] = error
+
+        yield from self._each(chosen, intend, lambda one, error: fail(one.change, error))
+        parts.ledger.flush()
+        parts.plans += bool(changes)
+        plan = Plan(parts.graph, parts.mirror, parts.ledger.records, lambda keys: parts.in_scope(keys, self._scope))
+        yield from self._each(changes, plan.add, fail)
+        yield from self._each(plan.groups, plan.add_group, lambda group, error: failed.update(group.all(error)))
+        execution = Executor(parts.mirror, parts.graph.failed_dependency, intents)
+        if failed:
+            execution.refuse(failed, parts.graph.needing_removal(failed))
+        parts.callbacks.plan(changes, execution)
+        for batch in execution.batches(plan.stages(changes)):
+            yield from execution.prepare(batch)
+            execution.send(batch)
+            yield
+        execution.try_again()
+        self._count_attempts(changes)
+        return changes, execution
+
+    def _count_attempts(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            self._count_attempt(change.key)
-        return execution
-
-    def _count_attempt(self, key: Key) -> None:
-        state = self._parts.states.at(key)
-        if not state.attempts:
-            self._counted.add(key)
-        state.attempts += 1
-
-    # committing ------------------------------------------------------------------------------------------------
-
-    def _commit_changed(self, changes: Sequence[Change], execution: Executor) -> Generator[None, None, Set[Key]]:
-        again: set[Key] = set()
-        tried = {change.key for change in changes}
-        for part in self._portions.slices(changes):
-            again |= self._commit.changed(part, execution, tried)
-            yield from self._portions.end()
-        return again
+            state = self._parts.states.setdefault(change.key, ObjectState())
+            if not state.attempts:
+                self._counted.add(change.key)
+            state.attempts += 1
 
 
 def values_had(change: Change) -> tuple[Any, ...]:

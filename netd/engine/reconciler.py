@@ -19,13 +19,12 @@ from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import NAMESPACE_KIND, Key
 from netd.model.status import State, Status
 
-from .apply.executor import Executor
 from .commit import Commit
+from .compare.decision import Evaluation
 from .ledger import Ledger
 from .ownership.orphans import find_orphans
 from .ownership.retargeted import retarget_namespaces
-from .parts import Clock, Parts
-from .portions import Portions
+from .parts import Callbacks, Clock, Parts
 from .reconcile_pass import Pass
 from .record import Record
 from .scope import Scope, declared_by_none_but
@@ -52,13 +51,9 @@ class Reconciler:
         on_done: Callable[[ChangeResult], None] = lambda done: None,
         on_state: Callable[[Status, State | None], None] = lambda status, before: None,
     ) -> None:
-        self.on_done = on_done
-        self.on_state = on_state
-        #: Called with each plan before it is sent: its changes, and the execution, which counts what it has sent.
-        self.on_plan: Callable[[Collection[Change], Executor], None] = lambda changes, execution: None
-        self._watch = watch
+        self.callbacks = Callbacks(on_done, on_state)
         self._clock = clock
-        parts = self._parts = Parts(kernel, ledger, locate, self, watch=watch, mac_key=mac_key, clock=clock)
+        parts = self._parts = Parts(kernel, ledger, locate, self.callbacks, watch=watch, mac_key=mac_key, clock=clock)
         self.kernel, self.ledger, self.mirror, self.graph = kernel, ledger, parts.mirror, parts.graph
         self.attached, self.table, self.backoff = parts.attached, parts.table, parts.backoff
         self.files_of = parts.files_of
@@ -83,30 +78,32 @@ class Reconciler:
         self._parts.unknown = unknown
         retarget_namespaces(desired, self.ledger, self.attached)
         changed = self.graph.set_desired(desired)
-        for name in self.attached.set_desired(desired, self.ledger):
-            # What was read where it was found before.
-            self.mirror.invalidate(Invalidation("namespace", name))
+        # What was read where it was found before.
+        moved = self.attached.set_desired(desired, self.ledger)
+        self.mirror.invalidate([Invalidation("namespace", name) for name in moved])
         with self.mirror.reading():
             changed |= self.graph.refresh_auto_mtu()
         for key in changed:
             self.backoff.reset(key)
             self.table.clear_diverged(key)
         self.table.keep(desired.keys())
-        self._parts.states.drop_empty(desired.keys())
-        for netns in {key.netns for key in changed} & self.graph.firewalled.keys():
-            self.mirror.invalidate(Invalidation("nft", netns))
+        firewalled = {key.netns for key in changed} & self.graph.firewalled.keys()
+        self.mirror.invalidate([Invalidation("nft", netns) for netns in firewalled])
         return changed | set(self.graph.undeclared)
 
     # comparing -------------------------------------------------------------------------------------------------
 
     def compare(self, scope: Scope) -> tuple[list[Change], list[Status]]:
         """What differs, and what is pending; writes nothing anywhere."""
-        keys = {key for key in (*self.graph.desired, *self.graph.undeclared) if self._parts.in_scope(key, scope)}
-        decisions = self._parts.evaluator.evaluate(keys, withdraw=scope.withdraws)
-        for key, decision in decisions.items():
+        keys = self._parts.in_scope([*self.graph.desired, *self.graph.undeclared], scope)
+        evaluation = Evaluation(scope.withdraws)
+        with self.mirror.reading():
+            for key in self.graph.in_order(keys):
+                self._parts.evaluator.evaluate(key, evaluation)
+        for key, decision in evaluation.decisions.items():
             if key in self.graph.desired:
                 self.table.set(key, decision.state, decision.reason, decision.unusable)
-        changes = [decision.change for decision in decisions.values() if decision.change is not None]
+        changes = [decision.change for decision in evaluation.decisions.values() if decision.change is not None]
         return changes, self.statuses(scope)
 
     # doing -----------------------------------------------------------------------------------------------------
@@ -125,33 +122,17 @@ class Reconciler:
         other objects.
         """
         chosen = set(self.graph.desired) | self.graph.undeclared if keys is None else set(keys)
-        yield from Pass(self._parts, scope or Scope(), Portions(involved), drift=drift).run(chosen)
+        involved = set() if involved is None else involved
+        yield from Pass(self._parts, scope or Scope(), involved, drift=drift).run(chosen)
 
     def events(self) -> list[Invalidation]:
         """What changed since the last time; EVERYTHING if that is unknown."""
-        try:
-            return self.kernel.drain()
-        except Exception:
-            return [EVERYTHING]
+        return self.mirror.events()
 
     def invalidate(self, events: Iterable[Invalidation]) -> set[Key]:
         """Events name what is no longer known; returns the objects to evaluate again."""
-        watch_keys = set()
         with self.mirror.reading():
-            for dirty in events:
-                try:
-                    watch_keys |= self.mirror.invalidate(dirty)
-                except Exception:
-                    # Nothing is known of that namespace then; reading it gives the reason.
-                    watch_keys |= self.mirror.invalidate(Invalidation("namespace", dirty.netns))
-        found = self.graph.affected(watch_keys)
-        now = self._clock.monotonic()
-        for key in found:
-            self.backoff.relevant_event(key, now)
-            row = self.table.get(key)
-            if row is not None and row.diverged is not None:
-                self.backoff.postpone(key, now)
-        return found
+            return self._parts.concerned(self.mirror.invalidate(events))
 
     def target_moved(self, source: str) -> set[Key]:
         """A foreign namespace is somewhere else now, or gone; returns the objects to evaluate again."""
@@ -175,7 +156,7 @@ class Reconciler:
         while True:
             passed = self._clock.monotonic() - started
             waiting = {key for key, why in self.table.unusable().items() if passed < (seconds if why.passes else few)}
-            waiting = {key for key in waiting if self._parts.in_scope(key, scope)}
+            waiting = set(self._parts.in_scope(waiting, scope))
             if not waiting:
                 return
             self._clock.sleep(POLL)
@@ -196,7 +177,7 @@ class Reconciler:
         self.set_desired({})
         keys = set()
         for key in self.graph.undeclared:
-            record = self.ledger.get(key)
+            record = self.ledger.records.get(key)
             if record is not None and (files is None or declared_by_none_but(record.files, files)):
                 keys.add(key)
                 whole = registry()[key.kind].traits.provides_links or key.kind == NAMESPACE_KIND
@@ -220,19 +201,4 @@ class Reconciler:
     def statuses(self, scope: Scope | None = None) -> list[Status]:
         """The rows of all declared objects, in the order of the files."""
         scope = scope or Scope()
-        return self.table.statuses(key for key in self.graph.desired if self._parts.in_scope(key, scope))
-
-    # hooks of passes -------------------------------------------------------------------------------------------
-
-    def read_events(self) -> set[Key]:
-        """What changed meanwhile; commands get no events."""
-        return self.invalidate(self.events()) if self._watch else set()
-
-    def planned(self, changes: Collection[Change], execution: Executor) -> None:
-        self.on_plan(changes, execution)
-
-    def done(self, result: ChangeResult) -> None:
-        self.on_done(result)
-
-    def state(self, status: Status, before: State | None) -> None:
-        self.on_state(status, before)
+        return self.table.statuses(self._parts.in_scope(self.graph.desired, scope))

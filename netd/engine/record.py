@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from netd.model.desired import Observed
+
 
 @dataclass(frozen=True, slots=True)
 class FieldRecord:
@@ -28,7 +30,7 @@ class FieldRecord:
         return FieldRecord(want, self.found, (have,) if self.is_written(have) else ())
 
     def settled(self, have: Any) -> FieldRecord:
-        """Once nothing is to be written any more: of what netd wrote, the kernel has this."""
+        """Once nothing is to be written any more: the kernel has this."""
         if not self.earlier:
             return self
         return FieldRecord(have if self.is_written(have) else self.wrote, self.found)
@@ -60,6 +62,11 @@ class Record:
     def displaced_at(self, place: Mapping[str, Any] | None) -> tuple[str, ...]:
         """What was displaced at this place; what was in a namespace that is gone is gone with it."""
         return self.displaced if self.identity in ({}, place) else ()
+
+
+def settled(fields: Mapping[str, FieldRecord], observed: Observed) -> Mapping[str, FieldRecord]:
+    """Once nothing is to be written any more: of what netd wrote, the kernel has this."""
+    return {name: field.settled(observed.fields.get(name)) for name, field in fields.items()}
 
 
 #: Names of parts in ledgers of netd 0.1: the kernel's state, and so its ledger, outlives an upgrade.

@@ -162,8 +162,8 @@ ANYWHERE = (
     "netd.kernel.kernel:Kernel.drain:ValueError", "netd.kernel.events:Events.drain:KeyError",
     "netd.engine.reconciler:Reconciler.invalidate:RecursionError",
     "netd.engine.reconciler:Reconciler.set_desired:ValueError",
-    "netd.engine.ledger:Ledger.flush:TypeError", "netd.engine.compare.evaluate:Evaluator.in_portions:IndexError",
-    "netd.engine.apply.plan:Planner.plan:ValueError", "netd.engine.apply.executor:Executor.run:MemoryError",
+    "netd.engine.ledger:Ledger.flush:TypeError", "netd.engine.graph.dependencies:DependencyGraph.in_order:IndexError",
+    "netd.engine.apply.plan:Plan.stages:ValueError", "netd.engine.apply.executor:Executor.batches:MemoryError",
     "netd.engine.reconciler:Reconciler.find_orphans:ValueError",
 )  # fmt: skip
 
@@ -180,7 +180,7 @@ def test_what_throws_a_few_times_anywhere_delays_the_network_and_no_more(host: H
 
 @pytest.mark.parametrize(
     "thrown",
-    ["netd.engine.compare.evaluate:Evaluator.in_portions:IndexError", "netd.engine.ledger:Ledger.flush:TypeError"],
+    ["netd.engine.graph.dependencies:DependencyGraph.in_order:IndexError", "netd.engine.ledger:Ledger.flush:TypeError"],
 )
 def test_a_pass_that_always_throws_is_never_ready_nor_converged_nor_an_empty_list(host: Host, thrown: str) -> None:
     host.write("lab.toml", LAB)

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from netd.engine import portions
+from netd.engine import reconcile_pass
 from netd.engine.scope import Scope
 from netd.model.operations import DeleteLink
 from tests.support.labs import FIRST, SECOND, declared
@@ -33,8 +33,8 @@ def edit_in_turn(each: World, turn: int, text: str) -> bool:
 def test_what_gave_way_to_an_object_comes_back_when_an_edit_removes_it_in_the_middle_of_a_pass(
     monkeypatch: pytest.MonkeyPatch, lost: bool, stride: int
 ) -> None:
-    monkeypatch.setattr(portions, "LENGTH", -1.0)
-    monkeypatch.setattr(portions, "SLICE", 1)
+    monkeypatch.setattr(reconcile_pass, "PORTION", -1.0)
+    monkeypatch.setattr(reconcile_pass, "SLICE", 1)
     for turn in itertools.count(1, stride):
         with world() as each:
             each.take(FIRST)

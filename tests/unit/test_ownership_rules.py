@@ -16,7 +16,7 @@ from netd.engine.ownership.rules import (
     Proof,
     RecordState,
     lacks_displaced,
-    permissions,
+    ownership,
     proof_of,
 )
 from netd.engine.record import Record
@@ -88,13 +88,13 @@ def test_records_and_observations_find_their_cell(cell: Cell) -> None:
     if record is None and identity is not Identity.UNREAD:
         return
     found = Observed({}, {"cookie": 7, "index": 3}, marked=marked)
-    assert permissions(record, found, registry()[KINDS[proof]]) == TABLE[cell]
+    assert ownership(record, found, registry()[KINDS[proof]]).may == TABLE[cell]
 
 
 def test_of_several_routes_of_one_key_the_first_is_kept_and_netds_is_deleted() -> None:
     record, found = Record("made", identity={"cookie": 7}), Observed({}, {"cookie": 7}, includes_own=True)
-    assert permissions(record, found, registry()["route"]) == May.REPLACE | May.DELETE
-    assert permissions(Record("adopted", identity={"cookie": 7}), found, registry()["route"]) == May(0)
+    assert ownership(record, found, registry()["route"]).may == May.REPLACE | May.DELETE
+    assert ownership(Record("adopted", identity={"cookie": 7}), found, registry()["route"]).may == May(0)
 
 
 @pytest.mark.parametrize(

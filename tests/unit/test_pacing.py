@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netd.engine.status.backoff import CONTENDED_LONGEST, REFILL, RETRY_FIRST, RETRY_LONGEST, Backoff
 from netd.engine.status.objects import BUDGET, ObjectStates
+from netd.engine.status.table import StatusTable
 from netd.model.key import Key
 
 KEY = Key("", "bridge", "br0")
@@ -11,7 +12,7 @@ OTHER = Key("", "bridge", "br1")
 
 
 def test_a_failure_waits_longer_each_time_but_never_more_than_a_minute() -> None:
-    pacing, now, waits = Backoff(ObjectStates()), 0.0, []
+    pacing, now, waits = Backoff({}), 0.0, []
     for _ in range(12):
         pacing.failed(KEY, now)
         due = pacing.next_due()
@@ -24,24 +25,24 @@ def test_a_failure_waits_longer_each_time_but_never_more_than_a_minute() -> None
 
 
 def test_an_event_brings_a_failed_object_forward() -> None:
-    pacing = Backoff(ObjectStates())
+    pacing = Backoff({})
     for _ in range(10):
         pacing.failed(KEY, 0.0)
-    pacing.relevant_event(KEY, 1.0)
-    assert not pacing.is_due(KEY, 1.0)
-    assert pacing.is_due(KEY, 1.0 + RETRY_FIRST)
+    pacing.relevant_events([KEY], 1.0)
+    assert not pacing.due([KEY], 1.0)
+    assert pacing.due([KEY], 1.0 + RETRY_FIRST)
 
 
 def test_ten_repairs_in_a_row_are_granted_the_next_are_not() -> None:
-    pacing = Backoff(ObjectStates())
+    pacing = Backoff({})
     granted = [not pacing.repaired(KEY, 0.0) for _ in range(int(BUDGET) + 3)]
     assert granted.count(True) in (BUDGET - 1, BUDGET)
     assert granted[-1] is False
-    assert pacing.is_due(OTHER, 0.0)
+    assert pacing.due([OTHER], 0.0)
 
 
 def test_repairs_of_a_contended_object_become_rarer() -> None:
-    pacing, now = Backoff(ObjectStates()), 0.0
+    pacing, now = Backoff({}), 0.0
     while not pacing.repaired(KEY, now):
         pass
     pauses = []
@@ -57,7 +58,7 @@ def test_repairs_of_a_contended_object_become_rarer() -> None:
 
 
 def test_a_fight_that_is_over_is_forgotten() -> None:
-    pacing, now = Backoff(ObjectStates()), 0.0
+    pacing, now = Backoff({}), 0.0
     while not pacing.repaired(KEY, now):
         pass
     assert pacing.contended(KEY, now)
@@ -65,7 +66,7 @@ def test_a_fight_that_is_over_is_forgotten() -> None:
 
 
 def test_who_waited_is_named_once() -> None:
-    pacing = Backoff(ObjectStates())
+    pacing = Backoff({})
     pacing.failed(KEY, 0.0)
     assert pacing.take_due(0.01) == set()
     assert pacing.take_due(5.0) == {KEY}
@@ -74,11 +75,11 @@ def test_who_waited_is_named_once() -> None:
 
 
 def test_a_reset_object_waits_for_nothing() -> None:
-    states = ObjectStates()
+    states: ObjectStates = {}
     backoff = Backoff(states)
     backoff.failed(KEY, 0.0)
     backoff.reset(KEY)
     assert backoff.next_due() is None
-    assert backoff.is_due(KEY, 0.0)
-    states.drop_empty([])
-    assert states.get(KEY) is None
+    assert backoff.due([KEY], 0.0)
+    StatusTable(states, lambda key: "", lambda status, before: None).keep([])
+    assert not states

@@ -33,15 +33,6 @@ def explain(
             yield source.problem(path + inside, titled(path, each.text))
 
 
-def member(raw: Any, part: str | int) -> Any:
-    """What a table or an array holds there; None (which TOML does not have) where it holds nothing."""
-    if isinstance(raw, dict):
-        return raw.get(part)
-    if isinstance(raw, list) and isinstance(part, int) and part < len(raw):
-        return raw[part]
-    return None
-
-
 def _at(raw: Any, path: TomlPath) -> Any:
     for part in path:
         raw = raw[part]

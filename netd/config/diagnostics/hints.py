@@ -9,8 +9,7 @@ from typing import Any
 
 from netd.kinds.base.options import fields_of
 
-from .explain import member
-from .positions import Position, TomlPath
+from .positions import Position, TomlPath, member
 from .problem import Problem
 from .schema import dotted, form_of, layout
 

@@ -14,17 +14,21 @@ from netd.kinds.base.kind import Kind
 from netd.kinds.base.options import Field, Table, fields_of
 from netd.kinds.base.values import LINK_NAME, Form, Range
 
-from .schema import HOSTS, NAMESPACE, HostTable, form_of, inner, layout
+from .schema import HOSTS, NAMESPACE, VARS, HostTable, form_of, inner, layout
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 TYPES = {int: "integer", str: "string", bool: "boolean"}
+#: A name, or a string, with a pattern: what it is shows only when it is expanded.
+PATTERN = r"\{.*\}"
+#: Instead of a number, a boolean or a word: one expression, which takes its type.
+EXPRESSION = "expression"
 #: What TOML makes of bare dotted keys are tables in tables.
 FREE = {"anyOf": [{"type": ["integer", "boolean", "string"]}, {"type": "object"}]}
 
 
 def json_schema() -> dict[str, Any]:
     """The schema of one file."""
-    definitions: dict[str, Any] = {}
+    definitions: dict[str, Any] = {EXPRESSION: {"type": "string", "pattern": f"^{PATTERN}$"}}
     inside = {name: _of_kind(kind, definitions) for name, kind in inner().items()}
     space = _table(form_of(layout()[NAMESPACE]).model, definitions, inside)
     definitions[NAMESPACE] = space
@@ -36,9 +40,18 @@ def json_schema() -> dict[str, Any]:
         "title": "netd.toml(5)",
         "description": "Part of the virtual network of a machine.",
         "type": "object",
-        "properties": machine | hosts,
+        "properties": machine | hosts | {VARS: _variables()},
         "additionalProperties": False,
         "$defs": definitions,
+    }
+
+
+def _variables() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "variables of this file, for the expressions in its names and strings",
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+        "additionalProperties": {"type": ["integer", "string", "boolean"]},
     }
 
 
@@ -51,7 +64,9 @@ def _of_kind(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"type": "array", "items": _reference(kind.name)} | description
     if form.form == "single":
         return _reference(kind.name) | description
-    return _named(_reference(kind.name), description["description"]) | {"propertyNames": {"pattern": LINK_NAME}}
+    return _named(_reference(kind.name), description["description"]) | {
+        "propertyNames": {"pattern": f"{LINK_NAME}|{PATTERN}"}
+    }
 
 
 def _named(table: Mapping[str, Any], description: str) -> dict[str, Any]:
@@ -85,9 +100,19 @@ def _property(field: Field, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _type(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """What a value can be, or an expression instead of it."""
+    found = _plain_type(kind, definitions)
+    if PATTERN not in found.get("pattern", PATTERN):
+        return found | {"pattern": f"{found['pattern']}|{PATTERN}"}
+    if found.get("type") in ("integer", "boolean") or "enum" in found:
+        return {"anyOf": [found, _reference(EXPRESSION)]}
+    return found
+
+
+def _plain_type(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        found = _type(arguments[0], definitions)
+        found = _plain_type(arguments[0], definitions)
         for rule in arguments[1:]:
             found |= _rule(rule)
         return found

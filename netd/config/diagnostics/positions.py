@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tomli
 
@@ -110,6 +110,15 @@ class Positions:
         return Position(
             row + 1, len(line[:start].decode(errors="replace")) + 1, max(1, len(shown.decode(errors="replace")))
         )
+
+
+def member(raw: Any, part: str | int) -> Any:
+    """What a table or an array holds there; None (which TOML does not have) where it holds nothing."""
+    if isinstance(raw, dict):
+        return raw.get(part)
+    if isinstance(raw, list) and isinstance(part, int) and part < len(raw):
+        return raw[part]
+    return None
 
 
 def _parts(key: Node) -> Iterator[tuple[str, Node]]:

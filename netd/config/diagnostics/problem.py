@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .places import Place, Places, shown_numbers
 from .positions import Position, Positions, TomlPath
 
 #: A longer source line is shown in part.
@@ -13,6 +15,7 @@ WIDEST = 160
 #: The most characters of a message, and of a name in it, that are shown: a value can have megabytes.
 LONGEST = 600
 LONGEST_NAME = 300
+DIGITS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,12 @@ class Problem:
     length: int = 1
     source_line: str = ""
     other: str = ""
+    #: The numbers of the pattern that it is about, "(n = 7) ".
+    numbers: str = ""
 
     def __str__(self) -> str:
         word = "warning: " if self.warning else ""
-        file, message = printable(self.file), printable(self.message)
+        file, message = printable(self.file), self.numbers + printable(self.message)
         if not self.line:
             return f"{file}: {word}{message}"
         shown, column = self.source_line, self.column
@@ -65,8 +70,10 @@ class Source:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text
-        #: As tomli read it; empty where it could not.
+        #: As tomli read it, with patterns expanded; empty where it could not.
         self.data: Mapping[str, Any] = {}
+        #: Where expanded tables are written; None in a file without patterns.
+        self.places: Places | None = None
         self._positions: Positions | None = None
         self._rows: list[str] | None = None
 
@@ -77,8 +84,21 @@ class Source:
             self._positions = Positions(self.text)
         return self._positions
 
-    def line(self, path: TomlPath) -> int:
-        """The line of a table or key, 0 where it is nowhere."""
+    def place(self, path: TomlPath) -> Place:
+        """The path in the text of a path in ``data``."""
+        return self.places.of(path) if self.places is not None else Place(path, ())
+
+    def position(self, path: TomlPath) -> Position | None:
+        """Where a table or key is written."""
+        return self.positions.at(self.place(path).path)
+
+    def shown_line(self, path: TomlPath) -> str:
+        """The line of a table or key, with the numbers of its pattern: "3", "3 (n = 7)"."""
+        place = self.place(path)
+        return f"{self.line_written(place.path)} {shown_numbers(place.numbers)}".rstrip()
+
+    def line_written(self, path: TomlPath) -> int:
+        """The line of a path of the text, 0 where it is nowhere."""
         found = self.positions.at(path)
         return found.line if found else 0
 
@@ -86,8 +106,15 @@ class Source:
         self, path: TomlPath, message: str, *, name: bool = False, warning: bool = False, other: str = ""
     ) -> Problem:
         """A problem at a path; ``name``: at the last part of it, not at the header of its table."""
-        found = self.positions.name(path) if name else self.positions.at(path)
-        return self.problem_at(found or Position(1, 1, 1), path, message, warning=warning, other=other)
+        return self.problem_written(self.place(path), message, path, name=name, warning=warning, other=other)
+
+    def problem_written(
+        self, place: Place, message: str, path: TomlPath, *, name: bool = False, warning: bool = False, other: str = ""
+    ) -> Problem:
+        """A problem of what is at a place in the text, and at ``path`` in ``data``."""
+        found = self.positions.name(place.path) if name else self.positions.at(place.path)
+        problem = self.problem_at(found or Position(1, 1, 1), path, message, warning=warning, other=other)
+        return replace(problem, numbers=shown_numbers(place.numbers)) if place.numbers else problem
 
     def problem_at(
         self, place: Position, path: TomlPath, message: str, *, warning: bool = False, other: str = ""
@@ -99,3 +126,21 @@ class Source:
         row = rows[place.line - 1].rstrip("\r") if place.line <= len(rows) else ""
         message = shortened(message, LONGEST)
         return Problem(self.file, path, message, warning, place.line, place.column, place.length, row, other)
+
+
+def collapsed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """In the order of the lines, those of the whole file last.
+
+    What is wrong for many numbers of a pattern alike is one problem, the first of them.
+    """
+    found: dict[tuple[object, ...], list[Problem]] = {}
+    for number, each in enumerate(sorted(problems, key=lambda each: (not each.line, each.line, each.column))):
+        alike = (each.line, each.column, each.warning, DIGITS.sub("0", each.message)) if each.numbers else number
+        found.setdefault((alike,), []).append(each)
+    return tuple(_first(group) for group in found.values())
+
+
+def _first(group: list[Problem]) -> Problem:
+    first, more = group[0], len(group) - 1
+    last = group[-1].numbers.strip()
+    return replace(first, message=f"{first.message} (and {more} more, up to {last[1:-1]})") if more else first

@@ -18,6 +18,8 @@ from .problem import LONGEST_NAME, shortened
 #: The table of a namespace. Only this one and that of a host contain other tables.
 NAMESPACE = NAMESPACE_KIND
 HOSTS = "host"
+#: The variables of a file: they are used up before its tables are read.
+VARS = "vars"
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 

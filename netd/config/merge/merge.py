@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from netd.config.diagnostics.explain import key_in, member
-from netd.config.diagnostics.positions import TomlPath
+from netd.config.diagnostics.explain import key_in
+from netd.config.diagnostics.positions import TomlPath, member
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import NAMESPACE, titled
 from netd.kinds import registry
@@ -294,7 +294,7 @@ def clash_problem(clash: Clash, sources: Mapping[str, Source]) -> Problem:
 
 def shown_place(origin: Origin, seen_from: Origin, sources: Mapping[str, Source]) -> str:
     """The position of an object, as a problem in another place shows it."""
-    line = sources[origin.file].line(origin.path)
+    line = sources[origin.file].shown_line(origin.path)
     return f"line {line}" if origin.file == seen_from.file else f"{origin.file}:{line}"
 
 

@@ -13,7 +13,7 @@ import tomli
 from netd.config.diagnostics.explain import explain, key_in, meant
 from netd.config.diagnostics.hints import hinted, syntax_hint
 from netd.config.diagnostics.positions import Position, TomlPath
-from netd.config.diagnostics.problem import Problem, Source
+from netd.config.diagnostics.problem import Problem, Source, collapsed
 from netd.config.diagnostics.schema import (
     HOSTS,
     NAMESPACE,
@@ -27,6 +27,7 @@ from netd.config.diagnostics.schema import (
     titled,
 )
 from netd.config.merge.merge import Clash, clash_problem, find, merge
+from netd.config.patterns.expand import expand
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind, TableContext
 from netd.kinds.base.options import Table
@@ -74,7 +75,7 @@ class Parsed:
     namespaces: frozenset[str] = frozenset()
     hosts: tuple[HostEntry, ...] = ()
     asked: tuple[tuple[str, Origin], ...] = ()
-    #: False: it is not valid TOML, so the names in it are unknown.
+    #: False: it is not valid TOML, or a pattern in it is wrong, so the names in it are unknown.
     readable: bool = True
 
 
@@ -294,7 +295,7 @@ class Parser:
         arrays = {origin.path[inside] for each in declared for origin in each.origins if len(origin.path) > inside}
         if len(arrays & form_of(found.kind).ordered_arrays) < 2:
             return declared
-        return sorted(declared, key=lambda each: self.source.positions.at(each.origins[0].path) or Position(0, 0, 0))
+        return sorted(declared, key=lambda each: self.source.position(each.origins[0].path) or Position(0, 0, 0))
 
     def _not_reserved(self, each: Desired, found: Found) -> None:
         for link in each.provides:
@@ -349,6 +350,7 @@ def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
     source = Source(file, text)
     try:
         source.data = tomli.loads(text)
+        mistaken = expand(source)
     except tomli.TOMLDecodeError as error:
         return Parsed(source, problems=(_syntax(source, error),), readable=False)
     except RecursionError:
@@ -357,10 +359,10 @@ def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
         return Parsed(source, problems=(Problem(file, (), f"is not TOML: {error}"),), readable=False)
     parser = Parser(source, machine)
     parser.read()
-    problems = tuple(hinted(each, source.data) for each in parser.problems)
+    problems = collapsed([*mistaken, *(hinted(each, source.data) for each in parser.problems)])
     return Parsed(
         source, tuple(parser.objects), problems, frozenset(parser.links), frozenset(parser.namespaces),
-        tuple(parser.hosts), tuple(parser.asked),
+        tuple(parser.hosts), tuple(parser.asked), not mistaken,
     )  # fmt: skip
 
 

@@ -1,16 +1,16 @@
-"""Sends a plan: batch by batch, each of one namespace; keeps what was refused and what became stale."""
+"""Sends a plan in batches, each of one namespace; keeps what was refused and what became stale."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 from netd.engine.observe.mirror import Mirror
-from netd.engine.ownership.recorder import LedgerRecorder
-from netd.engine.portions import Portions
+from netd.engine.ownership.intents import Intents
 from netd.errors import KernelError, Unforeseen, as_refusal, kernel_error
 from netd.kernel.session import Answer
 from netd.model import operations as ops
@@ -32,6 +32,15 @@ UNFIT = frozenset({
 PORTION, DELETED_PORTION = 24, 64
 
 
+class Batch(NamedTuple):
+    """What is sent at a time: tasks of one namespace."""
+
+    netns: str
+    tasks: Sequence[Task]
+    #: Of many that delete links, with the first batch: all of them.
+    all: Sequence[Task] = ()
+
+
 class Executor:
     """One plan under way. ``failed`` maps objects to the first error, ``skipped`` to the failed one they depend on."""
 
@@ -39,18 +48,21 @@ class Executor:
         self,
         mirror: Mirror,
         failed_dependency: Callable[[Key, Set[Key]], Key | None],
-        recorder: LedgerRecorder,
+        intents: Intents,
     ) -> None:
         self._mirror = mirror
         self._failed_dependency = failed_dependency
-        self._recorder = recorder
+        self._intents = intents
         self.failed: dict[Key, KernelError] = {}
         self.skipped: dict[Key, Key] = {}
         #: Objects on which something foreign could not be restored, or was there already.
         self.unfit: Set[Key] = frozenset()
         self.sent = 0
         self._stale: set[Stale] = set()
-        self._watch_keys: set[WatchKey] = set()
+        #: What changed, as far as it is known already.
+        self.watch_keys: set[WatchKey] = set()
+        #: Values that are to be written, by namespace: {object: path}.
+        self._sysctls: Mapping[str, Mapping[Key, str]] = {}
         # Namespaces with something in them that had to leave and could not: it would be deleted with them.
         self._held: set[str] = set()
         # Restorations that do not fit, as far as is known.
@@ -67,41 +79,63 @@ class Executor:
         self._held.update(key.netns for key in leaving)
         self._refused.update(key.netns for key in failed)
         for key in failed:
-            self._recorder.record_refused(key)
+            self._intents.refused(key)
 
-    def run(self, stages: Sequence[Stage], portions: Portions) -> Iterator[None]:
-        """Sends everything; yields between portions."""
-        values = sysctls(stages)
+    def batches(self, stages: Sequence[Stage]) -> Sequence[Batch]:
+        """What is sent at a time, in order: tasks of one namespace."""
+        self._sysctls = sysctls(stages)
+        found: list[Batch] = []
         for stage in stages:
             for netns, group in groupby(sorted(stage.tasks, key=_netns), _netns):
-                tasks = [task for task in group if self._may_send(task)]
-                yield from self._prepare(netns, tasks, portions)
-                length = DELETED_PORTION if isinstance(tasks and tasks[0].operation, ops.DeleteLink) else PORTION
-                for start in range(0, len(tasks), length):
-                    portion = [task for task in tasks[start : start + length] if self._may_send(task)]
-                    if any(isinstance(task.operation, ops.WriteSysctl) for task in portion):
-                        self._read_before(netns, values[netns])
-                        portion = [task for task in portion if self._may_send(task)]
-                    self._send(netns, portion)
-                    yield from portions.end()
-        self._try_again()
+                tasks = list(group)
+                length = _length(tasks[0].operation)
+                found += [Batch(netns, tasks[start : start + length]) for start in range(0, len(tasks), length)]
+                if len(tasks) > length == DELETED_PORTION:
+                    found[-1 - (len(tasks) - 1) // length] = Batch(netns, tasks[:length], tasks)
+        return found
 
-    def _prepare(self, netns: str, tasks: Sequence[Task], portions: Portions) -> Iterator[None]:
+    def prepare(self, batch: Batch) -> Iterator[None]:
         """What makes many deletions of links cheaper; nothing depends on it."""
-        deletions = [task.operation.index for task in tasks if isinstance(task.operation, ops.DeleteLink)]
-        if len(deletions) <= DELETED_PORTION:
-            return
-        with contextlib.suppress(Exception):
-            for _ in self._mirror.kernel.prepare_deletions(self._mirror.session(netns), deletions):
-                yield from portions.end()
+        tasks = [task for task in batch.all if self._may_send(task)]
+        if tasks:
+            deletions = [task.operation.index for task in tasks if isinstance(task.operation, ops.DeleteLink)]
+            with contextlib.suppress(Exception):
+                yield from self._mirror.kernel.prepare_deletions(self._mirror.session(batch.netns), deletions)
 
-    def _try_again(self) -> None:
+    def send(self, batch: Batch) -> None:
+        """Sends what is not to be left out, because of what was refused before. An exception concerns this batch."""
+        netns, tasks = batch.netns, [task for task in batch.tasks if self._may_send(task)]
+        if any(isinstance(task.operation, ops.WriteSysctl) for task in tasks):
+            self._read_before(netns, self._sysctls[netns])
+            tasks = [task for task in tasks if self._may_send(task)]
+        if not tasks:
+            return
+        self.sent += len(tasks)
+        try:
+            answers = self._answers(netns, tasks)
+        except Exception as error:
+            answers = [as_refusal(error)] * len(tasks)
+            if isinstance(answers[0], Unforeseen):
+                # It is unknown how much of it was carried out.
+                self._stale.add(Invalidation("namespace", tasks[0].operation.netns))
+        for task, answer in zip(tasks, answers, strict=True):
+            self._settle(task, answer)
+
+    def _answers(self, netns: str, tasks: Sequence[Task]) -> Sequence[Answer]:
+        """What the kernel says to each."""
+        kernel, first = self._mirror.kernel, tasks[0]
+        if isinstance(first.operation, ops.NamespaceOperation):
+            self._mirror.sessions.close(first.operation.netns)
+            return [kernel.execute_namespace(first.operation, partial(self._intents.name_namespace, first.keys[0]))]
+        return kernel.execute(self._mirror.session(netns), [task.operation for task in tasks], self._mirror.index)
+
+    def try_again(self) -> None:
         """What was restored may be what another restoration needs, whichever came first."""
         left: Sequence[Task] = ()
         while self._unfit and len(self._unfit) != len(left):
             left, self._unfit = self._unfit, []
             for netns, group in groupby(left, _netns):
-                self._send(netns, list(group))
+                self.send(Batch(netns, list(group)))
         self.unfit = {key for task in self._unfit for key in task.keys}
 
     def _may_send(self, task: Task) -> bool:
@@ -115,52 +149,26 @@ class Executor:
         culprit = self._failed_dependency(key, self.failed.keys()) if self.failed else None
         if culprit is not None:
             self.skipped[key] = culprit
-            self._recorder.record_refused(key)
+            self._intents.refused(key)
             return False
         return True
 
     def _read_before(self, netns: str, values: Mapping[Key, str]) -> None:
         """Reads values before the first write to one of them: it may change others."""
         try:
-            self._recorder.read_before_write(values, self._mirror.session(netns))
+            self._intents.read_before_write(values, self._mirror.session(netns))
         except Exception as error:
             self.failed.update(dict.fromkeys(values, as_refusal(error)))
             self._refused.add(netns)
-
-    def _send(self, netns: str, tasks: Sequence[Task]) -> None:
-        if not tasks:
-            return
-        self.sent += len(tasks)
-        if isinstance(tasks[0].operation, ops.NamespaceOperation):
-            for task in tasks:
-                self._mirror.sessions.close(task.operation.netns)
-                naming = partial(self._recorder.name_namespace, task.keys[0])
-                try:
-                    answer = self._mirror.kernel.execute_namespace(task.operation, naming)
-                except Exception as error:
-                    answer = as_refusal(error)
-                self._settle(task, answer)
-            return
-        try:
-            session = self._mirror.session(netns)
-            operations = [task.operation for task in tasks]
-            answers: Sequence[Answer] = self._mirror.kernel.execute(session, operations, self._mirror.index)
-        except Exception as error:
-            answers = [as_refusal(error)] * len(tasks)
-            if isinstance(answers[0], Unforeseen):
-                # It is unknown how much of it was carried out.
-                self._stale.add(Invalidation("namespace", netns))
-        for task, answer in zip(tasks, answers, strict=True):
-            self._settle(task, answer)
 
     def _settle(self, task: Task, answer: Answer) -> None:
         operation = task.operation
         try:
             self._invalidate(operation)
             self._learn(operation, answer)
-        except Exception as error:
+        except Exception:
+            # Nothing is known of that namespace then; reading it gives the reason.
             self._stale.add(Invalidation("namespace", operation.netns))
-            answer = as_refusal(error)
         if isinstance(answer, KernelError):
             if isinstance(operation, ops.Deletion) and answer.code in GONE:
                 return
@@ -173,14 +181,14 @@ class Executor:
             for key in task.keys:
                 self.failed.setdefault(key, answer)
             if isinstance(operation, ops.CreateLink):
-                self._recorder.record_refused(task.keys[0])
+                self._intents.refused(task.keys[0])
 
     def _invalidate(self, op: ops.Operation) -> None:
         """What it makes stale; a namespace at once, because the rest of the plan is sent there."""
         for effect in op.stale:
             for stale in effect(op, self._mirror.index):
                 if isinstance(stale, Invalidation) and stale.what == "namespace":
-                    self._watch_keys |= self._mirror.invalidate(stale)
+                    self.watch_keys |= self._mirror.invalidate([stale])
                 else:
                     self._stale.add(stale)
 
@@ -189,7 +197,7 @@ class Executor:
         if isinstance(op, ops.CreateLink):
             if op.home != op.netns:
                 # The kernel does not say its index: what follows in this plan finds it by its name.
-                self._watch_keys |= self._mirror.read_named(op.home, op.name)
+                self.watch_keys |= self._mirror.read_named(op.home, op.name)
             if isinstance(answer, Link):
                 self._mirror.learn(op.netns, answer)
                 if op.peer_name and answer.link:
@@ -200,21 +208,13 @@ class Executor:
             if op.settings.name and index:
                 self._mirror.rename(op.netns, index, op.settings.name)
             if op.settings.netns is not None:
-                self._watch_keys |= self._mirror.read_named(op.settings.netns, op.name)
+                self.watch_keys |= self._mirror.read_named(op.settings.netns, op.name)
 
-    def read_again(self, portions: Portions) -> Generator[None, None, set[WatchKey]]:
-        """Invalidates what the plan made stale, and reads links that it named; returns what may have changed."""
-        watch_keys = self._watch_keys
-        if any(watch_key.what == "namespace" for watch_key in watch_keys):
-            watch_keys |= self._mirror.invalidate_missing()
-        dirty = [one for one in self._stale if isinstance(one, Invalidation)]
-        for one in sorted(dirty, key=lambda one: (one.netns, one.what, one.index)):
-            watch_keys |= self._mirror.invalidate(one)
-            yield from portions.end()
-        for link in sorted(one for one in self._stale if isinstance(one, LinkName)):
-            watch_keys |= self._mirror.read_named(*link)
-            yield from portions.end()
-        return watch_keys
+    def stale(self) -> list[Stale]:
+        """What is no longer known, because of what was sent: links last, which are read again."""
+        stale = sorted(self._stale, key=lambda one: (isinstance(one, LinkName), one.netns, str(one)))
+        named = any(watch_key.what == "namespace" for watch_key in self.watch_keys)
+        return [*self._mirror.missing(), *stale] if named else stale
 
 
 def sysctls(stages: Sequence[Stage]) -> Mapping[str, Mapping[Key, str]]:
@@ -229,6 +229,13 @@ def sysctls(stages: Sequence[Stage]) -> Mapping[str, Mapping[Key, str]]:
 def _still_there(operation: ops.Operation, answer: KernelError) -> bool:
     """Whether what is in the place of a foreign address may still be about to be removed."""
     return isinstance(operation, ops.RestoreAddress) and answer.code == errno.EEXIST
+
+
+def _length(operation: ops.Operation) -> int:
+    """How many tasks of that sort are sent at a time."""
+    if isinstance(operation, ops.NamespaceOperation):
+        return 1
+    return DELETED_PORTION if isinstance(operation, ops.DeleteLink) else PORTION
 
 
 def _netns(task: Task) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from netd.engine.graph.dependencies import DependencyGraph
-from netd.engine.portions import Portions
 from netd.engine.record import Record
-from netd.errors import KernelError, as_refusal
+from netd.errors import KernelError
 from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.model.change import Change, Phase, Step
@@ -52,51 +51,56 @@ def creation(step: Step, level: int) -> Position:
     return (1, step.phase, level if step.phase is Phase.LINK else 0)
 
 
-class Planner:
-    """Turns changes into stages. ``failed``: what a kind could not read that it needed, by the objects it was for."""
+class Group(NamedTuple):
+    """Objects of one namespace that are written together."""
+
+    netns: str
+    kind: str
+    keys: list[Key]
+
+    def all(self, error: KernelError) -> Mapping[Key, KernelError]:
+        """The error, for each of them."""
+        return dict.fromkeys(self.keys, error)
+
+
+class Plan:
+    """Turns changes into stages. ``in_scope``: those of some objects that this pass may touch."""
 
     def __init__(
         self,
         graph: DependencyGraph,
         view: View,
-        records: Callable[[Key], Record | None],
-        in_scope: Callable[[Key], bool],
+        records: Mapping[Key, Record],
+        in_scope: Callable[[Iterable[Key]], Collection[Key]],
     ) -> None:
         self._graph = graph
         self._view = view
         self._records = records
         self._in_scope = in_scope
         self._positions: dict[Position, list[Task]] = {}
-        self.failed: dict[Key, KernelError] = {}
+        self._groups: dict[tuple[str, str], Group] = {}
 
-    def plan(self, changes: Sequence[Change], portions: Portions) -> Generator[None, None, list[Stage]]:
-        """The stages in the order in which they are to be sent; yields between portions."""
-        together: dict[tuple[str, str], list[Key]] = {}
-        for change in changes:
-            yield from portions.end()
-            if isinstance(registry()[change.key.kind], GroupKind):
-                together.setdefault((change.key.netns, change.key.kind), []).append(change.key)
-                continue
-            try:
-                self._plan_one(change)
-            except Exception as error:
-                self.failed[change.key] = as_refusal(error)
-        for (netns, kind), keys in together.items():
-            yield from portions.end()
-            try:
-                self._plan_batch(netns, kind, keys)
-            except Exception as error:
-                self.failed.update(dict.fromkeys(keys, as_refusal(error)))
+    @property
+    def groups(self) -> Collection[Group]:
+        """What is to be added as a group, once all changes were added."""
+        return self._groups.values()
+
+    def stages(self, changes: Sequence[Change]) -> list[Stage]:
+        """What was added for these changes, in the order in which it is to be sent."""
         self._drop_needless(changes)
         return [Stage(position, tasks) for position, tasks in self._merged() if tasks]
 
-    def _plan_batch(self, netns: str, kind: str, keys: Sequence[Key]) -> None:
-        desired = [one for one in self._graph.batch(netns, kind) if self._is_written(one.key)]
-        desired += self._undeclared_kept(netns, kind, set(keys))
-        group = registry()[kind]
-        assert isinstance(group, GroupKind)
-        for step in group.write_all(netns, desired, self._view):
-            self._add((1, step.phase, 0), Task(tuple(keys), step.operation))
+    def add_group(self, group: Group) -> None:
+        """Plans objects that are written together."""
+        netns, name, kind = group.netns, group.kind, registry()[group.kind]
+        assert isinstance(kind, GroupKind)
+        declared = self._graph.batch(netns, name)
+        chosen = set(self._in_scope([one.key for one in declared]))
+        # Those that were created before, or are to be created now.
+        desired = [one for one in declared if one.key in chosen or one.key in self._records]
+        desired += self._undeclared_kept(netns, name, set(group.keys))
+        for step in kind.write_all(netns, desired, self._view):
+            self._add((1, step.phase, 0), Task(tuple(group.keys), step.operation))
 
     def _merged(self) -> Iterable[tuple[Position, list[Task]]]:
         """In order. From LINK_SYSCTL on nothing depends on another namespace: that is one stage, sent by namespace."""
@@ -114,22 +118,22 @@ class Planner:
         ``netd down PATH`` knows no declarations, and what a changed file no longer declares stays for a moment.
         """
         for key in tuple(self._graph.undeclared_in(netns)):
-            record = self._records(key)
+            record = self._records.get(key)
             if (key.netns, key.kind) != (netns, kind) or key in changing or record is None:
                 continue
             if registry()[kind].observe(key, record.locator, self._view, record.identity) is not None:
                 yield Desired(key, {}, (), locator=record.locator)
 
-    def _is_written(self, key: Key) -> bool:
-        """Of objects that are written together: what was created before, or is to be created now."""
-        return self._in_scope(key) or self._records(key) is not None
-
     def _add(self, position: Position, task: Task) -> None:
         self._positions.setdefault(position, []).append(task)
 
-    def _plan_one(self, change: Change) -> None:
-        key, kind, record = change.key, registry()[change.key.kind], self._records(change.key)
-        level = self._graph.level(key) or 0
+    def add(self, change: Change) -> None:
+        """Plans one change; one of a group is planned with the group."""
+        key, kind, record = change.key, registry()[change.key.kind], self._records.get(change.key)
+        if isinstance(kind, GroupKind):
+            self._groups.setdefault((key.netns, key.kind), Group(key.netns, key.kind, [])).keys.append(key)
+            return
+        level = (self._graph.level(key) or 0) if kind.traits.provides_links else 0
         desired, observed = change.desired, change.observed
         if observed is not None and (change.action in ("delete", "recreate")):
             data = desired.locator if desired else record.locator if record else {}

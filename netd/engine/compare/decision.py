@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from netd.errors import KernelError
@@ -27,6 +27,19 @@ class Decision:
     observed: Observed | None = None
     error: KernelError | None = None
     unusable: Unusable | None = None
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """Several objects that are compared one after the other, with the decisions so far.
+
+    ``withdraw``: whether what is no longer declared of an object goes back to what was found; else it stays for now.
+    ``unready``: why nothing is to be built in a namespace yet, "" where it can be.
+    """
+
+    withdraw: Callable[[Key], bool]
+    decisions: dict[Key, Decision] = field(default_factory=dict)
+    unready: dict[str, str] = field(default_factory=dict)
 
 
 def residue_fields(observed: Observed) -> Mapping[str, FieldDiff]:

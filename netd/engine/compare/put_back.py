@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from typing import Any
 
 from netd.engine.graph.dependencies import DependencyGraph
@@ -19,7 +19,7 @@ from netd.model.segment import LEAST
 class PutBack:
     """Finds the values of fields that are no longer declared."""
 
-    def __init__(self, view: View, graph: DependencyGraph, records: Callable[[Key], Record | None]) -> None:
+    def __init__(self, view: View, graph: DependencyGraph, records: Mapping[Key, Record]) -> None:
         self._view = view
         self._graph = graph
         self._records = records
@@ -56,7 +56,7 @@ class PutBack:
 
     def _future_value(self, key: Key, name: str) -> Any:
         """A field of another object once that one is as it should be; None: it is not there."""
-        one, record = self._graph.desired.get(key), self._records(key)
+        one, record = self._graph.desired.get(key), self._records.get(key)
         if one is not None and name in one.fields:
             return self._graph.resolved(one).fields[name]
         locator = one.locator if one is not None else record.locator if record is not None else {}

@@ -20,12 +20,13 @@ class AutoMtu:
 
     def __init__(self, desired: Iterable[Desired], view: View) -> None:
         ends = [(one.key, end) for one in desired for end in one.ends]
-        self._keys = {end.link: key for key, end in ends if end.mtu == AUTO}
+        #: The links, each with the object that has it.
+        self.keys = {end.link: key for key, end in ends if end.mtu == AUTO}
         self._fields: dict[Key, dict[str, LinkName]] = {}
-        for key, end in ends if self._keys else ():
+        for key, end in ends if self.keys else ():
             if end.mtu == AUTO:
                 self._fields.setdefault(key, {})[end.field] = end.link
-        self._graph = Segments((end for _, end in ends) if self._keys else (), view)
+        self._graph = Segments((end for _, end in ends) if self.keys else (), view)
         self._of: dict[LinkName, Segment] = {}
         #: Segments by the links they were read from, by these links' namespaces, and by those searched for addresses.
         self._by_link: dict[LinkName, set[Segment]] = {}
@@ -56,10 +57,10 @@ class AutoMtu:
 
     def differing(self, before: AutoMtu) -> set[Key]:
         """The objects that are to have another MTU than under the configuration before."""
-        return self._changed({link: segment.size for link, segment in before._of.items() if link in self._keys})
+        return self._changed({link: segment.size for link, segment in before._of.items() if link in self.keys})
 
     def _changed(self, before: Mapping[LinkName, int]) -> set[Key]:
-        return {self._keys[link] for link, size in before.items() if self._is_other(link, size)}
+        return {self.keys[link] for link, size in before.items() if self._is_other(link, size)}
 
     def _is_other(self, link: LinkName, size: int) -> bool:
         """Whether a link is to have another MTU now; True also where that cannot be read, so that it is reported."""
@@ -71,7 +72,7 @@ class AutoMtu:
     def _size(self, link: LinkName) -> int:
         if link not in self._of:
             segment = self._graph.segment(link)
-            self._of.update((member, segment) for member in segment.members if member in self._keys)
+            self._of.update((member, segment) for member in segment.members if member in self.keys)
             for read in segment.facts.keys() | segment.carriers.keys():
                 self._by_link.setdefault(read, set()).add(segment)
                 self._inside.setdefault(read.netns, set()).add(segment)
@@ -86,7 +87,7 @@ class AutoMtu:
             self._inside[read.netns].discard(segment)
         for netns in segment.searched:
             self._searching[netns].discard(segment)
-        links = {link: segment.size for link in segment.members if link in self._keys}
+        links = {link: segment.size for link in segment.members if link in self.keys}
         for link in links:
             self._of.pop(link, None)
         return links

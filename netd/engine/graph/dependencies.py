@@ -30,7 +30,8 @@ class DependencyGraph:
     def __init__(self, ledger: Ledger, view: View) -> None:
         self.desired: Mapping[Key, Desired] = {}
         self.providers: dict[LinkName, Key] = {}
-        self.namespaces: Mapping[Key, Desired] = {}
+        #: Declared namespaces by name.
+        self.namespaces: Mapping[str, Desired] = {}
         #: Attached namespaces that are no longer declared under this name.
         self.former: Sequence[Key] = ()
         self._duplicates: dict[str, str] | None = None
@@ -40,8 +41,9 @@ class DependencyGraph:
         self.displaced_by: Set[Key] = frozenset()
         self._ledger = ledger
         self._view = view
-        #: The records of undeclared objects.
-        self._records: dict[Key, Record] = {}
+        #: The records of undeclared objects, which only the ledger knows.
+        self._records: Mapping[Key, Record] = {}
+        self.undeclared: Set[Key] = frozenset()
         self._by_watch_key: KeyIndex = {}
         self._by_namespace: KeyIndex = {}
         self._dependents: KeyIndex = {}
@@ -49,11 +51,6 @@ class DependencyGraph:
         self._claimed: KeyIndex = {}
         self._levels: dict[Key, int] = {}
         self.auto_mtu = AutoMtu((), view)
-
-    @property
-    def undeclared(self) -> Set[Key]:
-        """Objects that only the ledger knows."""
-        return self._records.keys()
 
     def set_desired(self, desired: Mapping[Key, Desired]) -> set[Key]:
         """A new configuration; returns the objects that are new, changed, or no longer declared."""
@@ -67,8 +64,9 @@ class DependencyGraph:
             _remove(key, self._watch_places(key, record.locator))
         self._levels.clear()
         self.desired = desired
-        self.namespaces = {key: one for key, one in desired.items() if key.kind == NAMESPACE_KIND}
-        self._records = {key: record for key, record in self._ledger.items() if key not in desired}
+        self.namespaces = {key.name: one for key, one in desired.items() if key.kind == NAMESPACE_KIND}
+        self._records = {key: record for key, record in self._ledger.records.items() if key not in desired}
+        self.undeclared = self._records.keys()
         self.former = [key for key in self._ledger.attached() if key not in desired]
         self._duplicates = None
         for key in changed & desired.keys():
@@ -143,6 +141,13 @@ class DependencyGraph:
                 self._levels[todo.pop()] = max((self._levels[each] + 1 for each in below), default=0)
         return self._levels[key]
 
+    def in_order(self, keys: Iterable[Key]) -> list[Key]:
+        """Namespaces, then links from the lowest up, then what is on them: the order of comparisons."""
+        levels = {key: self.level(key) for key in keys}
+        return sorted(
+            levels, key=lambda key: (key.kind != NAMESPACE_KIND, levels[key] is None, levels[key] or 0, key.netns, key)
+        )
+
     def affected(self, watch_keys: Iterable[WatchKey]) -> set[Key]:
         """The objects to compare again."""
         watch_keys = set(watch_keys)
@@ -151,7 +156,7 @@ class DependencyGraph:
         if any(watch_key.what == "everything" for watch_key in watch_keys):
             self.auto_mtu.invalidate()
             return set(self.desired) | self.undeclared
-        found = self.auto_mtu.affected(watch_keys)
+        found = self.auto_mtu.affected(watch_keys) if self.auto_mtu.keys else set()
         for watch_key in watch_keys:
             if watch_key.what == "namespace":
                 found |= self._by_namespace.get(watch_key.netns, set())
@@ -206,22 +211,22 @@ class DependencyGraph:
     def _find_duplicates(self) -> dict[str, str]:
         """Of several names of one namespace, one counts: that which netd made, else one that is not attached."""
         names: dict[int, list[Key]] = {}
-        for key in self.namespaces:
+        for name, one in self.namespaces.items():
             with contextlib.suppress(Exception):
-                cookie = self._view.cookie(key.name)
+                cookie = self._view.cookie(name)
                 if cookie is not None:
-                    names.setdefault(cookie, []).append(key)
+                    names.setdefault(cookie, []).append(one.key)
         found = {key.name: "the host itself" for key in names.pop(self._view.cookie(HOST) or 0, ())}
         for cookie, keys in names.items():
             if len(keys) > 1:
                 owner = min(
-                    keys, key=lambda key: (not self._is_made(key, cookie), bool(self.namespaces[key].source), key)
+                    keys, key=lambda key: (not self._is_made(key, cookie), bool(self.namespaces[key.name].source), key)
                 )
                 found |= {key.name: f"{owner} under another name" for key in keys if key != owner}
         return found
 
     def _is_made(self, key: Key, cookie: int) -> bool:
-        record = self._ledger.get(key)
+        record = self._ledger.records.get(key)
         return record is not None and record.made and record.identity.get("cookie") == cookie
 
     def must_leave_first(self, keys: Iterable[Key]) -> set[Key]:
@@ -232,7 +237,7 @@ class DependencyGraph:
     def undeclared_in(self, netns: str) -> Iterator[Key]:
         """Undeclared objects in a namespace that the ledger still has."""
         inside = (key for key in self._by_namespace.get(netns, ()) if key.netns == netns and key in self.undeclared)
-        return (key for key in inside if self._ledger.get(key) is not None)
+        return (key for key in inside if self._ledger.records.get(key) is not None)
 
     def needing_removal(self, keys: Iterable[Key]) -> set[Key]:
         """Those of these objects that have to leave their namespace before it is deleted."""

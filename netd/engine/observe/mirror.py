@@ -1,61 +1,33 @@
-"""The kernel's state as last read. Only reading changes it; an event merely invalidates parts of it.
+"""The mirror of the kernel's state. Only reading changes it; an event merely invalidates parts of it.
 
-Everything is read when a kind first asks for it, and kept until ``invalidate`` names it. Within ``reading`` the sockets
-stay open, so that all reads and writes in one namespace share one; none is kept longer, because an open socket keeps a
-deleted namespace alive.
-
-What cannot be read is unknown, not absent: reading raises KernelError. Only what the kernel says does not exist
-(``Changed``: the namespace, the link or the table was just deleted) reads as nothing.
+Everything is kept until ``invalidate`` names it. Within ``reading`` the sockets stay open, so that all reads and writes
+in one namespace share one; none is kept longer, because an open socket keeps a deleted namespace alive.
 """
 
 from __future__ import annotations
 
 import contextlib
-import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import partial
-from typing import TypeVar
 
 from netd.errors import Changed
 from netd.kernel.kernel import Kernel
-from netd.kernel.rtnl.wire import family_of
 from netd.kinds.link.segment import joins
-from netd.model.firewall import Firewall
-from netd.model.invalidation import ANY_ROUTE, Invalidation, WatchKey, route_name
-from netd.model.key import HOST
-from netd.model.marks import PROTOCOL
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.effects import Stale
+from netd.model.invalidation import EVERYTHING, Invalidation, WatchKey
+from netd.model.key import HOST, LinkName
+from netd.model.state import Link
 
 from .netns_cache import NamespaceCache
-from .session_pool import SessionPool
-
-#: RT_TABLE_MAIN.
-MAIN = ((254, socket.AF_INET), (254, socket.AF_INET6))
-Value = TypeVar("Value")
+from .view import KernelView
 
 
-def there(read: Callable[[], Sequence[Value]]) -> Sequence[Value]:
-    """What is read; nothing where the kernel says that what it was to be read from is not there."""
-    try:
-        return read()
-    except Changed:
-        return ()
-
-
-class Mirror:
-    """``watch``: namespaces and sysctls are watched before they are read, so that no change is missed in between."""
+class Mirror(KernelView):
+    """What was read, and what of it an event, or a write of netd's, has made stale."""
 
     def __init__(self, kernel: Kernel, *, watch: bool) -> None:
-        self.kernel = kernel
-        self._watch = watch
-        self._known: dict[str, NamespaceCache | None] = {}
-        self.sessions = SessionPool(kernel)
-        self.session = self.sessions.session
+        super().__init__(kernel, watch=watch)
         self._readings = 0
-        self._unreadable: list[NamespaceCache] = []
-
-    # reading ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -67,283 +39,56 @@ class Mirror:
         finally:
             self._readings -= 1
             if not self._readings:
-                self.sessions.close_all()
+                self.sessions.close(*self.sessions.opened)
                 # Tried again the next time: what kept it from being read may not announce its end.
                 while self._unreadable:
                     self._unreadable.pop().firewall = None
 
-    def _netns(self, netns: str) -> NamespaceCache | None:
-        if netns not in self._known:
-            cookie = self.kernel.cookie(netns)
-            if cookie is not None and self._watch:
-                try:
-                    self.kernel.watch(netns, cookie)
-                except Changed:
-                    cookie = None
-            self._known[netns] = None if cookie is None else NamespaceCache(cookie)
-        return self._known[netns]
-
-    def _with_links(self, netns: str) -> NamespaceCache | None:
-        known = self._netns(netns)
-        if known is not None and not known.links_known:
-            try:
-                for link in self.session(netns).links():
-                    known.put_link(link)
-            except Changed:
-                return None
-            known.links_known = True
-        return known
-
-    def exists(self, netns: str) -> bool:
-        return self._netns(netns) is not None
-
-    def cookie(self, netns: str) -> int | None:
-        known = self._netns(netns)
-        return None if known is None else known.cookie
-
-    def attached(self, netns: str) -> bool | None:
-        return self.kernel.attached(netns)
-
-    def entry(self, netns: str) -> int | None:
-        return self.kernel.entry(netns)
-
-    def link(self, netns: str, name: str) -> Link | None:
-        known = self._with_links(netns)
-        index = known.names.get(name) if known else None
-        return known.links.get(index) if known and index is not None else None
-
-    def link_at(self, netns: str, index: int) -> Link | None:
-        known = self._with_links(netns)
-        return known.links.get(index) if known else None
-
-    def links(self, netns: str) -> Sequence[Link]:
-        known = self._with_links(netns)
-        return tuple(known.links.values()) if known else ()
-
-    def index(self, netns: str, name: str) -> int:
-        """The index of a link by name, 0 where none is known. Operations ask for it when they are sent."""
-        known = self._known.get(netns)
-        if known is not None and name in known.names:
-            return known.names[name]
-        try:
-            link = self.link(netns, name)
-        except Exception:
-            return 0
-        return link.index if link else 0
-
-    def is_peer_namespace(self, netns: str, nsid: int | None, other: str) -> bool:
-        if nsid is None:
-            return netns == other or self.cookie(netns) == self.cookie(other)
-        known, cookie = self._netns(netns), self.cookie(other)
-        if known is None or cookie is None:
-            return False
-        # By cookie: the next namespace of that name has another nsid.
-        if cookie not in known.peers:
-            try:
-                found = self.session(netns).nsid(other)
-            except Changed:
-                return False
-            if found is None:
-                return False
-            known.peers[cookie] = found
-        return known.peers[cookie] == nsid
-
-    def namespace_of(self, netns: str, nsid: int | None, likely: str) -> str | None:
-        if nsid is None:
-            return netns
-        for other in dict.fromkeys((likely, HOST, *self._known)):
-            if self.is_peer_namespace(netns, nsid, other):
-                return other
-        # Undeclared ones are not watched, and so not cached.
-        with contextlib.suppress(Changed):
-            for other in self.kernel.names():
-                if other not in self._known and self.session(netns).nsid(other) == nsid:
-                    return other
-        return None
-
-    def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
-        known = self._netns(netns)
-        if known is None:
-            return {}
-        if index not in known.addresses:
-            # The first time those of all links are read, later those of one.
-            everything = not known.addresses
-            try:
-                found = self.session(netns).addresses(0 if everything else index)
-            except Changed:
-                return {}
-            if everything:
-                for link in known.links:
-                    known.addresses.setdefault(link, {})
-            known.addresses.setdefault(index, {})
-            for address in found:
-                known.addresses.setdefault(address.index, {})[address.address] = address
-        return known.addresses[index]
-
-    def connected(self, netns: str, index: int, family: int, table: int = 0) -> Set[str]:
-        known = self._netns(netns)
-        if known is None:
-            return set()
-        if table:
-            return self._connected_in(known, netns, (index, family, table))
-        if (index, family) not in known.connected:
-            # As with addresses: of all links at first, then of one.
-            everything = family not in known.connected_known
-            try:
-                found = self.session(netns).connected(0 if everything else index, family)
-            except Changed:
-                return set()
-            for link in known.links if everything else (index,):
-                known.connected[link, family] = set()
-            known.connected.setdefault((index, family), set())
-            known.connected_known.add(family)
-            for route in found:
-                for hop in route.nexthops:
-                    known.connected.setdefault((hop.index, family), set()).add(route.to)
-        return known.connected[index, family]
-
-    def _connected_in(self, known: NamespaceCache, netns: str, place: tuple[int, int, int]) -> Set[str]:
-        """Of another table than main: of one link."""
-        found = known.connected_elsewhere.setdefault(place[0], {})
-        if place not in found:
-            try:
-                found[place] = {route.to for route in self.session(netns).connected(*place)}
-            except Changed:
-                return set()
-        return found[place]
-
-    def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
-        known = self._netns(netns)
-        if known is None:
-            return ()
-        family = family_of(to)
-        # Before it is read: its events count from now on.
-        self.kernel.followed_routes(netns, family).add(route_name(table, to, metric))
-        return there(lambda: known.routes.get(table, family, (to, metric), partial(self._read_routes, netns)))
-
-    def _read_routes(self, netns: str, table: int, family: int, identity: tuple[str, int] | None) -> Iterable[Route]:
-        session = self.session(netns)
-        return session.routes(table, family) if identity is None else session.routes_to(table, identity[0])
-
-    def all_routes(self, netns: str) -> Sequence[Route]:
-        known = self._netns(netns)
-        if known is None:
-            return ()
-        for _, family in MAIN:
-            self.kernel.followed_routes(netns, family).add(ANY_ROUTE)
-        return there(lambda: known.routes.all(MAIN, partial(self._read_routes, netns)))
-
-    def own_routes(self, netns: str) -> Sequence[Route]:
-        return there(lambda: self.session(netns).routes_of(PROTOCOL)) if self.exists(netns) else ()
-
-    def rules(self, netns: str, family: int, priority: int) -> Sequence[PolicyRule]:
-        return self._all_rules(netns).get((family, priority), ())
-
-    def all_rules(self, netns: str) -> Sequence[PolicyRule]:
-        return [rule for found in self._all_rules(netns).values() for rule in found]
-
-    def _all_rules(self, netns: str) -> Mapping[tuple[int, int], Sequence[PolicyRule]]:
-        known = self._netns(netns)
-        if known is None:
-            return {}
-        if known.rules is None:
-            found: dict[tuple[int, int], list[PolicyRule]] = {}
-            try:
-                for rule in self.session(netns).rules():
-                    found.setdefault((rule.family, rule.priority), []).append(rule)
-            except Changed:
-                return {}
-            known.rules = found
-        return known.rules
-
-    def neighbor(self, netns: str, index: int, address: str) -> Neighbor | None:
-        known = self._netns(netns)
-        if known is None:
-            return None
-        if index not in known.neighbors:
-            try:
-                found = self.session(netns).neighbors(index)
-            except Changed:
-                return None
-            known.neighbors[index] = {neighbor.address: neighbor for neighbor in found}
-        return known.neighbors[index].get(address)
-
-    def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
-        return there(lambda: self.session(netns).kept_neighbors(index))
-
-    def routes_through(self, netns: str, index: int) -> Sequence[Route]:
-        return there(lambda: self.session(netns).routes_through(index))
-
-    def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
-        known = self._netns(netns)
-        if known is None:
-            return ()
-        if index not in known.fdb:
-            try:
-                known.fdb[index] = list(self.session(netns).fdb(index))
-            except Changed:
-                return ()
-        return known.fdb[index]
-
-    def qdisc(self, netns: str, index: int) -> Qdisc | None:
-        known = self._netns(netns)
-        if known is None:
-            return None
-        if known.qdiscs is None:
-            # The kernel has no way to ask for those of one link only.
-            known.qdiscs = {one.index: one for one in there(lambda: self.session(netns).qdiscs())}
-        return known.qdiscs.get(index)
-
-    def sysctl(self, netns: str, path: str) -> str | None:
-        known = self._netns(netns)
-        if known is None:
-            return None
-        if path not in known.sysctls:
-            try:
-                session = self.session(netns)
-            except Changed:
-                return None
-            if self._watch:
-                session.watch_sysctl(path)
-            known.sysctls[path] = session.sysctl(path)
-        return known.sysctls[path]
-
-    def firewall(self, netns: str) -> Firewall:
-        known = self._netns(netns)
-        if known is None:
-            return Firewall()
-        if known.firewall is None:
-            try:
-                known.firewall = self.kernel.firewall(netns)
-                if known.firewall.unreadable:
-                    self._unreadable.append(known)
-            except Changed:
-                return Firewall()
-        return known.firewall
-
     # invalidating ----------------------------------------------------------------------------------------------
 
-    def invalidate(self, dirty: Invalidation) -> set[WatchKey]:
-        """Drops what an event says has changed; a link is read again at once. Returns what changed, by name."""
+    def events(self) -> list[Invalidation]:
+        """What changed since the last time; EVERYTHING if that is unknown. Nothing, where nothing is watched."""
+        if not self._watch:
+            return []
+        try:
+            return self.kernel.drain()
+        except Exception:
+            return [EVERYTHING]
+
+    def invalidate(self, stale: Iterable[Stale]) -> set[WatchKey]:
+        """Drops what has changed; links are read again at once. Returns what changed, by name."""
+        found: set[WatchKey] = set()
+        for one in stale:
+            try:
+                found |= self.read_named(*one) if isinstance(one, LinkName) else self._drop(one)
+            except Exception:
+                # Nothing is known of that namespace then; reading it gives the reason.
+                found |= self._drop_namespace(one.netns)
+        return found
+
+    def _drop(self, dirty: Invalidation) -> set[WatchKey]:
         if dirty.what == "everything":
-            self.sessions.close_all()
+            self.sessions.close(*self.sessions.opened)
             self._known.clear()
             return {WatchKey("everything", HOST)}
-        known = self._known.get(dirty.netns)
         if dirty.what == "namespace":
-            self.sessions.close(dirty.netns)
-            self._known.pop(dirty.netns, None)
-            return {WatchKey("namespace", dirty.netns)}
+            return self._drop_namespace(dirty.netns)
+        known = self._known.get(dirty.netns)
         if known is None:
             return {WatchKey("namespace", dirty.netns)} if dirty.netns in self._known else set()
         if dirty.what == "link":
             return self._read_link(known, dirty.netns, dirty.index)
         return known.invalidate(dirty)
 
-    def invalidate_missing(self) -> set[WatchKey]:
-        """Drops that a namespace did not exist: where netd has just created one, another may be found."""
-        missing = [netns for netns, known in self._known.items() if known is None]
-        return {watch_key for netns in missing for watch_key in self.invalidate(Invalidation("namespace", netns))}
+    def _drop_namespace(self, netns: str) -> set[WatchKey]:
+        self._known.pop(netns, None)
+        if netns in self.sessions.opened:
+            self.sessions.close(netns)
+        return {WatchKey("namespace", netns)}
+
+    def missing(self) -> list[Stale]:
+        """Where no namespace was found: where netd has just created one, another may be found."""
+        return [Invalidation("namespace", netns) for netns, known in self._known.items() if known is None]
 
     def _read_link(self, known: NamespaceCache, netns: str, index: int) -> set[WatchKey]:
         if not known.links_known:
@@ -356,8 +101,6 @@ class Mirror:
             new = self.session(netns).link(index)
         except Changed:
             new = None
-        except Exception:
-            return self.invalidate(Invalidation("namespace", netns))
         watch_keys = {WatchKey("link", netns, link.name) for link in (old, new) if link is not None}
         if new is None:
             known.drop_link(index)
@@ -376,6 +119,8 @@ class Mirror:
         masters = {old.master, new.master} - {0} if old.master != new.master else set()
         return any((link := known.links.get(each)) is None or joins(link) != "ports" for each in masters)
 
+    # learning --------------------------------------------------------------------------------------------------
+
     def rename(self, netns: str, index: int, name: str) -> None:
         """Keeps the new name of a link that was just renamed, so that the next operation finds it."""
         known = self._known.get(netns)
@@ -385,17 +130,15 @@ class Mirror:
 
     def learn(self, netns: str, link: Link) -> None:
         """Keeps a link that the kernel just answered with."""
-        with contextlib.suppress(Exception):
-            known = self._netns(netns)
-            if known is not None:
-                known.put_link(link)
+        known = self._netns(netns)
+        if known is not None:
+            known.put_link(link)
 
     def learn_peer(self, netns: str, nsid: int | None, other: str) -> None:
         """Keeps the nsid of another namespace that the kernel just answered with."""
-        with contextlib.suppress(Exception):
-            known, cookie = self._netns(netns), self.cookie(other)
-            if known is not None and cookie is not None and nsid is not None:
-                known.peers[cookie] = nsid
+        known, cookie = self._netns(netns), self.cookie(other)
+        if known is not None and cookie is not None and nsid is not None:
+            known.peers[cookie] = nsid
 
     def read_named(self, netns: str, name: str) -> set[WatchKey]:
         """Reads the link of that name again, whatever its index is now."""
@@ -407,8 +150,6 @@ class Mirror:
             link = self.session(netns).link_named(name)
         except Changed:
             link = None
-        except Exception:
-            return self.invalidate(Invalidation("namespace", netns))
         watch_keys = self._read_link(known, netns, old) if old else set()
         if link is not None and link.index != old:
             known.put_link(link)

@@ -17,25 +17,21 @@ class SessionPool:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._open: dict[str, tuple[AbstractContextManager[Session], Session]] = {}
+        #: The open ones, by namespace.
+        self.opened: dict[str, Session] = {}
+        self._contexts: dict[str, AbstractContextManager[Session]] = {}
 
-    def session(self, netns: str) -> Session:
-        """The session in a namespace."""
-        opened = self._open.get(netns)
-        if opened is None:
-            if len(self._open) >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE:
-                self.close_all()
-            context = self._kernel.open(netns)
-            opened = self._open[netns] = (context, context.__enter__())
-        return opened[1]
+    def open(self, netns: str) -> Session:
+        """A session in a namespace in which none is open."""
+        if len(self.opened) >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE:
+            self.close(*self.opened)
+        context = self._kernel.open(netns)
+        session = self.opened[netns] = context.__enter__()
+        self._contexts[netns] = context
+        return session
 
-    def close(self, netns: str) -> None:
-        """Closes the session in a namespace, if there is one."""
-        opened = self._open.pop(netns, None)
-        if opened is not None:
-            opened[0].__exit__(None, None, None)
-
-    def close_all(self) -> None:
-        """Closes the sessions in all namespaces."""
-        for netns in tuple(self._open):
-            self.close(netns)
+    def close(self, *namespaces: str) -> None:
+        """Closes the sessions in these namespaces, as far as there are any."""
+        for netns in namespaces:
+            if self.opened.pop(netns, None) is not None:
+                self._contexts.pop(netns).__exit__(None, None, None)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum, Flag
 from itertools import product
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from netd.engine.record import Record
+from netd.kinds import registry
 from netd.kinds.base.kind import Kind
 from netd.kinds.base.setting_kind import SettingKind
-from netd.model.desired import Observed
+from netd.kinds.link.link_kind import LinkKind
+from netd.model.desired import Desired, Observed
 
 
 class May(Flag):
@@ -119,20 +122,37 @@ def found_on_another(record: Record, observed: Observed) -> bool:
     return bool(observed.identity) and identity_of(record, observed) is Identity.OTHER
 
 
-def permissions(record: Record | None, observed: Observed, kind: Kind) -> May:
-    """What netd may do with what it found."""
+class Ownership(NamedTuple):
+    """What netd may do with an object that it found, and from what that follows."""
+
+    may: May
+    proof: Proof
+    identity: Identity
+
+
+def ownership(record: Record | None, observed: Observed, kind: Kind) -> Ownership:
+    """Whose an object is that was found."""
     proof, identity = proof_of(kind), identity_of(record, observed)
     state = record.state if record is not None else "none"
     may = TABLE[proof, state, observed.marked, identity]
     if observed.includes_own and not observed.marked:
         # Of several routes of one key netd's may not be the first: declared, that one counts; deleted is netd's.
         may |= TABLE[proof, state, True, identity] & May.DELETE
-    return may
+    return Ownership(may, proof, identity)
 
 
 def is_own(record: Record | None, observed: Observed, kind: Kind) -> bool:
     """Whether it is netd's own, while it is declared."""
-    return May.KEEP in permissions(record, observed, kind)
+    return May.KEEP in ownership(record, observed, kind).may
+
+
+def without_other(one: Desired, record: Record, observed: Observed) -> Record:
+    """Without the values of another link or namespace: to this one nothing was written yet."""
+    kind = registry()[one.key.kind]
+    moves = isinstance(kind, LinkKind) and kind.must_leave_namespace(one.locator)
+    if moves or not found_on_another(record, observed):
+        return record
+    return replace(record, fields={}, identity=dict(observed.identity))
 
 
 def lacks_displaced(record: Record, observed: Observed | None) -> bool:

@@ -74,7 +74,7 @@ class SettingRecorder:
     def read_before_write(self, paths: Mapping[Key, str], session: Session) -> None:
         """Reads what could not be read before, and what the kernel changes with these; the file is written once."""
         for key in self._unread.intersection(paths):
-            value, record = session.sysctl(paths[key]), self._ledger.get(key)
+            value, record = session.sysctl(paths[key]), self._ledger.records.get(key)
             if value is not None and record is not None:
                 self._unread.discard(key)
                 fields = {name: FieldRecord(field.wrote, value) for name, field in record.fields.items()}
@@ -99,7 +99,7 @@ class SettingRecorder:
         kind = registry()[one.key.kind]
         assert isinstance(kind, SettingKind)
         cause, path = kind.changed_by(one.key) or (None, "")
-        record = self._ledger.get(cause) if cause is not None else None
+        record = self._ledger.records.get(cause) if cause is not None else None
         if cause is None or record is None or record.made or cause in self._unwritten:
             return have
         links = [link.name for link in one.requires]
@@ -112,7 +112,5 @@ class SettingRecorder:
     def _is_on_own_link(self, one: Desired, graph: DependencyGraph) -> bool:
         """Whether it is a value of a link that netd made, or is about to make: the kernel's default was found there."""
         providers = [provider for link in one.requires if (provider := graph.providers.get(link)) is not None]
-        records = [
-            self._ledger.get(provider) for provider in providers if registry()[provider.kind].traits.provides_links
-        ]
-        return any(record is not None and record.made for record in records)
+        created = [provider for provider in providers if registry()[provider.kind].traits.provides_links]
+        return any(record.made for provider in created if (record := self._ledger.records.get(provider)) is not None)

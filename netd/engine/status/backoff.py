@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from netd.model.key import Key
 
-from .objects import BUDGET, ObjectBackoff, ObjectStates
+from .objects import BUDGET, ObjectBackoff, ObjectState, ObjectStates
 
 #: Seconds: before the unreported retry of a repair, the first reported one, the longest time between retries.
 RETRY_QUIET, RETRY_FIRST, RETRY_LONGEST = 0.01, 0.1, 60.0
@@ -29,7 +29,7 @@ class Backoff:
         return state.backoff if state is not None else None
 
     def _begin(self, key: Key, now: float) -> ObjectBackoff:
-        state = self._states.at(key)
+        state = self._states.setdefault(key, ObjectState())
         if state.backoff is None:
             state.backoff = ObjectBackoff(counted=now)
         return state.backoff
@@ -49,14 +49,9 @@ class Backoff:
             state.backoff = None
         self._waiting.discard(key)
 
-    def is_due(self, key: Key, now: float) -> bool:
-        """Whether the object may be touched now."""
-        backoff = self._find(key)
-        return backoff is None or now >= backoff.not_before
-
-    def any_waiting(self, keys: Iterable[Key], now: float) -> bool:
-        """Whether one of these objects may not be touched now."""
-        return not all(self.is_due(key, now) for key in keys)
+    def due(self, keys: Iterable[Key], now: float) -> set[Key]:
+        """Those of these objects that may be touched now."""
+        return {key for key in keys if (backoff := self._find(key)) is None or now >= backoff.not_before}
 
     def suppress_first_failure(self, key: Key, now: float) -> bool:
         """A repair was refused. True: for the first time, which says little (what it depends on may be going)."""
@@ -73,12 +68,17 @@ class Backoff:
         self._wait(key, backoff, now + min(RETRY_FIRST * 2**backoff.failures, RETRY_LONGEST))
         backoff.failures = min(backoff.failures + 1, 20)
 
-    def relevant_event(self, key: Key, now: float) -> None:
-        """Something that concerns a failed object happened: try soon, not in a minute."""
-        backoff = self._find(key)
-        if backoff is not None and backoff.failures:
-            backoff.failures = 0
-            self._wait(key, backoff, min(backoff.not_before, now + RETRY_FIRST))
+    def relevant_events(self, keys: Iterable[Key], now: float) -> None:
+        """Something that concerns these objects happened: failed ones are tried soon, not in a minute."""
+        for key in keys:
+            state = self._states.get(key)
+            if state is None:
+                continue
+            if state.backoff is not None and state.backoff.failures:
+                state.backoff.failures = 0
+                self._wait(key, state.backoff, min(state.backoff.not_before, now + RETRY_FIRST))
+            if state.row is not None and state.row.diverged is not None:
+                self.postpone(key, now)
 
     def succeeded(self, key: Key) -> None:
         """The last operation on it was accepted."""

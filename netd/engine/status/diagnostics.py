@@ -25,7 +25,7 @@ def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mir
         # Legacy iptables reports no changes.
         with suppress(Exception):
             if mirror.kernel.has_legacy(netns):
-                mirror.invalidate(Invalidation("nft", netns))
+                mirror.invalidate([Invalidation("nft", netns)])
     with mirror.reading():
         for row in rows:
             of: object = registry().get(row.key.kind)

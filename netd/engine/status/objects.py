@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,28 +52,5 @@ class ObjectState:
     attempts: int = 0
 
 
-class ObjectStates:
-    """The states of all objects, by key."""
-
-    def __init__(self) -> None:
-        self._states: dict[Key, ObjectState] = {}
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(tuple(self._states))
-
-    def get(self, key: Key) -> ObjectState | None:
-        """The state of an object, None where there is nothing to keep."""
-        return self._states.get(key)
-
-    def at(self, key: Key) -> ObjectState:
-        """The state of an object; a new one is empty."""
-        state = self._states.get(key)
-        if state is None:
-            state = self._states[key] = ObjectState()
-        return state
-
-    def drop_empty(self, keys: Collection[Key]) -> None:
-        """Forgets all other objects of which there is nothing to keep."""
-        empty = ObjectState()
-        for key in [key for key, state in self._states.items() if key not in keys and state == empty]:
-            del self._states[key]
+#: The states of all objects; one that is missing is empty.
+ObjectStates = dict[Key, ObjectState]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from netd.model.key import Key
 from netd.model.status import SETTLED, State, Status, Unusable, summary
 
-from .objects import ObjectStates, StatusRow
+from .objects import ObjectState, ObjectStates, StatusRow
 
 UNSEEN = "netd has not evaluated it yet"
 ORPHANED = "has netd's mark, but no file declares it: 'netd down --orphans' removes it"
@@ -36,20 +36,22 @@ class StatusTable:
 
     def row(self, key: Key) -> StatusRow:
         """The row of an object; a new one is pending."""
-        state = self._states.at(key)
+        state = self._states.setdefault(key, ObjectState())
         if state.row is None:
             state.row = StatusRow(State.PENDING)
             self._count += 1
         return state.row
 
     def keep(self, keys: Collection[Key]) -> None:
-        """Forgets the rows of all other objects."""
-        for key in self._states:
-            state = self._states.at(key)
-            if key not in keys and state.row is not None:
+        """Forgets the rows of all other objects, and those of which nothing is left to keep."""
+        empty = ObjectState()
+        for key, state in [(key, state) for key, state in self._states.items() if key not in keys]:
+            if state.row is not None:
                 state.row = None
                 self._count -= 1
                 self._not_ok.pop(key, None)
+            if state == empty:
+                del self._states[key]
 
     def set(self, key: Key, state: State, reason: str = "", unusable: Unusable | None = None) -> None:
         """The state of an object now; ``unusable``: it is pending for that."""
