@@ -121,7 +121,7 @@ class BondKind(LinkKind, GovernsMembers):
     def change(
         self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
-        if "miimon" in fields:
+        if fields.get("miimon"):
             # Another unit: the delays would change with it.
             fields = {**{name: observed.fields[name] for name in DELAYS}, **fields}
         steps = super().change(key, locator, observed, fields, view)

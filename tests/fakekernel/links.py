@@ -12,6 +12,7 @@ from typing import Any
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
 from netd.kinds.base.options import fields_of
+from netd.kinds.base.roles import RoutesMembers
 from netd.kinds.link import segment
 from netd.kinds.link.link_kind import LinkKind
 from netd.model import operations as do
@@ -20,7 +21,7 @@ from netd.model.key import HOST
 from netd.model.segment import ETHERNET
 from netd.model.state import FdbEntry, Link
 
-from . import link_state, options, routes, sysctls
+from . import entries, link_state, options, routes, sysctls
 from .machine import FakeMachine
 from .space import LOOPBACK, FakeNamespace
 
@@ -43,9 +44,11 @@ def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower:
     most = options.most_mtu(kind, info, lower, outer)
     if (op.settings.mtu or 0) > most and op.kind != "vxlan":
         raise kernel_error(errno.EINVAL, "")
-    first = min(op.settings.mtu or (most if lower else kind.first_mtu), max(most, kind.first_mtu))
+    first = min(op.settings.mtu or (most if lower else kind.first_mtu), most)
     link = _add(machine, space, op.name, op.kind, op.settings, first)
     space.info[link.index] = info
+    if isinstance(kind, RoutesMembers):
+        entries.equip_routers(space)
     if kind.lower is not None:
         space.lower[link.index], space.outer[link.index] = lower, outer.cookie
     if op.kind == "vxlan":

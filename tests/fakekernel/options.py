@@ -12,6 +12,7 @@ from netd.kernel.rtnl import wire
 from netd.kinds import registry
 from netd.kinds.base.roles import RoutesMembers
 from netd.kinds.link.attributes import Address, Bit, encode, options
+from netd.kinds.link.ends import LEAST_IPV6
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.segment import LEAST
 from netd.model.state import Address as StateAddress
@@ -103,7 +104,7 @@ def changed(
 def mtu_limits(kind: LinkKind | None, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> tuple[int, int]:
     """The least and the most MTU of a link; one that IPv6 limits at birth (a VRF) is never larger."""
     most = most_mtu(kind, info, lower, outer)
-    return (1280, kind.first_mtu) if kind is not None and kind.first_mtu > most else (LEAST, most)
+    return (LEAST_IPV6 if most > MOST else LEAST, most)
 
 
 def table_of(space: FakeNamespace, index: int) -> int:
@@ -118,7 +119,7 @@ def table_of(space: FakeNamespace, index: int) -> int:
 def most_mtu(kind: LinkKind | None, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
     """A link is no larger than what carries it leaves, in the namespace ``outer``."""
     if kind is None or not lower:
-        return MOST
+        return MOST if kind is None else max(MOST, kind.first_mtu)
     tunnel = kind.carrier(read(kind, info, lower, outer), "")
     return max(LEAST, outer.at(lower).mtu - ((tunnel.overhead or 0) if tunnel else 0))
 
