@@ -66,6 +66,7 @@ class BondPrimaryKind(Kind):
 
     def _write(self, key: Key, member: str) -> Step:
         # By then the link is a member, if that is declared.
-        settings = LinkSettings(info={} if member else {PRIMARY.number: bytes(4)})
-        operation = SetLink(key.netns, key.name, settings, BOND, dev=member, dev_option=PRIMARY.number if member else 0)
-        return Step(Phase.UP, operation)
+        if not member:
+            return Step(Phase.UP, SetLink(key.netns, key.name, LinkSettings(info={PRIMARY.number: bytes(4)}), BOND))
+        link = LinkName(key.netns, member)
+        return Step(Phase.UP, SetLink(key.netns, key.name, LinkSettings(), BOND, dev=link, dev_option=PRIMARY.number))

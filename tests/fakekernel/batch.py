@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from netd.errors import KernelError, kernel_error
@@ -67,9 +65,6 @@ class FakeBatch:
         index = self._index(op.name)
         wanted = op.settings.master
         master = None if wanted is None else self._index(wanted, op.settings.netns) if wanted else 0
-        if op.dev_option:
-            info = {**op.settings.info, op.dev_option: struct.pack("=I", self._index(op.dev))}
-            op = replace(op, settings=replace(op.settings, info=info))
         try:
             links.change(self._machine, self._space, index, op, master)
         except KernelError as error:

@@ -53,7 +53,7 @@ def set_mtu(machine: FakeMachine, space: FakeNamespace, index: int, mtu: int) ->
     """Sets an MTU within the limits; a bridge that is given one follows its ports no longer, members follow a bond."""
     link = space.at(index)
     kind, outer = segment.kind_of(link), outer_of(machine, space, index)
-    least, most = options.mtu_limits(kind, space.info.get(index, {}), space.lower.get(index, 0), outer)
+    least, most = options.mtu_limits(link.kind, space.info.get(index, {}), space.lower.get(index, 0), outer)
     if not least <= mtu <= most:
         raise kernel_error(errno.EINVAL, "mtu out of range")
     space.put(link, mtu=mtu)
@@ -96,9 +96,13 @@ def join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) ->
     if kind.joins == "ports":
         if segment.joins(link) == "ports":
             raise kernel_error(errno.ELOOP, "Can not enslave a bridge to a bridge")
+        below = segment.kind_of(link)
+        if below is not None and not below.is_ethernet(options.read(link.kind, space.info.get(index, {}), 0, space)):
+            raise kernel_error(errno.EINVAL, "")
         space.put(link, master=master)
-        # port_cost(): that of the speed, which a tunnel has from what carries it.
-        slow = link.kind == "vxlan" and not space.lower[index]
+        # port_cost(): that of the speed, which a vxlan has from what carries it, and other tunnels have not.
+        unlimited = below is not None and options.limits_nothing(below)
+        slow = unlimited or (link.kind == "vxlan" and not space.lower[index])
         space.port[index] = {**BRIDGE_PORT, 3: struct.pack("=I", 100)} if slow else dict(BRIDGE_PORT)
         _follow_ports(machine, space, master)
     elif kind.joins == "members":

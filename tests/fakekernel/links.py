@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,9 @@ from netd.kernel.rtnl import wire
 from netd.kinds.base.options import fields_of
 from netd.kinds.base.roles import RoutesMembers
 from netd.kinds.link import segment
+from netd.kinds.link.attributes import unpack
 from netd.kinds.link.link_kind import LinkKind
+from netd.kinds.link.tunnel import TunnelKind
 from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
@@ -41,15 +42,15 @@ def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower:
     if pair and (peer_space.named(op.peer_name) or (peer_space is space and op.peer_name == op.name)):
         raise kernel_error(errno.EEXIST, "")
     info = _info_at_birth(machine, outer, kind, op, lower)
-    most = options.most_mtu(kind, info, lower, outer)
+    most = options.most_mtu(op.kind, info, lower, outer)
     if (op.settings.mtu or 0) > most and op.kind != "vxlan":
         raise kernel_error(errno.EINVAL, "")
-    first = min(op.settings.mtu or (most if lower else kind.first_mtu), most)
+    first = min(op.settings.mtu or options.first_mtu(op.kind, info, lower, outer), most)
     link = _add(machine, space, op.name, op.kind, op.settings, first)
     space.info[link.index] = info
     if isinstance(kind, RoutesMembers):
         entries.equip_routers(space)
-    if kind.lower is not None:
+    if kind.lower is not None or not kind.tells_namespace:
         space.lower[link.index], space.outer[link.index] = lower, outer.cookie
     if op.kind == "vxlan":
         _default_entry(space, link.index)
@@ -81,6 +82,14 @@ def _info_at_birth(
         # vxlan_vni_in_use(): the same number on the same port.
         if VNI in other and PORT in other and (other[VNI], other[PORT]) == (info[VNI], info[PORT]):
             raise kernel_error(errno.EEXIST, "A VXLAN device with the specified VNI already exists")
+    if isinstance(kind, TunnelKind):
+        wanted = kind.parameters(options.read(op.kind, info, lower, outer), "")
+        for space, index in link_state.tunnels(machine, outer):
+            there, below = space.at(index), space.lower[index]
+            if there.kind in kind.rtnl_kinds:
+                found = kind.parameters(options.read(there.kind, space.info[index], below, outer), "")
+                if found == wanted:
+                    raise kernel_error(errno.EEXIST, "")
     return options.without_zeros(kind, info)
 
 
@@ -127,8 +136,8 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLin
             raise kernel_error(errno.EEXIST, "")
         sysctls.rename_link(space, link.name, settings.name)
         space.put(link, name=settings.name)
-    if settings.info:
-        _change_info(machine, space, index, settings.info)
+    if settings.info or op.dev is not None:
+        _change_info(machine, space, index, op)
     if settings.mtu is not None:
         link_state.set_mtu(machine, space, index, settings.mtu)
     if settings.mac is not None:
@@ -150,10 +159,22 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLin
     machine.announce(space, Invalidation("link", index=index))
 
 
-def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, info: Mapping[int, bytes]) -> None:
-    kind, old, lower = options.kind_of(space.at(index).kind), space.info.get(index, {}), space.lower.get(index, 0)
-    space.info[index] = options.changed(kind, old, info, lower, link_state.outer_of(machine, space, index))
-    if kind.name == "vxlan":
+def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLink) -> None:
+    name, old, outer = space.at(index).kind, space.info.get(index, {}), link_state.outer_of(machine, space, index)
+    kind, info = options.kind_of(name), dict(op.settings.info)
+    found = outer.named(op.dev.name) if op.dev is not None else None
+    if found is not None:
+        info[op.dev_option] = struct.pack("=I", found.index)
+    if isinstance(kind, TunnelKind) and kind.lower is not None:
+        # As the other options: what is not said is not there any more.
+        space.lower[index] = unpack(info.get(kind.lower[1].number), "=I") or 0
+    fresh, lower = options.changed(name, old, info, space.lower.get(index, 0), outer), space.lower.get(index, 0)
+    if name in ("gre", "gretap") and op.settings.mtu is None:
+        # ipgre_link_update(): the MTU follows the size of the headers.
+        more = options.overhead(name, fresh, lower, outer) - options.overhead(name, old, lower, outer)
+        space.put(space.at(index), mtu=space.at(index).mtu - more)
+    space.info[index] = fresh
+    if name == "vxlan":
         _default_entry(space, index)
         machine.announce(space, Invalidation("fdb", index=index))
 
@@ -177,7 +198,8 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     space.lower.pop(index, None)
     _announce_removal(machine, space, index)
     for above, tunnel in link_state.tunnels(machine, space):
-        if above.lower.get(tunnel) == index and tunnel in above.links:
+        stays = isinstance(segment.kind_of(above.links.get(tunnel)), TunnelKind)
+        if above.lower.get(tunnel) == index and tunnel in above.links and not stays:
             remove(machine, above, tunnel)
     if other is not None and other[0] in machine.spaces and other[1] in machine.spaces[other[0]].links:
         remove(machine, machine.spaces[other[0]], other[1])
@@ -250,7 +272,7 @@ def shown(machine: FakeMachine, space: FakeNamespace, link: Link) -> Link:
         foreign = other[0] != space.cookie
         changes |= {"link": other[1], "link_netnsid": machine.number(space.cookie, other[0]) if foreign else None}
     kind, outer = segment.kind_of(link), space.outer.get(link.index, space.cookie)
-    if kind is not None and kind.lower is not None and not kind.lower[1].number:
+    if isinstance(kind, TunnelKind) or (kind is not None and kind.lower is not None and not kind.lower[1].number):
         changes["link"] = space.lower.get(link.index, 0)
     shown = replace(link, **changes)
     return options.elsewhere(shown, kind, machine.number(space.cookie, outer)) if outer != space.cookie else shown
