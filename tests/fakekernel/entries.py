@@ -30,13 +30,6 @@ def equip(space: FakeNamespace) -> None:
         _insert(space, PolicyRule(family, priority, table, protocol=RTPROT_KERNEL))
 
 
-def equip_routers(space: FakeNamespace) -> None:
-    """The rules that the first VRF of a namespace brings, for all that follow it (vrf_add_fib_rules())."""
-    if not any(rule.priority == 1000 and rule.protocol == RTPROT_KERNEL for rule in space.rules):
-        for family in (socket.AF_INET, socket.AF_INET6):
-            _insert(space, PolicyRule(family, 1000, 0, protocol=RTPROT_KERNEL, other=True))
-
-
 def _insert(space: FakeNamespace, rule: PolicyRule) -> None:
     space.rules.append(replace(rule, raw=rule_body(rule, rule.protocol)))
 

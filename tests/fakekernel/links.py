@@ -11,7 +11,6 @@ from typing import Any
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
 from netd.kinds.base.options import fields_of
-from netd.kinds.base.roles import RoutesMembers
 from netd.kinds.link import segment
 from netd.kinds.link.attributes import unpack
 from netd.kinds.link.link_kind import LinkKind
@@ -22,7 +21,7 @@ from netd.model.key import HOST
 from netd.model.segment import ETHERNET
 from netd.model.state import FdbEntry, Link
 
-from . import entries, link_state, options, routes, sysctls
+from . import link_state, options, routes, sysctls
 from .machine import FakeMachine
 from .space import LOOPBACK, FakeNamespace
 
@@ -48,8 +47,6 @@ def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower:
     first = min(op.settings.mtu or options.first_mtu(op.kind, info, lower, outer), most)
     link = _add(machine, space, op.name, op.kind, op.settings, first)
     space.info[link.index] = info
-    if isinstance(kind, RoutesMembers):
-        entries.equip_routers(space)
     if kind.lower is not None or not kind.tells_namespace:
         space.lower[link.index], space.outer[link.index] = lower, outer.cookie
     if op.kind == "vxlan":
