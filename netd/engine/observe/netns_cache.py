@@ -30,6 +30,7 @@ class NamespaceCache:
     routes: RouteCache = field(default_factory=RouteCache)
     rules: dict[tuple[int, int], list[PolicyRule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
+    proxies: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     #: Root queueing disciplines that somebody chose; None: not read yet.
     qdiscs: dict[int, Qdisc] | None = None
@@ -45,6 +46,7 @@ class NamespaceCache:
         self.invalidate_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
+        self.proxies.pop(index, None)
         self.fdb.pop(index, None)
         if self.qdiscs is not None:
             self.qdiscs.pop(index, None)
@@ -59,6 +61,12 @@ class NamespaceCache:
         self.connected_elsewhere.pop(index, None)
         for family in self.connected_known:
             self.connected.pop((index, family), None)
+
+    def _drop_proxies(self, index: int) -> None:
+        if index:
+            self.proxies.pop(index, None)
+        else:
+            self.proxies.clear()
 
     def put_link(self, link: Link) -> None:
         """A link as it was just read."""
@@ -102,6 +110,8 @@ class NamespaceCache:
             table = tables[what]
             if what == "addresses":
                 self.invalidate_connected(dirty.index)
+            if what == "neighbors":
+                self._drop_proxies(dirty.index)
             if not dirty.index:
                 table.clear()
                 return {WatchKey(what, netns)}
@@ -117,5 +127,6 @@ class NamespaceCache:
         self.invalidate_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
+        self.proxies.pop(index, None)
         self.fdb.pop(index, None)
         return {WatchKey("routes", netns)}
