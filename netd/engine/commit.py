@@ -177,7 +177,7 @@ class Commit:
         key = change.key
         self._backoff.succeeded(key)
         if repair:
-            self._count_repair(key)
+            self._count_repair(change)
         if self._reported.get(key) != change:
             self._reported[key] = change
             self._report(change, repair=repair)
@@ -217,8 +217,9 @@ class Commit:
 
     # repairs ---------------------------------------------------------------------------------------------------
 
-    def _count_repair(self, key: Key) -> None:
+    def _count_repair(self, change: Change) -> None:
         """Once in a pass; the budget pays only for what is no consequence of another repair in the same pass."""
+        key = change.key
         one = self._graph.desired.get(key)
         if one is None or key in self._repaired:
             return
@@ -226,7 +227,9 @@ class Commit:
         row = self._table.row(key)
         row.repairs += 1
         row.last_repair = self._parts.clock.time()
-        if not self._is_consequence(one) and self._backoff.repaired(key, self._now()):
+        contention = registry()[key.kind].traits.contention
+        row.contention = next((contention[name] for name in change.fields if name in contention), "")
+        if not self._is_consequence(one) and self._backoff.repaired(key, self._now(), hopeless=bool(row.contention)):
             self._table.set(key, State.CONTENDED, self._contended_text(key))
 
     def _is_consequence(self, one: Desired) -> bool:
@@ -240,7 +243,8 @@ class Commit:
         )
 
     def _contended_text(self, key: Key) -> str:
-        return "another program keeps changing it" + self._culprit_text(key)
+        known = self._table.row(key).contention
+        return known or "another program keeps changing it" + self._culprit_text(key)
 
     def _culprit_text(self, key: Key) -> str:
         culprit = self._culprit(key)
