@@ -189,7 +189,9 @@ class Commit:
         if self._is_refused_for_now(key, error):
             return
         kind = registry()[key.kind]
-        self._fail(key, kind.refusal(error) if isinstance(kind, LinkKind) else f"the kernel refused: {error}")
+        self._fail(
+            key, kind.refusal(error, change.fields) if isinstance(kind, LinkKind) else f"the kernel refused: {error}"
+        )
         self._report(change, repair=repair, error=str(error))
 
     def _is_refused_for_now(self, key: Key, error: KernelError) -> bool:
