@@ -44,6 +44,8 @@ class Desired:
     provides: tuple[LinkName, ...] = ()
     #: Links that must exist before it can be built; until then it is pending.
     requires: tuple[LinkName, ...] = ()
+    #: Links that must be up as well: while the files, or a fault on purpose, keep one of them down, it is pending.
+    needs_up: tuple[LinkName, ...] = ()
     #: Links that should exist; without them it is built reduced, and pending.
     after: tuple[LinkName, ...] = ()
     #: Namespaces that must exist besides its own.
@@ -158,6 +160,9 @@ class View(Protocol):
 
     def neighbor(self, netns: str, index: int, address: str) -> Neighbor | None:
         """A neighbour entry."""
+
+    def proxies(self, netns: str, index: int) -> Mapping[str, Neighbor]:
+        """The addresses that a link answers for."""
 
     def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
         """The permanent entries of one link, and proxies; read again each time."""

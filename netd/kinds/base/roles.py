@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netd.errors import KernelError
@@ -21,6 +21,14 @@ class NamesHosts(abc.ABC):
 
         ``own`` is the address of this machine. ValueError where they do not fit together.
         """
+
+
+class Distinguished(abc.ABC):
+    """Kinds of which several tables can declare objects of one name."""
+
+    @abc.abstractmethod
+    def distinguish(self, desired: Sequence[Desired]) -> Sequence[Desired]:
+        """The declared objects of all namespaces, in their order, each under a name of its own."""
 
 
 class BecomesUsable:
