@@ -35,6 +35,11 @@ class Section:
     more: str = ""
 
 
+def show(head: str, sections: Sequence[Section]) -> None:
+    """Prints them."""
+    print("\n".join(lines_of(head, sections)))
+
+
 def lines_of(head: str, sections: Sequence[Section]) -> list[str]:
     """The first line, then the sections that are not empty, as the lines of this terminal or of a pipe."""
     sections = [each for each in sections if each.rows or each.more]
