@@ -123,7 +123,11 @@ class Reconciler:
         """
         chosen = set(self.graph.desired) | self.graph.undeclared if keys is None else set(keys)
         involved = set() if involved is None else involved
-        yield from Pass(self._parts, scope or Scope(), involved, drift=drift).run(chosen)
+        scope = scope or Scope()
+        self._parts.passes += 1
+        with self.mirror.reading():
+            commit = Commit(self._parts, scope, self._parts.passes, drift=drift)
+            yield from Pass(self._parts, scope, commit, involved).run(chosen)
 
     def events(self) -> list[Invalidation]:
         """What changed since the last time; EVERYTHING if that is unknown."""

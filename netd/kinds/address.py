@@ -27,6 +27,7 @@ from netd.model.state import (
     IFA_F_TENTATIVE,
     IFF_LOOPBACK,
     IFF_RUNNING,
+    IFF_UP,
     RTPROT_KERNEL,
     Address,
     Link,
@@ -90,6 +91,12 @@ def _length(cidr: str) -> int:
     return int(cidr.partition("/")[2])
 
 
+def _alike(cidr: str, there: Mapping[str, Address]) -> Iterable[Address]:
+    """The address of a link that the kernel treats as the same one: at most one."""
+    alike = (one for one in there.values() if ":" in one.address)
+    return [one for one in alike if one.address.split("/")[0] == cidr.split("/")[0] and one.address != cidr]
+
+
 class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
     """address/DEV/CIDR."""
 
@@ -113,9 +120,11 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         link = link_by_identity(LinkName(key.netns, dev), identity, view)
         if link is None:
             return None
-        address = view.addresses(key.netns, link.index).get(cidr)
+        there = view.addresses(key.netns, link.index)
+        address = there.get(cidr)
         if address is None:
-            return self._in_its_place(key, link, cidr, view)
+            return self._in_its_place(key, link, cidr, there)
+        place = {"cookie": view.cookie(key.netns), "index": link.index}
         return Observed(
             fields={
                 "prefixlen": _length(cidr),
@@ -127,9 +136,9 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
                 "deprecated": bool(address.flags & IFA_F_DEPRECATED),
                 "noprefixroute": bool(address.flags & IFA_F_NOPREFIXROUTE),
                 "route_metric": route_metric(address),
-                "in_order": self._in_order(cidr, locator, view.addresses(key.netns, link.index)),
+                "in_order": self._in_order(cidr, locator, there),
             },
-            identity={"cookie": view.cookie(key.netns), "index": link.index},
+            identity=place,
             marked=address.protocol == ADDRESS_PROTOCOL,
             renamed_away=link.name != dev,
             handle=address,
@@ -167,9 +176,9 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         dev, _, cidr = key.name.partition("/")
         return None if dev == LOOPBACK else (LinkName(key.netns, dev), cidr.partition("/")[0])
 
-    def _in_its_place(self, key: Key, link: Link, cidr: str, view: View) -> Observed | None:
+    def _in_its_place(self, key: Key, link: Link, cidr: str, there: Mapping[str, Address]) -> Observed | None:
         """An IPv6 address exists once per link: a foreign one with another prefix length is displaced."""
-        for other in self._alike(key.netns, link, cidr, view):
+        for other in _alike(cidr, there):
             if other.protocol != ADDRESS_PROTOCOL and other.flags & IFA_F_PERMANENT:
                 fields = {"prefixlen": _length(other.address), "lifetime": FOREVER, "connected": True}
                 # It has no identity: it must not be mistaken for the one that netd created on that link.
@@ -177,18 +186,13 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
                 return Observed(fields | {"duplicate": False}, displaced=gives_way, renamed_away=astray, handle=other)
         return None
 
-    def _alike(self, netns: str, link: Link, cidr: str, view: View) -> Iterable[Address]:
-        """The address of this link that the kernel treats as the same one: at most one."""
-        alike = (one for one in view.addresses(netns, link.index).values() if ":" in one.address)
-        return [one for one in alike if one.address.split("/")[0] == cidr.split("/")[0] and one.address != cidr]
-
     def _connected(self, netns: str, link: Link, address: Address, view: View) -> bool:
         """Whether the kernel's route to the address's network exists, if there should be one."""
         network = ipaddress.ip_interface(address.address).network
         none = address.flags & IFA_F_NOPREFIXROUTE or address.peer or network.num_addresses == 1
         master = view.link_at(netns, link.master) if link.master else None
         elsewhere = link.flags & IFF_LOOPBACK or (master is not None and master.kind == "vrf")
-        if address.protocol != ADDRESS_PROTOCOL or none or elsewhere or not link.up:
+        if address.protocol != ADDRESS_PROTOCOL or none or elsewhere or not link.flags & IFF_UP:
             return True
         return str(network) in view.connected(
             netns, link.index, socket.AF_INET6 if network.version == 6 else socket.AF_INET
@@ -206,7 +210,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         dev, _, cidr = key.name.partition("/")
         put = PutAddress(key.netns, dev, cidr, bool(desired.locator["nodad"]) and ":" in cidr)
         link = view.link(key.netns, dev)
-        wrong = self._alike(key.netns, link, cidr, view) if link is not None else ()
+        wrong = _alike(cidr, view.addresses(key.netns, link.index)) if link is not None else ()
         return [*(self._clear(key, dev, other) for other in wrong), Step(Phase.ADDRESS, put)]
 
     def _clear(self, key: Key, dev: str, other: Address) -> Step:
