@@ -17,7 +17,7 @@ from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change, ChangeResult
 from netd.model.desired import Desired
 from netd.model.invalidation import Invalidation
-from netd.model.key import NAMESPACE_KIND, Key, namespace_key
+from netd.model.key import Key, namespace_key
 from netd.model.status import State
 
 from .apply.executor import Executor
@@ -125,10 +125,10 @@ class Commit:
     def _forget(self, key: Key) -> None:
         """Nothing of it is left. A namespace is known for as long as what is in it."""
         record = self._parts.ledger.records.get(key)
-        if record is None or (key.kind == NAMESPACE_KIND and any(self._graph.undeclared_in(key.name))):
+        if record is None or (key.is_namespace and any(self._graph.undeclared_in(key.name))):
             return
         self._parts.ledger.forget(key)
-        if key.kind == NAMESPACE_KIND and record.locator.get("attach"):
+        if key.is_namespace and record.locator.get("attach"):
             self._invalidate_names_of(record.identity.get("cookie"))
         else:
             self.again |= {namespace_key(key.netns)} & self._graph.undeclared

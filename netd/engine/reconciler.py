@@ -16,7 +16,7 @@ from netd.model.attach import AttachTarget
 from netd.model.change import Change, ChangeResult
 from netd.model.desired import Desired
 from netd.model.invalidation import EVERYTHING, Invalidation
-from netd.model.key import NAMESPACE_KIND, Key
+from netd.model.key import Key
 from netd.model.status import State, Status
 
 from .commit import Commit
@@ -184,7 +184,7 @@ class Reconciler:
             record = self.ledger.records.get(key)
             if record is not None and (files is None or declared_by_none_but(record.files, files)):
                 keys.add(key)
-                whole = registry()[key.kind].traits.provides_links or key.kind == NAMESPACE_KIND
+                whole = registry()[key.kind].traits.provides_links or key.is_namespace
                 if adopted and not record.made and whole:
                     self._parts.evaluator.forced.add(key)
         if orphans:

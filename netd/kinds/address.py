@@ -36,12 +36,17 @@ from netd.model.state import (
 from netd.model.status import Unusable
 
 from .base.kind import LOOPBACK, Kind, Traits, link_by_identity, link_identity
-from .base.roles import Announced, BecomesUsable, KeepsAttributes
+from .base.roles import Announced, AssignedAddress, BecomesUsable, KeepsAttributes
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
 IFA_RT_PRIORITY = 9
 LIMITED, FOREVER = "limited", "forever"
+
+
+def address_key(link: LinkName, cidr: str) -> Key:
+    """The object that is this address of a link."""
+    return Key(link.netns, "address", f"{link.name}/{cidr}")
 
 
 def address_object(link: LinkName, address: str, nodad: bool, origin: Origin, before: Sequence[str] = ()) -> Desired:
@@ -53,7 +58,7 @@ def address_object(link: LinkName, address: str, nodad: bool, origin: Origin, be
         if nodad:
             fields["nodad"] = True
     return Desired(
-        key=Key(link.netns, "address", f"{link.name}/{address}"),
+        key=address_key(link, address),
         fields=fields,
         origins=(origin,),
         locator={"nodad": nodad} | ({"after": after} if after else {}),
@@ -97,7 +102,7 @@ def _alike(cidr: str, there: Mapping[str, Address]) -> Iterable[Address]:
     return [one for one in alike if one.address.split("/")[0] == cidr.split("/")[0] and one.address != cidr]
 
 
-class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
+class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddress):
     """address/DEV/CIDR."""
 
     name = "address"
@@ -171,6 +176,10 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         what = "has no carrier" if link.up else "is down"
         advice = "nodad = true makes it usable without" if link.up else "up = true sets it up"
         return Unusable(f"tentative, because {dev} {what}: {advice}")
+
+    def address_on(self, key: Key) -> tuple[LinkName, str]:
+        dev, _, cidr = key.name.partition("/")
+        return LinkName(key.netns, dev), cidr
 
     def announced(self, key: Key) -> tuple[LinkName, str] | None:
         dev, _, cidr = key.name.partition("/")

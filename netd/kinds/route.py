@@ -28,7 +28,7 @@ from netd.model.status import Unusable
 from .address import AddressKind
 from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
-from .base.roles import BecomesUsable, KeepsAttributes
+from .base.roles import BecomesUsable, KeepsAttributes, NextHop, RoutesPackets, Routing
 from .base.values import (
     TABLE_NAMES,
     TABLES,
@@ -176,7 +176,7 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
     )
 
 
-class RouteKind(Kind, BecomesUsable, KeepsAttributes):
+class RouteKind(Kind, BecomesUsable, KeepsAttributes, RoutesPackets):
     """route/TABLE/TO/METRIC."""
 
     name = "route"
@@ -185,6 +185,11 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
 
     def declare(self, table: RouteTable, context: TableContext) -> Iterable[Desired]:
         yield route_object(table, context.netns, context.origin)
+
+    def routing(self, desired: Desired) -> Routing:
+        _, to, metric = parse_route_key(desired.key)
+        hops = tuple(NextHop(str(via), str(dev)) for via, dev, _ in desired.locator["hops"])
+        return Routing(to, metric, hops, bool(desired.locator["onlink"]))
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})

@@ -229,6 +229,9 @@ class VxlanKind(LinkKind, NamesHosts):
     name = "vxlan"
     toml = TomlForm(VxlanTable)
 
+    def flooded_to(self, link: LinkName, index: int, view: View) -> Sequence[str]:
+        return [one.dst for one in view.fdb(link.netns, index) if one.mac == FLOOD]
+
     def declare(self, table: VxlanTable, context: TableContext) -> Iterable[Desired]:
         link = LinkName(context.netns, context.name)
         family, hosts, inlets = declared_family(table), hosts_in(table.remotes()), inlets_of(table)
