@@ -15,6 +15,7 @@ from typing import ClassVar
 from . import effects
 from .firewall import Match
 from .flows import Translation
+from .key import LinkName
 from .marks import ADDRESS_PROTOCOL
 from .state import PolicyRule, Route
 
@@ -99,9 +100,10 @@ class CreateLink(Operation):
 
     With ``settings.netns`` the link is made in that namespace at once, and stays bound to ``netns``: a tunnel sends its
     outer packets there. The kernel sends no echo then, so the answer is None; ``settings`` has no ``alias`` and no
-    ``port``. ``dev`` is the lower link, in ``netns``: IFLA_LINK, or where ``dev_option`` is not 0 that attribute of
-    IFLA_INFO_DATA. For a pair ``peer_name``, ``peer_netns`` and ``peer`` describe the other end (never ``up`` there:
-    ENOTCONN).
+    ``port``. ``moved``: the kernel binds such a link to the namespace that it is created in, so it is created in
+    ``netns`` under another name, and moved. ``dev`` is the lower link, in ``netns``: IFLA_LINK, or where ``dev_option``
+    is not 0 that attribute of IFLA_INFO_DATA. For a pair ``peer_name``, ``peer_netns`` and ``peer`` describe the other
+    end (never ``up`` there: ENOTCONN).
     """
 
     stale = (effects.created_link, effects.peer_link)
@@ -113,6 +115,7 @@ class CreateLink(Operation):
     peer_netns: str = ""
     peer: LinkSettings | None = None
     dev_option: int = 0
+    moved: bool = False
 
     @property
     def home(self) -> str:
@@ -124,13 +127,16 @@ class CreateLink(Operation):
 class SetLink(Operation):
     """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty.
 
-    If it moves to another namespace (``settings.netns``), the other settings apply there, ``master`` too.
+    ``dev``: another lower link, for the attribute ``dev_option`` of IFLA_INFO_DATA. If it moves to another namespace
+    (``settings.netns``), the other settings apply there, ``master`` too.
     """
 
     stale = (effects.set_link,)
     name: str
     settings: LinkSettings
     kind: str = ""
+    dev: LinkName | None = None
+    dev_option: int = 0
 
 
 @dataclass(frozen=True, slots=True)

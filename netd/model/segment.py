@@ -22,13 +22,15 @@ LEAST = 68
 class Tunnel(NamedTuple):
     """The lower link of a link: ``dev``, else the one with the address ``local`` ("": by the routes), in ``netns``.
 
-    ``overhead``: bytes that its headers take of the MTU of what carries it; None: not known yet.
+    ``overhead``: bytes that its headers take of the MTU of what carries it; None: not known yet. ``by_route``: without
+    ``dev``, the kernel takes its first MTU from the route to the remote.
     """
 
     dev: str
     local: str
     overhead: int | None
     netns: str
+    by_route: bool = False
 
 
 class End(NamedTuple):

@@ -155,7 +155,9 @@ def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as answer:
                 line = answer.readline()
-            reply = dict(json.loads(line))
+            reply: dict[str, Any] = json.loads(line)
+            if not isinstance(reply, dict):
+                raise ValueError("an answer is an object")
         except PermissionError:
             raise Busy(not_permitted(path)) from None
         except (TimeoutError, BlockingIOError):

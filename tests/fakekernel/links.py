@@ -13,9 +13,10 @@ from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
 from netd.kinds.base.options import fields_of
 from netd.kinds.link import segment
-from netd.kinds.link.attributes import encode
+from netd.kinds.link.attributes import encode, unpack
 from netd.kinds.link.bridge_port import PORT_DEFAULTS, BridgePort
 from netd.kinds.link.link_kind import LinkKind
+from netd.kinds.link.tunnel import TunnelKind
 from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
@@ -44,13 +45,13 @@ def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower:
     if pair and (peer_space.named(op.peer_name) or (peer_space is space and op.peer_name == op.name)):
         raise kernel_error(errno.EEXIST, "")
     info = _info_at_birth(machine, outer, kind, op, lower)
-    most = options.most_mtu(kind, info, lower, outer)
+    most = options.most_mtu(op.kind, info, lower, outer)
     if (op.settings.mtu or 0) > most and op.kind != "vxlan":
         raise kernel_error(errno.EINVAL, "")
-    first = min(op.settings.mtu or (most if lower else ETHERNET), most)
+    first = min(op.settings.mtu or options.first_mtu(op.kind, info, lower, outer), most)
     link = _add(machine, space, op.name, op.kind, op.settings, first)
     space.info[link.index] = info
-    if kind.lower is not None:
+    if kind.lower is not None or not kind.tells_namespace:
         space.lower[link.index], space.outer[link.index] = lower, outer.cookie
     if op.kind == "vxlan":
         _default_entry(space, link.index)
@@ -81,6 +82,14 @@ def _info_at_birth(
         # vxlan_vni_in_use(): the same number on the same port.
         if VNI in other and PORT in other and (other[VNI], other[PORT]) == (info[VNI], info[PORT]):
             raise kernel_error(errno.EEXIST, "A VXLAN device with the specified VNI already exists")
+    if isinstance(kind, TunnelKind):
+        wanted = kind.parameters(options.read(op.kind, info, lower, outer), "")
+        for space, index in _tunnels(machine, outer):
+            there, below = space.at(index), space.lower[index]
+            if there.kind in kind.rtnl_kinds:
+                found = kind.parameters(options.read(there.kind, space.info[index], below, outer), "")
+                if found == wanted:
+                    raise kernel_error(errno.EEXIST, "")
     return options.without_zeros(kind, info)
 
 
@@ -134,7 +143,7 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLin
         sysctls.rename_link(space, link.name, settings.name)
         space.put(link, name=settings.name)
     if settings.info:
-        _change_info(machine, space, index, settings.info)
+        _change_info(machine, space, index, op)
     if settings.mtu is not None:
         set_mtu(machine, space, index, settings.mtu)
     if settings.mac is not None:
@@ -156,10 +165,22 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLin
     machine.announce(space, Invalidation("link", index=index))
 
 
-def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, info: Mapping[int, bytes]) -> None:
-    kind, old, lower = options.kind_of(space.at(index).kind), space.info.get(index, {}), space.lower.get(index, 0)
-    space.info[index] = options.changed(kind, old, info, lower, _outer(machine, space, index))
-    if kind.name == "vxlan":
+def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLink) -> None:
+    name, old, outer = space.at(index).kind, space.info.get(index, {}), _outer(machine, space, index)
+    kind, info = options.kind_of(name), dict(op.settings.info)
+    if isinstance(kind, TunnelKind) and kind.lower is not None:
+        found = outer.named(op.dev.name) if op.dev is not None else None
+        if found is not None:
+            info[op.dev_option] = struct.pack("=I", found.index)
+        # As the other options: what is not said is not there any more.
+        space.lower[index] = unpack(info.get(kind.lower[1].number), "=I") or 0
+    fresh, lower = options.changed(name, old, info, space.lower.get(index, 0), outer), space.lower.get(index, 0)
+    if name in ("gre", "gretap") and op.settings.mtu is None:
+        # ipgre_link_update(): the MTU follows the size of the headers.
+        more = options.overhead(name, fresh, lower, outer) - options.overhead(name, old, lower, outer)
+        space.put(space.at(index), mtu=space.at(index).mtu - more)
+    space.info[index] = fresh
+    if name == "vxlan":
         _default_entry(space, index)
         machine.announce(space, Invalidation("fdb", index=index))
 
@@ -173,7 +194,7 @@ def set_mtu(machine: FakeMachine, space: FakeNamespace, index: int, mtu: int) ->
     """Sets an MTU within the limits; a bridge that is given one follows its ports no longer."""
     link = space.at(index)
     kind, outer = segment.kind_of(link), _outer(machine, space, index)
-    if not 68 <= mtu <= options.most_mtu(kind, space.info.get(index, {}), space.lower.get(index, 0), outer):
+    if not 68 <= mtu <= options.most_mtu(link.kind, space.info.get(index, {}), space.lower.get(index, 0), outer):
         raise kernel_error(errno.EINVAL, "mtu out of range")
     space.put(link, mtu=mtu)
     if kind is not None and kind.joins == "ports":
@@ -210,8 +231,14 @@ def _join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) -
     if segment.joins(space.at(index)) == "ports":
         raise kernel_error(errno.ELOOP, "Can not enslave a bridge to a bridge")
     space.put(space.at(index), master=master)
-    # port_cost(): that of the speed, which a tunnel has from what carries it.
-    slow = space.at(index).kind == "vxlan" and not space.lower[index]
+    # port_cost(): that of the speed, which a vxlan has from what carries it, and other tunnels have not.
+    kind = segment.kind_of(space.at(index))
+    slow = (kind is not None and options.limits_nothing(kind)) or (
+        space.at(index).kind == "vxlan" and not space.lower[index]
+    )
+    read = options.read(space.at(index).kind, space.info.get(index, {}), 0, space) if kind is not None else {}
+    if kind is not None and not kind.is_ethernet(read):
+        raise kernel_error(errno.EINVAL, "")
     space.port[index] = {**BRIDGE_PORT, 3: struct.pack("=I", 100)} if slow else dict(BRIDGE_PORT)
     _follow_ports(machine, space, master)
 
@@ -260,7 +287,8 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     space.lower.pop(index, None)
     _announce_removal(machine, space, index)
     for above, tunnel in _tunnels(machine, space):
-        if above.lower.get(tunnel) == index and tunnel in above.links:
+        stays = isinstance(segment.kind_of(above.links.get(tunnel)), TunnelKind)
+        if above.lower.get(tunnel) == index and tunnel in above.links and not stays:
             remove(machine, above, tunnel)
     if other is not None and other[0] in machine.spaces and other[1] in machine.spaces[other[0]].links:
         remove(machine, machine.spaces[other[0]], other[1])
@@ -333,7 +361,7 @@ def shown(machine: FakeMachine, space: FakeNamespace, link: Link) -> Link:
         foreign = other[0] != space.cookie
         changes |= {"link": other[1], "link_netnsid": machine.number(space.cookie, other[0]) if foreign else None}
     kind, outer = segment.kind_of(link), space.outer.get(link.index, space.cookie)
-    if kind is not None and kind.lower is not None and not kind.lower[1].number:
+    if isinstance(kind, TunnelKind) or (kind is not None and kind.lower is not None and not kind.lower[1].number):
         changes["link"] = space.lower.get(link.index, 0)
     shown = replace(link, **changes)
     return options.elsewhere(shown, kind, machine.number(space.cookie, outer)) if outer != space.cookie else shown

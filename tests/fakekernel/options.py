@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
-from netd.kinds import registry
 from netd.kinds.link.attributes import Address, Bit, encode, options
 from netd.kinds.link.link_kind import LinkKind
-from netd.model.segment import LEAST
+from netd.kinds.link.segment import link_kinds
+from netd.kinds.link.tunnel import TunnelKind
+from netd.kinds.link.untold import UntoldKind
+from netd.model.segment import ETHERNET, LEAST
 from netd.model.state import Address as StateAddress
 from netd.model.state import Link
 
@@ -48,8 +50,8 @@ class Lookup(NamedTuple):
 
 def kind_of(name: str) -> LinkKind:
     """The kind of links that rtnetlink calls so; KernelError EOPNOTSUPP where netd makes none such."""
-    kind = registry().get(name)
-    if not isinstance(kind, LinkKind) or not kind.traits.provides_links:
+    kind = link_kinds().get(name)
+    if kind is None:
         raise kernel_error(errno.EOPNOTSUPP, "Unknown device type")
     return kind
 
@@ -80,18 +82,21 @@ def without_zeros(kind: LinkKind, info: Mapping[int, bytes]) -> dict[int, bytes]
     return {number: value for number, value in info.items() if number not in addresses or any(value)}
 
 
-def read(kind: LinkKind, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> dict[str, Any]:
-    """The options by their keys."""
-    link = Link(0, "", kind.name, link=lower, info=wire.mapping(info))
-    return kind.read_options(link, "", Lookup(outer.links))
+def read(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> dict[str, Any]:
+    """The options by their keys; ``name`` is rtnetlink's of the kind."""
+    link = Link(0, "", name, link=lower, info=wire.mapping(info))
+    return kind_of(name).read_options(link, "", Lookup(outer.links))
 
 
 def changed(
-    kind: LinkKind, old: Mapping[int, bytes], new: Mapping[int, bytes], lower: int, outer: FakeNamespace
+    name: str, old: Mapping[int, bytes], new: Mapping[int, bytes], lower: int, outer: FakeNamespace
 ) -> dict[int, bytes]:
     """The attributes of a link once ``new`` are written; KernelError where one cannot change on a link."""
-    fresh = without_zeros(kind, applied(kind, old, new))
-    have, want = read(kind, old, lower, outer), read(kind, fresh, lower, outer)
+    kind = kind_of(name)
+    # A tunnel is changed as a whole: what is not said goes back to its default.
+    whole = isinstance(kind, TunnelKind)
+    fresh = without_zeros(kind, {**at_birth(kind), **new} if whole else applied(kind, old, new))
+    have, want = read(name, old, lower, outer), read(name, fresh, lower, outer)
     for key, option in options(kind.table).items():
         live = option.live(want[key], have[key]) if callable(option.live) else option.live
         if want[key] != have[key] and not live:
@@ -99,16 +104,35 @@ def changed(
     return fresh
 
 
-def most_mtu(kind: LinkKind | None, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
+def overhead(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
+    """The bytes that the headers of a link take of the MTU of what carries it."""
+    tunnel = kind_of(name).carrier(read(name, info, lower, outer), "")
+    return (tunnel.overhead or 0) if tunnel is not None else 0
+
+
+def first_mtu(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
+    """The MTU of a new link; nothing has a route here, so a tunnel without a lower link is on one of 1500."""
+    if not lower and not isinstance(kind_of(name), TunnelKind):
+        return ETHERNET
+    return max(LEAST, (outer.at(lower).mtu if lower else ETHERNET) - overhead(name, info, lower, outer))
+
+
+def limits_nothing(kind: LinkKind) -> bool:
+    """Whether a link can have an MTU larger than what carries it leaves."""
+    return isinstance(kind, TunnelKind | UntoldKind)
+
+
+def most_mtu(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
     """A link is no larger than what carries it leaves, in the namespace ``outer``."""
-    if kind is None or not lower:
+    if name not in link_kinds() or not lower or limits_nothing(kind_of(name)):
         return MOST
-    tunnel = kind.carrier(read(kind, info, lower, outer), "")
-    return max(LEAST, outer.at(lower).mtu - ((tunnel.overhead or 0) if tunnel else 0))
+    return max(LEAST, outer.at(lower).mtu - overhead(name, info, lower, outer))
 
 
 def elsewhere(link: Link, kind: LinkKind | None, nsid: int) -> Link:
     """A link as it is read where what carries it is in another namespace."""
+    if kind is not None and not kind.tells_namespace:
+        return link
     if kind is not None and kind.lower is not None and kind.lower[1].number:
         # No ndo_get_iflink: IFLA_LINK is the link itself, the option tells what carries it.
         return replace(link, link=link.index, link_netnsid=nsid)

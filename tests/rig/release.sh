@@ -22,7 +22,8 @@ unshare --mount --pid --fork --kill-child --propagation private bash -euc '
     mount -t proc proc "$m/proc"
     mount --rbind /sys "$m/sys"
     mount --rbind /dev "$m/dev"
-    for each in tmp run; do mount -t tmpfs tmpfs "$m/$each"; done
+    mount -t tmpfs -o mode=1777 tmpfs "$m/tmp"
+    mount -t tmpfs -o mode=755 tmpfs "$m/run"
     mkdir "$m/src"
     mount --bind "$work/src" "$m/src"
     [ -e "$m/etc/resolv.conf" ] || : >"$m/etc/resolv.conf"
@@ -32,5 +33,11 @@ unshare --mount --pid --fork --kill-child --propagation private bash -euc '
         if [ -d "$each" ]; then mkdir -p "$m$each"; else mkdir -p "$m${each%/*}" && touch "$m$each"; fi
         mount --rbind -o ro "$each" "$m$each"
     done
-    exec chroot "$m" /bin/bash -ec "cd /src && exec \"\$@\"" bash "$@"
+    # No chroot: in one, the kernel permits no user namespaces.
+    mkdir -p "$m/.outside"
+    cd "$m"
+    pivot_root . .outside
+    umount -l /.outside
+    cd /src
+    exec "$@"
 ' bash "$root" "$work" "$shared" "$@"

@@ -1,34 +1,43 @@
-"""Every command that the README and the manual print, as printed, on a machine that never saw netd."""
+"""Every command that the README, the documents and the manual print, as printed, on machines that never saw netd."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 
+import pytest
+
+from tests.rig.documents import commands, follow, read, section
 from tests.rig.machine import Machine
 from tests.rig.test_install import make
 from tests.support.host import ROOT
 
-DOCUMENTS = ("README.md", "docs/reference/config.md", "docs/reference/service.md")
-#: What a command begins with; a word alone is spoken of, not typed.
-TYPED = re.compile(
-    r"(netd|systemctl|systemd-\w+|journalctl|man|ip|nft|sysctl|make|apt-get|cp|usermod|firewall-cmd|ping|bridge) \S"
-)
-#: Not typed either: what others do to a network, beginnings of commands, and an editor that waits for someone to write.
+TUTORIAL = "docs/tutorial.md"
+#: Those of which tests/scenarios/test_howto.py types every row, and of which a reader types nothing.
+OTHERS = ("docs/howto/iproute2.md", TUTORIAL)
+DOCUMENTS = [
+    "README.md",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if "adr" not in path.parts),
+]
+#: Not typed: what others do to a network, beginnings of commands, and an editor that waits for someone to write.
 SPOKEN_OF = {
-    "ip -batch", "ip -j", "ip addr add", "ip link add type vxlan", "ip netns", "ip netns del", "ip route",
+    "netd is not running", "rm -r /etc/netd",
+    "ip -batch", "ip -j", "ip link", "ip addr add", "ip link add type vxlan", "ip netns", "ip netns del", "ip route",
     "netd run", "netd run --host-mounts", "netd wait --strict",
     "nft flush ruleset", "nft -f /etc/nftables.conf", "firewall-cmd --reload",
     "systemctl edit netd", "systemctl restart docker", "systemctl restart nftables",
     "systemctl restart systemd-networkd",
 }  # fmt: skip
 #: From a copy of the repository, with what it is built with: CI, the other tests here, and whoever works on netd.
-FROM_THE_SOURCES = re.compile(r"(apt-get update && apt-get install -y make && )?make [\w-]+")
+FROM_THE_SOURCES = re.compile(r"(apt-get update && apt-get install -y make.*|make [\w-]+.*)")
 PACKAGE = re.compile(r"apt-get .*netd|cp /usr/share/doc/netd/")
 #: What stands for something of the reader's.
 MEANT = {
     "NAMESPACE COMMAND...": "left true",
     "NAMESPACE COMMAND": "left true",
+    "NAMESPACE": "left",
+    "ADDRESS": "10.1.0.2",
     "OBJECT...": "namespace/left left:veth/eth0",
     "NAME...": "left",
     "--state STATE": "--state ok",
@@ -36,17 +45,12 @@ MEANT = {
     "PATH...": "/etc/netd/01-pair.toml",
     "SECONDS": "30",
     "SOMEONE": "nobody",
+    "USER": "nobody",
 }
 #: Those of netd that refuse beside the daemon.
 ALONE = re.compile(r"netd (apply|down)")
-
-
-def commands(document: str) -> list[str]:
-    """The commands of a document, each once, in their order."""
-    text = re.sub(r"^```.*?^```", "", (ROOT / document).read_text(), flags=re.M | re.S)
-    found = re.findall(r"^    (\S.*)$|`([^`]+)`", text, flags=re.M)
-    said = (" ".join((block or span).split()) for block, span in found)
-    return [one for one in dict.fromkeys(said) if TYPED.match(one) and one not in SPOKEN_OF]
+FIRST = "The first lab"
+UPLINK = '[interface.eth0]\n[sysctl]\nnet.ipv4.ip_forward = 1\n[[nat.masquerade]]\nout = "eth0"\n'
 
 
 def forms(command: str) -> list[str]:
@@ -69,26 +73,60 @@ def typed(machine: Machine, form: str) -> None:
         machine.netd("wait")
 
 
-def test_each_command_of_the_documents_works_as_printed(make_machine: Callable[..., Machine]) -> None:
-    machine = make_machine("reader")
+def made(make_machine: Callable[..., Machine], name: str) -> Machine:
+    """A machine on which ``make install`` has just ended; netd does not run yet."""
+    machine = make_machine(name)
     make("install", machine.disk)
     machine.start()
-    first = re.search(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.M | re.S)
+    return machine
+
+
+def test_each_command_of_the_documents_works_as_printed(make_machine: Callable[..., Machine]) -> None:
+    machine = made(make_machine, "reader")
+    first = re.search(r"^```toml\n(.*?)^```", read("README.md"), flags=re.M | re.S)
     assert first
     machine.write("/etc/netd/lab.toml", first[1])
-    # The uplink is declared, so that also 'check --strict' is content.
-    machine.write("/etc/netd/uplink.toml", "[interface.eth0]\n")
-    said = [one for document in DOCUMENTS for one in commands(document)]
-    said = [one for one in dict.fromkeys(said) if not FROM_THE_SOURCES.fullmatch(one) and not PACKAGE.match(one)]
+    shutil.copy(ROOT / "etc/netd/examples/01-pair.toml", machine.root / "etc/netd")
+    # There is something of each kind that a command lists, and the uplink is declared for 'check --strict'.
+    machine.write("/etc/netd/uplink.toml", UPLINK)
+    machine.sh("systemctl enable --now netd")
+    said = [one for document in DOCUMENTS if document not in OTHERS for one in commands(document)]
+    in_order = " ".join(section("README.md", FIRST).split())
+    said = [one for one in dict.fromkeys(said) if one not in SPOKEN_OF and one not in in_order]
+    said = [one for one in said if not FROM_THE_SOURCES.fullmatch(one) and not PACKAGE.match(one)]
     assert len(said) > 30, said
     for command in said:
         for form in forms(command):
             typed(machine, form)
 
 
+@pytest.mark.parametrize("how", ["package", "make install"])
+def test_the_first_lab_of_the_readme_works_as_printed(make_machine: Callable[..., Machine], how: str) -> None:
+    if how == "package":
+        machine = make_machine("packaged")
+        machine.start()
+        machine.sh("mkdir -p /src && ln -sfn /package /src/dist && cd /src && apt-get install -y ./dist/netd_*.deb")
+    else:
+        machine = made(make_machine, "made")
+    shutil.copytree(ROOT / "etc", machine.root / "root/etc", dirs_exist_ok=True)
+    text = section("README.md", FIRST).replace("make install && ", "")
+    text = re.sub(r"^    apt-get .*\n", "", text, flags=re.MULTILINE).replace("    ", "    cd /root; ")
+    assert follow(machine, text) == 6
+    assert "repair" in machine.netd("status").stdout
+    machine.sh("rm /etc/netd/01-pair.toml && netd reload")
+    assert machine.run("ip", "netns", "list").stdout == ""
+
+
+def test_the_tutorial_works_and_shows_what_it_prints(make_machine: Callable[..., Machine]) -> None:
+    machine = made(make_machine, "pupil")
+    machine.sh("systemctl enable --now netd")
+    assert follow(machine, read(TUTORIAL)) > 20
+
+
 def test_the_commands_for_the_package_work_as_printed(fresh: Machine) -> None:
-    said = [one for one in dict.fromkeys(commands("README.md") + commands(DOCUMENTS[2])) if PACKAGE.match(one)]
-    assert len(said) == 4, said
+    said = [one for document in DOCUMENTS for one in commands(document) if PACKAGE.match(one)]
+    said = list(dict.fromkeys(said))
+    assert len(said) == 3, said
     for command in sorted(said, key=lambda command: "remove" in command):
         # The one without -y asks.
         fresh.sh(f"mkdir -p /src && ln -sfn /package /src/dist && cd /src && {command}", stdin="y\n")

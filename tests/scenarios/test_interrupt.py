@@ -27,7 +27,11 @@ COUNTS = re.compile(r"netd: interrupted: (\d+) of (\d+) objects were changed; ")
 
 
 def hold_back() -> None:
-    """SIGINT waits until the process lets it in: as if Ctrl-C came when the first line of netd runs, or later."""
+    """SIGINT waits until the process lets it in: as if Ctrl-C came when the first line of netd runs, or later.
+
+    Not ignored, as in tests that a shell runs in the background.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 

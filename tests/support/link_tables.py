@@ -21,7 +21,7 @@ LINK, CARRIER, OTHER_CARRIER = "made0", "eth0", "cable"
 TEXTS = {
     "link name": [CARRIER, OTHER_CARRIER],
     "namespace name": ["a"],
-    "address": ["10.0.0.9", "10.0.0.10"],
+    "address": ["10.0.0.9", "10.0.0.10", "fd00::9"],
     "multicast address": ["239.1.1.9", "239.1.1.10"],
     "MAC address": ["02:00:00:00:00:41", "02:00:00:00:00:42"],
     "CIDR": ["10.7.0.0/24", "10.8.0.0/24"],
@@ -67,8 +67,15 @@ def examples(kind: Any) -> Iterator[Any]:
 
 
 def needed(table: Any) -> dict[str, Any]:
-    """The required keys of a table."""
-    return {key: _first(key, field) for key, field in fields_of(table).items() if field.required}
+    """The required keys of a table; where it needs one of several, the last of these."""
+    fields = fields_of(table)
+    base = {key: _first(key, field) for key, field in fields.items() if field.required}
+    if not isinstance(read(table, base), list):
+        return base
+    more = (
+        base | {key: value} for key in reversed(list(fields)) if key not in base for value in examples(fields[key].type)
+    )
+    return next((keys for keys in more if not isinstance(read(table, keys), list)), base)
 
 
 def _first(key: str, field: Field) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 from netd.kernel.kernel import Kernel
 from netd.kernel.session import Session
 from netd.kinds.link.bridge_port import read_port
-from netd.kinds.link.segment import kind_of
+from netd.kinds.link.segment import kind_of, link_kinds
+from netd.kinds.link.tunnel import TunnelKind
 from netd.kinds.qdisc import decode_netem
 from netd.model.state import IFA_F_NODAD, FdbEntry, Link, Qdisc, Route
 from tests.fakekernel import FakeKernel
@@ -22,6 +23,8 @@ SYSCTLS = (
     "net/ipv4/conf/all/accept_redirects", "net/ipv4/conf/eth0/forwarding",
     "net/ipv4/conf/eth0/proxy_arp", "net/ipv4/conf/br0/rp_filter", "net/ipv6/conf/all/disable_ipv6",
 )  # fmt: skip
+#: Tunnels of the kernel's own, which appear in every namespace when it loads a module.
+FALLBACKS = frozenset().union(*(kind.fallbacks for kind in link_kinds().values() if isinstance(kind, TunnelKind)))
 TABLES = (254, 100, 101, 50)
 
 
@@ -37,7 +40,7 @@ def snapshot(kernel: Kernel | FakeKernel) -> dict[str, Any]:
 
 def inside(session: Session | FakeSession) -> dict[str, Any]:
     """One namespace."""
-    links = {link.index: link for link in session.links()}
+    links = {link.index: link for link in session.links() if link.name not in FALLBACKS}
     names = {index: link.name for index, link in links.items()}
     return {
         "links": {link.name: plain_link(link, links) for link in links.values()},

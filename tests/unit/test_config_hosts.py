@@ -13,6 +13,7 @@ from netd.config.parse import this_host as machine_module
 from netd.config.parse.parser import parse
 from netd.config.parse.this_host import ThisHost, this_host
 from netd.config.read import directory as folder
+from netd.model.segment import Tunnel
 
 LAB = """
 [vxlan.vx]
@@ -82,7 +83,7 @@ def test_the_own_address_is_the_source_of_the_tunnel(machines: Machines) -> None
     for name, local in (("red", "192.0.2.1"), ("blue", "192.0.2.3"), ("elsewhere", None)):
         (tunnel,) = (one for key, one in machines.read(name).desired.items() if key.kind == "vxlan")
         assert tunnel.fields.get("local") == local
-        assert not tunnel.hosts and tunnel.ends[0].tunnel == ("", local or "", 50, "")
+        assert not tunnel.hosts and tunnel.ends[0].tunnel == Tunnel("", local or "", 50, "")
     machines.write(LAB.replace("vni = 7", 'vni = 7\nlocal = "192.0.2.77"'))
     assert next(one for key, one in machines.read("red").desired.items() if key.kind == "vxlan").fields["local"] == (
         "192.0.2.77"
@@ -93,7 +94,7 @@ def test_the_own_address_is_the_source_of_the_tunnel(machines: Machines) -> None
 def test_the_addresses_of_the_hosts_tell_the_family(machines: Machines, family: str) -> None:
     machines.write(LAB.replace("192.0.2.", family))
     (tunnel,) = (one for key, one in machines.read("red").desired.items() if key.kind == "vxlan")
-    assert tunnel.ends[0].tunnel == ("", family + "1", 70 if ":" in family else 50, "")
+    assert tunnel.ends[0].tunnel == Tunnel("", family + "1", 70 if ":" in family else 50, "")
 
 
 def test_a_single_name_is_a_list_of_one(machines: Machines) -> None:

@@ -113,3 +113,8 @@ WRONG = {
 def test_what_the_schema_marks_netd_refuses_too(text: str, where: str) -> None:
     assert errors(text) == [where]
     assert parse("x.toml", text.encode()).problems
+
+
+def test_the_how_to_pages_name_each_example() -> None:
+    named = re.findall(r"`(\d\d-[\w-]+)`", (ROOT / "docs" / "howto" / "README.md").read_text())
+    assert sorted(named) == [path.stem for path in EXAMPLES]

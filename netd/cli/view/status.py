@@ -61,7 +61,7 @@ def sections(reply: Mapping[str, Any], query: Query) -> list[Section]:
 
 
 def first_line(reply: Mapping[str, Any], now: float) -> str:
-    """ "degraded: 41 ok, 1 failed; 5 repairs, the last 12 s ago; up 3 h 12 min"."""
+    """ "degraded: 41 ok, 1 failed; 5 repairs, 12 s ago; up 3 h 12 min"."""
     parts = [f"{reply['state']}: {_counts(reply['objects']) or 'nothing declared'}"]
     inexact = [each for each in reply["files"] if each["state"] != "ok"]
     if inexact:

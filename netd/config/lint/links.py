@@ -94,7 +94,8 @@ def _tunnel(each: Desired, desired: Mapping[Key, Desired]) -> str:
     """A tunnel over IPv6 that names no link gets an MTU of 1500, and no router cuts what does not fit."""
     for end in each.ends:
         local = each.locator.get("local") or each.fields.get("local")
-        if end.tunnel is None or end.tunnel.dev or end.mtu is not None or not local or ":" not in str(local):
+        tunnel = end.tunnel
+        if tunnel is None or tunnel.dev or tunnel.by_route or end.mtu is not None or ":" not in str(local or ""):
             continue
         for key in desired:
             link, cidr = assigned_address(key) or (None, "")

@@ -30,7 +30,9 @@ def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterat
     """All warnings of all files. If a file cannot be read, its names are unknown: then there are none about names."""
     sources = {each.source.file: each.source for each in parsed}
     if all(each.readable for each in parsed):
-        yield from _Names(desired, parsed, sources).unknown()
+        names = _Names(desired, parsed, sources)
+        yield from names.unknown()
+        yield from names.unknown_in_checks()
     yield from _forwarding(desired, parsed, sources)
     yield from refused(desired, sources)
     yield from address_warnings(desired, sources)
@@ -46,6 +48,7 @@ class _Names:
     def __init__(self, desired: Mapping[Key, Desired], parsed: Sequence[Parsed], sources: Mapping[str, Source]) -> None:
         self.desired = desired
         self.sources = sources
+        self.parsed = parsed
         self.links = {link for each in parsed for link in each.links}
         self.namespaces = {name for each in parsed for name in each.namespaces}
         self.by_namespace: dict[str, set[str]] = {}
@@ -63,6 +66,17 @@ class _Names:
                     shown = titled(origin.path if len(origin.path) > length else each.origins[0].path, text)
                     yield self.sources[origin.file].problem(origin.path, shown, warning=True)
 
+    def unknown_in_checks(self) -> Iterator[Problem]:
+        """Checks that are tried from namespaces that are nowhere."""
+        for check in (check for each in self.parsed for check in each.checks):
+            if check.netns and self._no_namespace(check.netns):
+                path = (*check.origin.path, "from")
+                text = f"the namespace '{check.netns}' is not declared{meant(check.netns, self.namespaces)}"
+                yield self.sources[check.origin.file].problem(path, titled(path, text), warning=True)
+
+    def _no_namespace(self, netns: str) -> bool:
+        return netns not in self.namespaces and not os.path.exists(f"/run/netns/{netns}")
+
     def _of(self, each: Desired) -> Iterator[tuple[Origin, str]]:
         for link in dict.fromkeys((*each.requires, *each.after)):
             hint = self._missing(link)
@@ -73,7 +87,7 @@ class _Names:
             if hint is not None:
                 yield origin, hint
         for netns in each.namespaces:
-            if netns not in self.namespaces and not os.path.exists(f"/run/netns/{netns}"):
+            if self._no_namespace(netns):
                 yield (
                     self._written(each, netns),
                     f"the namespace '{netns}' is not declared{meant(netns, self.namespaces)}",

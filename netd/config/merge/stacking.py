@@ -45,6 +45,11 @@ def _refused_member(each: Desired, prefix: str, maker: Desired, above: End) -> s
     name = above.link.name
     if not above.takes_members:
         return f"{prefix}master: '{name}' is {maker.key} at {{place}}: only a bridge, a bond or a vrf has members"
+    kind = registry()[each.key.kind]
+    if above.joins == "ports" and isinstance(kind, LinkKind) and not kind.is_ethernet(each.fields):
+        return (
+            f"{prefix}master: '{name}' is {maker.key} at {{place}}: this link carries IP packets, not Ethernet frames"
+        )
     if above.joins != "ports" and any(field.startswith(prefix + PREFIX) for field in each.fields):
         return f"{prefix}bridge_port: '{name}' is {maker.key} at {{place}}: only a bridge has ports"
     return ""

@@ -6,6 +6,7 @@ link of that group.
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from netd.model.state import IFF_UP
 from . import wire
 from .wire import Request
 
+#: Indexes of links that are created in one namespace and moved to another: far from those that the kernel gives.
+PASSING = (1 << 20, 1 << 24)
 MAKE = wire.NLM_F_CREATE | wire.NLM_F_EXCL
 
 
@@ -65,10 +68,12 @@ def port_info(port: Mapping[int, bytes]) -> bytes:
 def create_link(operation: do.CreateLink, lookup: LinkLookup) -> list[Request]:
     """One message makes the link, with both ends of a pair; what the kernel drops at creation follows by name."""
     settings = operation.settings
-    body = header(0, settings) + wire.text(wire.IFLA_IFNAME, operation.name)
+    index = random.randrange(*PASSING) if operation.moved else 0
+    name = f"netd{index:x}" if operation.moved else operation.name
+    body = header(index, settings) + wire.text(wire.IFLA_IFNAME, name)
     body += plain_settings(operation.home, settings, lookup)
     elsewhere = lookup.descriptor(operation.home) if operation.home != operation.netns else None
-    if elsewhere is not None:
+    if elsewhere is not None and not operation.moved:
         body += wire.u32(wire.IFLA_NET_NS_FD, elsewhere)
         if settings.alias or settings.port:
             raise ValueError("alias and port settings follow by name, which is of another namespace")
@@ -87,6 +92,10 @@ def create_link(operation: do.CreateLink, lookup: LinkLookup) -> list[Request]:
     kind = wire.text(wire.IFLA_INFO_KIND, operation.kind)
     body += wire.nested(wire.IFLA_LINKINFO, kind + (wire.nested(wire.IFLA_INFO_DATA, data) if data else b""))
     requests = [Request(wire.RTM_NEWLINK, MAKE | wire.NLM_F_ECHO, body)]
+    if elsewhere is not None and operation.moved:
+        move = ifinfomsg(index) + wire.u32(wire.IFLA_NET_NS_FD, elsewhere) + wire.text(wire.IFLA_IFNAME, operation.name)
+        # What could not be moved does not stay; what was moved is not there any more.
+        return [*requests, Request(wire.RTM_NEWLINK, 0, move), delete_link(index)]
     # By name: the index is not known yet. Never with a group, which would then mean every link of it.
     named = ifinfomsg() + wire.text(wire.IFLA_IFNAME, operation.name)
     if settings.alias:
@@ -130,8 +139,11 @@ def set_link(operation: do.SetLink, lookup: LinkLookup) -> list[Request]:
         body += wire.attribute(wire.IFLA_IFALIAS, settings.alias.encode() + b"\0" if settings.alias else b"")
     if settings.name is not None:
         body += wire.text(wire.IFLA_IFNAME, settings.name)
-    if settings.info:
-        data = wire.nested(wire.IFLA_INFO_DATA, wire.mapping(settings.info))
+    info = dict(settings.info)
+    if operation.dev is not None:
+        info[operation.dev_option] = struct.pack("=I", lookup.index(*operation.dev))
+    if info:
+        data = wire.nested(wire.IFLA_INFO_DATA, wire.mapping(info))
         body += wire.nested(wire.IFLA_LINKINFO, wire.text(wire.IFLA_INFO_KIND, operation.kind) + data)
     requests = []
     if body or settings.up is not None:

@@ -7,10 +7,11 @@ import ipaddress
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import or_
 from types import MappingProxyType
 from typing import Any
 
-from netd.kinds.base.options import Option, fields_of
+from netd.kinds.base.options import Option, Wire, fields_of
 from netd.model.change import FieldDiff
 
 
@@ -181,6 +182,23 @@ class LowerNamespace:
         return None
 
 
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """A value that is in no attribute of the kind: ``LinkKind.read_options`` of the kind reads it."""
+
+    default: Any = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return ()
+
+    def encode(self, value: Any, have: Any = None) -> Mapping[int, bytes]:
+        return {}
+
+    def decode(self, raw: Mapping[int, bytes]) -> Any:
+        return None
+
+
 @functools.cache
 def options(table: Any) -> Mapping[str, Option]:
     """The keys of a ``Table`` class that the kernel has in attributes."""
@@ -195,9 +213,33 @@ def encode(
     for key, option in options(table).items():
         name = prefix + key
         if option.wire is not None and fields.get(name) is not None:
-            for number, payload in option.wire.encode(fields[name], have.get(name)).items():
-                shared = number in found and isinstance(option.wire, Bit)
-                found[number] = Bit.joined(found[number], payload) if shared else payload
+            add(found, option.wire, option.wire.encode(fields[name], have.get(name)))
+    return found
+
+
+def add(found: dict[int, bytes], wire: Wire, more: Mapping[int, bytes]) -> None:
+    """Adds attributes of an option; of those that several options share, its bits."""
+    masks = getattr(wire, "masks", {})
+    for number, payload in more.items():
+        old = found.get(number)
+        if old is not None and isinstance(wire, Bit):
+            payload = Bit.joined(old, payload)
+        elif old is not None and number in masks:
+            payload = bytes(map(or_, old, payload))
+        found[number] = payload
+
+
+def rewritten(table: Any, raw: Mapping[int, bytes], fields: Mapping[str, Any]) -> dict[int, bytes]:
+    """All attributes of a link, as they were read (``raw``), with other values of these options."""
+    found = dict(raw)
+    for key, option in options(table).items():
+        if option.wire is not None and fields.get(key) is not None:
+            masks: Mapping[int, bytes] = getattr(option.wire, "masks", {})
+            for number in option.wire.numbers:
+                old = found.pop(number, None)
+                if old is not None and number in masks:
+                    found[number] = bytes(one & ~own for one, own in zip(old, masks[number], strict=True))
+            add(found, option.wire, option.wire.encode(fields[key], None))
     return found
 
 

@@ -54,7 +54,7 @@ MADE_BY_NETD = Traits(has_mark=True, provides_links=True, guard_fields=frozenset
 
 
 class LinkKind(Kind, BecomesUsable, KeepsAttributes):
-    """A link; the kind's name is its rtnetlink kind too."""
+    """A link; the kind's name is its rtnetlink kind too, unless ``rtnl_kinds`` says otherwise."""
 
     traits = MADE_BY_NETD
     #: Fields that are chosen once, and kept although they are not declared (MACs): ``remember``.
@@ -69,6 +69,24 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
     module: ClassVar[str] = ""
     #: The MTU of a new one that no other link carries.
     first_mtu: ClassVar[int] = ETHERNET
+
+    #: False: the kernel does not say in which namespace a link's packets are sent (rtnl_link_ops.get_link_net).
+    tells_namespace: ClassVar[bool] = True
+    #: Whether the kernel binds a link to the namespace that it is created in, so that it has to be moved to its own.
+    moved: ClassVar[bool] = False
+
+    @cached_property
+    def rtnl_kinds(self) -> tuple[str, ...]:
+        """What rtnetlink calls its links."""
+        return (self.name,)
+
+    def rtnl_kind(self, fields: Mapping[str, Any]) -> str:
+        """What rtnetlink calls a link with these options."""
+        return self.name
+
+    def is_ethernet(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a link with these options has a MAC address and can be the port of a bridge."""
+        return True
 
     @cached_property
     def table(self) -> Any:
@@ -88,7 +106,8 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
 
     def declare(self, table: Any, context: TableContext) -> Iterable[Desired]:
         link = LinkName(context.netns, context.name)
-        chosen = {key: getattr(table, key) for key in options(self.table) if getattr(table, key) is not None}
+        chosen = self.chosen(table)
+        self._check_layer(table, chosen)
         dev = chosen.get(self.lower[0]) if self.lower else None
         outer = chosen.get(DEV_NAMESPACE, context.netns)
         if DEV_NAMESPACE in options(self.table):
@@ -110,6 +129,15 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             ends=(end_of(table, link, tunnel=tunnel, first=first, joins=self.joins, takes_members=self.takes_members),),
         )
         yield from end_objects(table, context, link)
+
+    def chosen(self, table: Any) -> dict[str, Any]:
+        """The options that a table has, as they are compared."""
+        return {key: getattr(table, key) for key in options(self.table) if getattr(table, key) is not None}
+
+    def _check_layer(self, table: LinkTable, chosen: Mapping[str, Any]) -> None:
+        for key in () if self.is_ethernet(chosen) else ("mac", "bridge_port"):
+            if getattr(table, key) is not None:
+                raise ValueError(f"{key}: this link carries IP packets, not Ethernet frames: it has none")
 
     def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
         """The options of a link, as they are compared."""
@@ -150,7 +178,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         if link is None:
             return None
         found = {"cookie": view.cookie(key.netns), "index": link.index}
-        if link.kind != self.name:
+        if link.kind not in self.rtnl_kinds:
             what = f"a {link.kind} link of this name" if link.kind else "a physical link of this name"
             return Observed(fields={}, identity=found, marked=link.group == GROUP, conflict=what, handle=link.index)
         fields = read_end(link, key.netns, view) | self.read_options(link, key.netns, view)
@@ -162,7 +190,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
         for link in view.links(netns):
-            if link.kind == self.name and link.group == GROUP:
+            if link.kind in self.rtnl_kinds and link.group == GROUP:
                 yield Key(netns, self.name, link.name), {}
 
     def watch_keys(self, key: Key, locator: Mapping[str, Any]) -> Iterable[WatchKey]:
@@ -180,6 +208,8 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
 
         ``key`` is this machine's own, the same after a reboot; b"" where there is none.
         """
+        if not self.is_ethernet(desired.fields):
+            return {}
         link = LinkName(desired.key.netns, desired.key.name)
         return {"mac": remembered_mac(desired.fields.get("mac"), memory.get("mac"), link, key)}
 
@@ -236,7 +266,10 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             info=encode(self.table, fields), netns=key.netns if outer != key.netns else None,
         )  # fmt: skip
         dev, number = (fields.get(self.lower[0], ""), self.lower[1].number) if self.lower else ("", 0)
-        made = CreateLink(outer, key.name, self.name, settings, dev=dev, dev_option=number)
+        made = CreateLink(
+            outer, key.name, self.rtnl_kind(fields), settings, dev=dev, dev_option=number,
+            moved=self.moved and outer != key.netns,
+        )  # fmt: skip
         late = {name: value for name, value in fields.items() if name in ("up", "master") or name.startswith(PREFIX)}
         return [Step(Phase.LINK, made), *end_changes(key.netns, key.name, late)]
 
@@ -246,7 +279,7 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         steps = list(end_changes(key.netns, key.name, fields, current=observed.fields.get("name")))
         info = encode(self.table, fields, observed.fields)
         if info:
-            settings = SetLink(key.netns, key.name, LinkSettings(info=info), self.name)
+            settings = SetLink(key.netns, key.name, LinkSettings(info=info), self.rtnl_kind(observed.fields))
             steps.append(Step(Phase.SETTINGS, settings))
         return steps
 
@@ -271,9 +304,11 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         if link is None:
             return None
         carrier = self.lower_link(link, key.netns, view)
-        if carrier is None:
-            return None if self.lower_index(link) else self.first_mtu
         tunnel = self.carrier(self.read_options(link, key.netns, view), key.netns)
+        if carrier is None and not self.lower_index(link):
+            return ETHERNET - (tunnel.overhead or 0) if tunnel is not None and tunnel.by_route else self.first_mtu
+        if carrier is None:
+            return None
         outer = tunnel.netns if tunnel else key.netns
         return MtuLimit(LinkName(outer, carrier.name), tunnel.overhead or 0 if tunnel else 0)
 

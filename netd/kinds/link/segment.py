@@ -5,6 +5,7 @@ Declared links count as declared, even if the kernel has something else; other l
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -34,10 +35,16 @@ class Segment:
     searched: frozenset[str]
 
 
+@functools.cache
+def link_kinds() -> Mapping[str, LinkKind]:
+    """The kinds of links that netd creates, by what rtnetlink calls them."""
+    found = [kind for kind in registry().values() if isinstance(kind, LinkKind) and kind.traits.provides_links]
+    return {name: kind for kind in found for name in kind.rtnl_kinds}
+
+
 def kind_of(link: Link | None) -> LinkKind | None:
     """The kind of a link, None if netd does not create such links."""
-    kind = registry().get(link.kind) if link is not None else None
-    return kind if isinstance(kind, LinkKind) else None
+    return link_kinds().get(link.kind) if link is not None else None
 
 
 def joins(link: Link) -> Joins:
