@@ -252,7 +252,9 @@ class Daemon:
 
     def _arm_poll(self) -> None:
         """Only if something is not reported by events: otherwise nothing wakes the daemon."""
-        if self._ready and self._poll_timer is None and (self._watch_failed or self._engine.graph.firewalled):
+        graph = self._engine.graph
+        needed = self._watch_failed or graph.firewalled or graph.unannounced
+        if self._ready and self._poll_timer is None and needed:
             self._poll_timer = self._loop.call_later(POLL, self._on_poll)
 
     def _on_poll(self) -> None:
@@ -266,8 +268,8 @@ class Daemon:
         elif self._watch_failed:
             self._files.read(prune=False)
         with_legacy = [netns for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)]
-        if with_legacy:
-            stale = [Invalidation("nft", netns) for netns in with_legacy]
+        stale = [Invalidation("nft", netns) for netns in with_legacy] + [*self._engine.graph.unreported()]
+        if stale:
             self._passes.start(self._engine.invalidate(stale), drift=True)
 
     # passes ----------------------------------------------------------------------------------------------------

@@ -177,7 +177,11 @@ class Session:
     def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
         """The permanent entries of one link, and those that it answers on behalf of other hosts (proxies)."""
         permanent = [one for one in self._neighbors(index, family) if one.state & NUD_PERMANENT]
-        return permanent + self._neighbors(index, family, NTF_PROXY)
+        return permanent + self.proxies(index, family)
+
+    def proxies(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
+        """The addresses that one link answers for."""
+        return self._neighbors(index, family, NTF_PROXY)
 
     def _neighbors(self, index: int, family: int, flags: int = 0) -> list[Neighbor]:
         head = ndmsg(family, flags=flags) + wire.u32(wire.NDA_IFINDEX, index)

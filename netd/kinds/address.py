@@ -35,13 +35,14 @@ from netd.model.state import (
 )
 from netd.model.status import Unusable
 
+from .base.address_values import FOREVER, AddressTable, cidr_of
 from .base.kind import LOOPBACK, Kind, Traits, link_by_identity, link_identity
 from .base.roles import Announced, AssignedAddress, BecomesUsable, KeepsAttributes
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
 IFA_RT_PRIORITY = 9
-LIMITED, FOREVER = "limited", "forever"
+LIMITED = "limited"
 
 
 def address_key(link: LinkName, cidr: str) -> Key:
@@ -49,19 +50,28 @@ def address_key(link: LinkName, cidr: str) -> Key:
     return Key(link.netns, "address", f"{link.name}/{cidr}")
 
 
-def address_object(link: LinkName, address: str, nodad: bool, origin: Origin, before: Sequence[str] = ()) -> Desired:
+def address_object(
+    link: LinkName, entry: str | AddressTable, nodad: bool, origin: Origin, before: Sequence[str] = ()
+) -> Desired:
     """One address of a link. An IPv6 one with ``nodad`` is usable at once. ``before`` are those written before it."""
+    address = cidr_of(entry)
     after = _alike_in_network(address, before)
     fields: dict[str, Any] = {"lifetime": FOREVER, "connected": True, "duplicate": False}
+    more: dict[str, Any] = {}
+    if isinstance(entry, AddressTable):
+        if entry.label is not None:
+            more["label"] = entry.label
+        if entry.preferred_lft is not None:
+            more["deprecated"] = entry.preferred_lft == 0
     if ":" in address:
         fields["prefixlen"] = _length(address)
         if nodad:
             fields["nodad"] = True
     return Desired(
         key=address_key(link, address),
-        fields=fields,
+        fields=fields | more,
         origins=(origin,),
-        locator={"nodad": nodad} | ({"after": after} if after else {}),
+        locator={"nodad": nodad} | ({"after": after} if after else {}) | more,
         requires=(link,),
         claims=(f"address:{link.netns}:{address.partition('/')[0]}",),
     )
@@ -142,6 +152,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddre
                 "noprefixroute": bool(address.flags & IFA_F_NOPREFIXROUTE),
                 "route_metric": route_metric(address),
                 "in_order": self._in_order(cidr, locator, there),
+                "label": address.label,
             },
             identity=place,
             marked=address.protocol == ADDRESS_PROTOCOL,
@@ -217,10 +228,16 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddre
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         key = desired.key
         dev, _, cidr = key.name.partition("/")
-        put = PutAddress(key.netns, dev, cidr, bool(desired.locator["nodad"]) and ":" in cidr)
+        put = self._put(key, desired.locator, bool(desired.locator["nodad"]) and ":" in cidr)
         link = view.link(key.netns, dev)
         wrong = _alike(cidr, view.addresses(key.netns, link.index)) if link is not None else ()
         return [*(self._clear(key, dev, other) for other in wrong), Step(Phase.ADDRESS, put)]
+
+    def _put(self, key: Key, locator: Mapping[str, Any], nodad: bool) -> PutAddress:
+        """The address as it is declared."""
+        dev, _, cidr = key.name.partition("/")
+        label, deprecated = str(locator.get("label", "")), bool(locator.get("deprecated"))
+        return PutAddress(key.netns, dev, cidr, nodad, label=label, deprecated=deprecated)
 
     def _clear(self, key: Key, dev: str, other: Address) -> Step:
         return Step(Phase.CLEAR, DeleteAddress(key.netns, dev, other.address, other.index))
@@ -231,15 +248,19 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddre
         dev, _, cidr = key.name.partition("/")
         found: Address = observed.handle
         if "prefixlen" in fields:
-            put = PutAddress(key.netns, dev, cidr, bool(locator["nodad"]))
+            put = self._put(key, locator, bool(locator["nodad"]))
             return [self._clear(key, dev, found), Step(Phase.ADDRESS, put)]
         nodad = bool(fields.get("nodad", observed.fields["nodad"]))
-        put = PutAddress(key.netns, dev, cidr, nodad)
+        put = self._put(key, locator, nodad)
+        # What is no longer declared is restored.
+        put = replace(put, deprecated=fields.get("deprecated", put.deprecated), label=fields.get("label", put.label))
         if not observed.includes_own:
             # An adopted address keeps what is not declared, and does not get netd's mark.
             put = replace(put, like=found.raw)
+            if "deprecated" not in fields and "deprecated" not in locator:
+                put = replace(put, deprecated=None)
         steps = [Step(Phase.ADDRESS, put)]
-        anew = fields.get("noprefixroute") is False or fields.get("in_order") is True
+        anew = fields.get("noprefixroute") is False or fields.get("in_order") is True or "label" in fields
         if anew and ":" not in cidr:
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index, alone=True)))
         elif (
@@ -274,5 +295,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddre
         return [Step(Phase.ADDRESS, RestoreAddress(key.netns, link.name if link else dev, raw)) for raw, link in found]
 
     def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        if field == "label":
+            return found or key.name.partition("/")[0]
         # A lifetime that was running cannot be restored.
-        return bool(found) if field == "nodad" else None
+        return bool(found) if field in ("nodad", "deprecated") else None

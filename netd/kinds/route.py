@@ -88,7 +88,8 @@ class RouteTable(Table):
                 raise ValueError("nexthops: each needs via or dev")
         family = self.family
         for name, address in self._addresses():
-            if family_of(address) != family:
+            # IPv4 by a gateway of IPv6 (RFC 5549): the kernel has no other mixture.
+            if family_of(address) != family and (name == "src" or family == 6):
                 raise ValueError(f"{name}: '{address}' is IPv{family_of(address)}, the route is IPv{family}")
         self._hops_fit(family)
 
@@ -108,9 +109,10 @@ class RouteTable(Table):
 
     @property
     def family(self) -> int:
-        """4 or 6: the destination's, else that of via or src, else 4."""
-        if self.to != "default":
-            return family_of(self.to)
+        """4 or 6: the destination's, else that of src or via, else 4."""
+        known = self.to if self.to != "default" else self.src
+        if known is not None:
+            return family_of(known)
         return next((family_of(address) for _, address in self._addresses()), 4)
 
     def _addresses(self) -> Iterable[tuple[str, str]]:

@@ -159,6 +159,9 @@ class View(Protocol):
     def neighbor(self, netns: str, index: int, address: str) -> Neighbor | None:
         """A neighbour entry."""
 
+    def proxies(self, netns: str, index: int) -> Mapping[str, Neighbor]:
+        """The addresses that a link answers for."""
+
     def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
         """The permanent entries of one link, and proxies; read again each time."""
 

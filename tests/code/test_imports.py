@@ -41,13 +41,13 @@ def test_no_kind_is_known_by_its_name(room: str) -> None:
 def test_a_kind_is_named_in_its_own_file_and_nowhere_else() -> None:
     """Elsewhere kinds are asked by their base class, traits and roles.
 
-    Not meant are ordinary words ("address"), the kernel's word for a type of link (``netd.kernel``), the JSON that
-    commands read, and files of kinds, which declare objects of other kinds.
+    Not meant are ordinary words ("address"), the kernel's words for types of links (``link.kind``), the JSON that commands
+    read, and files of kinds, which declare objects of other kinds.
     """
     found = [
         place(path, literal)
         for path in sorted(NETD.rglob("*.py"))
-        if path.parent != NETD / "kinds" and NETD / "kernel" not in path.parents
+        if path.parent != NETD / "kinds"
         for literal in names_of_kinds(ast.parse(path.read_text()))
         if literal.value in registry()
     ]
@@ -82,9 +82,8 @@ def names_of_kinds(tree: ast.AST) -> Iterator[ast.Constant]:
         meant: list[ast.expr] = []
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
-            if any(
-                isinstance(each, ast.Attribute) and each.attr == "kind" for side in sides for each in ast.walk(side)
-            ):
+            parts = [each for side in sides for each in ast.walk(side)]
+            if any(isinstance(each, ast.Attribute) and ast.unparse(each).endswith("key.kind") for each in parts):
                 meant = sides
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Key":
             meant = [*node.args[1:2], *(each.value for each in node.keywords if each.arg == "kind")]

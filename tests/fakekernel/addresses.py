@@ -146,7 +146,8 @@ def connect_all(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
 def link_down(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """Removes routes, neighbors and IPv6 addresses, without an event for each route."""
     routes.drop_of_link(machine, space, index)
-    for key in [key for key in space.neighbors if key[0] == index]:
-        del space.neighbors[key]
+    for table in (space.neighbors, space.proxies):
+        for key in [key for key in table if key[0] == index]:
+            del table[key]
     for address in [address for address in space.addresses.get(index, {}) if ":" in address]:
         drop(machine, space, index, address)

@@ -113,7 +113,7 @@ class FakeBatch:
         entries.restore_neighbor(self._machine, self._space, self._index(op.dev), op.raw)
 
     def _delete_neighbor(self, op: do.DeleteNeighbor) -> None:
-        entries.delete_neighbor(self._machine, self._space, op.index or self._index(op.dev), op.address)
+        entries.delete_neighbor(self._machine, self._space, op.index or self._index(op.dev), op.address, op.proxy)
 
     def _put_fdb(self, op: do.PutFdb) -> None:
         via = self._index(op.via) if op.via else 0

@@ -307,8 +307,9 @@ def _strip(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     set_up(machine, space, index, False)
     space.addresses.pop(index, None)
     routes.drop_of_link(machine, space, index)
-    for key in [key for key in space.neighbors if key[0] == index]:
-        del space.neighbors[key]
+    for table in (space.neighbors, space.proxies):
+        for key in [key for key in table if key[0] == index]:
+            del table[key]
     space.fdb.pop(index, None)
     space.qdiscs.pop(index, None)
 

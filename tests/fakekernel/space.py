@@ -56,6 +56,7 @@ class FakeNamespace:
     routes: list[Route] = field(default_factory=list)
     rules: list[PolicyRule] = field(default_factory=list)
     neighbors: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
+    proxies: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     qdiscs: dict[int, Qdisc] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import titled
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
+from netd.kinds.base.roles import Distinguished
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
@@ -48,7 +49,7 @@ def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
     ``copied`` are files of which the last good copy counts: their objects lose against those of valid files.
     """
     clashes: list[Clash] = []
-    left = _drop(list(objects), clashes, _link_clashes)
+    left = _drop(_distinguished(list(objects)), clashes, _link_clashes)
     if copied:
         left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)
@@ -57,6 +58,17 @@ def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
     checked = _drop_all(lent, clashes, _cross_clashes)
     found = _drop_all(checked, clashes, _cycles)
     return Merged({each.key: each for each in found}, tuple(clashes))
+
+
+def _distinguished(objects: list[Desired]) -> list[Desired]:
+    """The same objects, in their order, under the names that their kinds give them beside each other."""
+    for name, kind in registry().items():
+        if not isinstance(kind, Distinguished):
+            continue
+        found = [number for number, each in enumerate(objects) if each.key.kind == name]
+        for number, each in zip(found, kind.distinguish([objects[number] for number in found]), strict=True):
+            objects[number] = each
+    return objects
 
 
 def _drop_all(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:

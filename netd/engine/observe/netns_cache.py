@@ -28,6 +28,7 @@ class NamespaceCache:
     routes: RouteCache = field(default_factory=RouteCache)
     rules: dict[tuple[int, int], list[PolicyRule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
+    proxies: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     #: Root queueing disciplines that somebody chose; None: not read yet.
     qdiscs: dict[int, Qdisc] | None = None
@@ -43,6 +44,7 @@ class NamespaceCache:
         self.invalidate_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
+        self.proxies.pop(index, None)
         self.fdb.pop(index, None)
         if self.qdiscs is not None:
             self.qdiscs.pop(index, None)
@@ -55,6 +57,12 @@ class NamespaceCache:
             return
         for family in self.connected_known:
             self.connected.pop((index, family), None)
+
+    def _drop_proxies(self, index: int) -> None:
+        if index:
+            self.proxies.pop(index, None)
+        else:
+            self.proxies.clear()
 
     def put_link(self, link: Link) -> None:
         """A link as it was just read."""
@@ -98,6 +106,8 @@ class NamespaceCache:
             table = tables[what]
             if what == "addresses":
                 self.invalidate_connected(dirty.index)
+            if what == "neighbors":
+                self._drop_proxies(dirty.index)
             if not dirty.index:
                 table.clear()
                 return {WatchKey(what, netns)}
@@ -113,5 +123,6 @@ class NamespaceCache:
         self.invalidate_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
+        self.proxies.pop(index, None)
         self.fdb.pop(index, None)
         return {WatchKey("routes", netns)}

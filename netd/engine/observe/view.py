@@ -237,6 +237,15 @@ class KernelView:
             known.neighbors[index] = {neighbor.address: neighbor for neighbor in found}
         return known.neighbors[index].get(address)
 
+    def proxies(self, netns: str, index: int) -> Mapping[str, Neighbor]:
+        known = self._netns(netns)
+        if known is None:
+            return {}
+        if index not in known.proxies:
+            found = there(lambda: self.session(netns).proxies(index))
+            known.proxies[index] = {neighbor.address: neighbor for neighbor in found}
+        return known.proxies[index]
+
     def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
         return there(lambda: self.session(netns).kept_neighbors(index))
 

@@ -23,6 +23,14 @@ class NamesHosts(abc.ABC):
         """
 
 
+class Distinguished(abc.ABC):
+    """Kinds of which several tables can declare objects of one name."""
+
+    @abc.abstractmethod
+    def distinguish(self, desired: Sequence[Desired]) -> Sequence[Desired]:
+        """The declared objects of all namespaces, in their order, each under a name of its own."""
+
+
 class BecomesUsable:
     """Kinds whose objects can be as declared but not usable yet, or wait for such an object."""
 

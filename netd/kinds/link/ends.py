@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from typing import Annotated, Any, ClassVar
 
 from netd.kinds.address import address_object
+from netd.kinds.base.address_values import AddressTable, cidr_of
 from netd.kinds.base.kind import LOOPBACK, TableContext
 from netd.kinds.base.options import Table, option
 from netd.kinds.base.values import (
@@ -51,8 +52,10 @@ class LinkTable(Table):
     #: Whether netd makes the link: a foreign one can be a port without being declared as one.
     made: ClassVar[bool] = True
 
-    addresses: list[Cidr] = option(
-        "IPv4 and IPv6 addresses with their prefix lengths", default_factory=list, also=("ip", "address", "ips")
+    addresses: list[Cidr | AddressTable] = option(
+        "IPv4 and IPv6 addresses with their prefix lengths, or tables with more",
+        default_factory=list,
+        also=("ip", "address", "ips"),
     )
     gateway: (
         Annotated[GatewayAddress | list[GatewayAddress], Form(one_per_family, "address, or a list of addresses")] | None
@@ -99,12 +102,13 @@ def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
     if not table.addresses and not table.gateway:
         return
     where = "".join(f"{part}." for part in path)
-    own = {address.partition("/")[0] for address in table.addresses}
+    addresses = [cidr_of(each) for each in table.addresses]
+    own = {address.partition("/")[0] for address in addresses}
     gateways = [str(gateway) for gateway in table.gateway or []]
     if link.name != LOOPBACK:
         if "::1" in own:
             raise ValueError(f"{where}addresses: '::1' can only be on {LOOPBACK}")
-        six = next((address for address in (*table.addresses, *gateways) if ":" in address), None)
+        six = next((address for address in (*addresses, *gateways) if ":" in address), None)
         if six and isinstance(table.mtu, int) and table.mtu < LEAST_IPV6:
             raise ValueError(f"{where}mtu: IPv6 needs at least {LEAST_IPV6}, and '{six}' is IPv6")
         astray = next(filter(is_loopback, gateways), None)
@@ -118,9 +122,11 @@ def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
 def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: str) -> Iterable[Desired]:
     """The objects of one end: its addresses, its default routes, its rules in FORWARD."""
     check_end(table, link, *path)
-    for number, address in enumerate(table.addresses):
+    before: list[str] = []
+    for number, entry in enumerate(table.addresses):
         origin = context.at(*path, "addresses", number)
-        yield address_object(link, address, table.nodad, origin, table.addresses[:number])
+        yield address_object(link, entry, table.nodad, origin, before)
+        before.append(cidr_of(entry))
     gateways = table.gateway or []
     for gateway in gateways:
         yield gateway_object(link, str(gateway), table.gateway_metric, context.at(*path, "gateway"))
