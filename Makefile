@@ -41,8 +41,8 @@ DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
 TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump tshark conntrack zsh
 # The kernel of test-kinds and its modules; a compiler where the processor has more than that kernel knows (xstate.c).
 UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx_tile /proc/cpuinfo),gcc libc6-dev)
-# The rig's root is made by mmdebstrap.
-RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap
+# The rig's root is made by mmdebstrap, and lintian reads the package.
+RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap lintian
 
 # $(call packages,NAMES): installs those that are missing; silent when there is nothing to do.
 define packages

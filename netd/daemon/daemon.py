@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from netd.config import ConfigDirectory
 from netd.containers import Containers
+from netd.engine.faults import FILE as FAULTS
+from netd.engine.faults import Faults
 from netd.engine.ledger import Ledger
 from netd.engine.mac_key import load_mac_key
 from netd.engine.reconciler import Reconciler
@@ -34,6 +36,7 @@ from netd.report.status import StatusSocket
 from .answers import Answers
 from .config_source import ConfigSource
 from .directory_watch import DirectoryWatch
+from .fault_keeper import FaultKeeper
 from .kernel_events import KernelEvents
 from .passes import PassCallbacks, Passes
 from .stranded import StrandedProcesses
@@ -68,6 +71,7 @@ class Daemon:
             self._containers.locate,
             watch=True,
             mac_key=found.key,
+            faults=Faults(os.path.join(state_dir, FAULTS)),
             on_done=self._change_done,
             on_state=self._change_log.state,
         )
@@ -94,6 +98,9 @@ class Daemon:
             after=self._arm_poll,
             guarded=self._guarded,
         )
+        self._faults = FaultKeeper(
+            self._engine, self._passes, self._change_log, before=self._handle_events, guarded=self._guarded
+        )
         self._answers = Answers(
             self._engine,
             self._is_busy,
@@ -101,6 +108,7 @@ class Daemon:
             self._files.report,
             self._stranded.found,
             self._reload,
+            self._faults.answer,
         )
         self._metrics: Metrics | None = None
         self._metrics_port: int | None = None
@@ -143,6 +151,7 @@ class Daemon:
         if self._metrics is not None and self._metrics_port is not None:
             self._metrics.serve(self._metrics_port, self._answers.turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
+        self._faults.start()
         self._guarded(lambda: self._files.read(prune=True))
         # Until now, locating a container waited for its runtime; from now on only threads wait.
         self._containers.start(partial(self._from_thread, self._container_moved), self._engine.attached.written())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -47,6 +48,8 @@ from .base.values import (
 
 #: The kernel's metric of an IPv6 route that names none (IP6_RT_PRIO_USER).
 IPV6_METRIC = 1024
+#: What the kernel says of a route by a link that is down.
+LINK_DOWN = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH})
 DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -175,6 +178,7 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
             "onlink": table.onlink,
         },
         requires=tuple(dict.fromkeys(devs)),
+        needs_up=tuple(dict.fromkeys(devs)),
     )
 
 
@@ -245,7 +249,14 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes, RoutesPackets):
         return {"src": "", "mtu": 0, "onlink": False}
 
     def refused_until(self, desired: Desired, view: View, error: KernelError) -> Unusable | None:
-        """The kernel takes a source address only once it is usable (fib_valid_prefsrc(), ip6_route_info_create())."""
+        """The kernel takes a source address only once it is usable (fib_valid_prefsrc(), ip6_route_info_create()), and
+        a route only by a link that is up."""
+        if error.code in LINK_DOWN:
+            hops = [LinkName(desired.key.netns, dev) for _, dev, _ in desired.locator["hops"] if dev]
+            for name in (*hops, *(each for several in desired.gateways.values() for each in several)):
+                found = view.link(*name)
+                if found is not None and not found.up:
+                    return Unusable(f"waits for {name}: it is down")
         source = desired.locator["src"]
         if not source:
             return None

@@ -44,6 +44,8 @@ class Desired:
     provides: tuple[LinkName, ...] = ()
     #: Links that must exist before it can be built; until then it is pending.
     requires: tuple[LinkName, ...] = ()
+    #: Links that must be up as well: while the files, or a fault on purpose, keep one of them down, it is pending.
+    needs_up: tuple[LinkName, ...] = ()
     #: Links that should exist; without them it is built reduced, and pending.
     after: tuple[LinkName, ...] = ()
     #: Namespaces that must exist besides its own.

@@ -52,6 +52,11 @@ class End(NamedTuple):
     joins: Joins = ""
     takes_members: bool = False
 
+    @property
+    def up_field(self) -> str:
+        """The field of its object that says whether it is up."""
+        return self.field.removesuffix("mtu") + "up"
+
 
 class Links(Protocol):
     """The part of the mirror (``View``) that shows how links are connected."""
