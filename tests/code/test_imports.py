@@ -41,8 +41,8 @@ def test_no_kind_is_known_by_its_name(room: str) -> None:
 def test_a_kind_is_named_in_its_own_file_and_nowhere_else() -> None:
     """Elsewhere kinds are asked by their base class, traits and roles.
 
-    Not meant are ordinary words ("address"), the kernel's words for types of links (``link.kind``), the JSON that commands
-    read, and files of kinds, which declare objects of other kinds.
+    Not meant are ordinary words ("address"), the kernel's words for types of links (``link.kind``), the JSON that
+    commands read, and files of kinds, which declare objects of other kinds.
     """
     found = [
         place(path, literal)
