@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from netd.kinds import registry
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.invalidation import WatchKey
@@ -37,7 +38,7 @@ from netd.model.status import Unusable
 
 from .base.address_values import FOREVER, AddressTable, cidr_of
 from .base.kind import LOOPBACK, Kind, Traits, link_by_identity, link_identity
-from .base.roles import Announced, AssignedAddress, BecomesUsable, KeepsAttributes
+from .base.roles import Announced, AssignedAddress, BecomesUsable, KeepsAttributes, RoutesMembers
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
@@ -100,6 +101,13 @@ def route_metric(address: Address) -> int:
     """IFA_RT_PRIORITY: of the kernel's route to the address's own network, 0 the usual one."""
     payload = attributes(address.raw[8:]).get(IFA_RT_PRIORITY, b"")
     return int(struct.unpack("=I", payload)[0]) if len(payload) == 4 else 0
+
+
+def _table_of(link: Link, netns: str, view: View) -> int:
+    """The table of the kernel's routes for its addresses, if its master has one; 0: main."""
+    master = view.link_at(netns, link.master) if link.master else None
+    kind: object = registry().get(master.kind) if master is not None else None
+    return kind.member_table(master) if master is not None and isinstance(kind, RoutesMembers) else 0
 
 
 def _length(cidr: str) -> int:
@@ -210,13 +218,11 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddre
         """Whether the kernel's route to the address's network exists, if there should be one."""
         network = ipaddress.ip_interface(address.address).network
         none = address.flags & IFA_F_NOPREFIXROUTE or address.peer or network.num_addresses == 1
-        master = view.link_at(netns, link.master) if link.master else None
-        elsewhere = link.flags & IFF_LOOPBACK or (master is not None and master.kind == "vrf")
-        if address.protocol != ADDRESS_PROTOCOL or none or elsewhere or not link.flags & IFF_UP:
+        elsewhere = link.flags & IFF_LOOPBACK or not link.flags & IFF_UP
+        if address.protocol != ADDRESS_PROTOCOL or none or elsewhere:
             return True
-        return str(network) in view.connected(
-            netns, link.index, socket.AF_INET6 if network.version == 6 else socket.AF_INET
-        )
+        family = socket.AF_INET6 if network.version == 6 else socket.AF_INET
+        return str(network) in view.connected(netns, link.index, family, _table_of(link, netns, view))
 
     def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
         return link_identity(LinkName(key.netns, key.name.partition("/")[0]), view)
@@ -273,8 +279,10 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddre
         if fields.get("connected") is True and ":" not in cidr:
             # For an IPv6 address the kernel recreates the route when the address is written again.
             address = ipaddress.ip_interface(cidr)
+            link = view.link(key.netns, dev)
+            table = _table_of(link, key.netns, view) if link is not None else 0
             route = CreateRoute(
-                key.netns, socket.AF_INET, MAIN, str(address.network), 0,
+                key.netns, socket.AF_INET, table or MAIN, str(address.network), 0,
                 src=str(address.ip), hops=(Hop(dev=dev),), protocol=RTPROT_KERNEL,
             )  # fmt: skip
             steps.append(Step(Phase.ADDRESS, route))

@@ -125,10 +125,11 @@ class CreateLink(Operation):
 
 @dataclass(frozen=True, slots=True)
 class SetLink(Operation):
-    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty.
+    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty, or ``dev_option`` not 0.
 
     ``dev``: another lower link, for the attribute ``dev_option`` of IFLA_INFO_DATA. If it moves to another namespace
-    (``settings.netns``), the other settings apply there, ``master`` too.
+    (``settings.netns``), the other settings apply there, ``master`` too. A bond takes only members that are down: a
+    link that is up is set down before, if the kernel asks for it.
     """
 
     stale = (effects.set_link,)

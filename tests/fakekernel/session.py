@@ -49,9 +49,9 @@ class FakeSession:
         found = self.space.addresses
         return [one for at in ([index] if index else list(found)) for one in found.get(at, {}).values()]
 
-    def connected(self, index: int, family: int) -> list[Route]:
-        """The kernel's own routes of one link, or of all (0), of one family."""
-        own = [one for one in self.routes(RT_TABLE_MAIN, family) if one.protocol == RTPROT_KERNEL]
+    def connected(self, index: int, family: int, table: int = RT_TABLE_MAIN) -> list[Route]:
+        """The kernel's own routes of one link, or of all (0), of one family, in one table."""
+        own = [one for one in self.routes(table, family) if one.protocol == RTPROT_KERNEL]
         return [one for one in own if not index or any(hop.index == index for hop in one.nexthops)]
 
     def routes(self, table: int, *families: int) -> list[Route]:

@@ -19,6 +19,7 @@ from netd.kinds.base.roles import Distinguished
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
+from .routing import with_tables
 from .stacking import carrier_clashes, master_clashes, member_address_clashes, receiver_clashes
 
 
@@ -43,17 +44,17 @@ class Merged:
 Finder = Callable[[list[Desired]], Iterator[Clash]]
 
 
-def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
-    """What remains of ``objects``: of two that clash, the first.
+def merge(objects: Iterable[Desired], copied: Collection[str] = (), *, whole: bool = False) -> Merged:
+    """What remains of ``objects``: of two that clash, the first. ``whole``: they are those of all files.
 
     ``copied`` are files of which the last good copy counts: their objects lose against those of valid files.
     """
     clashes: list[Clash] = []
-    left = _drop(_distinguished(list(objects)), clashes, _link_clashes)
+    left = _drop(_distinguished(with_tables(objects)), clashes, _link_clashes)
     if copied:
         left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)
-    joined = _drop_all(list(kept.values()), clashes, lambda all: _stacking_clashes(all, copied))
+    joined = _drop_all(list(kept.values()), clashes, lambda all: _stacking_clashes(all, copied, whole=whole))
     lent = _drop_all(joined, clashes, _loan_clashes)
     checked = _drop_all(lent, clashes, _cross_clashes)
     found = _drop_all(checked, clashes, _cycles)
@@ -206,11 +207,11 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
             yield Clash(later, earlier, f"{text} (the other is at {{place}})")
 
 
-def _stacking_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
+def _stacking_clashes(objects: list[Desired], copied: Collection[str], *, whole: bool) -> Iterator[Clash]:
     """Links that do not fit on others: the first thing that is wrong with each."""
     lost: set[int] = set()
     for wrong in (
-        *master_clashes(objects, copied),
+        *master_clashes(objects, copied, whole=whole),
         *carrier_clashes(objects),
         *receiver_clashes(objects),
         *member_address_clashes(objects),

@@ -14,7 +14,7 @@ from netd.kinds.base.kind import Kind
 from netd.kinds.base.setting_kind import SettingKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change
-from netd.model.desired import Desired, Observed
+from netd.model.desired import HIDDEN, Desired, Observed
 from netd.model.key import Key
 
 from .rules import state_as_found, without_other
@@ -113,4 +113,5 @@ def _remembered(kind: LinkKind, one: Desired, observed: Observed, record: Record
     """With the values that were chosen once, by a file since, or before the ledger was lost."""
     names = kind.remembered if record.state == "made" else ()
     fresh = [name for name in names if name in one.fields or name not in record.memory]
-    return {**record.memory, **{name: observed.fields[name] for name in fresh if observed.fields.get(name)}}
+    found = {name: observed.fields.get(name) for name in fresh}
+    return {**record.memory, **{name: value for name, value in found.items() if value not in (None, "", HIDDEN)}}
