@@ -13,8 +13,8 @@ from netd.errors import KernelError
 from netd.kernel.nft import listing
 from netd.kernel.rtnl import lookup
 from netd.kernel.rtnl.lookup import Flow, Found, Port, PortVlan
-from netd.kinds.fdb import FLOOD as FLOOD_MAC
 from netd.model.key import Key, LinkName
+from netd.model.state import FLOOD as FLOOD_MAC
 from netd.model.state import Link, Neighbor, attributes
 from netd.topology.declaration import Declaration
 from netd.topology.topology import Topology
