@@ -9,9 +9,10 @@ from typing import Any
 
 from netd.errors import KernelError
 from netd.kinds.base.kind import LOOPBACK, MtuLimit
+from netd.kinds.forward import ForwardKind
 from netd.kinds.link.bridge_port import PORT_DEFAULTS, PREFIX, read_port
 from netd.kinds.link.segment import kind_of
-from netd.kinds.qdisc import LIMIT, NETEM, NO_RATE, NetemTable, decode_netem
+from netd.kinds.qdisc import LIMIT, NETEM, NO_RATE, NetemTable, QdiscKind, decode_netem
 from netd.kinds.route import DEFAULT, IPV6_METRIC
 from netd.model.key import Key, LinkName
 from netd.model.marks import ADDRESS_PROTOCOL, GROUP
@@ -164,7 +165,7 @@ class EndWriter:
         found = decode_netem(qdisc.options)
         if found.pop("other", ""):
             self._draft.note(at.netns, f"{at.name}: its netem has options that netem = {{ ... }} has not")
-        record = self._facts.records.get(Key(at.netns, "qdisc", at.name))
+        record = self._facts.records.get(Key(at.netns, QdiscKind.name, at.name))
         if record is None or "seed" not in record.fields:
             found.pop("seed", None)
         chosen = {key: value for key, value in found.items() if value != NO_EFFECT.get(key)}
@@ -173,7 +174,7 @@ class EndWriter:
 
     def _forwards(self, at: LinkName) -> bool:
         """Whether rules of netd let its traffic through, or would."""
-        if self._facts.is_known(Key(at.netns, "forward", at.name)):
+        if self._facts.is_known(Key(at.netns, ForwardKind.name, at.name)):
             return True
         try:
             chains: Sequence[Any] = self._topology.view.firewall(at.netns).base_chains

@@ -7,8 +7,11 @@ from typing import Any
 
 from netd.kinds import registry
 from netd.kinds.base.kind import LOOPBACK
+from netd.kinds.interface import InterfaceKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.kinds.link.segment import kind_of
+from netd.kinds.open_firewall import OpenFirewallKind
+from netd.kinds.veth import VethKind
 from netd.model.key import HOST, Key, LinkName
 from netd.model.state import Link
 
@@ -16,7 +19,7 @@ from .draft import Draft
 from .ends import EndWriter
 from .facts import Facts
 
-INTERFACE, PAIR = "interface", "other end"
+INTERFACE, PAIR = InterfaceKind.name, "other end"
 
 
 class LinkWriter:
@@ -83,7 +86,7 @@ class LinkWriter:
     def _written_at(self, at: LinkName, peer: LinkName) -> LinkName:
         """As netd knows the pair; else in a namespace rather than on the host; else as "ip link add" was written."""
         for end in (at, peer):
-            if self._facts.is_known(Key(end.netns, "veth", end.name)):
+            if self._facts.is_known(Key(end.netns, VethKind.name, end.name)):
                 return end
         names = list(self._topology.namespaces)
         # Of two ends in one namespace the kernel creates the peer first.
@@ -120,7 +123,7 @@ class LinkWriter:
         if "vni" not in options:
             return False
         outer, port = self._topology.outer(at), str(options.get("port", 4789))
-        known = (one.locator.get("match", {}) for _, one in self._facts.known(outer or HOST, "open"))
+        known = (one.locator.get("match", {}) for _, one in self._facts.known(outer or HOST, OpenFirewallKind.name))
         far = set(self._topology.far_ends(at))
         return any(
             match.get("port") == port

@@ -7,8 +7,18 @@ from typing import Any
 
 from netd.errors import KernelError
 from netd.kinds.base import nat_rules
-from netd.kinds.nat import Dnat, Masquerade, Snat
-from netd.kinds.sysctl import ALIASES, IP_FORWARD, PER_LINK, REDIRECTS, SysctlTable, link_of, path_of, sysctl_path
+from netd.kinds.nat import Dnat, Masquerade, NatKind, Snat
+from netd.kinds.sysctl import (
+    ALIASES,
+    IP_FORWARD,
+    PER_LINK,
+    REDIRECTS,
+    SysctlKind,
+    SysctlTable,
+    link_of,
+    path_of,
+    sysctl_path,
+)
 from netd.model.key import HOST, Key
 
 from .draft import Draft
@@ -34,7 +44,7 @@ class SettingWriter:
         """What differs from a new namespace, and of a link from "default"; and what netd's ledger has."""
         values = self._facts.extra.sysctls(netns)
         chosen = {path: value for path, value in values.items() if self._was_set(netns, path, value, values)}
-        for key, _ in self._facts.known(netns, "sysctl"):
+        for key, _ in self._facts.known(netns, SysctlKind.name):
             path = sysctl_path(key.name)
             if path in values:
                 chosen[path] = values[path]
@@ -87,13 +97,13 @@ class SettingWriter:
             return
         entries = sorted(firewall.own.items(), key=lambda each: each[1].position)
         for name, own in entries:
-            record = self._facts.records.get(Key(netns, "nat", name))
+            record = self._facts.records.get(Key(netns, NatKind.name, name))
             entry = dict(record.locator) if record is not None else _entry_of(name)
             entry.pop("after", None)
             if not entry or (nat_rules.digest(entry) != own.digest):
                 self._draft.note(netns, f"nat/{name}: netd's ledger does not say where its packets go")
                 continue
-            self._draft.add(netns, MODELS[entry["type"]], ("nat", entry["type"]), nat_values(entry), array=True)
+            self._draft.add(netns, MODELS[entry["type"]], (NatKind.name, entry["type"]), nat_values(entry), array=True)
         if firewall.disorder:
             self._draft.note(netns, f"nat: {firewall.disorder}")
 
