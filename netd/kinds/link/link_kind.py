@@ -7,7 +7,7 @@ what forces a recreation. A link kind without surprises is a table and a class o
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -67,6 +67,8 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
     takes_frames: ClassVar[bool] = False
     #: The kernel module that has it; "": of the same name.
     module: ClassVar[str] = ""
+    #: {key: what a kernel is built with that has it}, of keys that some kernels lack.
+    optional: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: The MTU of a new one that no other link carries.
     first_mtu: ClassVar[int] = ETHERNET
 
@@ -247,11 +249,14 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             return f"dev: {lower.key} is a {self.name} itself: write its own dev, '{dev}'"
         return ""
 
-    def refusal(self, error: KernelError) -> str:
-        """What the kernel's refusal to create or change it means, for an operator."""
+    def refusal(self, error: KernelError, fields: Collection[str]) -> str:
+        """What the kernel's refusal to create it, or to change these fields, means for an operator."""
         if error.code == errno.EOPNOTSUPP and error.text.startswith("Unknown device type"):
             module = self.module or self.name
             return f"this kernel has no {self.name} links: they need its module {module} (modprobe {module})"
+        lacking = [f"{key} ({self.optional[key]})" for key in fields if key in self.optional]
+        if error.code == errno.EOPNOTSUPP and not error.text and lacking:
+            return f"the kernel refused: {error}: it is built without {' or '.join(lacking)}"
         return f"the kernel refused: {error}"
 
     def missing_ingress(self, desired: Desired, view: View) -> str:
