@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netd.model.key import HOST, NAMESPACE_KIND, Key
+from netd.model.key import HOST, namespace_key
 
 from .draft import Draft
 from .ends import EndWriter
@@ -37,7 +37,7 @@ def _name(facts: Facts, draft: Draft, netns: str) -> None:
     """How the namespace comes to its name."""
     if netns == HOST:
         return
-    record = facts.records.get(Key(HOST, NAMESPACE_KIND, netns))
+    record = facts.records.get(namespace_key(netns))
     source = str(record.locator.get(ATTACH) or "") if record is not None else ""
     if source:
         draft.sections[netns].own[ATTACH] = source
