@@ -58,6 +58,10 @@ class FakeSession:
         """One table of these families (none: both)."""
         return [one for one in self.space.routes if one.table == table and (not families or one.family in families)]
 
+    def all_routes(self) -> list[Route]:
+        """Those of all tables and both families."""
+        return list(self.space.routes)
+
     def routes_to(self, table: int, to: str) -> list[Route]:
         """Those of one table to one network."""
         return [one for one in self.space.routes if (one.table, one.to) == (table, to)]
