@@ -22,6 +22,7 @@ from netd.report.status import ask, replies
 from netd.topology.link_reader import KernelLinkReader
 from netd.topology.rates import link_counters
 
+from .show import document_of
 from .view.keyboard import Keyboard
 from .view.load import Load
 from .wait import seconds
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         from .view.top import Screen  # rich takes a tenth of a second
 
         with Keyboard() as keyboard:
-            return Screen(load, keyboard, options).run(counters)
+            return Screen(load, keyboard, options, lambda name: document_of(options, name)).run(counters)
     except KeyboardInterrupt:
         return 0
 

@@ -12,7 +12,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from netd.cli import show as show_command
 from netd.errors import NetdError
 
 from .keyboard import Keyboard
@@ -35,9 +34,16 @@ FRAME, EVENT_LINES = 8, 6
 
 
 class Screen:
-    """``run`` ends with "q"."""
+    """``run`` ends with "q". ``details`` returns what ``netd show`` says of a name."""
 
-    def __init__(self, load: Load, keyboard: Keyboard, options: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        load: Load,
+        keyboard: Keyboard,
+        options: argparse.Namespace,
+        details: Callable[[str], Mapping[str, Any]],
+    ) -> None:
+        self._details = details
         self._load = load
         self._keyboard = keyboard
         self._options = options
@@ -96,7 +102,7 @@ class Screen:
             return
         chosen = links[min(self._selected, len(links) - 1)]
         try:
-            document = show_command.document_of(self._options, chosen.link)
+            document = self._details(chosen.link)
             lines = list(show_lines(document, False))
         except NetdError as error:
             lines = [f"{error}"]
