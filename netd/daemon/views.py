@@ -12,7 +12,7 @@ from typing import Any
 
 from netd.engine.reconciler import Reconciler
 from netd.errors import UsageError
-from netd.model.key import HOST, NAMESPACE_KIND, Key, parse_key
+from netd.model.key import HOST, Key, parse_key
 from netd.report.turns import STEP, Turns
 from netd.topology.declaration import Declaration
 from netd.topology.graph import GraphBuilder
@@ -100,7 +100,7 @@ class Views:
 
     def _namespaces(self) -> list[str]:
         desired: Collection[Key] = self._engine.graph.desired
-        names = (key.name if key.kind == NAMESPACE_KIND else key.netns for key in desired)
+        names = (key.name if key.is_namespace else key.netns for key in desired)
         return list(dict.fromkeys((HOST, *names)))
 
     def _topology(self) -> Topology:

@@ -13,7 +13,7 @@ from typing import Any
 from netd.errors import KernelError
 from netd.kinds import registry
 from netd.model.desired import HIDDEN
-from netd.model.key import NAMESPACE_KIND, Key, LinkName, namespace_key, parse_key
+from netd.model.key import Key, LinkName, namespace_key, parse_key
 
 from .declaration import FOREIGN, Declaration
 from .link_details import LinkDetails, LinkReader
@@ -56,7 +56,7 @@ class Details:
             key = parse_key(name)
         except ValueError:
             return None
-        if key.kind == NAMESPACE_KIND:
+        if key.is_namespace:
             return self._as_namespace(key.name)
         if not self._is_known(key):
             return None
