@@ -44,6 +44,11 @@ UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx
 # The rig's root is made by mmdebstrap, and lintian reads the package.
 RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap lintian
 
+# The page's libraries come from npm, and its tests drive a real browser.
+WEB_PACKAGES := $(if $(shell command -v npm),,npm) chromium
+WEB_LIBRARIES := cytoscape@3 cytoscape-fcose@2 cose-base@2 layout-base@2
+VENDOR := netd/web/static/vendor
+
 # $(call packages,NAMES): installs those that are missing; silent when there is nothing to do.
 define packages
 	@missing=; for p in $(1); do \
@@ -70,7 +75,7 @@ endef
 .PHONY: demo test test-all test-kinds test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
 .PHONY: stories fuzz lint types bench bench-heal bench-busy \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages \
-    uml-packages
+    uml-packages web-packages web-assets test-web screenshots
 
 ## this list
 help:
@@ -152,6 +157,20 @@ test-kinds: root uml-packages $(VENV)/test.stamp
 	@echo "==> tests under the User-Mode Linux kernel"
 	@$(COMPILE)
 	$(BIN)/python -m tests.uml.tests $(K)
+
+## the libraries of the page, with their licenses, from npm into netd/web/static/vendor
+web-assets: $(VENDOR)/cytoscape.min.js
+$(VENDOR)/cytoscape.min.js:
+	@echo "==> the page's libraries into $(VENDOR)"
+	@package/web_assets.sh $(VENDOR) $(WEB_LIBRARIES)
+
+## the page in a real browser
+test-web: root test-packages web-packages $(VENV)/test.stamp web-assets
+	$(BIN)/python -m pytest tests/web
+
+## screenshots of the page for the documentation
+screenshots: root test-packages web-packages $(VENV)/test.stamp web-assets
+	$(BIN)/python -m tests.web.screenshots docs/how-to
 
 ## tests that need neither root nor packages of the system (30 seconds)
 test-unit: $(VENV)/test.stamp
@@ -245,6 +264,8 @@ demo-packages:
 	$(call packages,$(DEMO_PACKAGES))
 test-packages:
 	$(call packages,$(TEST_PACKAGES))
+web-packages:
+	$(call packages,$(WEB_PACKAGES))
 uml-packages:
 	$(call packages,$(UML_PACKAGES))
 

@@ -37,6 +37,7 @@ VERBS = {
     "fault": "keep a fault on a link on purpose: down, flapping, or impaired",
     "trace": "follow a packet, and its answer, step by step: what decides, and where it is lost",
     "test": "try the checks of the files: what must be reachable, and what must not",
+    "web": "serve the live page of the network, for a browser",
     "exec": "run a command in a namespace",
     "schema": "print the JSON schema of the files, for editors",
 }
