@@ -28,7 +28,9 @@ ZSH := $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 DIST ?= dist
 # As it is where it is installed, also for a Python that is set to write none.
 COMPILE = $(BIN)/python -m compileall -q netd
-SERVICES := netd.service netd-wait.service netd-wait@.service
+# With the page: make install WEB=1.
+WEB ?=
+SERVICES := netd.service netd-wait.service netd-wait@.service $(if $(WEB),netd-web.service)
 # They keep udev, systemd-networkd and NetworkManager off netd's links.
 NETWORK := 00-netd.link 00-netd.network
 UDEV := 70-netd.rules 90-netd.rules
@@ -44,8 +46,7 @@ UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx
 # The rig's root is made by mmdebstrap, and lintian reads the package.
 RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap lintian
 
-# The page's libraries come from npm, and its tests drive a real browser.
-WEB_PACKAGES := $(if $(shell command -v npm),,npm) chromium
+# The page's libraries come from npm.
 WEB_LIBRARIES := cytoscape@3 cytoscape-fcose@2 cose-base@2 layout-base@2
 VENDOR := netd/web/static/vendor
 
@@ -75,7 +76,7 @@ endef
 .PHONY: demo test test-all test-kinds test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
 .PHONY: stories fuzz lint types bench bench-heal bench-busy \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages \
-    uml-packages web-packages web-assets test-web screenshots
+    uml-packages web-npm web-packages web-assets test-web screenshots
 
 ## this list
 help:
@@ -264,8 +265,10 @@ demo-packages:
 	$(call packages,$(DEMO_PACKAGES))
 test-packages:
 	$(call packages,$(TEST_PACKAGES))
-web-packages:
-	$(call packages,$(WEB_PACKAGES))
+web-npm:
+	$(call packages,$(if $(shell command -v npm),,npm))
+web-packages: web-npm
+	$(call packages,chromium curl)
 uml-packages:
 	$(call packages,$(UML_PACKAGES))
 
@@ -278,13 +281,13 @@ $(VENV)/test.stamp: pyproject.toml
 # Built beside, and put in place by a rename: a daemon that runs meanwhile loses nothing of what it may import yet.
 # The directory of the files is created only the first time: if it is missing, an empty one would remove everything.
 ## install below PREFIX (/usr/local) and DESTDIR
-install: install-packages
+install: install-packages $(if $(WEB),web-npm web-assets)
 	@$(INSTALL_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "make: netd needs Python 3.11: say where with INSTALL_PYTHON=" >&2; exit 1; }
 	@echo "==> netd into $(DESTDIR)$(PRIVATE)"
 	@rm -rf build *.egg-info $(NEW) && mkdir -p build $(dir $(NEW))
 	@$(INSTALL_PYTHON) -m venv $(NEW)
-	@$(NEW)/bin/python -m pip install --quiet --use-pep517 '.[install]'
+	@$(NEW)/bin/python -m pip install --quiet --use-pep517 '.[install$(if $(WEB),,web)]'
 	@$(NEW)/bin/python package/manual.py netd.8 | $(MAN) >build/netd.8
 	@$(NEW)/bin/python package/manual.py netd.toml.5 | $(MAN) >build/netd.toml.5
 	@for s in bash zsh; do $(NEW)/bin/python package/completion.py $$s >build/netd.$$s; done
