@@ -6,6 +6,7 @@ import errno
 import os
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
@@ -13,6 +14,7 @@ from netd.model.flows import Translation
 from netd.model.key import LinkName
 from netd.model.state import Link
 
+from . import tun
 from .delete_address import delete_alone
 from .nft import iptables_legacy as legacy
 from .nft import libnftables as nft
@@ -77,6 +79,14 @@ class Batch:
                 self._send()
                 self._answers[position] = self._execute_other(operation)
                 return
+            if (
+                isinstance(operation, do.CreateLink | do.SetLink)
+                and operation.kind == tun.KIND
+                and operation.settings.info
+            ):
+                self._send()
+                self._answers[position] = self._tun(operation)
+                return
             requests = encode(operation, self)
             if isinstance(operation, do.DeleteAddress) and operation.alone:
                 self._send()
@@ -134,6 +144,24 @@ class Batch:
         else:
             raise kernel_error(errno.EOPNOTSUPP, type(operation).__name__)
         return None
+
+    def _tun(self, operation: do.CreateLink | do.SetLink) -> Answer:
+        """A device that rtnetlink neither creates nor changes; a new one becomes persistent when it is complete."""
+        session, netns, name, settings = self._session, operation.netns, operation.name, operation.settings
+        if isinstance(operation, do.SetLink):
+            link = session.link(self.index(netns, name))
+            present = link.info if link is not None else b""
+            session.inside(lambda: tun.change(name, present, settings.info))
+            return None
+        with session.inside(lambda: tun.new(name, settings.info)) as descriptor:
+            link = session.link_named(name)
+            self._made[netns, name] = link.index if link is not None else 0
+            plain = do.SetLink(netns, name, replace(settings, info={}))
+            for error, _ in session.rtnl.request(encode(plain, self)):
+                if error is not None:
+                    raise error
+            tun.set_options(descriptor, settings.info)
+            return session.link_named(name)
 
     def _send(self) -> None:
         """Sends the pending requests and stores the answers: the first error of an operation counts."""
