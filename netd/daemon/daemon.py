@@ -12,7 +12,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -252,8 +252,12 @@ class Daemon:
 
     def _arm_poll(self) -> None:
         """Only if something is not reported by events: otherwise nothing wakes the daemon."""
-        if self._ready and self._poll_timer is None and (self._watch_failed or self._engine.graph.firewalled):
+        if self._ready and self._poll_timer is None and self._has_unreported():
             self._poll_timer = self._loop.call_later(POLL, self._on_poll)
+
+    def _has_unreported(self) -> bool:
+        graph = self._engine.graph
+        return bool(self._watch_failed or graph.firewalled or graph.unreported)
 
     def _on_poll(self) -> None:
         self._poll_timer = None
@@ -266,9 +270,17 @@ class Daemon:
         elif self._watch_failed:
             self._files.read(prune=False)
         with_legacy = [netns for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)]
-        if with_legacy:
-            stale = [Invalidation("nft", netns) for netns in with_legacy]
-            self._passes.start(self._engine.invalidate(stale), drift=True)
+        self._read_again(Invalidation("nft", netns) for netns in with_legacy)
+        self._read_unreported()
+
+    def _read_unreported(self) -> None:
+        """What the kernel sends no events of: WireGuard's settings, and files with keys."""
+        self._read_again(Invalidation(what, netns) for what, netns in self._engine.graph.unreported)
+
+    def _read_again(self, stale: Iterable[Invalidation]) -> None:
+        keys = self._engine.invalidate(stale)
+        if keys:
+            self._passes.start(keys, drift=True)
 
     # passes ----------------------------------------------------------------------------------------------------
 
@@ -311,6 +323,7 @@ class Daemon:
     async def _reload(self) -> list[str]:
         """Returns why files are not in force as they are written."""
         self._notifier.reloading()
+        self._read_unreported()
         await self._files.reload()
         self._notifier.ready(self._summary())
         return self._files.errors()

@@ -23,8 +23,9 @@ from .rtnl.delete_links import Replies, delete_and_wait
 from .rtnl.encode import ENCODERS, encode
 from .rtnl.encode_link import delete_link, delete_links, set_groups
 from .rtnl.netlink_socket import Rtnl
-from .rtnl.wire import Request
+from .rtnl.wire import RTM_DELLINK, Request
 from .session import Answer, Session
+from .wireguard import device as wireguard
 
 #: Links in one group deletion: the messages of 200 fit the receive buffer easily.
 GROUP_PORTION = 200
@@ -136,6 +137,8 @@ class Batch:
         elif isinstance(operation, do.RunNft):
             text = operation.text
             self._session.inside(lambda: nft.run(text))
+        elif isinstance(operation, do.SetWireguard):
+            wireguard.write(self.index(operation.netns, operation.dev), operation, self._session.inside)
         elif isinstance(operation, do.DropFlows):
             self._drop_flows(operation.netns, operation.entries)
         elif isinstance(operation, do.LegacyAccept):
@@ -153,7 +156,8 @@ class Batch:
             present = link.info if link is not None else b""
             session.inside(lambda: tun.change(name, present, settings.info))
             return None
-        with session.inside(lambda: tun.new(name, settings.info)) as descriptor:
+        descriptor = session.inside(lambda: tun.create(name, settings.info))
+        try:
             link = session.link_named(name)
             self._made[netns, name] = link.index if link is not None else 0
             plain = do.SetLink(netns, name, replace(settings, info={}))
@@ -162,6 +166,8 @@ class Batch:
                     raise error
             tun.set_options(descriptor, settings.info)
             return session.link_named(name)
+        finally:
+            os.close(descriptor)
 
     def _send(self) -> None:
         """Sends the pending requests and stores the answers: the first error of an operation counts."""
@@ -172,9 +178,10 @@ class Batch:
             return
         answers = self._session.rtnl.request(requests)
         self._close_descriptors()
-        for position, (error, replies) in zip(owners, answers, strict=True):
+        for request, position, (error, replies) in zip(requests, owners, answers, strict=True):
             operation = self._operations[position]
-            if isinstance(self._answers[position], KernelError):
+            # The deletion of what could not be moved: of what was moved it finds nothing.
+            if isinstance(self._answers[position], KernelError) or request.kind == RTM_DELLINK:
                 continue
             if error is not None:
                 self._answers[position] = explained(operation, error)

@@ -7,8 +7,7 @@ import fcntl
 import os
 import struct
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from netd.errors import kernel_error
 from netd.model.state import attributes
@@ -65,14 +64,9 @@ def set_options(descriptor: int, info: Mapping[int, bytes]) -> None:
                 raise kernel_error(error.errno or errno.EIO, f"setting option {number} of a tun device") from None
 
 
-@contextmanager
-def new(name: str, info: Mapping[int, bytes]) -> Iterator[int]:
-    """A new device, with its descriptor: until it is persistent it ends with this process."""
-    descriptor = opened(name, flags_of(info) | IFF_TUN_EXCL)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def create(name: str, info: Mapping[int, bytes]) -> int:
+    """A descriptor of a new device, which ends with it unless ``set_options`` makes it persistent; KernelError."""
+    return opened(name, flags_of(info) | IFF_TUN_EXCL)
 
 
 def change(name: str, present: bytes, info: Mapping[int, bytes]) -> None:

@@ -113,6 +113,7 @@ class TunKind(LinkKind):
         self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
     ) -> Sequence[Step]:
         ends = end_changes(key.netns, key.name, fields, current=observed.fields.get("name"))
-        info = encode(TunTable, fields) | (PERSISTENT.encode(fields[STAYS]) if STAYS in fields else {})
+        stays = PERSISTENT.encode(fields[STAYS]) if STAYS in fields else {}
+        info = {**encode(TunTable, fields), **stays}
         changed = SetLink(key.netns, key.name, LinkSettings(info=info), self.name)
         return [*ends, *([Step(Phase.SETTINGS, changed)] if info else [])]

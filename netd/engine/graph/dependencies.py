@@ -37,6 +37,8 @@ class DependencyGraph:
         self._duplicates: dict[str, str] | None = None
         #: Namespaces with rules in other tools' chains: legacy iptables sends no event.
         self.firewalled: KeyIndex = {}
+        #: Objects by what the kernel sends no events of, and the namespace.
+        self.unreported: KeyIndex = {}
         #: Undeclared objects that have what a declared one claims: they are removed at once.
         self.displaced_by: Set[Key] = frozenset()
         self._ledger = ledger
@@ -107,6 +109,8 @@ class DependencyGraph:
             yield self._batches, (key.netns, key.kind)
         if kind.traits.in_foreign_chains:
             yield self.firewalled, key.netns
+        if kind.traits.unreported is not None:
+            yield self.unreported, (kind.traits.unreported, key.netns)
         yield from self._watch_places(key, one.locator)
 
     def _watch_places(self, key: Key, locator: Mapping[str, Any]) -> Iterator[tuple[KeyIndex, Any]]:
