@@ -29,6 +29,9 @@ VERBS = {
     "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
+    "fault": "keep a fault on a link on purpose: down, flapping, or impaired",
+    "trace": "follow a packet, and its answer, step by step: what decides, and where it is lost",
+    "test": "try the checks of the files: what must be reachable, and what must not",
     "exec": "run a command in a namespace",
     "schema": "print the JSON schema of the files, for editors",
 }

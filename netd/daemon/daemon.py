@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from netd.config import ConfigDirectory
 from netd.containers import Containers
+from netd.engine.faults import FILE as FAULTS
+from netd.engine.faults import Faults
 from netd.engine.ledger import Ledger
 from netd.engine.mac_key import load_mac_key
 from netd.engine.reconciler import Reconciler
@@ -34,6 +36,7 @@ from netd.report.status import StatusSocket
 from .answers import Answers
 from .config_source import ConfigSource
 from .directory_watch import DirectoryWatch
+from .fault_keeper import FaultKeeper
 from .kernel_events import KernelEvents
 from .passes import PassCallbacks, Passes
 from .stranded import StrandedProcesses
@@ -68,6 +71,7 @@ class Daemon:
             self._containers.locate,
             watch=True,
             mac_key=found.key,
+            faults=Faults(os.path.join(state_dir, FAULTS)),
             on_done=self._change_done,
             on_state=self._change_log.state,
         )
@@ -94,6 +98,9 @@ class Daemon:
             after=self._arm_poll,
             guarded=self._guarded,
         )
+        self._faults = FaultKeeper(
+            self._engine, self._passes, self._change_log, before=self._handle_events, guarded=self._guarded
+        )
         self._answers = Answers(
             self._engine,
             self._is_busy,
@@ -101,6 +108,7 @@ class Daemon:
             self._files.report,
             self._stranded.found,
             self._reload,
+            self._faults.answer,
         )
         self._metrics: Metrics | None = None
         self._metrics_port: int | None = None
@@ -143,6 +151,7 @@ class Daemon:
         if self._metrics is not None and self._metrics_port is not None:
             self._metrics.serve(self._metrics_port, self._answers.turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
+        self._faults.start()
         self._guarded(lambda: self._files.read(prune=True))
         # Until now, locating a container waited for its runtime; from now on only threads wait.
         self._containers.start(partial(self._from_thread, self._container_moved), self._engine.attached.written())
@@ -252,12 +261,10 @@ class Daemon:
 
     def _arm_poll(self) -> None:
         """Only if something is not reported by events: otherwise nothing wakes the daemon."""
-        if self._ready and self._poll_timer is None and self._has_unreported():
-            self._poll_timer = self._loop.call_later(POLL, self._on_poll)
-
-    def _has_unreported(self) -> bool:
         graph = self._engine.graph
-        return bool(self._watch_failed or graph.firewalled or graph.unreported)
+        needed = self._watch_failed or graph.firewalled or graph.unannounced
+        if self._ready and self._poll_timer is None and needed:
+            self._poll_timer = self._loop.call_later(POLL, self._on_poll)
 
     def _on_poll(self) -> None:
         self._poll_timer = None
@@ -271,11 +278,7 @@ class Daemon:
             self._files.read(prune=False)
         with_legacy = [netns for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)]
         self._read_again(Invalidation("nft", netns) for netns in with_legacy)
-        self._read_unreported()
-
-    def _read_unreported(self) -> None:
-        """What the kernel sends no events of: WireGuard's settings, and files with keys."""
-        self._read_again(Invalidation(what, netns) for what, netns in self._engine.graph.unreported)
+        self._read_again(self._engine.graph.unreported())
 
     def _read_again(self, stale: Iterable[Invalidation]) -> None:
         keys = self._engine.invalidate(stale)
@@ -323,7 +326,7 @@ class Daemon:
     async def _reload(self) -> list[str]:
         """Returns why files are not in force as they are written."""
         self._notifier.reloading()
-        self._read_unreported()
+        self._read_again(self._engine.graph.unreported())
         await self._files.reload()
         self._notifier.ready(self._summary())
         return self._files.errors()

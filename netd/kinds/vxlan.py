@@ -16,7 +16,7 @@ from netd.model.firewall import Match
 from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink
 from netd.model.segment import Links, Tunnel
-from netd.model.state import Link
+from netd.model.state import FLOOD, Link
 from netd.model.status import Unusable
 
 from .base.kind import TableContext, TomlForm
@@ -38,7 +38,7 @@ from .base.values import (
     hosts_in,
     is_link_local,
 )
-from .fdb import FLOOD, fdb_object
+from .fdb import fdb_object
 from .link.attributes import Address, Flag, LowerLink, LowerNamespace, Number
 from .link.ends import LinkTable
 from .link.link_kind import DEV_NAMESPACE, LinkKind
@@ -228,6 +228,9 @@ class VxlanKind(LinkKind, NamesHosts):
 
     name = "vxlan"
     toml = TomlForm(VxlanTable)
+
+    def flooded_to(self, link: LinkName, index: int, view: View) -> Sequence[str]:
+        return [one.dst for one in view.fdb(link.netns, index) if one.mac == FLOOD]
 
     def declare(self, table: VxlanTable, context: TableContext) -> Iterable[Desired]:
         link = LinkName(context.netns, context.name)

@@ -173,7 +173,7 @@ class WireguardKind(UntoldKind):
 
     name = "wireguard"
     toml = TomlForm(WireguardTable)
-    traits = MADE_BY_NETD._replace(guard_fields=frozenset({DEV_NAMESPACE}), unreported="wireguard")
+    traits = MADE_BY_NETD._replace(guard_fields=frozenset({DEV_NAMESPACE}), unannounced=True)
 
     def is_ethernet(self, fields: Mapping[str, Any]) -> bool:
         return False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netd.model.status import State
 
 from .names import ObjectRow, is_file, selected
-from .rows import Row, Section
+from .rows import Row, Section, lines_of
+from .style import FAULT
 from .times import ago, repairs, span
 
 #: The order of states, worst first.
@@ -19,7 +20,7 @@ WORST = ("invalid", "failed", "conflict", "diverged", "contended", "partial", "p
 #: Lines that are no rows: the first one, a blank line and the heads of three sections, what was left out, the prompt.
 FRAME = 11
 #: The least number of rows that are shown, on a small screen too.
-LEAST = 12
+LEAST = 6
 HOST_TITLE = "(host)"
 
 
@@ -33,6 +34,17 @@ class Query:
     now: float
     lines: int
     columns: int
+
+
+def screen(reply: Mapping[str, Any], query: Query) -> list[str]:
+    """All lines. What is not asked for by name fits on the screen, however many lines its longest texts take there."""
+    head = first_line(reply, query.now)
+    lines = lines_of(head, sections(reply, query))
+    room = query.lines
+    while not (query.names or query.states or query.everything) and len(lines) >= query.lines and room > FRAME:
+        room -= len(lines) - query.lines + 1
+        lines = lines_of(head, sections(reply, replace(query, lines=room)))
+    return lines
 
 
 def narrowed(reply: Mapping[str, Any], query: Query) -> Sequence[ObjectRow]:
@@ -108,18 +120,28 @@ def _objects(rows: Sequence[ObjectRow], query: Query) -> Section:
     """Each object, what is wrong first."""
     ordered = sorted(rows, key=lambda row: rank(row["state"]))
     found = [
-        Row((row["state"], row["object"], repairs(row["repairs"], row["last_repair"], query.now), row["reason"]))
+        Row((state_of(row), row["object"], repairs(row["repairs"], row["last_repair"], query.now), reason_of(row)))
         for row in ordered
     ]
     return Section(("STATE", "OBJECT", "REPAIRS", "REASON"), found)
 
 
+def state_of(row: ObjectRow) -> str:
+    """The state, and beside it whether the object is kept in a fault on purpose."""
+    return f"{row['state']} {FAULT}" if row.get("fault") else str(row["state"])
+
+
+def reason_of(row: ObjectRow) -> str:
+    """Why it is so, and which fault it is kept in."""
+    return "; ".join(filter(None, (row["reason"], row.get("fault", ""))))
+
+
 def _problems(rows: Sequence[ObjectRow], query: Query, room: int) -> Section:
     """Objects that are not ok, or have a warning; as many as fit."""
-    wrong = sorted((row for row in rows if row["state"] != "ok" or row["reason"]), key=lambda row: rank(row["state"]))
+    wrong = sorted((row for row in rows if row["state"] != "ok" or reason_of(row)), key=lambda row: rank(row["state"]))
     shown: list[Row] = []
     for row in wrong:
-        cells = (row["state"], row["object"], row["reason"])
+        cells = (state_of(row), row["object"], reason_of(row))
         room -= 1 + len("  ".join(cells)) // max(40, query.columns)
         if room < 0:
             break

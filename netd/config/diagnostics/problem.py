@@ -143,15 +143,17 @@ class Source:
 
 
 def collapsed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """In the order of the lines, those of the whole file last.
-
-    What is wrong for many numbers of a pattern alike is one problem, the first of them.
-    """
+    """In their order. What is wrong for many numbers of a pattern alike is one problem, the first of them."""
     found: dict[tuple[object, ...], list[Problem]] = {}
-    for number, each in enumerate(sorted(problems, key=lambda each: (not each.line, each.line, each.column))):
-        alike = (each.line, each.column, each.warning, DIGITS.sub("0", each.message)) if each.numbers else number
-        found.setdefault((alike,), []).append(each)
+    for number, each in enumerate(problems):
+        place = (each.file, each.line, each.column, each.warning, DIGITS.sub("0", each.message))
+        found.setdefault(place if each.numbers else (number,), []).append(each)
     return tuple(_first(group) for group in found.values())
+
+
+def by_line(problem: Problem) -> tuple[bool, int, int]:
+    """The order of problems in one file: those of the whole file last."""
+    return not problem.line, problem.line, problem.column
 
 
 def _first(group: list[Problem]) -> Problem:

@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Mapping
 
+from netd.config.checks.table import CHECKS
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind, TomlForm
 from netd.kinds.base.options import Table, fields_of, option
@@ -31,8 +32,8 @@ class HostTable(Table):
 
 @functools.cache
 def layout() -> Mapping[str, Kind]:
-    """All tables by their TOML keys, that of namespaces included."""
-    return {kind.name: kind for kind in registry().values() if kind.toml is not None}
+    """All tables by their TOML keys, those of namespaces and checks included."""
+    return {kind.name: kind for kind in (*registry().values(), CHECKS) if kind.toml is not None}
 
 
 def form_of(kind: Kind) -> TomlForm:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from netd.config.diagnostics.explain import meant
 from netd.config.diagnostics.positions import TomlPath
 from netd.config.diagnostics.problem import Problem, Source
-from netd.config.diagnostics.schema import NAMESPACE, titled
+from netd.config.diagnostics.schema import titled
+from netd.config.facts import forwarded_families, setting_key
 from netd.config.merge.merge import find, table_at
 from netd.config.parse.parser import Parsed
 from netd.kinds.base.kind import LOOPBACK
@@ -22,14 +23,16 @@ from .links import link_warnings
 from .machine import machine_warnings
 from .mtu import lost_frames
 
-FORWARDING = {"ip": "net.ipv4.ip_forward", "ip6": "net.ipv6.conf.all.forwarding"}
+FORWARDING = {"ip": "net/ipv4/ip_forward", "ip6": "net/ipv6/conf/all/forwarding"}
 
 
 def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterator[Problem]:
     """All warnings of all files. If a file cannot be read, its names are unknown: then there are none about names."""
     sources = {each.source.file: each.source for each in parsed}
     if all(each.readable for each in parsed):
-        yield from _Names(desired, parsed, sources).unknown()
+        names = _Names(desired, parsed, sources)
+        yield from names.unknown()
+        yield from names.unknown_in_checks()
     yield from _forwarding(desired, parsed, sources)
     yield from refused(desired, sources)
     yield from address_warnings(desired, sources)
@@ -45,12 +48,13 @@ class _Names:
     def __init__(self, desired: Mapping[Key, Desired], parsed: Sequence[Parsed], sources: Mapping[str, Source]) -> None:
         self.desired = desired
         self.sources = sources
+        self.parsed = parsed
         self.links = {link for each in parsed for link in each.links}
         self.namespaces = {name for each in parsed for name in each.namespaces}
         self.by_namespace: dict[str, set[str]] = {}
         for link in self.links:
             self.by_namespace.setdefault(link.netns, set()).add(link.name)
-        self.foreign = {key.name for key, each in desired.items() if key.kind == NAMESPACE and each.source}
+        self.foreign = {key.name for key, each in desired.items() if key.is_namespace and each.source}
 
     def unknown(self) -> Iterator[Problem]:
         reported: set[Origin] = set()
@@ -62,6 +66,17 @@ class _Names:
                     shown = titled(origin.path if len(origin.path) > length else each.origins[0].path, text)
                     yield self.sources[origin.file].problem(origin.path, shown, warning=True)
 
+    def unknown_in_checks(self) -> Iterator[Problem]:
+        """Checks that are tried from namespaces that are nowhere."""
+        for check in (check for each in self.parsed for check in each.checks):
+            if check.netns and self._no_namespace(check.netns):
+                path = (*check.origin.path, "from")
+                text = f"the namespace '{check.netns}' is not declared{meant(check.netns, self.namespaces)}"
+                yield self.sources[check.origin.file].problem(path, titled(path, text), warning=True)
+
+    def _no_namespace(self, netns: str) -> bool:
+        return netns not in self.namespaces and not os.path.exists(f"/run/netns/{netns}")
+
     def _of(self, each: Desired) -> Iterator[tuple[Origin, str]]:
         for link in dict.fromkeys((*each.requires, *each.after)):
             hint = self._missing(link)
@@ -72,7 +87,7 @@ class _Names:
             if hint is not None:
                 yield origin, hint
         for netns in each.namespaces:
-            if netns not in self.namespaces and not os.path.exists(f"/run/netns/{netns}"):
+            if self._no_namespace(netns):
                 yield (
                     self._written(each, netns),
                     f"the namespace '{netns}' is not declared{meant(netns, self.namespaces)}",
@@ -119,27 +134,19 @@ def _forwarding(
     declared = set(desired) | {each.key for one in parsed for each in one.objects}
     reported: set[tuple[str, str, str]] = set()
     for each in desired.values():
-        families = _families(each.key)
+        families = forwarded_families(each.key)
         if not families or each.file not in sources:
             continue
-        names = [FORWARDING[family] for family in families]
-        if any(Key(each.key.netns, "sysctl", name) in declared for name in names):
+        settings = [setting_key(each.key.netns, FORWARDING[family]) for family in families]
+        if not declared.isdisjoint(settings):
             continue
+        names = [key.name for key in settings]
         subject = (each.key.netns, each.file, names[0])
         if subject not in reported:
             reported.add(subject)
             origin = each.origins[0]
             text = f"{_either(names)} is not declared here: without it nothing is routed"
             yield sources[origin.file].problem(origin.path, titled(origin.path, text), warning=True)
-
-
-def _families(key: Key) -> tuple[str, ...]:
-    if key.kind == "forward":
-        return tuple(FORWARDING)
-    if key.kind == "nat":
-        family = key.name.split("/")[1]
-        return (family,) if family in FORWARDING else tuple(FORWARDING)
-    return ()
 
 
 def _either(names: Iterable[str]) -> str:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import tomli
 
+from netd.config.checks.table import Check, CheckTable
+from netd.config.checks.table import declared as declared_check
 from netd.config.diagnostics.explain import explain, key_in, meant
 from netd.config.diagnostics.hints import hinted, syntax_hint
 from netd.config.diagnostics.positions import Position, TomlPath
-from netd.config.diagnostics.problem import Problem, Source, collapsed
+from netd.config.diagnostics.problem import Problem, Source, by_line, collapsed
 from netd.config.diagnostics.schema import (
     HOSTS,
     NAMESPACE,
@@ -75,6 +77,7 @@ class Parsed:
     namespaces: frozenset[str] = frozenset()
     hosts: tuple[HostEntry, ...] = ()
     asked: tuple[tuple[str, Origin], ...] = ()
+    checks: tuple[Check, ...] = ()
     #: False: it is not valid TOML, or a pattern in it is wrong, so the names in it are unknown.
     readable: bool = True
 
@@ -97,6 +100,7 @@ class Parser:
         self._machine = machine
         self.hosts: list[HostEntry] = []
         self.asked: list[tuple[str, Origin]] = []
+        self.checks: list[Check] = []
         self._elsewhere: list[tuple[TomlPath, Parser]] = []
         self.problems: list[Problem] = []
         self.objects: list[Desired] = []
@@ -276,6 +280,8 @@ class Parser:
             return
         context = TableContext(found.netns, found.name, Origin(self.source.file, found.path))
         try:
+            if isinstance(table, CheckTable):
+                self.checks.append(declared_check(table, context))
             declared = list(found.kind.declare(table, context))
         except ValueError as error:
             self._wrong((*found.path, *key_in(found.raw, str(error))), str(error), about=found.path)
@@ -359,10 +365,10 @@ def parse(file: str, content: bytes, machine: ThisHost | None = None) -> Parsed:
         return Parsed(source, problems=(Problem(file, (), f"is not TOML: {error}"),), readable=False)
     parser = Parser(source, machine)
     parser.read()
-    problems = collapsed([*mistaken, *(hinted(each, source.data) for each in parser.problems)])
+    found = sorted([*mistaken, *(hinted(each, source.data) for each in parser.problems)], key=by_line)
     return Parsed(
-        source, tuple(parser.objects), problems, frozenset(parser.links), frozenset(parser.namespaces),
-        tuple(parser.hosts), tuple(parser.asked), not mistaken,
+        source, tuple(parser.objects), collapsed(found), frozenset(parser.links), frozenset(parser.namespaces),
+        tuple(parser.hosts), tuple(parser.asked), tuple(parser.checks), not mistaken,
     )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from netd.config.diagnostics.problem import Problem, Source
+from netd.config.checks.table import Check
+from netd.config.diagnostics.problem import Problem, Source, collapsed
 from netd.config.lint.lint import warnings
 from netd.config.merge.gateways import with_ways
 from netd.config.merge.merge import clash_problem, merge
@@ -41,13 +42,15 @@ class FileState:
 class Config:
     """What all files together want. ``problems`` are errors and warnings, in the order of files and lines.
 
-    ``unknown``: files of which the objects are unknown: broken, and without a last good version.
+    ``unknown``: files of which the objects are unknown: broken, and without a last good version. ``checks``: of the
+    versions that are in force.
     """
 
     desired: Mapping[Key, Desired]
     files: tuple[FileState, ...] = ()
     problems: tuple[Problem, ...] = ()
     unknown: frozenset[str] = frozenset()
+    checks: tuple[Check, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -253,7 +256,7 @@ class ConfigDirectory:
         sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
         files = {parsed.source.file: parsed.source for parsed in good}
         objects, hosts = self._in_order(good, copied), Hosts([*good, *copied], self._machine, files)
-        settled = merge(hosts.resolved(objects), {parsed.source.file for parsed in copied})
+        settled = merge(hosts.resolved(objects), {parsed.source.file for parsed in copied}, whole=True)
         # If a last good copy loses, that is not reported: its file is reported anyway.
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
         lost = [*hosts.problems, *(clash_problem(clash, sources) for clash in clashes)]
@@ -265,7 +268,9 @@ class ConfigDirectory:
             problems += [_distrusted(version) for version in versions.values() if version.distrust and version.stamp]
         states = tuple(_state(version, lost) for version in versions.values())
         problems.sort(key=lambda problem: (problem.file, problem.line, problem.column))
-        return Config(desired, states, tuple(problems), frozenset(versions.keys() - sources.keys()))
+        unknown = frozenset(versions.keys() - sources.keys())
+        checks = sorted((check for parsed in [*good, *copied] for check in parsed.checks), key=_place)
+        return Config(desired, states, collapsed(problems), unknown, tuple(checks))
 
     def _in_order(self, good: Sequence[Parsed], copied: Sequence[Parsed]) -> Iterator[Desired]:
         """All objects, last good copies last; ``order`` counts through all files in the order of their names."""
@@ -295,6 +300,10 @@ class ConfigDirectory:
             self._copied[copy.path] = parsed
             if not parsed.problems:
                 yield parsed
+
+
+def _place(check: Check) -> str:
+    return check.origin.file
 
 
 def arranged(ordered: Sequence[Desired]) -> dict[Key, Desired]:

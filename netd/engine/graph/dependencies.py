@@ -12,8 +12,8 @@ from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired, View
-from netd.model.invalidation import WatchKey
-from netd.model.key import HOST, NAMESPACE_KIND, Key, LinkName, namespace_key
+from netd.model.invalidation import Invalidation, WatchKey
+from netd.model.key import HOST, Key, LinkName, namespace_key
 
 from .auto_mtu import AutoMtu
 
@@ -32,13 +32,15 @@ class DependencyGraph:
         self.providers: dict[LinkName, Key] = {}
         #: Declared namespaces by name.
         self.namespaces: Mapping[str, Desired] = {}
+        #: All namespaces, undeclared ones too.
+        self._namespace_keys: Set[Key] = frozenset()
         #: Attached namespaces that are no longer declared under this name.
         self.former: Sequence[Key] = ()
         self._duplicates: dict[str, str] | None = None
         #: Namespaces with rules in other tools' chains: legacy iptables sends no event.
         self.firewalled: KeyIndex = {}
-        #: Objects by what the kernel sends no events of, and the namespace.
-        self.unreported: KeyIndex = {}
+        #: The objects of which the kernel reports no change, by namespace.
+        self.unannounced: KeyIndex = {}
         #: Undeclared objects that have what a declared one claims: they are removed at once.
         self.displaced_by: Set[Key] = frozenset()
         self._ledger = ledger
@@ -66,9 +68,11 @@ class DependencyGraph:
             _remove(key, self._watch_places(key, record.locator))
         self._levels.clear()
         self.desired = desired
-        self.namespaces = {key.name: one for key, one in desired.items() if key.kind == NAMESPACE_KIND}
+        self.namespaces = {key.name: one for key, one in desired.items() if key.is_namespace}
         self._records = {key: record for key, record in self._ledger.records.items() if key not in desired}
         self.undeclared = self._records.keys()
+        self._namespace_keys = {namespace_key(name) for name in self.namespaces}
+        self._namespace_keys |= {key for key in self._records if key.is_namespace}
         self.former = [key for key in self._ledger.attached() if key not in desired]
         self._duplicates = None
         for key in changed & desired.keys():
@@ -109,8 +113,8 @@ class DependencyGraph:
             yield self._batches, (key.netns, key.kind)
         if kind.traits.in_foreign_chains:
             yield self.firewalled, key.netns
-        if kind.traits.unreported is not None:
-            yield self.unreported, (kind.traits.unreported, key.netns)
+        if kind.traits.unannounced:
+            yield self.unannounced, key.netns
         yield from self._watch_places(key, one.locator)
 
     def _watch_places(self, key: Key, locator: Mapping[str, Any]) -> Iterator[tuple[KeyIndex, Any]]:
@@ -149,7 +153,8 @@ class DependencyGraph:
         """Namespaces, then links from the lowest up, then what is on them: the order of comparisons."""
         levels = {key: self.level(key) for key in keys}
         return sorted(
-            levels, key=lambda key: (key.kind != NAMESPACE_KIND, levels[key] is None, levels[key] or 0, key.netns, key)
+            levels,
+            key=lambda key: (key not in self._namespace_keys, levels[key] is None, levels[key] or 0, key.netns, key),
         )
 
     def affected(self, watch_keys: Iterable[WatchKey]) -> set[Key]:
@@ -167,6 +172,12 @@ class DependencyGraph:
             found |= self._by_watch_key.get(watch_key, set())
         return found
 
+    def unreported(self) -> set[Invalidation]:
+        """What is to be read again without an event: the kernel reports no change of it."""
+        keys = {key for found in self.unannounced.values() for key in found}
+        watched = (watch for key in keys for watch in registry()[key.kind].watch_keys(key, self.desired[key].locator))
+        return {Invalidation(watch.what, watch.netns) for watch in watched if watch.what != "link"}
+
     def resolved(self, one: Desired) -> Desired:
         """The object with the values that depend on other links, as they are to be now."""
         return self.auto_mtu.resolved(one)
@@ -179,7 +190,7 @@ class DependencyGraph:
         found: set[Key] = set()
         for link in one.provides:
             found |= self._dependents.get(link, set())
-        if key.kind == NAMESPACE_KIND:
+        if self.namespaces.get(key.name) is one:
             found |= self._by_namespace.get(key.name, set())
         return found
 
@@ -235,7 +246,7 @@ class DependencyGraph:
 
     def must_leave_first(self, keys: Iterable[Key]) -> set[Key]:
         """What has to leave those of these namespaces that are no longer declared."""
-        gone = [key.name for key in keys if key.kind == NAMESPACE_KIND and key in self.undeclared]
+        gone = [key.name for key in keys if key in self._namespace_keys and key in self.undeclared]
         return self.needing_removal(key for netns in gone for key in self.undeclared_in(netns))
 
     def undeclared_in(self, netns: str) -> Iterator[Key]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from netd.model.change import Step
 from netd.model.desired import Desired, Observed, Origin, View
-from netd.model.invalidation import WatchKey, What
+from netd.model.invalidation import WatchKey
 from netd.model.key import Key, LinkName
 from netd.model.state import Link
 
@@ -68,8 +68,10 @@ class Traits(NamedTuple):
     mergeable: bool = False
     #: Its objects are rules among those of other tools: also of legacy iptables, which sends no events.
     in_foreign_chains: bool = False
-    #: What they are read from, if the kernel sends no events of it: read again every minute.
-    unreported: What | None = None
+    #: An undeclared object that has what a declared one claims is that one, under a former name: it is not removed.
+    taken_over: bool = False
+    #: The kernel reports no change of it: it is read once a minute.
+    unannounced: bool = False
     #: Kinds whose loss deletes it, too: recreated with them, it is a consequence and does not count as a repair.
     lost_with: frozenset[str] = frozenset()
     #: Fields without a key, always the same on an intact object: reported only if they are wrong.

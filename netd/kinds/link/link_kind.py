@@ -236,6 +236,10 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         outer = locator.get(DEV_NAMESPACE)
         return {**locator, DEV_NAMESPACE: names.get(outer, outer)} if outer is not None else locator
 
+    def flooded_to(self, link: LinkName, index: int, view: View) -> Sequence[str]:
+        """Where a link of this kind sends packets for unknown receivers, as its forwarding database says."""
+        return ()
+
     def refused_over(self, one: Desired, lower: Desired) -> str:
         """Why the kernel never creates ``one`` on the declared link ``lower``: "KEY: what is wrong"; "" if it does."""
         if one.key.kind == lower.key.kind and self.takes_frames:

@@ -1,0 +1,1 @@
+"""What `netd test` does: each check tried from its namespace, side by side, until it is as expected."""
