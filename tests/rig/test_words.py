@@ -23,7 +23,8 @@ DOCUMENTS = [
 #: Not typed: what others do to a network, beginnings of commands, and an editor that waits for someone to write.
 SPOKEN_OF = {
     "netd is not running", "rm -r /etc/netd",
-    "ip -batch", "ip -j", "ip link", "ip addr add", "ip link add type vxlan", "ip netns", "ip netns del", "ip netns exec", "ip rule", "netd fault", "netd trace", "ip route",
+    "ip -batch", "ip -j", "ip link", "ip addr add", "ip link add type vxlan", "ip netns", "ip netns del",
+    "ip netns exec", "ip rule", "netd fault", "netd trace", "ip route",
     "netd run", "netd run --host-mounts", "netd wait --strict",
     "nft flush ruleset", "nft -f /etc/nftables.conf", "firewall-cmd --reload",
     "systemctl edit netd", "systemctl restart docker", "systemctl restart nftables",
@@ -65,7 +66,15 @@ ENDLESS = re.compile(r".*ping|netd (watch|top|capture)|netd test --watch")
 #: Needs a module that the machine's kernel may lack; tests/scenarios has it, on a kernel that has it.
 NETEM = re.compile(r"netd fault netem")
 FIRST = "The first lab"
-UPLINK = '[interface.eth0]\n[sysctl]\nnet.ipv4.ip_forward = 1\n[[nat.masquerade]]\nout = "eth0"\n[[namespace.left.check]]\nping = "10.1.0.2"\n'
+UPLINK = """
+[interface.eth0]
+[sysctl]
+net.ipv4.ip_forward = 1
+[[nat.masquerade]]
+out = "eth0"
+[[namespace.left.check]]
+ping = "10.1.0.2"
+"""
 
 
 def forms(command: str) -> list[str]:
