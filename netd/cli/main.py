@@ -28,6 +28,8 @@ VERBS = {
     "down": "remove what netd created",
     "status": "show the state of the daemon and of each object",
     "import": "print what stands in the kernel as TOML, for /etc/netd",
+    "show": "show all about one thing, declared beside actual",
+    "top": "show states, repairs and rates live",
     "watch": "show the state, then every change as it happens",
     "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",

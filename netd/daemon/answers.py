@@ -17,6 +17,7 @@ from netd.report.turns import Turns
 
 from .feed import Feed
 from .files_report import FilesReport
+from .views import VIEWS, Views
 from .waiters import Waiters, not_ready
 
 #: Objects of a status in one step, and how often it is restarted because of a pass.
@@ -50,6 +51,7 @@ class Answers:
         self._started = time.time()
         self.turns = Turns()
         self.feed = Feed(self.turns, engine.statuses, files.states, self.state)
+        self.views = Views(engine, self.feed, self.turns)
         self.waiters = Waiters(self.is_ok, self.is_complete, self.not_ready, self.turns)
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +65,8 @@ class Answers:
             return status | {"errors": errors}
         if request.get("verb") == "fault":
             return await asyncio.shield(asyncio.ensure_future(self._fault(request)))
+        if request.get("verb") in VIEWS:
+            return await self.views.answer(request)
         return {"error": "unknown verb"}
 
     def stream(self, request: dict[str, Any]) -> AsyncGenerator[bytes, None]:

@@ -86,7 +86,7 @@ def test_the_last_changes_of_an_object_are_kept_without_any_reader() -> None:
         one = feed()
         for number in (*range(30), *[7] * 12):
             one.done(repair(number))
-        found = one.changes_of(lambda key: key.name == "br7", 10)
+        found = one.changes_of([Key("", "bridge", "br7")], 10)
         assert len(found) == 10 and {each["object"] for each in found} == {"bridge/br7"}
         assert len(one.history) == 42 <= HISTORY
 
