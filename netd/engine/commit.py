@@ -148,6 +148,11 @@ class Commit:
             change = Change(key, "delete", {}, first(record.files), None, None)
             self._parts.callbacks.done(ChangeResult(change, self._number, 0.0, False, str(error)))
 
+    def is_failed(self, key: Key) -> bool:
+        """Whether its state is unknown still, or an operation on it was refused."""
+        row = self._row(key)
+        return row is None or row.state is State.FAILED
+
     # what was changed ------------------------------------------------------------------------------------------
 
     def changed(self, change: Change, execution: Executor, tried: Set[Key]) -> None:
@@ -177,9 +182,10 @@ class Commit:
 
     def _done(self, change: Change, *, repair: bool) -> None:
         key, now = change.key, self._now()
-        counts = repair and self._counts(key)
+        counts = repair and self._counts(change)
         self._backoff.succeeded(key)
-        if counts and self._backoff.repaired(key, now):
+        row = self._row(key)
+        if counts and self._backoff.repaired(key, now, hopeless=row is not None and bool(row.contention)):
             self._table.set(key, State.CONTENDED, self._contended_text(key))
         if self._reported.get(key) != change:
             self._reported[key] = change
@@ -192,7 +198,9 @@ class Commit:
         if self._is_refused_for_now(key, error):
             return
         kind = registry()[key.kind]
-        self._fail(key, kind.refusal(error) if isinstance(kind, LinkKind) else f"the kernel refused: {error}")
+        self._fail(
+            key, kind.refusal(error, change.fields) if isinstance(kind, LinkKind) else f"the kernel refused: {error}"
+        )
         self._report(change, repair=repair, error=str(error))
 
     def _is_refused_for_now(self, key: Key, error: KernelError) -> bool:
@@ -220,14 +228,17 @@ class Commit:
 
     # repairs ---------------------------------------------------------------------------------------------------
 
-    def _counts(self, key: Key) -> bool:
+    def _counts(self, change: Change) -> bool:
         """Counts a repair, once in a pass; returns whether its budget pays for it.
 
         It pays only for what is no consequence of another repair in the same pass.
         """
+        key = change.key
         one, row = self._graph.desired.get(key), self._row(key)
         if one is None or row is None or key in self._repaired:
             return False
+        contention = registry()[key.kind].traits.contention
+        row.contention = next((contention[name] for name in change.fields if name in contention), "")
         self._repaired.add(key)
         row.repairs += 1
         row.last_repair = self._parts.clock.time()
@@ -244,7 +255,9 @@ class Commit:
         )
 
     def _contended_text(self, key: Key) -> str:
-        return "another program keeps changing it" + self._culprit_text(key)
+        row = self._row(key)
+        known = row.contention if row is not None else ""
+        return known or "another program keeps changing it" + self._culprit_text(key)
 
     def _culprit_text(self, key: Key) -> str:
         culprit = self._culprit(key)

@@ -179,7 +179,9 @@ class Pass:
     ) -> Generator[None, None, tuple[Sequence[Change], Executor]]:
         """Writes the intents to the ledger, plans, and sends the plan; returns the changes that it was for."""
         parts, intents = self._parts, self._parts.intents
-        failed = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+        # What a pass in between has read again has not failed.
+        unread = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+        failed = {key: error for key, error in unread.items() if self._commit.is_failed(key)}
         changes: list[Change] = []
         owing = intents.owing() if parts.graph.displaced_by else {}
         former: dict[Key, Record] = {}

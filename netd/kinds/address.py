@@ -124,7 +124,12 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddre
     """address/DEV/CIDR."""
 
     name = "address"
-    traits = Traits(guard_fields=frozenset({"lifetime", "connected", "duplicate", "prefixlen"}))
+    traits = Traits(
+        guard_fields=frozenset({"lifetime", "connected", "duplicate", "prefixlen"}),
+        contention={
+            "duplicate": "another host of the segment has this address already (duplicate address detection failed)"
+        },
+    )
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
         """IPv6 has an address once per link, IPv4 once for each prefix length."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address, ip_interface
-from typing import NamedTuple
+from ipaddress import ip_interface
 
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import titled
@@ -19,26 +16,15 @@ from netd.model.desired import Desired
 from netd.model.key import HOST, Key, LinkName
 from netd.model.segment import AUTO
 
-#: Of the calling thread: the daemon's first one may be in another namespace for a moment.
-ROUTES4, ROUTES6 = "/proc/thread-self/net/route", "/proc/thread-self/net/ipv6_route"
+from .default_routes import Gateway, default_routes
+
 DEFAULTS = frozenset({"0.0.0.0/0", "::/0"})
 PEER = "peer."
-
-
-class Gateway(NamedTuple):
-    """A default route of this machine as it is now."""
-
-    family: int
-    metric: int
-    via: str
-    dev: str
 
 
 def link_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> Iterator[Problem]:
     """In the order of the files."""
     layer3 = _with_layer3(desired.values())
-    ends = (end for each in desired.values() for end in each.ends)
-    created = {end.link.name for end in ends if end.link.netns == HOST and not end.foreign}
     routers = {end.link for each in desired.values() for end in each.ends if end.table}
     present: list[Gateway] | None = None
     for each in desired.values():
@@ -46,8 +32,7 @@ def link_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source])
         route = routing(each) if each.key.netns == HOST else None
         if route is not None and route.to in DEFAULTS:
             if present is None:
-                # A route over a link that the files create is netd's own, from before an edit.
-                present = [one for one in default_routes() if one.dev not in created]
+                present = list(default_routes())
             text = text or _beside(route, present)
         if text and each.file in sources:
             path = each.origins[0].path
@@ -122,17 +107,3 @@ def _beside(declared: Routing, present: Iterable[Gateway]) -> str:
                 f"only one of them counts; write another metric (gateway_metric)"
             )
     return ""
-
-
-def default_routes() -> Iterator[Gateway]:
-    """The default routes with a gateway in the table main, as /proc shows them."""
-    with contextlib.suppress(OSError, ValueError, IndexError), open(ROUTES4, encoding="ascii") as table:
-        for words in [line.split() for line in table][1:]:
-            if words[1] == words[7] == "00000000" and words[2] != "00000000":
-                via = socket.inet_ntoa(int(words[2], 16).to_bytes(4, "little"))
-                yield Gateway(4, int(words[6]), via, words[0])
-    with contextlib.suppress(OSError, ValueError, IndexError), open(ROUTES6, encoding="ascii") as table:
-        for words in map(str.split, table):
-            if words[1] == "00" and int(words[4], 16) and words[9] != "lo":
-                via = str(ip_address(int(words[4], 16).to_bytes(16)))
-                yield Gateway(6, int(words[5], 16), via, words[9])
