@@ -75,7 +75,7 @@ def endpoint(text: str) -> str:
 KeyPath = Annotated[str, Form(absolute_path, "absolute path")]
 
 
-class PeerTable(Table):
+class WireguardPeerTable(Table):
     """A peer."""
 
     public_key: Annotated[str, Form(public, "public key")] = option("its public key")
@@ -104,7 +104,9 @@ class WireguardTable(LinkTable):
     fwmark: Annotated[int, Range(0, 2**32 - 1)] | None = option(
         "mark of the outer packets, for policy rules; 0: none", default=None
     )
-    peers: list[PeerTable] | None = option("the peers: the link has exactly these", default=None, also=("peer",))
+    peers: list[WireguardPeerTable] | None = option(
+        "the peers: the link has exactly these", default=None, also=("peer",)
+    )
     dev_namespace: NamespaceOrHost | None = option(
         "namespace in which the outer packets are sent",
         default=None,
@@ -127,7 +129,7 @@ class WireguardTable(LinkTable):
                     raise ValueError(f"peers: '{network}' is behind two peers: the kernel gives it to one only")
 
 
-def declared_peer(peer: PeerTable) -> dict[str, Any]:
+def declared_peer(peer: WireguardPeerTable) -> dict[str, Any]:
     """The keys of a peer that are written, as they are compared."""
     found: dict[str, Any] = {"public_key": peer.public_key, "allowed_ips": in_order(peer.allowed_ips)}
     for key in ("preshared_key_file", "endpoint", "persistent_keepalive"):
