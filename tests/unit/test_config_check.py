@@ -23,13 +23,13 @@ def check(folder: Path, *arguments: str) -> int:
     return status
 
 
-def test_valid_files_are_counted(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_valid_files_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.toml").write_text('[bridge.br0]\naddresses = ["10.0.0.1/24"]\n')
     assert check(folder, "--strict") == 0
     assert capsys.readouterr() == ("1 file, 2 objects: valid\n", "")
 
 
-def test_errors_of_all_files_are_printed_and_fail(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_all_files_are_printed_and_fail(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.toml").write_text("[bridge.a]\nmtu = 1\n")
     (folder / "b.toml").write_text("[bridge.b]\nmtu = true\nup = 1\n")
     assert check(folder) == 1
@@ -38,14 +38,14 @@ def test_errors_of_all_files_are_printed_and_fail(directory: Path, capsys: pytes
     assert [line.split(":")[1] for line in err.splitlines() if line.startswith(str(folder))] == ["2", "2", "3"]
 
 
-def test_warnings_fail_only_where_it_is_strict(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_fail_only_where_it_is_strict(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.toml").write_text('[[nat.masquerade]]\nsource = "10.0.0.0/8"\n')
     assert check(folder) == 0
     assert check(folder, "--strict") == 1
     assert "1 file, 1 object: 1 warning" in capsys.readouterr().out
 
 
-def test_a_path_narrows_what_is_reported(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_narrows_what_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.toml").write_text("[bridge.br0]\n")
     (folder / "b.toml").write_text("[bridge.br0]\nmtu = 1400\n")
     (folder / "c.toml").write_text("[bridge.c]\nmtu = 1\n")
@@ -87,7 +87,7 @@ def test_names_of_files_cannot_forge_lines_or_move_the_cursor(
     assert all(line.startswith((str(folder), "netd: ", " ")) for line in said.splitlines())
 
 
-def test_a_value_of_megabytes_is_not_told_whole(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_value_of_megabytes_is_not_told_whole(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = "x" * (1 << 20)
     wrong = "".join(f"k{number} = 1\n" for number in range(500))
     (folder / "a.toml").write_text(f'[bridge.b]\nmac = "{long}"\nmtu = "{long}"\n{long} = 1\n[bridge.{long}]\n{wrong}')
@@ -97,7 +97,7 @@ def test_a_value_of_megabytes_is_not_told_whole(directory: Path, capsys: pytest.
     assert heads[0].endswith("' is not a MAC address, such as 02:00:00:00:00:01")
 
 
-def test_a_path_or_directory_that_is_not_there_fails(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_or_directory_that_is_not_there_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(folder, str(folder / "gone.toml")) == 1
     assert check(folder / "gone") == 1
     assert "there is no such file" in (said := capsys.readouterr().err) and "cannot be read" in said

@@ -33,7 +33,7 @@ def read(folder: Path, *, trusted: bool = False) -> Config:
     return ConfigDirectory(str(folder), None, trusted=trusted).read(wait=0.1)
 
 
-def test_only_visible_toml_files_count_in_the_order_of_their_names(directory: Path) -> None:
+def test_only_visible_toml_files_count_in_the_order_of_their_names(folder: Path) -> None:
     for name in ("b.toml", "a.toml", ".hidden.toml", "c.toml~", ".c.toml.swp", "#c.toml#", "c.conf", "c.toml.new"):
         (folder / name).write_text("")
     (folder / "sub").mkdir()
@@ -43,14 +43,14 @@ def test_only_visible_toml_files_count_in_the_order_of_their_names(directory: Pa
     assert not config.problems
 
 
-def test_an_empty_file_and_a_link_to_nowhere_declare_nothing(directory: Path) -> None:
+def test_an_empty_file_and_a_link_to_nowhere_declare_nothing(folder: Path) -> None:
     (folder / "a.toml").write_text("")
     (folder / "b.toml").symlink_to("/dev/null")
     config = read(folder, trusted=True)
     assert [state.state for state in config.files] == ["ok", "ok"] and not config.desired and not config.problems
 
 
-def test_what_is_no_plain_file_is_an_error_and_blocks_nobody(directory: Path) -> None:
+def test_what_is_no_plain_file_is_an_error_and_blocks_nobody(folder: Path) -> None:
     (folder / "a.toml").mkdir()
     os.mkfifo(folder / "b.toml")
     (folder / "c.toml").symlink_to("gone")
@@ -67,7 +67,7 @@ def test_what_is_no_plain_file_is_an_error_and_blocks_nobody(directory: Path) ->
     assert names(config) == {"bridge/br0"}
 
 
-def test_a_directory_that_is_not_there_says_nothing_about_files(directory: Path) -> None:
+def test_a_directory_that_is_not_there_says_nothing_about_files(folder: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         ConfigDirectory(str(folder / "gone"), None, trusted=False).read()
 
@@ -87,7 +87,7 @@ def test_a_directory_that_goes_after_it_was_listed_says_nothing_about_files(
         ConfigDirectory(str(folder), None, trusted=False).read()
 
 
-def test_a_file_that_did_not_change_is_not_parsed_again(directory: Path) -> None:
+def test_a_file_that_did_not_change_is_not_parsed_again(folder: Path) -> None:
     (folder / "a.toml").write_text("[bridge.a]\n")
     (folder / "b.toml").write_text("[bridge.b]\n")
     reader = ConfigDirectory(str(folder), None, trusted=False)
@@ -98,14 +98,14 @@ def test_a_file_that_did_not_change_is_not_parsed_again(directory: Path) -> None
     assert second.desired[Key("", "bridge", "a")] is first.desired[Key("", "bridge", "a")]
 
 
-def test_a_change_that_leaves_size_and_second_alike_is_seen(directory: Path) -> None:
+def test_a_change_that_leaves_size_and_second_alike_is_seen(folder: Path) -> None:
     reader = ConfigDirectory(str(folder), None, trusted=False)
     for number in range(20):
         (folder / "a.toml").write_text(f"[bridge.b{number % 2}]\n")
         assert names(reader.read()) == {f"bridge/b{number % 2}"}
 
 
-def test_a_file_held_open_for_writing_keeps_its_last_version(directory: Path) -> None:
+def test_a_file_held_open_for_writing_keeps_its_last_version(folder: Path) -> None:
     path = folder / "a.toml"
     path.write_text(BRIDGE)
     reader = ConfigDirectory(str(folder), None, trusted=False)
@@ -119,7 +119,7 @@ def test_a_file_held_open_for_writing_keeps_its_last_version(directory: Path) ->
     assert names(reader.read()) == {"bridge/br1"} and not reader.busy
 
 
-def test_a_command_that_waited_in_vain_for_a_writer_says_so(directory: Path) -> None:
+def test_a_command_that_waited_in_vain_for_a_writer_says_so(folder: Path) -> None:
     path = folder / "a.toml"
     with path.open("w") as writer:
         writer.write(BRIDGE)
@@ -131,13 +131,13 @@ def test_a_command_that_waited_in_vain_for_a_writer_says_so(directory: Path) -> 
     assert names(read(folder)) == {"bridge/br0"}
 
 
-def test_a_reader_does_not_hold_up_the_daemon(directory: Path) -> None:
+def test_a_reader_does_not_hold_up_the_daemon(folder: Path) -> None:
     (folder / "a.toml").write_text(BRIDGE)
     with (folder / "a.toml").open():
         assert names(read(folder)) == {"bridge/br0"}
 
 
-def test_who_opens_a_file_while_it_is_looked_at_neither_waits_nor_kills(directory: Path) -> None:
+def test_who_opens_a_file_while_it_is_looked_at_neither_waits_nor_kills(folder: Path) -> None:
     path = folder / "a.toml"
     path.write_text(BRIDGE)
     script = "import sys\nfor _ in range(3000):\n    open(sys.argv[1], 'a').close()"
@@ -148,7 +148,7 @@ def test_who_opens_a_file_while_it_is_looked_at_neither_waits_nor_kills(director
     assert writer.returncode == 0 and signal.getsignal(signal.SIGIO) == before
 
 
-def test_every_prefix_of_a_file_that_is_being_written_changes_nothing(directory: Path) -> None:
+def test_every_prefix_of_a_file_that_is_being_written_changes_nothing(folder: Path) -> None:
     text = "[bridge.br0]\n[bridge.br1]\n[bridge.br2]\n"
     path = folder / "a.toml"
     path.write_text(text)

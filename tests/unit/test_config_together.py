@@ -51,7 +51,7 @@ table = 7
 """
 
 
-def test_what_several_files_declare_alike_is_one_object_of_them_all(directory: Path) -> None:
+def test_what_several_files_declare_alike_is_one_object_of_them_all(folder: Path) -> None:
     config = read(folder, b=ALIKE, a=ALIKE, c="[sysctl]\nnet.ipv4.conf.all.forwarding = true\n")
     assert not config.problems and states(config) == ["ok", "ok", "ok"]
     assert names(config) == {
@@ -66,7 +66,7 @@ def test_what_several_files_declare_alike_is_one_object_of_them_all(directory: P
     assert files["sysctl/net.ipv4.ip_forward"] == ["a.toml", "b.toml", "c.toml"]
 
 
-def test_namespace_tables_of_several_files_merge(directory: Path) -> None:
+def test_namespace_tables_of_several_files_merge(folder: Path) -> None:
     config = read(
         folder,
         a='[namespace.x.veth.v]\npeer = { name = "w" }\n',
@@ -80,7 +80,7 @@ def test_namespace_tables_of_several_files_merge(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ["attach", "mention"])
-def test_a_file_that_only_mentions_anothers_namespace_asks_nothing_of_its_loopback(directory: Path, first: str) -> None:
+def test_a_file_that_only_mentions_anothers_namespace_asks_nothing_of_its_loopback(folder: Path, first: str) -> None:
     texts = {
         "attach": '[namespace.x]\nattach = "pid:5"\n',
         "mention": "[namespace.x]\nipv6 = false\n[namespace.x.bridge.br0]\n",
@@ -95,7 +95,7 @@ def test_a_file_that_only_mentions_anothers_namespace_asks_nothing_of_its_loopba
     [("ipv6 = false", "ipv6 = true"), ('attach = "pid:5"', 'attach = "pid:6"')],
     ids=["ipv6", "attach"],
 )
-def test_a_clash_of_namespaces_names_the_file_that_says_otherwise(directory: Path, one: str, other: str) -> None:
+def test_a_clash_of_namespaces_names_the_file_that_says_otherwise(folder: Path, one: str, other: str) -> None:
     config = read(
         folder,
         a="[namespace.x.bridge.br0]\n",
@@ -107,7 +107,7 @@ def test_a_clash_of_namespaces_names_the_file_that_says_otherwise(directory: Pat
     assert heads(config, folder) == [f"d.toml:1:1: {text}"]
 
 
-def test_a_clash_names_both_places_and_costs_the_later_file_that_object_alone(directory: Path) -> None:
+def test_a_clash_names_both_places_and_costs_the_later_file_that_object_alone(folder: Path) -> None:
     config = read(
         folder,
         a='[bridge.br0]\nmtu = 1400\naddresses = ["10.0.0.1/24"]\n',
@@ -164,26 +164,26 @@ CLASHES = {
 
 
 @pytest.mark.parametrize(("first", "second", "head"), CLASHES.values(), ids=CLASHES.keys())
-def test_a_contradiction_between_files_costs_the_later_one(directory: Path, first: str, second: str, head: str) -> None:
+def test_a_contradiction_between_files_costs_the_later_one(folder: Path, first: str, second: str, head: str) -> None:
     config = read(folder, a=first, b=second + "\n[bridge.other]\n")
     assert [each for each in heads(config, folder) if "warning" not in each] == [head]
     assert states(config) == ["ok", "partial"]
     assert "bridge/other" in names(config) and names(read(folder, b="")) == names(config) - {"bridge/other"}
 
 
-def test_without_the_first_file_the_other_ones_turn_has_come(directory: Path) -> None:
+def test_without_the_first_file_the_other_ones_turn_has_come(folder: Path) -> None:
     read(folder, a="[bridge.br0]\nmtu = 1400\n", b="[bridge.br0]\nmtu = 1300\n")
     (folder / "a.toml").unlink()
     config = read(folder)
     assert [each.fields["mtu"] for each in config.desired.values()] == [1300] and not config.problems
 
 
-def test_an_invalid_file_costs_only_itself(directory: Path) -> None:
+def test_an_invalid_file_costs_only_itself(folder: Path) -> None:
     config = read(folder, a="[bridge.a]\nmtu = 1\n[bridge.c]\n", b="[bridge.b]\n")
     assert names(config) == {"bridge/b"} and states(config) == ["invalid", "ok"]
 
 
-def test_objects_are_in_the_order_of_files_and_declarations(directory: Path) -> None:
+def test_objects_are_in_the_order_of_files_and_declarations(folder: Path) -> None:
     entry = '[[nat.dnat]]\nport = {0}\nto = "10.0.0.1"\n'
     config = read(folder, b=entry.format(1) + entry.format(2), a=entry.format(9) + entry.format(3))
     ports = [key.name.split("/")[3].split(",")[0] for key in config.desired]
@@ -192,7 +192,7 @@ def test_objects_are_in_the_order_of_files_and_declarations(directory: Path) -> 
     assert orders == sorted(set(orders))
 
 
-def test_files_refer_to_each_other(directory: Path) -> None:
+def test_files_refer_to_each_other(folder: Path) -> None:
     config = read(
         folder,
         a='[veth.v]\nmaster = "br0"\npeer = { name = "w", namespace = "n", master = "inner" }\n',
@@ -248,12 +248,12 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("text", "head"), UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_what_is_probably_meant_otherwise_is_a_warning(directory: Path, text: str, head: str) -> None:
+def test_what_is_probably_meant_otherwise_is_a_warning(folder: Path, text: str, head: str) -> None:
     config = read(folder, a=text)
     assert heads(config, folder) == [f"a.toml:{head}"] and not config.errors and states(config) == ["ok"]
 
 
-def test_names_of_wrong_tables_and_of_links_that_are_there_are_known(directory: Path) -> None:
+def test_names_of_wrong_tables_and_of_links_that_are_there_are_known(folder: Path) -> None:
     text = '[veth.v]\nmtu = 1\npeer = { name = "w" }\n[vxlan.x]\nvni = 1\ndev = "w"\n[vxlan.y]\nvni = 2\ndev = "v"\n'
     config = read(
         folder, a=text, b='[[route]]\nto = "10.0.0.0/8"\ndev = "lo"\n[[route]]\nto = "11.0.0.0/8"\ndev = "w"\n'
@@ -261,7 +261,7 @@ def test_names_of_wrong_tables_and_of_links_that_are_there_are_known(directory: 
     assert len(config.problems) == 1
 
 
-def test_where_a_file_cannot_be_read_nobody_knows_what_is_declared(directory: Path) -> None:
+def test_where_a_file_cannot_be_read_nobody_knows_what_is_declared(folder: Path) -> None:
     config = read(folder, a="[bridge.", b='[[route]]\nto = "10.0.0.0/8"\ndev = "nowhere"\n')
     assert not config.warnings
 
@@ -289,7 +289,7 @@ def test_a_path_in_the_directory_narrows_and_the_whole_directory_is_still_read(
     assert loaded(folder, folder) == ({"bridge/a", "bridge/b"}, frozenset({str(folder)}))
 
 
-def test_a_path_outside_is_read_instead_of_the_directory(directory: Path, tmp_path: Path) -> None:
+def test_a_path_outside_is_read_instead_of_the_directory(folder: Path, tmp_path: Path) -> None:
     read(folder, a="[bridge.a]\n")
     other = tmp_path / "other"
     other.mkdir()
