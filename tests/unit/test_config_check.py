@@ -73,9 +73,7 @@ def test_a_path_that_is_empty_is_not_the_directory_that_one_is_in(
     assert main(["check"]) == 0
 
 
-def test_names_of_files_cannot_forge_lines_or_move_the_cursor(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_names_of_files_cannot_forge_lines_or_move_the_cursor(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.toml").write_text("[bridge.br0]\n")
     (folder / "b\nfake: 1\x1b[2J.toml").write_text("[bridge.br0]\n")
     assert check(folder) == 1
