@@ -148,6 +148,11 @@ class Commit:
             change = Change(key, "delete", {}, first(record.files), None, None)
             self._parts.callbacks.done(ChangeResult(change, self._number, 0.0, False, str(error)))
 
+    def is_failed(self, key: Key) -> bool:
+        """Whether its state is unknown still, or an operation on it was refused."""
+        row = self._row(key)
+        return row is None or row.state is State.FAILED
+
     # what was changed ------------------------------------------------------------------------------------------
 
     def changed(self, change: Change, execution: Executor, tried: Set[Key]) -> None:

@@ -82,7 +82,7 @@ class Parts:
         self.graph = DependencyGraph(ledger, self.mirror)
         self.states: ObjectStates = {}
         self.backoff = Backoff(self.states)
-        self.table = StatusTable(self.states, self.file_of, callbacks.state)
+        self.table = StatusTable(self.states, self.file_of, lambda status, before: callbacks.state(status, before))
         self.recorder = LedgerRecorder(ledger, self.graph)
         self.intents = Intents(ledger, self.mirror, self.graph, self.recorder.settings, mac_key)
         self.owed = OwedRestores(self.graph, self.states)

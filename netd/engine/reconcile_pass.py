@@ -125,8 +125,7 @@ class Pass:
     def _invalidate(self, stale: Set[Stale]) -> Generator[None, None, set[WatchKey]]:
         """Drops what is stale from the mirror, and returns what may have changed."""
         found: set[WatchKey] = set()
-        # Links last: they are read again.
-        order = sorted(stale, key=lambda one: (isinstance(one, LinkName), one.netns, str(one))) if stale else ()
+        order = sorted(stale, key=_order) if stale else ()
         for at in range(0, len(order), SLICE):
             found |= self._parts.mirror.invalidate(order[at : at + SLICE])
             yield
@@ -179,7 +178,9 @@ class Pass:
     ) -> Generator[None, None, tuple[Sequence[Change], Executor]]:
         """Writes the intents to the ledger, plans, and sends the plan; returns the changes that it was for."""
         parts, intents = self._parts, self._parts.intents
-        failed = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+        # What a pass in between has read again has not failed.
+        unread = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+        failed = {key: error for key, error in unread.items() if self._commit.is_failed(key)}
         changes: list[Change] = []
         owing = intents.owing() if parts.graph.displaced_by else {}
         former: dict[Key, Record] = {}
@@ -219,6 +220,13 @@ class Pass:
             if not state.attempts:
                 self._counted.add(change.key)
             state.attempts += 1
+
+
+def _order(stale: Stale) -> tuple[bool, str, str, int]:
+    """Links last: they are read again."""
+    if isinstance(stale, LinkName):
+        return True, stale.netns, stale.name, 0
+    return False, stale.netns, stale.what, stale.index
 
 
 def values_had(change: Change) -> tuple[Any, ...]:

@@ -26,6 +26,7 @@ from netd.model.state import (
     Qdisc,
     Route,
 )
+from netd.model.wireguard import WireguardDevice
 
 from .descriptors import high
 from .netns.setns import HomeNamespace
@@ -36,6 +37,7 @@ from .rtnl.netlink_socket import Rtnl
 from .rtnl.nsid import read_nsid
 from .rtnl.wire import Request
 from .sysctl.files import SysctlDirectories, Sysctls
+from .wireguard import device as wireguard
 
 Answer = KernelError | Link | None
 Value = TypeVar("Value")
@@ -149,6 +151,11 @@ class Session:
                     found[route.raw] = route
         return list(found.values())
 
+    def all_routes(self) -> list[Route]:
+        """The routes of all tables and both families; one that a dump repeats is made unique."""
+        bodies = [body for family in FAMILIES for body in self.rtnl.dump(wire.RTM_GETROUTE, rtmsg(family))]
+        return list({one.raw: one for body in bodies if (one := decode.route(body)) is not None}.values())
+
     def routes_to(self, table: int, to: str) -> list[Route]:
         """The routes of one table to one network; of all others there, most are not even looked at."""
         family, needle = wire.family_of(to), route_needle(table, to)
@@ -213,6 +220,10 @@ class Session:
         """The roots that somebody chose, of all links."""
         decoded = [decode.qdisc(body) for body in self.rtnl.dump(wire.RTM_GETQDISC, tcmsg())]
         return [one for one in decoded if one is not None]
+
+    def wireguard(self, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device."""
+        return self.inside(lambda: wireguard.read(index))
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key below /proc/sys; None where there is none."""

@@ -50,6 +50,17 @@ class Machine:
         """The link, None if it is not there."""
         return self.topology.link(at)
 
+    def index(self, at: LinkName | None) -> int:
+        """The index of a link, 0 where there is none."""
+        link = self.link(at) if at is not None else None
+        return link.index if link is not None else 0
+
+    def vrf(self, at: LinkName | None) -> LinkName | None:
+        """The VRF that a link is a member of."""
+        master = self.topology.master(at) if at is not None else None
+        link = self.link(master) if master is not None else None
+        return master if link is not None and link.kind == "vrf" else None
+
     def port(self, at: LinkName) -> Mapping[int, bytes]:
         """IFLA_BRPORT_* of a port."""
         link = self.link(at)

@@ -9,6 +9,7 @@ from netd.errors import KernelError
 from netd.kernel.rtnl.wire import RT_TABLE_MAIN, RTPROT_KERNEL, family_of
 from netd.kernel.session import leaves_by
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.wireguard import WireguardDevice
 
 from . import entries, links
 from .machine import FakeMachine
@@ -58,6 +59,10 @@ class FakeSession:
         """One table of these families (none: both)."""
         return [one for one in self.space.routes if one.table == table and (not families or one.family in families)]
 
+    def all_routes(self) -> list[Route]:
+        """Those of all tables and both families."""
+        return list(self.space.routes)
+
     def routes_to(self, table: int, to: str) -> list[Route]:
         """Those of one table to one network."""
         return [one for one in self.space.routes if (one.table, one.to) == (table, to)]
@@ -96,6 +101,11 @@ class FakeSession:
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose."""
         return list(self.space.qdiscs.values())
+
+    def wireguard(self, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device."""
+        link = self.space.links.get(index)
+        return self.space.wireguard.get(index, WireguardDevice()) if link and link.kind == "wireguard" else None
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key; None where there is none."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from netd.cli.main import VERBS
+from netd.cli.main import VERBS, module_of
 from netd.cli.view.status import Query, screen
 from netd.cli.view.times import ago, repairs, span
 from netd.errors import UsageError
@@ -166,7 +166,7 @@ def test_a_terminal_shows_the_same_rows_in_color(columns: int, monkeypatch: pyte
 
 
 def test_rich_is_imported_for_a_table_on_a_terminal_only() -> None:
-    imported = "".join(f"import netd.cli.{verb}; " for verb in VERBS)
+    imported = "".join(f"import {module_of(verb)}; " for verb in VERBS)
     found = "[one for one in sys.modules if one.startswith('rich')]"
     ask = f"import sys; {imported}import netd.daemon.daemon; print({found})"
     assert subprocess.check_output([sys.executable, "-c", ask], text=True) == "[]\n"

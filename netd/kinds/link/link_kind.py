@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 
 from netd.errors import KernelError
 from netd.kinds.base.kind import LOOPBACK, Kind, MtuLimit, TableContext, Traits, link_by_identity
+from netd.kinds.base.options import fields_of
 from netd.kinds.base.roles import BecomesUsable, KeepsAttributes
 from netd.model.change import FieldDiff, Phase, Step
-from netd.model.desired import Desired, Observed, View
+from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.invalidation import WatchKey
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
@@ -153,6 +154,24 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         if DEV_NAMESPACE in found:
             found[DEV_NAMESPACE] = UNNAMED if outer is None else outer
         return found
+
+    def written(self, at: LinkName, link: Link, view: View) -> dict[str, Any]:
+        """The options of a link as a file would have them: those that a new one would not have by itself."""
+        found = self.read_options(link, at.netns, view)
+        key, chosen = Key(at.netns, self.name, at.name), {}
+        for name, each in fields_of(self.table).items():
+            value = found.get(name)
+            if each.option.wire is None or value is HIDDEN or value in (None, ""):
+                continue
+            usual = at.netns if name == DEV_NAMESPACE else each.default
+            if usual is None:
+                usual = self.reverted(key, {}, name, None, view)
+            if value != usual:
+                chosen[name] = value
+        outer = found.get(DEV_NAMESPACE)
+        if outer is not None and outer != at.netns:
+            chosen[DEV_NAMESPACE] = outer
+        return chosen
 
     def outer(self, link: Link, netns: str, view: Links) -> str | None:
         """The namespace of what carries a link, and in which a tunnel's packets are sent; None: one without a name."""
