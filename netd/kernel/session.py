@@ -23,6 +23,7 @@ from netd.model.state import (
     Link,
     Neighbor,
     PolicyRule,
+    PortVlan,
     Qdisc,
     Route,
 )
@@ -208,6 +209,11 @@ class Session:
         ]
         self.kernel.read_entries(self.netns, index, "fdb", {one.mac for one in found})
         return found
+
+    def vlans(self, index: int) -> dict[int, PortVlan]:
+        """The VLANs of one port, or of a bridge itself."""
+        bodies = self.rtnl.dump(wire.RTM_GETVLAN, struct.pack("=BxxxI", wire.AF_BRIDGE, index))
+        return {vlan: one for body in bodies for vlan, one in decode.vlans(body, index)}
 
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose, of all links."""

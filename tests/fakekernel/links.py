@@ -23,7 +23,7 @@ from netd.model.key import HOST
 from netd.model.segment import ETHERNET
 from netd.model.state import IFF_UP, FdbEntry, Link
 
-from . import addresses, options, routes, sysctls
+from . import addresses, options, routes, sysctls, vlans
 from .machine import FakeMachine
 from .space import LOOPBACK, FakeNamespace
 
@@ -55,6 +55,8 @@ def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower:
         space.lower[link.index], space.outer[link.index] = lower, outer.cookie
     if op.kind == "vxlan":
         _default_entry(space, link.index)
+    if kind.joins == "ports":
+        vlans.begin(machine, space, link.index, link.index)
     if pair:
         there = op.peer or do.LinkSettings()
         peer = _add(machine, peer_space, op.peer_name, op.kind, there, there.mtu or ETHERNET)
@@ -180,6 +182,10 @@ def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, op: do.
         more = options.overhead(name, fresh, lower, outer) - options.overhead(name, old, lower, outer)
         space.put(space.at(index), mtu=space.at(index).mtu - more)
     space.info[index] = fresh
+    if kind.joins == "ports":
+        vlans.follow_default(
+            machine, space, index, old.get(vlans.DEFAULT_PVID, b""), fresh.get(vlans.DEFAULT_PVID, b"")
+        )
     if name == "vxlan":
         _default_entry(space, index)
         machine.announce(space, Invalidation("fdb", index=index))
@@ -240,6 +246,7 @@ def _join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) -
     if kind is not None and not kind.is_ethernet(read):
         raise kernel_error(errno.EINVAL, "")
     space.port[index] = {**BRIDGE_PORT, 3: struct.pack("=I", 100)} if slow else dict(BRIDGE_PORT)
+    vlans.begin(machine, space, index, master)
     _follow_ports(machine, space, master)
 
 
@@ -248,6 +255,7 @@ def _leave(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     if link.master:
         space.put(link, master=0)
         space.port.pop(index, None)
+        vlans.end(space, index)
         _follow_ports(machine, space, link.master)
 
 
@@ -278,10 +286,12 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     for port in [port for port in space.links.values() if port.master == index]:
         space.put(port, master=0)
         space.port.pop(port.index, None)
+        vlans.end(space, port.index)
         machine.announce(space, Invalidation("link", index=port.index))
     sysctls.drop_link(space, link.name)
     del space.links[index]
     space.fixed.discard(index)
+    vlans.end(space, index)
     space.info.pop(index, None)
     space.outer.pop(index, None)
     space.lower.pop(index, None)

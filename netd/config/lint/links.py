@@ -40,7 +40,7 @@ def link_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source])
     created = {end.link.name for end in ends if end.link.netns == HOST and not end.foreign}
     present: list[Gateway] | None = None
     for each in desired.values():
-        text = _ports(each, layer3) or _one_mac(each) or _tunnel(each, desired)
+        text = _ports(each, layer3) or _one_mac(each) or _tunnel(each, desired) or _vlans(each, desired)
         if each.key.kind == "route" and each.key.netns == HOST and parse_route_key(each.key)[1] in DEFAULTS:
             if present is None:
                 # A route over a link that the files create is netd's own, from before an edit.
@@ -73,6 +73,17 @@ def _ports(each: Desired, layer3: set[LinkName]) -> str:
                 f"go to the bridge, so this machine is no longer reachable through them: move them to {end.master}"
             )
     return ""
+
+
+def _vlans(each: Desired, desired: Mapping[Key, Desired]) -> str:
+    """VLANs on a bridge that does not look at them."""
+    if each.key.kind != "vlans":
+        return ""
+    name = each.requires[-1]
+    bridge = desired.get(Key(name.netns, "bridge", name.name))
+    if bridge is None or bridge.fields.get("vlan_filtering") is True:
+        return ""
+    return f"VLANs have no effect: write vlan_filtering = true in {bridge.key}"
 
 
 def _carries_default(name: str) -> bool:

@@ -19,7 +19,7 @@ from netd.kinds.base.roles import Distinguished
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
-from .stacking import carrier_clashes, master_clashes, member_address_clashes, receiver_clashes
+from .stacking import carrier_clashes, master_clashes, member_address_clashes, receiver_clashes, vlan_clashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +214,7 @@ def _stacking_clashes(objects: list[Desired], copied: Collection[str]) -> Iterat
         *carrier_clashes(objects),
         *receiver_clashes(objects),
         *member_address_clashes(objects),
+        *vlan_clashes(objects),
     ):
         if id(wrong.loser) not in lost:
             lost.add(id(wrong.loser))

@@ -54,6 +54,16 @@ def _refused_member(each: Desired, prefix: str, maker: Desired, above: End) -> s
     return ""
 
 
+def vlan_clashes(objects: list[Desired]) -> Iterator[Wrong]:
+    """VLANs of members of something else than a bridge."""
+    makers = {end.link: (each, end) for each in objects for end in each.ends if not end.foreign}
+    for each in objects:
+        if each.key.kind == "vlans":
+            maker, end = next(((makers[link]) for link in each.requires[1:] if link in makers), (None, None))
+            if maker is not None and end is not None and end.joins != "ports":
+                yield Wrong(each, maker, f"'{end.link.name}' is {maker.key} at {{place}}: only a bridge has VLANs")
+
+
 def member_address_clashes(objects: list[Desired]) -> Iterator[Wrong]:
     """Addresses and gateways on members of a bond: what arrives there goes to the bond, and never to them."""
     bonds = {end.link: each for each in objects for end in each.ends if end.joins == "members"}

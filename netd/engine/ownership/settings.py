@@ -66,7 +66,9 @@ class SettingRecorder:
         self, one: Desired, fields: Mapping[str, FieldRecord], observed: Observed, graph: DependencyGraph
     ) -> Mapping[str, FieldRecord]:
         """The fields of a value that is as declared."""
-        if all(field.found is not None for field in fields.values()) or self._is_on_own_link(one, graph):
+        kind = registry()[one.key.kind]
+        known = isinstance(kind, SettingKind) and kind.has_default
+        if known or all(field.found is not None for field in fields.values()) or self._is_on_own_link(one, graph):
             return fields
         # netd was killed before it read the value, and another program wrote the same one.
         return {name: FieldRecord(field.wrote, observed.fields.get(name)) for name, field in fields.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from netd.model.key import Key
 
@@ -12,6 +12,9 @@ from .kind import Kind
 
 class SettingKind(Kind):
     """Values that the kernel changes together with one are restored with it."""
+
+    #: A value that could not be read before the first write was the kernel's default, which ``reverted`` knows.
+    has_default: ClassVar[bool] = False
 
     def side_effects(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
         """The other values below /proc/sys that the kernel changes when this one becomes ``value``: {path: value}.
