@@ -27,6 +27,7 @@ from netd.model.state import (
     Qdisc,
     Route,
 )
+from netd.model.wireguard import WireguardDevice
 
 from .descriptors import high
 from .netns.setns import HomeNamespace
@@ -37,6 +38,7 @@ from .rtnl.netlink_socket import Rtnl
 from .rtnl.nsid import read_nsid
 from .rtnl.wire import Request
 from .sysctl.files import SysctlDirectories, Sysctls
+from .wireguard import device as wireguard
 
 Answer = KernelError | Link | None
 Value = TypeVar("Value")
@@ -132,12 +134,12 @@ class Session:
         found = [address for body in bodies if (address := decode.address(body)) is not None]
         return [address for address in found if index in (0, address.index)]
 
-    def connected(self, index: int, family: int) -> list[Route]:
-        """The routes that the kernel made for the addresses of one link, or of all (0), of one family."""
+    def connected(self, index: int, family: int, table: int = wire.RT_TABLE_MAIN) -> list[Route]:
+        """The routes that the kernel made for the addresses of one link, or of all (0), of one family, in one table."""
         head = rtmsg(family, wire.RTPROT_KERNEL)
-        head += wire.u32(wire.RTA_TABLE, wire.RT_TABLE_MAIN) + (wire.u32(wire.RTA_OIF, index) if index else b"")
+        head += wire.u32(wire.RTA_TABLE, table) + (wire.u32(wire.RTA_OIF, index) if index else b"")
         found = [route for body in self.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
-        return [one for one in found if one.protocol == wire.RTPROT_KERNEL and one.table == wire.RT_TABLE_MAIN]
+        return [one for one in found if one.protocol == wire.RTPROT_KERNEL and one.table == table]
 
     def routes(self, table: int, *families: int) -> list[Route]:
         """One table of these families (none: both); a dump of IPv6 that repeats itself is made unique."""
@@ -149,6 +151,11 @@ class Session:
                 if route is not None and route.table == table and route.family == family:
                     found[route.raw] = route
         return list(found.values())
+
+    def all_routes(self) -> list[Route]:
+        """The routes of all tables and both families; one that a dump repeats is made unique."""
+        bodies = [body for family in FAMILIES for body in self.rtnl.dump(wire.RTM_GETROUTE, rtmsg(family))]
+        return list({one.raw: one for body in bodies if (one := decode.route(body)) is not None}.values())
 
     def routes_to(self, table: int, to: str) -> list[Route]:
         """The routes of one table to one network; of all others there, most are not even looked at."""
@@ -224,6 +231,10 @@ class Session:
         """The roots that somebody chose, of all links."""
         decoded = [decode.qdisc(body) for body in self.rtnl.dump(wire.RTM_GETQDISC, tcmsg())]
         return [one for one in decoded if one is not None]
+
+    def wireguard(self, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device."""
+        return self.inside(lambda: wireguard.read(index))
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key below /proc/sys; None where there is none."""

@@ -70,8 +70,6 @@ class BridgeTable(LinkTable):
 
     def check(self) -> None:
         super().check()
-        if self.master is not None:
-            raise ValueError("master: a bridge cannot be a port of a bridge")
         if self.stp and self.forward_delay is not None and self.forward_delay < 2:
             raise ValueError("forward_delay: with stp it is 2 to 30 seconds")
         if (self.group_fwd_mask or 0) & RESTRICTED:
@@ -87,6 +85,7 @@ class BridgeKind(LinkKind):
     toml = TomlForm(BridgeTable)
     joins = "ports"
     takes_members = True
+    optional = dict.fromkeys(("vlan_filtering", "vlan_default_pvid", "vlan_protocol"), "CONFIG_BRIDGE_VLAN_FILTERING")
 
     def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
         found = super().read_options(link, netns, view)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ from netd.model.status import Unusable
 from .address import AddressKind
 from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
-from .base.roles import BecomesUsable, KeepsAttributes
+from .base.roles import BecomesUsable, KeepsAttributes, NextHop, RoutesPackets, Routing
 from .base.values import (
     TABLE_NAMES,
     TABLES,
@@ -69,7 +70,9 @@ class RouteTable(Table):
     dev: Name | None = option("outgoing link", default=None)
     src: SpecifiedAddress | None = option("preferred source address", default=None)
     metric: Metric | None = option("the route with the lowest metric wins", default=None, absent="0 (IPv6: 1024)")
-    table: RoutingTable = option("routing table", default=254, absent='`"main"`')
+    table: RoutingTable | None = option(
+        "routing table", default=None, absent='`"main"`, or that of the VRF that `dev` is a member of'
+    )
     type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = option("type of the route", default="unicast")
     onlink: bool = option("the gateway is on the link, even if no address of the link says so", default=False)
     mtu: Annotated[int, Range(68, 65535)] | None = option("path MTU in bytes", default=None)
@@ -167,7 +170,7 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
         fields["onlink"] = True
     devs = [LinkName(netns, str(dev)) for _, dev, _ in hops if dev]
     return Desired(
-        key=route_key(netns, int(table.table), to, metric),
+        key=route_key(netns, TABLES["main"] if table.table is None else int(table.table), to, metric),
         fields=fields,
         origins=(origin,),
         locator={
@@ -178,11 +181,12 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
             "onlink": table.onlink,
         },
         requires=tuple(dict.fromkeys(devs)),
+        routed_on=tuple(dict.fromkeys(devs)) if table.table is None else (),
         needs_up=tuple(dict.fromkeys(devs)),
     )
 
 
-class RouteKind(Kind, BecomesUsable, KeepsAttributes):
+class RouteKind(Kind, BecomesUsable, KeepsAttributes, RoutesPackets):
     """route/TABLE/TO/METRIC."""
 
     name = "route"
@@ -191,6 +195,15 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
 
     def declare(self, table: RouteTable, context: TableContext) -> Iterable[Desired]:
         yield route_object(table, context.netns, context.origin)
+
+    def in_table(self, desired: Desired, table: int) -> Desired:
+        _, to, metric = parse_route_key(desired.key)
+        return replace(desired, key=route_key(desired.key.netns, table, to, metric))
+
+    def routing(self, desired: Desired) -> Routing:
+        _, to, metric = parse_route_key(desired.key)
+        hops = tuple(NextHop(str(via), str(dev)) for via, dev, _ in desired.locator["hops"])
+        return Routing(to, metric, hops, bool(desired.locator["onlink"]))
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})

@@ -19,7 +19,7 @@ from netd.model.status import Unusable
 from .base.kind import link_by_identity
 from .base.options import Table, option
 from .base.roles import BecomesUsable
-from .base.setting_kind import SettingKind
+from .base.setting_kind import ValueKind
 from .base.values import Form, Range
 
 #: IFLA_BR_VLAN_DEFAULT_PVID: the VLAN that a new port is in, untagged.
@@ -148,7 +148,7 @@ def is_member(link: Link) -> bool:
     return link.kind == "bridge" or bool(link.port)
 
 
-class VlansKind(SettingKind, BecomesUsable):
+class VlansKind(ValueKind, BecomesUsable):
     """vlans/DEV."""
 
     name = "vlans"

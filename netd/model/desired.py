@@ -10,6 +10,7 @@ from .firewall import Firewall, Match
 from .key import Key, LinkName
 from .segment import End
 from .state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
+from .wireguard import KeyFile, WireguardDevice
 
 
 class Hidden:
@@ -65,6 +66,8 @@ class Desired:
     hosts: tuple[str, ...] = ()
     #: Packets that must come in for it to work, and that no declared object lets through firewalls.
     required_ingress: tuple[Match, ...] = ()
+    #: Of a route without a table in the file: its links, in whose VRF it is, if they are in one.
+    routed_on: tuple[LinkName, ...] = ()
     #: Gateways whose link is not written, each with the declared links that lead there: one of them must exist.
     gateways: Mapping[str, Sequence[LinkName]] = field(default_factory=dict)
 
@@ -149,8 +152,8 @@ class View(Protocol):
     def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
         """The addresses of one link: {CIDR: Address}."""
 
-    def connected(self, netns: str, index: int, family: int) -> Set[str]:
-        """The networks of the kernel's own routes on one link (table main), of one family."""
+    def connected(self, netns: str, index: int, family: int, table: int = 0) -> Set[str]:
+        """The networks of the kernel's own routes on one link, of one family, in a table (0: main)."""
 
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         """The routes of one identity: none, one, or several."""
@@ -178,6 +181,12 @@ class View(Protocol):
 
     def qdisc(self, netns: str, index: int) -> Qdisc | None:
         """The root queueing discipline of one link; None: the kernel's default."""
+
+    def wireguard(self, netns: str, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device; read again each time, because there are no events."""
+
+    def key_file(self, path: str) -> KeyFile | None:
+        """The digests of the key in a file, None where there is no file; read again each time."""
 
     def sysctl(self, netns: str, path: str) -> str | None:
         """The value of a key below /proc/sys, words joined by one space; None if there is no such key."""

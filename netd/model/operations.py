@@ -18,6 +18,7 @@ from .flows import Translation
 from .key import LinkName
 from .marks import ADDRESS_PROTOCOL
 from .state import PolicyRule, Route
+from .wireguard import PeerSettings, Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,11 @@ class CreateLink(Operation):
 
 @dataclass(frozen=True, slots=True)
 class SetLink(Operation):
-    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty.
+    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty, or ``dev_option`` not 0.
 
     ``dev``: another lower link, for the attribute ``dev_option`` of IFLA_INFO_DATA. If it moves to another namespace
-    (``settings.netns``), the other settings apply there, ``master`` too.
+    (``settings.netns``), the other settings apply there, ``master`` too. A bond takes only members that are down: a
+    link that is up is set down before, if the kernel asks for it.
     """
 
     stale = (effects.set_link,)
@@ -391,6 +393,19 @@ class SetVlans(Operation):
     own: bool = False
     tunnels: tuple[tuple[int, int], ...] = ()
     dropped: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetWireguard(Operation):
+    """WG_CMD_SET_DEVICE. None and "": unchanged. A ``private_key_file`` that does not exist is created."""
+
+    stale = (effects.on_link("wireguard"),)
+    dev: str
+    private_key: Secret | None = None
+    private_key_file: str = ""
+    listen_port: int | None = None
+    fwmark: int | None = None
+    peers: tuple[PeerSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

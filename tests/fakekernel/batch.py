@@ -10,7 +10,7 @@ from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.state import Link, Nexthop
 
-from . import addresses, entries, firewall, links, routes, sysctls, vlans
+from . import addresses, entries, firewall, link_state, links, routes, sysctls, vlans, wireguard
 from .session import FakeSession
 
 Answer = KernelError | Link | None
@@ -65,7 +65,14 @@ class FakeBatch:
         index = self._index(op.name)
         wanted = op.settings.master
         master = None if wanted is None else self._index(wanted, op.settings.netns) if wanted else 0
-        links.change(self._machine, self._space, index, op, master)
+        try:
+            links.change(self._machine, self._space, index, op, master)
+        except KernelError as error:
+            if error.code != errno.EPERM or not master:
+                raise
+            # As netd.kernel.batch does it.
+            link_state.set_up(self._machine, self._space, index, False)
+            link_state.join(self._machine, self._space, index, master)
         if op.settings.name is not None:
             self._made[op.netns, op.settings.name] = index
 
@@ -137,6 +144,9 @@ class FakeBatch:
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
 
+    def _set_wireguard(self, op: do.SetWireguard) -> None:
+        wireguard.write(self._machine, self._space, self._index(op.dev), op)
+
     def _drop_flows(self, op: do.DropFlows) -> None:
         """Nothing is sent here, so there are no connections."""
 
@@ -168,6 +178,7 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.DeleteQdisc: FakeBatch._delete_qdisc,
     do.WriteSysctl: FakeBatch._write_sysctl,
     do.RunNft: FakeBatch._run_nft,
+    do.SetWireguard: FakeBatch._set_wireguard,
     do.DropFlows: FakeBatch._drop_flows,
     do.LegacyAccept: FakeBatch._legacy_accept,
 }

@@ -14,8 +14,9 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import HOST, LinkName
 from netd.model.operations import Operation
+from netd.model.wireguard import KeyFile
 
-from . import entries, firewall, links, sysctls
+from . import entries, firewall, link_state, links, sysctls, wireguard
 from .batch import Answer, FakeBatch, IndexOf
 from .machine import FakeMachine
 from .session import FakeSession
@@ -99,6 +100,10 @@ class FakeKernel:
         """A deletion costs the same here, however many follow."""
         return iter(())
 
+    def key_file(self, path: str) -> KeyFile | None:
+        """The digests of the key in a file."""
+        return wireguard.key_file(self.machine, path)
+
     def firewall(self, netns: str) -> Firewall:
         """The rules of nftables there."""
         return firewall.read(self.machine.space(netns))
@@ -128,7 +133,7 @@ class FakeKernel:
         space = self.machine.new_space()
         if not operation.ipv6:
             sysctls.write(self.machine, space, "net/ipv6/conf/all/disable_ipv6", "1")
-        links.set_up(self.machine, space, LOOPBACK, True)
+        link_state.set_up(self.machine, space, LOOPBACK, True)
         on_cookie(space.cookie)
         try:
             self.machine.add_name(operation.netns, space)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from netd.errors import kernel_error
 from netd.model.firewall import ChainRule, Hook
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
+from netd.model.wireguard import WireguardDevice
 
 #: (namespace by its cookie, index of a link).
 LinkId = tuple[int, int]
@@ -42,6 +43,7 @@ class Firewall:
 class FakeNamespace:
     """One network namespace. ``info`` and ``port`` hold the attributes of links, ``fixed`` bridges of a set MTU.
 
+    ``before`` has the MTU and MAC that members of a bond get back.
     Of links that another carries, ``lower`` has its index (0: none), ``outer`` its namespace (the cookie).
     """
 
@@ -50,6 +52,7 @@ class FakeNamespace:
     info: dict[int, dict[int, bytes]] = field(default_factory=dict)
     port: dict[int, dict[int, bytes]] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
+    before: dict[int, tuple[int, str]] = field(default_factory=dict)
     lower: dict[int, int] = field(default_factory=dict)
     outer: dict[int, int] = field(default_factory=dict)
     addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
@@ -59,6 +62,7 @@ class FakeNamespace:
     proxies: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     vlans: dict[int, dict[int, PortVlan]] = field(default_factory=dict)
+    wireguard: dict[int, WireguardDevice] = field(default_factory=dict)
     qdiscs: dict[int, Qdisc] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
     firewall: Firewall = field(default_factory=Firewall)

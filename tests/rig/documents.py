@@ -41,7 +41,7 @@ def section(document: str, heading: str) -> str:
 
 def commands(document: str) -> list[str]:
     """The commands of a document, each once, in their order."""
-    text = re.sub(r"^```.*?^```", "", read(document), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^ *```.*?^ *```$", "", read(document), flags=re.MULTILINE | re.DOTALL)
     found = re.findall(r"^    (\S.*)$|`([^`]+)`", text, flags=re.MULTILINE)
     said = (" ".join((block or span).split()) for block, span in found)
     return [one for one in dict.fromkeys(said) if TYPED.match(one)]

@@ -50,7 +50,7 @@ def test_an_empty_file_and_a_link_to_nowhere_declare_nothing(folder: Path) -> No
     assert [state.state for state in config.files] == ["ok", "ok"] and not config.desired and not config.problems
 
 
-def test_what_is_no_plain_file_is_a_mistake_and_blocks_nobody(folder: Path) -> None:
+def test_what_is_no_plain_file_is_an_error_and_blocks_nobody(folder: Path) -> None:
     (folder / "a.toml").mkdir()
     os.mkfifo(folder / "b.toml")
     (folder / "c.toml").symlink_to("gone")
@@ -67,12 +67,12 @@ def test_what_is_no_plain_file_is_a_mistake_and_blocks_nobody(folder: Path) -> N
     assert names(config) == {"bridge/br0"}
 
 
-def test_a_folder_that_is_not_there_says_nothing_about_files(folder: Path) -> None:
+def test_a_directory_that_is_not_there_says_nothing_about_files(folder: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         ConfigDirectory(str(folder / "gone"), None, trusted=False).read()
 
 
-def test_a_folder_that_goes_after_it_was_listed_says_nothing_about_files(
+def test_a_directory_that_goes_after_it_was_listed_says_nothing_about_files(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "a.toml").write_text("[bridge.br0]\n")

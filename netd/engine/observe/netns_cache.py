@@ -25,6 +25,8 @@ class NamespaceCache:
     #: {(link, family): networks}, and the families that were read for all links.
     connected: dict[tuple[int, int], set[str]] = field(default_factory=dict)
     connected_known: set[int] = field(default_factory=set)
+    #: {index of a link: {(index, family, table): networks}}, in other tables than main.
+    connected_elsewhere: dict[int, dict[tuple[int, int, int], set[str]]] = field(default_factory=dict)
     routes: RouteCache = field(default_factory=RouteCache)
     rules: dict[tuple[int, int], list[PolicyRule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
@@ -56,7 +58,9 @@ class NamespaceCache:
         if not index:
             self.connected.clear()
             self.connected_known.clear()
+            self.connected_elsewhere.clear()
             return
+        self.connected_elsewhere.pop(index, None)
         for family in self.connected_known:
             self.connected.pop((index, family), None)
 
@@ -93,6 +97,10 @@ class NamespaceCache:
             self.rules = None
         elif what == "nft":
             self.firewall = None
+        elif what == "wireguard":
+            # It is read anew each time.
+            link = self.links.get(dirty.index)
+            return {WatchKey(what, netns, link.name if link else "")}
         elif what == "qdisc":
             self.qdiscs = None
             link = self.links.get(dirty.index)

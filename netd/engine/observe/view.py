@@ -21,6 +21,7 @@ from netd.model.invalidation import ANY_ROUTE, route_name
 from netd.model.key import HOST
 from netd.model.marks import PROTOCOL
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
+from netd.model.wireguard import KeyFile, WireguardDevice
 
 from .netns_cache import NamespaceCache
 from .session_pool import SessionPool
@@ -161,10 +162,12 @@ class KernelView:
                 known.addresses.setdefault(address.index, {})[address.address] = address
         return known.addresses[index]
 
-    def connected(self, netns: str, index: int, family: int) -> Set[str]:
+    def connected(self, netns: str, index: int, family: int, table: int = 0) -> Set[str]:
         known = self._netns(netns)
         if known is None:
             return set()
+        if table:
+            return self._connected_in(known, netns, (index, family, table))
         if (index, family) not in known.connected:
             # As with addresses: of all links at first, then of one.
             everything = family not in known.connected_known
@@ -180,6 +183,25 @@ class KernelView:
                 for hop in route.nexthops:
                     known.connected.setdefault((hop.index, family), set()).add(route.to)
         return known.connected[index, family]
+
+    def wireguard(self, netns: str, index: int) -> WireguardDevice | None:
+        try:
+            return self.session(netns).wireguard(index)
+        except Changed:
+            return None
+
+    def key_file(self, path: str) -> KeyFile | None:
+        return self.kernel.key_file(path)
+
+    def _connected_in(self, known: NamespaceCache, netns: str, place: tuple[int, int, int]) -> Set[str]:
+        """Of another table than main: of one link."""
+        found = known.connected_elsewhere.setdefault(place[0], {})
+        if place not in found:
+            try:
+                found[place] = {route.to for route in self.session(netns).connected(*place)}
+            except Changed:
+                return set()
+        return found[place]
 
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         known = self._netns(netns)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from typing import Annotated, Any, ClassVar
 
+from netd.kinds import registry
 from netd.kinds.address import address_object
 from netd.kinds.base.address_values import AddressTable, cidr_of
 from netd.kinds.base.kind import LOOPBACK, TableContext
 from netd.kinds.base.options import Table, option
+from netd.kinds.base.roles import GovernsMembers
 from netd.kinds.base.values import (
     Cidr,
     Form,
@@ -25,7 +27,7 @@ from netd.kinds.qdisc import NetemTable, netem_object
 from netd.kinds.route import gateway_object
 from netd.kinds.vlans import VlansTable, vlans_object
 from netd.model.change import Phase, Step
-from netd.model.desired import Desired, View
+from netd.model.desired import HIDDEN, Desired, View
 from netd.model.key import LinkName
 from netd.model.operations import LinkSettings, SetLink
 from netd.model.segment import ETHERNET, End
@@ -191,8 +193,15 @@ def read_end(link: Link, netns: str, view: View, prefix: str = "") -> dict[str, 
         prefix + "up": link.up,
         prefix + "master": master.name if master else (f"index {link.master}" if link.master else ""),
     }
+    fields |= {prefix + name: HIDDEN for name in _hidden(master)}
     fields[prefix + "port_state"] = shown_state(link, netns, view)
     return fields | read_port(link.port, prefix) if link.port else fields
+
+
+def _hidden(master: Link | None) -> Set[str]:
+    """The fields of a member that its master sets."""
+    kind: object = registry().get(master.kind) if master is not None else None
+    return kind.hidden_of_members(master) if master is not None and isinstance(kind, GovernsMembers) else frozenset()
 
 
 def end_changes(
