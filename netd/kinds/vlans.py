@@ -18,7 +18,7 @@ from netd.model.status import Unusable
 
 from .base.kind import link_by_identity
 from .base.options import Table, option
-from .base.roles import BecomesUsable
+from .base.roles import BecomesUsable, OfBridge
 from .base.setting_kind import ValueKind
 from .base.values import Form, Range
 
@@ -148,7 +148,7 @@ def is_member(link: Link) -> bool:
     return link.kind == "bridge" or bool(link.port)
 
 
-class VlansKind(ValueKind, BecomesUsable):
+class VlansKind(ValueKind, BecomesUsable, OfBridge):
     """vlans/DEV."""
 
     name = "vlans"
