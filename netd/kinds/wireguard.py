@@ -12,9 +12,10 @@ from typing import Annotated, Any
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, View
 from netd.model.invalidation import WatchKey
-from netd.model.key import Key
+from netd.model.key import Key, LinkName
 from netd.model.operations import SetWireguard
 from netd.model.segment import Tunnel
+from netd.model.state import Link
 from netd.model.wireguard import ANOTHER, NONE, PeerSettings, Secret, WireguardPeer, key_bytes, shown
 
 from .base.kind import TableContext, TomlForm
@@ -74,7 +75,7 @@ def endpoint(text: str) -> str:
 KeyPath = Annotated[str, Form(absolute_path, "absolute path")]
 
 
-class PeerTable(Table):
+class WireguardPeerTable(Table):
     """A peer."""
 
     public_key: Annotated[str, Form(public, "public key")] = option("its public key")
@@ -103,7 +104,9 @@ class WireguardTable(LinkTable):
     fwmark: Annotated[int, Range(0, 2**32 - 1)] | None = option(
         "mark of the outer packets, for policy rules; 0: none", default=None
     )
-    peers: list[PeerTable] | None = option("the peers: the link has exactly these", default=None, also=("peer",))
+    peers: list[WireguardPeerTable] | None = option(
+        "the peers: the link has exactly these", default=None, also=("peer",)
+    )
     dev_namespace: NamespaceOrHost | None = option(
         "namespace in which the outer packets are sent",
         default=None,
@@ -126,7 +129,7 @@ class WireguardTable(LinkTable):
                     raise ValueError(f"peers: '{network}' is behind two peers: the kernel gives it to one only")
 
 
-def declared_peer(peer: PeerTable) -> dict[str, Any]:
+def declared_peer(peer: WireguardPeerTable) -> dict[str, Any]:
     """The keys of a peer that are written, as they are compared."""
     found: dict[str, Any] = {"public_key": peer.public_key, "allowed_ips": in_order(peer.allowed_ips)}
     for key in ("preshared_key_file", "endpoint", "persistent_keepalive"):
@@ -150,7 +153,7 @@ def observed_peer(peer: WireguardPeer, declared: Mapping[str, Any], view: View) 
     if "endpoint" in declared:
         # It moves with the peer: where that answers now is right.
         alive = peer.age is not None and peer.age < ALIVE
-        found["endpoint"] = declared["endpoint"] if alive else peer.endpoint
+        found["endpoint"] = declared["endpoint"] if alive and declared["endpoint"] else peer.endpoint
     if "persistent_keepalive" in declared:
         found["persistent_keepalive"] = peer.keepalive
     return found
@@ -216,6 +219,18 @@ class WireguardKind(UntoldKind):
             same = file is not None and bool(file.private) and file.private == device.private
             fields["private_key_file"] = locator["private_key_file"] if same else ANOTHER if device.private else NONE
         return replace(found, fields={**found.fields, **fields})
+
+    def written(self, at: LinkName, link: Link, view: View) -> dict[str, Any]:
+        # Where there is no such file, netd creates it with the key of the link.
+        found = super().written(at, link, view) | {"private_key_file": f"/etc/wireguard/{at.name}.key"}
+        device = view.wireguard(at.netns, link.index)
+        if device is None:
+            return found
+        found |= {key: value for key in ("listen_port", "fwmark") if (value := getattr(device, key))}
+        peers = [
+            observed_peer(each, dict.fromkeys(("endpoint", "persistent_keepalive"), ""), view) for each in device.peers
+        ]
+        return found | {"peers": [{key: value for key, value in each.items() if value} for each in peers]}
 
     def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         if field in SETTINGS:
