@@ -56,7 +56,7 @@ def sections(name: str, wanted: str) -> Iterator[str]:
     inside = False
     fenced = False
     for line in (DOCS / f"{name}.md").read_text(encoding="utf-8").splitlines():
-        fenced ^= line.startswith("```")
+        fenced ^= line.lstrip().startswith("```")
         if not fenced and line.startswith("## "):
             inside = not wanted or line[3:] == wanted
         if inside and (fenced or not line.startswith("<!--")):
@@ -109,7 +109,7 @@ def terms(head: list[str], rows: list[list[str]]) -> Iterator[str]:
 
 def plain(text: str) -> str:
     """Text of a help message, with the special characters of markdown escaped."""
-    return re.sub(r"([_*\[\]<>])", r"\\\1", text)
+    return re.sub(r"([_*\[\]<>])", r"\\\1", text.replace("%%", "%"))
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -118,7 +118,8 @@ def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
         if isinstance(action, argparse._SubParsersAction) or action.help in (None, argparse.SUPPRESS):
             continue
         names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
-        value = f" {action.metavar}" if action.option_strings and action.metavar else ""
+        words = action.metavar if isinstance(action.metavar, str) else " ".join(action.metavar or ())
+        value = f" {words}" if action.option_strings and words else ""
         yield from (f"`{names}{value}`", "", f":   {plain(str(action.help))}", "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import keyword
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from netd.report.terminal import escaping
 
 from . import interrupt
 
-#: Verb: what it does. Its module is netd.cli.VERB (``exec`` and ``run`` are fine as module names).
+#: Verb: what it does. Its module is ``module_of`` it.
 VERBS = {
     "run": "run the daemon: keep the network as declared until it is stopped",
     "check": "validate the files; changes nothing, needs no root",
@@ -26,6 +27,10 @@ VERBS = {
     "reload": "let the daemon read its files now, and wait for the result",
     "down": "remove what netd created",
     "status": "show the state of the daemon and of each object",
+    "import": "print what stands in the kernel as TOML, for /etc/netd",
+    "show": "show all about one thing, declared beside actual",
+    "top": "show states, repairs and rates live",
+    "watch": "show the state, then every change as it happens",
     "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
@@ -40,8 +45,14 @@ DIRECTORIES = (
     ("--state-dir", "NETD_STATE_DIR", "/run/netd", "ledger, socket and lock; must not survive a reboot"),
     ("--cache-dir", "NETD_CACHE_DIR", "/var/lib/netd", "last good copies of the files"),
 )
-#: The message of argparse for an unknown verb.
+#: The messages of argparse for an unknown verb, and for another word that it does not know.
 UNKNOWN_VERB = re.compile(r"^argument VERB: invalid choice: '(.*?)' \(choose from ")
+UNKNOWN_WORD = re.compile(r"^argument \S+: invalid choice: '(.*?)' \(choose from (.*)\)$")
+
+
+def module_of(verb: str) -> str:
+    """netd.cli.VERB; with an underscore where Python has the word for itself."""
+    return f"netd.cli.{verb}_" if keyword.iskeyword(verb) else f"netd.cli.{verb}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -73,7 +84,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the usage and the error, and exits."""
-        unknown = UNKNOWN_VERB.search(message)
+        unknown, word = UNKNOWN_VERB.search(message), UNKNOWN_WORD.search(message)
+        if word and not unknown:
+            message += did_you_mean(word[1], re.findall(r"[\w-]+", word[2]))
         if unknown:
             message = f"there is no command '{unknown[1]}'{did_you_mean(unknown[1], VERBS)}"
             advice = f"'{self.prog} --help' lists the commands"
@@ -97,7 +110,7 @@ def build_parser(*verbs_in_full: str | None) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
         add_directory_options(sub, suppress=True)
         if name in verbs_in_full:
-            importlib.import_module(f"netd.cli.{name}").add_arguments(sub)
+            importlib.import_module(module_of(name)).add_arguments(sub)
     return parser
 
 
@@ -120,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout, sys.stderr = escaping(sys.stdout), escaping(sys.stderr)
     verb = verb_of(arguments)
     options = build_parser(verb).parse_args(arguments)
-    command = importlib.import_module(f"netd.cli.{options.verb}")
+    command = importlib.import_module(module_of(options.verb))
     try:
         interrupt.guard_work()
         status: int = command.run(options)

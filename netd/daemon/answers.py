@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from netd.engine.reconciler import Reconciler
@@ -15,7 +15,9 @@ from netd.model.status import State, overall_of
 from netd.report.text import objects_json, state_line, whole_json
 from netd.report.turns import Turns
 
+from .feed import Feed
 from .files_report import FilesReport
+from .views import VIEWS, Views
 from .waiters import Waiters, not_ready
 
 #: Objects of a status in one step, and how often it is restarted because of a pass.
@@ -48,6 +50,8 @@ class Answers:
         self._fault = fault
         self._started = time.time()
         self.turns = Turns()
+        self.feed = Feed(self.turns, engine.statuses, files.states, self.state)
+        self.views = Views(engine, self.feed, self.turns)
         self.waiters = Waiters(self.is_ok, self.is_complete, self.not_ready, self.turns)
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +65,13 @@ class Answers:
             return status | {"errors": errors}
         if request.get("verb") == "fault":
             return await asyncio.shield(asyncio.ensure_future(self._fault(request)))
+        if request.get("verb") in VIEWS:
+            return await self.views.answer(request)
         return {"error": "unknown verb"}
+
+    def stream(self, request: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        """The lines of ``watch``."""
+        return self.feed.lines(state=request.get("state") is not False)
 
     async def snapshot(self) -> bytes:
         """What ``status`` answers: in steps, and once more where a pass came between; then as it is."""

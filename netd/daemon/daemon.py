@@ -12,7 +12,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from netd.kernel.kernel import Kernel
 from netd.model.change import ChangeResult
 from netd.model.invalidation import Invalidation
 from netd.model.key import Key
+from netd.model.status import State, Status
 from netd.report.change_log import ChangeLog
 from netd.report.lock import Lock
 from netd.report.log import start_log
@@ -73,7 +74,7 @@ class Daemon:
             mac_key=found.key,
             faults=Faults(os.path.join(state_dir, FAULTS)),
             on_done=self._change_done,
-            on_state=self._change_log.state,
+            on_state=self._state_changed,
         )
         self._ready = False
         self._stop = asyncio.Event()
@@ -277,9 +278,13 @@ class Daemon:
         elif self._watch_failed:
             self._files.read(prune=False)
         with_legacy = [netns for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)]
-        stale = [Invalidation("nft", netns) for netns in with_legacy] + [*self._engine.graph.unreported()]
-        if stale:
-            self._passes.start(self._engine.invalidate(stale), drift=True)
+        self._read_again(Invalidation("nft", netns) for netns in with_legacy)
+        self._read_again(self._engine.graph.unreported())
+
+    def _read_again(self, stale: Iterable[Invalidation]) -> None:
+        keys = self._engine.invalidate(stale)
+        if keys:
+            self._passes.start(keys, drift=True)
 
     # passes ----------------------------------------------------------------------------------------------------
 
@@ -299,13 +304,19 @@ class Daemon:
         self._notifier.alive()
         self._notifier.status(self._summary())
         self._answers.waiters.check()
+        self._answers.feed.pass_ended()
         self._files.report.begin()
         self._stranded.check()
         if self._metrics is not None:
             self._metrics.end()
 
+    def _state_changed(self, status: Status, before: State | None) -> None:
+        self._change_log.state(status, before)
+        self._answers.feed.state(status, before)
+
     def _change_done(self, result: ChangeResult) -> None:
         self._change_log.done(result)
+        self._answers.feed.done(result)
         self._stranded.done(result)
         if self._metrics is not None:
             self._metrics.done(result)
@@ -322,6 +333,7 @@ class Daemon:
     async def _reload(self) -> list[str]:
         """Returns why files are not in force as they are written."""
         self._notifier.reloading()
+        self._read_again(self._engine.graph.unreported())
         await self._files.reload()
         self._notifier.ready(self._summary())
         return self._files.errors()

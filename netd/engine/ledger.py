@@ -17,7 +17,7 @@ from typing import Any
 
 from netd.kinds import registry
 from netd.model.desired import Desired
-from netd.model.key import NAMESPACE_KIND, Key, parse_key
+from netd.model.key import Key, parse_key
 
 from .record import Record, read_record, record_json
 
@@ -99,7 +99,7 @@ class Ledger:
 
     def attached(self) -> Mapping[Key, str]:
         """Attached namespaces, each with where it is found."""
-        namespaces = ((key, record) for key, record in self.records.items() if key.kind == NAMESPACE_KIND)
+        namespaces = ((key, record) for key, record in self.records.items() if key.is_namespace)
         return {key: source for key, record in namespaces if (source := record.locator.get("attach"))}
 
     def __iter__(self) -> Iterator[Key]:
@@ -115,10 +115,10 @@ class Ledger:
         self.records[key] = record
         self._lines.append(line(key, record))
 
-    def keep(self, one: Desired, record: Record) -> None:
-        """Keeps the record of a declared object, with what the files say of it."""
+    def keep(self, one: Desired, record: Record, **changes: Any) -> None:
+        """Keeps the record of a declared object, with these changes and what the files say of it."""
         files = tuple(dict.fromkeys(origin.file for origin in one.origins))
-        self.put(one.key, replace(record, locator=dict(one.locator), files=files, claims=one.claims))
+        self.put(one.key, replace(record, locator=dict(one.locator), files=files, claims=one.claims, **changes))
 
     def update(self, key: Key, **changes: Any) -> None:
         """Changes parts of a record, if there is one."""

@@ -19,11 +19,13 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import Invalidation
 from netd.model.key import LinkName
 from netd.model.operations import Operation
+from netd.model.wireguard import KeyFile
 
 from .announce.announcer import Announcement, Announcer
 from .batch import Batch
 from .conntrack.cleanup import FlowCleanup
 from .events import Events
+from .explain import explained
 from .netns.inhabitants import Inhabitant, inhabitants
 from .netns.mount import Mounts
 from .netns.named import NamedNamespaces
@@ -38,6 +40,7 @@ from .rtnl.shed_ipv6 import shed_ipv6
 from .session import Answer, Session
 from .sysctl.files import SysctlDirectories
 from .sysctl.watch import SysctlWatch
+from .wireguard import key_files
 
 #: Open descriptors of sysctl directories, at most: a fraction of what the process may have open.
 DIRECTORY_SHARE = 0.5
@@ -164,6 +167,10 @@ class Kernel:
         """Sockets of nftables are closed after this ``with``: a close delays the next transaction."""
         return nfnetlink.deferred_closes()
 
+    def key_file(self, path: str) -> KeyFile | None:
+        """The digests of the key of WireGuard in a file, None where there is no file."""
+        return key_files.look(path)
+
     def firewall(self, netns: str) -> Firewall:
         """The rules of nftables and legacy iptables there; only reads."""
         with as_kernel_error("reading nftables"):
@@ -184,7 +191,9 @@ class Kernel:
         One answer each: a Link for CreateLink, None for the others, an error as a value. ``index_of(netns, name)`` is
         the index of a link that was there before, 0 where none is known.
         """
-        return Batch(session, index_of, self.execute_namespace, self.flows.start).run(operations)
+        answers = Batch(session, index_of, self.execute_namespace, self.flows.start).run(operations)
+        pairs = zip(answers, operations, strict=True)
+        return [explained(answer, operation, session) for answer, operation in pairs]
 
     def prepare_deletions(self, session: Session, indexes: Collection[int]) -> Iterator[None]:
         """Before many links are deleted there: their number must not count twice. Yields between portions."""
@@ -201,7 +210,7 @@ class Kernel:
         try:
             self._execute_namespace(operation, on_cookie)
         except KernelError as error:
-            return error
+            return explained(error, operation)
         return None
 
     def _execute_namespace(self, operation: Operation, on_cookie: Callable[[int], None]) -> None:

@@ -46,6 +46,10 @@ def attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
+#: The MAC address of the entries of a vxlan's forwarding database that unknown, broadcast and multicast frames follow.
+FLOOD = "00:00:00:00:00:00"
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """RTM_NEWLINK. ``info`` and ``port`` are the raw IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA."""
@@ -162,6 +166,18 @@ class Qdisc:
     kind: str
     handle: int
     options: bytes = b""
+
+
+#: BRIDGE_VLAN_INFO_*, include/uapi/linux/if_bridge.h.
+VLAN_PVID, VLAN_UNTAGGED = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class PortVlan:
+    """A VLAN of a bridge's port, RTM_NEWVLAN. ``vni``: the tunnel that its frames take, 0 for none."""
+
+    flags: int
+    vni: int = 0
 
 
 @dataclass(frozen=True, slots=True)

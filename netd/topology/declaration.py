@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from netd.model.change import Change
 from netd.model.desired import Desired, Origin
-from netd.model.key import NAMESPACE_KIND, Key, LinkName
+from netd.model.key import Key, LinkName, namespace_key
 from netd.model.status import State, Status
 
 #: Where an origin is, as text ("/etc/netd/lab.toml:3").
@@ -33,21 +33,25 @@ class Declaration:
         changes: Iterable[Change] = (),
         locate: Locate = lambda origin: os.fspath(origin.file),
     ) -> None:
-        self.desired = desired
+        self.desired: dict[Key, Desired] = {}
         self.statuses = {status.key: status for status in statuses}
         self.changes = {change.key: change for change in changes}
         self._locate = locate
         self._of_link: dict[LinkName, Key] = {}
         self._on_link: dict[LinkName, list[Key]] = {}
         for key, one in desired.items():
-            self._index(key, one)
+            self.add(key, one)
         for key in self.changes.keys() - desired.keys():
-            if key.kind == NAMESPACE_KIND:
+            if key.is_namespace:
                 continue
             self._of_link.setdefault(LinkName(key.netns, key.name), key)
             self._on_link.setdefault(LinkName(key.netns, key.name.partition("/")[0]), []).append(key)
 
-    def _index(self, key: Key, one: Desired) -> None:
+    def add(self, key: Key, one: Desired, status: Status | None = None) -> None:
+        """One more object; for those who cannot wait until all are known."""
+        self.desired[key] = one
+        if status is not None:
+            self.statuses[key] = status
         for link in (*one.provides, *(end.link for end in one.ends)):
             self._of_link.setdefault(link, key)
         own = set(one.provides)
@@ -104,7 +108,7 @@ class Declaration:
 
     def namespace_state(self, netns: str) -> str:
         """The state of the namespace with that name."""
-        key = Key("", NAMESPACE_KIND, netns)
+        key = namespace_key(netns)
         return self.state(key if key in self.desired or key in self.changes else None)
 
     def origin(self, key: Key | None) -> Origin | None:

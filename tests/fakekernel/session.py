@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from netd.errors import KernelError
 from netd.kernel.rtnl.wire import RT_TABLE_MAIN, RTPROT_KERNEL, family_of
 from netd.kernel.session import leaves_by
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
+from netd.model.wireguard import WireguardDevice
 
 from . import entries, links
 from .machine import FakeMachine
@@ -58,6 +59,10 @@ class FakeSession:
         """One table of these families (none: both)."""
         return [one for one in self.space.routes if one.table == table and (not families or one.family in families)]
 
+    def all_routes(self) -> list[Route]:
+        """Those of all tables and both families."""
+        return list(self.space.routes)
+
     def routes_to(self, table: int, to: str) -> list[Route]:
         """Those of one table to one network."""
         return [one for one in self.space.routes if (one.table, one.to) == (table, to)]
@@ -76,12 +81,13 @@ class FakeSession:
 
     def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
         """The same, and proxies."""
-        both = [*self.neighbors(index), *self.proxies(index)]
-        return [one for one in both if family in (socket.AF_UNSPEC, family_of(one.address))]
+        found = [one for one in self.neighbors(index) if family in (socket.AF_UNSPEC, family_of(one.address))]
+        return found + self.proxies(index, family)
 
-    def proxies(self, index: int) -> list[Neighbor]:
+    def proxies(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
         """The addresses that one link answers for."""
-        return [one for (at, _), one in self.space.proxies.items() if at == index]
+        found = [one for (at, _), one in self.space.proxies.items() if at == index]
+        return [one for one in found if family in (socket.AF_UNSPEC, family_of(one.address))]
 
     def routes_through(self, index: int, *families: int) -> list[Route]:
         """Of all tables and these families (none: both), but the kernel's own."""
@@ -92,9 +98,18 @@ class FakeSession:
         """The static entries with a remote."""
         return [entries.shown(one) for one in self.space.fdb.get(index, [])]
 
+    def vlans(self, index: int) -> dict[int, PortVlan]:
+        """The VLANs of one port, or of a bridge itself."""
+        return dict(self.space.vlans.get(index, {}))
+
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose."""
         return list(self.space.qdiscs.values())
+
+    def wireguard(self, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device."""
+        link = self.space.links.get(index)
+        return self.space.wireguard.get(index, WireguardDevice()) if link and link.kind == "wireguard" else None
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key; None where there is none."""

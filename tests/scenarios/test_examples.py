@@ -21,7 +21,14 @@ from tests.support.link_tables import link_kinds
 
 EXAMPLES = sorted((ROOT / "etc" / "netd" / "examples").glob("*.toml"))
 #: What an example needs that not every kernel has.
-NEEDS = {"20-netem": ("netem",), "23-bond": ("bond", "vlan"), "24-vrf": ("vrf",)}
+NEEDS = {
+    "19-bridge-vlans": ("vlan_filtering", "vlan"),
+    "20-netem": ("netem",),
+    "23-bond": ("bond", "vlan"),
+    "24-vrf": ("vrf",),
+    "30-tunnels": ("gre", "gretap", "geneve"),
+    "31-wireguard": ("wireguard",),
+}
 each_example = pytest.mark.parametrize(
     "path",
     [pytest.param(each, id=each.stem, marks=pytest.mark.needs_kernel(*NEEDS.get(each.stem, ()))) for each in EXAMPLES],
@@ -120,7 +127,7 @@ def addresses(file: dict[str, Any], host: str = "a") -> list[tuple[str, Interfac
 
 def addresses_in(table: dict[str, Any], ns: str = "") -> Iterator[tuple[str, Interface]]:
     """(namespace, address) of every link in a table, those of other hosts aside."""
-    for kind in (*LINKS, "interface"):
+    for kind in ("bridge", "veth", "bond", "vlan", "vxlan", "interface"):
         for link in table.get(kind, {}).values():
             yield from ((ns, ipaddress.ip_interface(each)) for each in link.get("addresses", []))
             if peer := link.get("peer"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
+from netd.config.facts import assigned_address, routing
 from netd.kinds import registry
+from netd.kinds.base.roles import OfBridge
 from netd.kinds.link.bridge_port import PREFIX
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired
@@ -58,6 +60,16 @@ def _refused_member(each: Desired, end: End, prefix: str, maker: Desired, above:
     return ""
 
 
+def vlan_clashes(objects: list[Desired]) -> Iterator[Wrong]:
+    """VLANs of members of something else than a bridge."""
+    makers = {end.link: (each, end) for each in objects for end in each.ends if not end.foreign}
+    for each in objects:
+        if isinstance(registry()[each.key.kind], OfBridge):
+            maker, end = next(((makers[link]) for link in each.requires[1:] if link in makers), (None, None))
+            if maker is not None and end is not None and end.joins != "ports":
+                yield Wrong(each, maker, f"'{end.link.name}' is {maker.key} at {{place}}: only a bridge has VLANs")
+
+
 def member_address_clashes(objects: list[Desired]) -> Iterator[Wrong]:
     """Addresses and gateways on members of a bond: what arrives there goes to the bond, and never to them."""
     bonds = {end.link: each for each in objects for end in each.ends if end.joins == "members"}
@@ -66,10 +78,11 @@ def member_address_clashes(objects: list[Desired]) -> Iterator[Wrong]:
     }
     for each in objects if members else ():
         link, key = None, ""
-        if each.key.kind == "address":
-            link = LinkName(each.key.netns, each.key.name.partition("/")[0])
-        elif each.key.kind == "route":
-            devs = (LinkName(each.key.netns, str(dev)) for _, dev, _ in each.locator["hops"])
+        assigned, route = assigned_address(each.key), routing(each)
+        if assigned is not None:
+            link = assigned[0]
+        elif route is not None:
+            devs = (LinkName(each.key.netns, hop.dev) for hop in route.hops)
             link = next((dev for dev in devs if dev in members), None)
             key = "" if "gateway" in each.origins[0].path else "dev: "
         if link is not None and link in members:
