@@ -10,7 +10,7 @@ from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.state import Link, Nexthop
 
-from . import addresses, entries, firewall, link_state, links, routes, sysctls
+from . import addresses, entries, firewall, link_state, links, routes, sysctls, wireguard
 from .session import FakeSession
 
 Answer = KernelError | Link | None
@@ -141,6 +141,9 @@ class FakeBatch:
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
 
+    def _set_wireguard(self, op: do.SetWireguard) -> None:
+        wireguard.write(self._machine, self._space, self._index(op.dev), op)
+
     def _drop_flows(self, op: do.DropFlows) -> None:
         """Nothing is sent here, so there are no connections."""
 
@@ -171,6 +174,7 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.DeleteQdisc: FakeBatch._delete_qdisc,
     do.WriteSysctl: FakeBatch._write_sysctl,
     do.RunNft: FakeBatch._run_nft,
+    do.SetWireguard: FakeBatch._set_wireguard,
     do.DropFlows: FakeBatch._drop_flows,
     do.LegacyAccept: FakeBatch._legacy_accept,
 }
