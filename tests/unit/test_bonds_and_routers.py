@@ -127,9 +127,9 @@ def test_a_bridge_in_a_router_is_no_part_of_the_segment_of_another(machine: Worl
 def test_a_kernel_without_a_kind_is_told_by_its_module(name: str, module: str) -> None:
     kind = registry()[name]
     assert isinstance(kind, LinkKind)
-    text = kind.refusal(kernel_error(errno.EOPNOTSUPP, "Unknown device type"))
+    text = kind.refusal(kernel_error(errno.EOPNOTSUPP, "Unknown device type"), ())
     assert text == f"this kernel has no {name} links: they need its module {module} (modprobe {module})"
-    assert kind.refusal(kernel_error(errno.EINVAL, "no")) == "the kernel refused: Invalid argument: no"
+    assert kind.refusal(kernel_error(errno.EINVAL, "no"), ()) == "the kernel refused: Invalid argument: no"
 
 
 def test_someone_elses_bond_of_another_mode_is_a_conflict(machine: World) -> None:
