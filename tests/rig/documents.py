@@ -32,9 +32,9 @@ def read(document: str) -> str:
     return (ROOT / document).read_text()
 
 
-def section(document: str, heading: str) -> str:
+def section(text: str, heading: str) -> str:
     """The text below a heading of level 2."""
-    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", read(document), re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, heading
     return found[1]
 

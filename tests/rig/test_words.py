@@ -89,6 +89,8 @@ def typed(machine: Machine, form: str) -> None:
     """One command in a shell, among the files; what would go on for ever is ended as by Ctrl-C."""
     if ALONE.match(form):
         machine.run("systemctl", "stop", "netd")
+    if form.startswith("netd fault clear"):
+        machine.netd("fault", "down", "left:eth0")
     endless = ENDLESS.match(form)
     shell = ("timeout", "--signal=INT", "--preserve-status", "5") if endless else ()
     done = machine.run("env", "--chdir=/etc/netd", *shell, "bash", "-ec", form, check=None if endless else 0)
@@ -117,7 +119,7 @@ def test_each_command_of_the_documents_works_as_printed(make_machine: Callable[.
     machine.write("/etc/netd/uplink.toml", UPLINK)
     machine.sh("systemctl enable --now netd")
     said = [one for document in DOCUMENTS if document not in OTHERS for one in commands(document)]
-    in_order = " ".join(section("README.md", FIRST).split())
+    in_order = " ".join(section(read("README.md"), FIRST).split())
     said = [one for one in dict.fromkeys(said) if one not in SPOKEN_OF and one not in in_order]
     said = [one for one in said if not FROM_THE_SOURCES.fullmatch(one) and not PACKAGE.match(one)]
     said = [one for one in said if not NETEM.match(one)]
@@ -133,10 +135,12 @@ def test_the_first_lab_of_the_readme_works_as_printed(make_machine: Callable[...
         machine = make_machine("packaged")
         machine.start()
         machine.sh("mkdir -p /src && ln -sfn /package /src/dist && cd /src && apt-get install -y ./dist/netd_*.deb")
+        # The one that the package has: there is no copy of the repository.
+        readme = (machine.root / "usr/share/doc/netd/README.md").read_text()
     else:
-        machine = made(make_machine, "made")
-    shutil.copytree(ROOT / "etc", machine.root / "root/etc", dirs_exist_ok=True)
-    text = section("README.md", FIRST).replace("make install && ", "")
+        machine, readme = made(make_machine, "made"), read("README.md")
+        shutil.copytree(ROOT / "etc", machine.root / "root/etc", dirs_exist_ok=True)
+    text = section(readme, FIRST).replace("make install && ", "")
     text = re.sub(r"^    apt-get .*\n", "", text, flags=re.MULTILINE).replace("    ", "    cd /root; ")
     assert follow(machine, text) == 6
     assert "repair" in machine.netd("status").stdout

@@ -294,6 +294,8 @@ def test_a_command_line_that_is_not_understood_is_an_error_and_no_difference(hos
 def test_a_misspelled_command_is_answered_with_the_one_that_was_meant(host: Host) -> None:
     said = host.netd("stauts", check=1).stderr.splitlines()[-1]
     assert said == "netd: there is no command 'stauts': did you mean 'status'? ('netd --help' lists the commands)"
+    assert ": did you mean 'failed'? (" in host.netd("status", "--state", "faild", check=1).stderr
+    assert "'abc' is no number of seconds" in host.netd("wait", "--timeout", "abc", check=1).stderr
 
 
 def test_a_directory_may_be_called_like_a_command(host: Host) -> None:

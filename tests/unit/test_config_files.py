@@ -193,11 +193,11 @@ class TestTrust:
         os.chown(path, 65534, 0)
         assert "belongs to user 65534, not to root: chown root " in self.refused(folder)
 
-    def test_a_folder_that_others_may_write(self, folder: Path, path: Path) -> None:
+    def test_a_directory_that_others_may_write(self, folder: Path, path: Path) -> None:
         folder.chmod(0o777)
         assert "its directory is writable by users other than root: chmod go-w " in self.refused(folder)
 
-    def test_a_file_that_is_missing_from_a_folder_that_others_may_write(self, folder: Path, path: Path) -> None:
+    def test_a_file_that_is_missing_from_a_directory_that_others_may_write(self, folder: Path, path: Path) -> None:
         for forget in (True, False):
             directory = ConfigDirectory(str(folder), str(folder.parent / "cache"), trusted=True)
             directory.read(write=True)
@@ -212,12 +212,14 @@ class TestTrust:
             path.write_text(BRIDGE)
             path.chmod(0o644)
 
-    def test_a_link_that_leaves_the_folder(self, folder: Path, path: Path) -> None:
+    def test_a_link_that_leaves_the_directory(self, folder: Path, path: Path) -> None:
         path.rename(folder.parent / "outside.toml")
         path.symlink_to("../outside.toml")
-        assert "leaves the directory" in self.refused(folder)
+        said = self.refused(folder)
+        assert "leaves the directory" in said
+        assert f"cp --remove-destination {folder.parent}/outside.toml {path}" in said
 
-    def test_a_link_into_a_folder_that_others_may_write(self, folder: Path, path: Path) -> None:
+    def test_a_link_into_a_directory_that_others_may_write(self, folder: Path, path: Path) -> None:
         (folder / "sub").mkdir()
         path.rename(folder / "sub" / "a.toml")
         path.symlink_to("sub/a.toml")
@@ -225,7 +227,7 @@ class TestTrust:
         (folder / "sub").chmod(0o777)
         assert "a directory on its path" in self.refused(folder)
 
-    def test_a_link_within_the_folder_is_followed(self, folder: Path, path: Path) -> None:
+    def test_a_link_within_the_directory_is_followed(self, folder: Path, path: Path) -> None:
         path.rename(folder / "a.lab")
         path.symlink_to("a.lab")
         assert names(read(folder, trusted=True)) == {"bridge/br0"}
