@@ -40,9 +40,11 @@ CODE := netd tests demo bench package
 RUN_PACKAGES := python3 python3-venv iproute2 nftables libnftables1 iptables
 INSTALL_PACKAGES := $(RUN_PACKAGES) lowdown
 DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
-TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump tshark conntrack zsh
+TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump tshark conntrack zsh wireguard-tools
 # The kernel of test-kinds and its modules; a compiler where the processor has more than that kernel knows (xstate.c).
 UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx_tile /proc/cpuinfo),gcc libc6-dev)
+# What emulates a machine with Debian's kernel.
+VM_PACKAGES := $(TEST_PACKAGES) qemu-system-x86 busybox-static kmod
 # The rig's root is made by mmdebstrap, and lintian reads the package.
 RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap lintian
 
@@ -73,10 +75,10 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help format docs
-.PHONY: demo test test-all test-kinds test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
-.PHONY: stories fuzz lint types bench bench-heal bench-busy \
+.PHONY: demo test test-all test-kinds test-vm test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
+.PHONY: stories fuzz lint types bench bench-heal bench-busy bench-scale \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages \
-    uml-packages web-npm web-packages web-assets test-web screenshots
+    uml-packages vm-packages web-npm web-packages web-assets test-web
 
 ## this list
 help:
@@ -169,9 +171,12 @@ $(VENDOR)/cytoscape.min.js:
 test-web: root test-packages web-packages $(VENV)/test.stamp web-assets
 	$(BIN)/python -m pytest tests/web
 
-## screenshots of the page for the documentation
-screenshots: root test-packages web-packages $(VENV)/test.stamp web-assets
-	$(BIN)/python -m tests.web.screenshots docs/how-to
+# Emulated, so some ten times slower; the kernel is kept in $(VENV)/.rig.
+VM_T ?= -k wireguard tests/contract/test_every_link_kind.py tests/scenarios/test_examples.py tests/scenarios/test_wireguard.py
+## tests of WireGuard, on a machine under QEMU with Debian's kernel (15 minutes; VM_T="...": other tests)
+test-vm: root vm-packages $(VENV)/test.stamp
+	@echo "==> tests under Debian's kernel"
+	$(BIN)/python -m tests.vm $(VENV)/.rig/kernel $(BIN)/python -m pytest -p no:cacheprovider $(VM_T)
 
 ## tests that need neither root nor packages of the system (30 seconds)
 test-unit: $(VENV)/test.stamp
@@ -240,6 +245,13 @@ bench-heal: root demo-packages $(VENV)/run.stamp
 	@$(COMPILE)
 	@$(BIN)/python -m bench.heal
 
+# Half an hour; SCALE=0.1 takes a tenth of everything.
+SCALE ?= 1
+## large labs: READY, restart, memory, one repair; and removals (SCALE=1)
+bench-scale: root demo-packages $(VENV)/run.stamp
+	@$(COMPILE)
+	@$(BIN)/python -m bench.scale $(SCALE)
+
 # BENCH_NAMESPACES=1000 BENCH_BRIDGES=100 BENCH_ROUTES=20000 BENCH_RULES=2000: how much goes on beside it.
 ## how long repairs take beside a build, a removal, and storms of routes, of nftables and of questions
 bench-busy: root demo-packages $(VENV)/run.stamp
@@ -271,6 +283,8 @@ web-packages: web-npm
 	$(call packages,chromium curl)
 uml-packages:
 	$(call packages,$(UML_PACKAGES))
+vm-packages:
+	$(call packages,$(VM_PACKAGES))
 
 # Recreated only when the project's needs change. A target that needs packages of the system names them before it.
 $(VENV)/run.stamp: pyproject.toml
@@ -316,6 +330,8 @@ install: install-packages $(if $(WEB),web-npm web-assets)
 	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH)/_netd
 	@install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOC)
 	@for f in $$(find docs -name '*.md'); do install -D -m 644 $$f $(DESTDIR)$(DOC)/$$f; done
+	@# There is no copy of the repository where these are read.
+	@find $(DESTDIR)$(DOC) -name '*.md' -exec sed -i 's|\(\.\./\)*etc/netd/examples|$(DOC)/examples|g' {} +
 	@install -m 644 etc/netd/examples/*.toml etc/netd/examples/*.service etc/netd/examples/*.conf $(DESTDIR)$(DOC)/examples
 	@rm -rf build *.egg-info
 	@if [ -z "$(DESTDIR)" ]; then \

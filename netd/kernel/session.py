@@ -23,9 +23,11 @@ from netd.model.state import (
     Link,
     Neighbor,
     PolicyRule,
+    PortVlan,
     Qdisc,
     Route,
 )
+from netd.model.wireguard import WireguardDevice
 
 from .descriptors import high
 from .netns.setns import HomeNamespace
@@ -36,6 +38,7 @@ from .rtnl.netlink_socket import Rtnl
 from .rtnl.nsid import read_nsid
 from .rtnl.wire import Request
 from .sysctl.files import SysctlDirectories, Sysctls
+from .wireguard import device as wireguard
 
 Answer = KernelError | Link | None
 Value = TypeVar("Value")
@@ -214,10 +217,24 @@ class Session:
         self.kernel.read_entries(self.netns, index, "fdb", {one.mac for one in found})
         return found
 
+    def vlans(self, index: int) -> dict[int, PortVlan]:
+        """The VLANs of one port, or of a bridge itself.
+
+        With statistics, each is a message of its own: without, the kernel tells nothing of those that follow the PVID
+        and leave as that does (br_vlan_dump_dev() makes a range of them, which br_vlan_fill_vids() then leaves out).
+        """
+        head = struct.pack("=BxxxI", wire.AF_BRIDGE, index) + wire.u32(wire.VLANDB_DUMP_FLAGS, wire.DUMP_STATISTICS)
+        bodies = self.rtnl.dump(wire.RTM_GETVLAN, head)
+        return {vlan: one for body in bodies for vlan, one in decode.vlans(body, index)}
+
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose, of all links."""
         decoded = [decode.qdisc(body) for body in self.rtnl.dump(wire.RTM_GETQDISC, tcmsg())]
         return [one for one in decoded if one is not None]
+
+    def wireguard(self, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device."""
+        return self.inside(lambda: wireguard.read(index))
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key below /proc/sys; None where there is none."""

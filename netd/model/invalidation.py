@@ -6,13 +6,25 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 What = Literal[
-    "everything", "namespace", "link", "addresses", "routes", "rules", "neighbors", "fdb", "qdisc", "sysctl", "nft"
+    "everything",
+    "namespace",
+    "link",
+    "addresses",
+    "routes",
+    "rules",
+    "neighbors",
+    "fdb",
+    "vlans",
+    "qdisc",
+    "sysctl",
+    "nft",
+    "wireguard",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """``index`` is the link's for link, addresses, neighbors, fdb and qdisc; 0 means all of that namespace.
+    """``index`` is the link's for link, addresses, neighbors, fdb, vlans, qdisc and wireguard; 0 means all of them.
 
     "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
     ``path`` narrows "sysctl" to one key below /proc/sys, and "routes" of one ``family`` (AF_INET, AF_INET6) to one of

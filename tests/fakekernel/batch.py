@@ -10,7 +10,7 @@ from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.state import Link, Nexthop
 
-from . import addresses, entries, firewall, link_state, links, routes, sysctls
+from . import addresses, entries, firewall, link_state, links, routes, sysctls, vlans, wireguard
 from .session import FakeSession
 
 Answer = KernelError | Link | None
@@ -129,6 +129,9 @@ class FakeBatch:
     def _delete_fdb(self, op: do.DeleteFdb) -> None:
         entries.delete_fdb(self._machine, self._space, op.index or self._index(op.dev), op)
 
+    def _set_vlans(self, op: do.SetVlans) -> None:
+        vlans.change(self._machine, self._space, self._index(op.dev), op)
+
     def _put_qdisc(self, op: do.PutQdisc) -> None:
         entries.put_qdisc(self._machine, self._space, self._index(op.dev), op)
 
@@ -140,6 +143,9 @@ class FakeBatch:
 
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
+
+    def _set_wireguard(self, op: do.SetWireguard) -> None:
+        wireguard.write(self._machine, self._space, self._index(op.dev), op)
 
     def _drop_flows(self, op: do.DropFlows) -> None:
         """Nothing is sent here, so there are no connections."""
@@ -167,10 +173,12 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.DeleteNeighbor: FakeBatch._delete_neighbor,
     do.PutFdb: FakeBatch._put_fdb,
     do.DeleteFdb: FakeBatch._delete_fdb,
+    do.SetVlans: FakeBatch._set_vlans,
     do.PutQdisc: FakeBatch._put_qdisc,
     do.DeleteQdisc: FakeBatch._delete_qdisc,
     do.WriteSysctl: FakeBatch._write_sysctl,
     do.RunNft: FakeBatch._run_nft,
+    do.SetWireguard: FakeBatch._set_wireguard,
     do.DropFlows: FakeBatch._drop_flows,
     do.LegacyAccept: FakeBatch._legacy_accept,
 }

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from netd.errors import KernelError
 from netd.kernel.rtnl.wire import RT_TABLE_MAIN, RTPROT_KERNEL, family_of
 from netd.kernel.session import leaves_by
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
+from netd.model.wireguard import WireguardDevice
 
 from . import entries, links
 from .machine import FakeMachine
@@ -97,9 +98,18 @@ class FakeSession:
         """The static entries with a remote."""
         return [entries.shown(one) for one in self.space.fdb.get(index, [])]
 
+    def vlans(self, index: int) -> dict[int, PortVlan]:
+        """The VLANs of one port, or of a bridge itself."""
+        return dict(self.space.vlans.get(index, {}))
+
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose."""
         return list(self.space.qdiscs.values())
+
+    def wireguard(self, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device."""
+        link = self.space.links.get(index)
+        return self.space.wireguard.get(index, WireguardDevice()) if link and link.kind == "wireguard" else None
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key; None where there is none."""

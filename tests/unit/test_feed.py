@@ -55,7 +55,7 @@ def test_a_reader_gets_the_state_and_then_what_happened_since_it_came() -> None:
     asyncio.run(story())
 
 
-def test_a_slow_reader_is_told_how_many_lines_it_lost_and_a_fast_one_loses_none(
+def test_a_slow_reader_is_reported_how_many_lines_it_lost_and_a_fast_one_loses_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "RING", 256)

@@ -20,7 +20,8 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import ANY_ROUTE, route_name
 from netd.model.key import HOST
 from netd.model.marks import PROTOCOL
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
+from netd.model.wireguard import KeyFile, WireguardDevice
 
 from .netns_cache import NamespaceCache
 from .session_pool import SessionPool
@@ -183,6 +184,15 @@ class KernelView:
                     known.connected.setdefault((hop.index, family), set()).add(route.to)
         return known.connected[index, family]
 
+    def wireguard(self, netns: str, index: int) -> WireguardDevice | None:
+        try:
+            return self.session(netns).wireguard(index)
+        except Changed:
+            return None
+
+    def key_file(self, path: str) -> KeyFile | None:
+        return self.kernel.key_file(path)
+
     def _connected_in(self, known: NamespaceCache, netns: str, place: tuple[int, int, int]) -> Set[str]:
         """Of another table than main: of one link."""
         found = known.connected_elsewhere.setdefault(place[0], {})
@@ -274,6 +284,17 @@ class KernelView:
             except Changed:
                 return ()
         return known.fdb[index]
+
+    def vlans(self, netns: str, index: int) -> Mapping[int, PortVlan]:
+        known = self._netns(netns)
+        if known is None:
+            return {}
+        if index not in known.vlans:
+            try:
+                known.vlans[index] = self.session(netns).vlans(index)
+            except Changed:
+                return {}
+        return known.vlans[index]
 
     def qdisc(self, netns: str, index: int) -> Qdisc | None:
         known = self._netns(netns)
