@@ -182,7 +182,7 @@ class VxlanTable(LinkTable):
         """One VNI, or many."""
         if not self.external:
             if self.vni is None:
-                raise ValueError("vni: write the VXLAN network identifier, or external = true and vlan_vni")
+                raise ValueError("missing key 'vni'")
             for key in ("vnifilter", "vlan_vni"):
                 if getattr(self, key):
                     raise ValueError(f"{key}: only a device with external = true has many VNIs")
