@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.host import Host
 
@@ -25,6 +25,7 @@ peer = { name = "h{n}", master = "br0" }
 """
 #: What a page may take, in milliseconds: far above what any machine needs.
 PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture

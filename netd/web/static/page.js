@@ -109,11 +109,10 @@ function go(name) {
   }
 }
 
-let arrived = false;
+let wanted = decodeURIComponent(location.hash.slice(1));
 function arrive() {
-  const name = decodeURIComponent(location.hash.slice(1));
-  if (!arrived && name) go(name === "host" ? "" : name);
-  arrived = true;
+  if (wanted) go(wanted === "host" ? "" : wanted);
+  wanted = "";
 }
 
 // Traces -------------------------------------------------------------------------------------------------------------
