@@ -29,6 +29,8 @@ VERBS = {
     "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
+    "try": "put files into force for a minute, and keep them only if you confirm",
+    "edit": "edit a file: check it, show what it changes, and try it",
     "test": "try the checks of the files: what must be reachable, and what must not",
     "exec": "run a command in a namespace",
     "schema": "print the JSON schema of the files, for editors",

@@ -16,6 +16,7 @@ from netd.report.text import objects_json, state_line, whole_json
 from netd.report.turns import Turns
 
 from .files_report import FilesReport
+from .trials import Trials
 from .waiters import Waiters, not_ready
 
 #: Objects of a status in one step, and how often it is restarted because of a pass.
@@ -37,6 +38,7 @@ class Answers:
         files: FilesReport,
         stranded: Callable[[], list[dict[str, Any]]],
         reload: Callable[[], Awaitable[list[str]]],
+        trials: Trials,
     ) -> None:
         self._engine = engine
         self._busy = busy
@@ -44,6 +46,7 @@ class Answers:
         self._files = files
         self._stranded = stranded
         self._reload = reload
+        self._trials = trials
         self._started = time.time()
         self.turns = Turns()
         self.waiters = Waiters(self.is_ok, self.is_complete, self.not_ready, self.turns)
@@ -57,6 +60,8 @@ class Answers:
             errors = await asyncio.shield(asyncio.ensure_future(self._reload()))
             status: dict[str, Any] = json.loads(await self.snapshot())
             return status | {"errors": errors}
+        if request.get("verb") == "try":
+            return await self._trials.answer(request)
         return {"error": "unknown verb"}
 
     async def snapshot(self) -> bytes:
@@ -75,6 +80,8 @@ class Answers:
                 break
         head = {"state": self.state(), "summary": self.summary(), "started": self._started}
         head |= {**self._files.json(), "stranded": self._stranded()}
+        trying = self._trials.state()
+        head |= {"try": trying} if trying else {}
         return whole_json(head, filter(None, pieces))
 
     def state(self) -> str:
