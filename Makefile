@@ -41,8 +41,8 @@ DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
 TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump tshark conntrack zsh
 # The kernel of test-kinds and its modules; a compiler where the processor has more than that kernel knows (xstate.c).
 UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx_tile /proc/cpuinfo),gcc libc6-dev)
-# The rig's root is made by mmdebstrap.
-RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap
+# The rig's root is made by mmdebstrap, and lintian reads the package.
+RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap lintian
 
 # $(call packages,NAMES): installs those that are missing; silent when there is nothing to do.
 define packages
@@ -91,19 +91,24 @@ test-rig: root rig-packages $(VENV)/test.stamp $(VENV)/.rig/root
 	@echo "==> tests on machines with systemd"
 	$(BIN)/python -m pytest $(RIG_T) tests/rig
 
-# On fresh roots, kept in $(VENV)/.rig; what is installed in them meanwhile is not.
+# On fresh roots, kept in $(VENV)/.rig; what is installed in them meanwhile is not. What a reader of README.md types there.
 RELEASES ?= bookworm trixie
-## `make test` on fresh roots of Debian 12 and 13 (RELEASES="bookworm trixie")
+ON ?= demo test
+## the demo and the tests on fresh roots of Debian 12 and 13 (RELEASES="bookworm trixie", ON="demo test")
 test-releases: root rig-packages $(RELEASES:%=test-on-%)
 
 test-on-%: $(VENV)/.rig/on-% | root
-	@echo "==> tests on $*"
-	tests/rig/release.sh $(VENV)/.rig/on-$* sh -c "apt-get -qq update && apt-get -qq install -y make && make test T='$(T)'"
+	@for target in $(ON); do \
+	    echo "==> on $*, from nothing: make $$target"; before=$$(date +%s); \
+	    tests/rig/release.sh $(VENV)/.rig/on-$* sh -c "apt-get -qq update && apt-get -qq install -y make >/dev/null && \
+	        make $$target T='$(T)'" || exit 1; \
+	    echo "==> on $*: make $$target took $$(($$(date +%s) - before)) seconds, with the installation"; done
 
+# This machine's own release is that of the other tests.
 .PRECIOUS: $(VENV)/.rig/on-%
-$(VENV)/.rig/on-%: tests/rig/mkroot.sh | rig-packages
-	@echo "==> a fresh root of $* into $@"
-	@tests/rig/mkroot.sh $@ $* && touch $@
+$(VENV)/.rig/on-%: tests/rig/mkroot.sh | $(VENV)/.rig/root
+	@. /etc/os-release; if [ "$$VERSION_CODENAME" = $* ]; then ln -sfn root $@; else \
+	    echo "==> a fresh root of $* into $@"; tests/rig/mkroot.sh $@ $* && touch $@; fi
 
 # About ten minutes.
 ## the scenarios once more, each daemon in the sandbox of netd.service

@@ -33,8 +33,9 @@ PAGES = {
         [
             ("config", name)
             for name in (
-                "Files", "Namespaces and the host", "Hosts", "Links", "Routes, rules and neighbors", "Sysctls",
-                "Address translation", "Firewalls", "Errors and warnings", "Ownership",
+                "Files", "Namespaces and the host", "Hosts", "Patterns and variables", "Links",
+                "Routes, rules and neighbors", "Sysctls", "Address translation", "Firewalls", "Checks",
+                "Errors and warnings", "Ownership", "Examples",
             )
         ],
     ),
@@ -129,9 +130,7 @@ def command_line() -> Iterator[str]:
     yield from ("# COMMANDS", "", *without_table("config", "Commands"))
     rows = list(verb_rows())
     for verb, sub in verbs_of(whole).items():
-        usage = " ".join(sub.format_usage().split()[1:])
-        usage = re.sub(r" \[-h\]| \[--(config|state|cache)-dir DIR\]", "", usage)
-        yield from (f"## {plain(usage)}", "")
+        yield from (f"## {sub.prog} {usage_of(sub)}".rstrip(), "")
         own = [row for row in rows if row[0].split()[1] == verb]
         if not own:
             yield from (f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.", "")
@@ -139,6 +138,15 @@ def command_line() -> Iterator[str]:
             text = f"`{form}` {does}." if number else f"{does[0].upper()}{does[1:]}."
             yield from (f"{LINK.sub(chr(92) + '1', text)} Exit status: {status}.", "")
         yield from arguments(own_arguments(sub))
+        for inner in verbs_of(sub).values():
+            yield from (f"**{inner.prog}** {usage_of(inner)}", "", f":   {plain(inner.description or '')}", "")
+            yield from arguments(own_arguments(inner))
+
+
+def usage_of(parser: argparse.ArgumentParser) -> str:
+    """Its arguments, as ``--help`` has them, without those that all commands share."""
+    usage = " ".join(parser.format_usage().split()[1:]).removeprefix(parser.prog).strip()
+    return plain(re.sub(r"\[-h\] ?|\[--(config|state|cache)-dir DIR\] ?", "", usage).strip())
 
 
 def verb_rows() -> Iterator[tuple[str, str, str]]:

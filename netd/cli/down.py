@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
         interrupted = work.run(portions, "down", left)
         if interrupted is not None:
             return interrupted
+        if files is None:
+            engine.faults.drop(engine.faults.all())
         print_trouble(engine)
     finally:
         lock.release()

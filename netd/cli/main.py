@@ -31,6 +31,8 @@ VERBS = {
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
     "try": "put files into force for a minute, and keep them only if you confirm",
     "edit": "edit a file: check it, show what it changes, and try it",
+    "fault": "keep a fault on a link on purpose: down, flapping, or impaired",
+    "trace": "follow a packet, and its answer, step by step: what decides, and where it is lost",
     "test": "try the checks of the files: what must be reachable, and what must not",
     "exec": "run a command in a namespace",
     "schema": "print the JSON schema of the files, for editors",

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from netd.config import Config, load, named, printable
 from netd.containers import Containers
+from netd.engine.faults import FILE as FAULTS
+from netd.engine.faults import Faults
 from netd.engine.ledger import Ledger
 from netd.engine.mac_key import load_mac_key
 from netd.engine.reconciler import Reconciler
@@ -63,7 +65,8 @@ def open_engine(options: argparse.Namespace, *, write: bool) -> Reconciler:
     found = load_mac_key(options.cache_dir, write=write)
     if found.trouble:
         kernel.report(found.trouble)
-    return Reconciler(kernel, ledger, Containers().locate, mac_key=found.key)
+    faults = Faults(os.path.join(options.state_dir, FAULTS))
+    return Reconciler(kernel, ledger, Containers().locate, mac_key=found.key, faults=faults)
 
 
 def scope_of(narrowed: Iterable[str] | None) -> Scope:

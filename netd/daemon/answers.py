@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from netd.engine.reconciler import Reconciler
-from netd.engine.status.diagnostics import with_diagnostics
+from netd.engine.status.diagnostics import with_diagnostics, with_faults
 from netd.model.key import Key
 from netd.model.status import State, overall_of
 from netd.report.text import objects_json, state_line, whole_json
@@ -27,7 +27,7 @@ BUILDING = "netd is still building"
 class Answers:
     """``busy``: something is about to change. ``broken``: why the state is unknown. ``files``: their states.
 
-    ``reload`` reads the files and returns what could not be taken.
+    ``reload`` reads the files and returns what could not be taken; ``fault`` answers requests for faults on purpose.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Answers:
         stranded: Callable[[], list[dict[str, Any]]],
         reload: Callable[[], Awaitable[list[str]]],
         trials: Trials,
+        fault: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]],
     ) -> None:
         self._engine = engine
         self._busy = busy
@@ -47,6 +48,7 @@ class Answers:
         self._stranded = stranded
         self._reload = reload
         self._trials = trials
+        self._fault = fault
         self._started = time.time()
         self.turns = Turns()
         self.waiters = Waiters(self.is_ok, self.is_complete, self.not_ready, self.turns)
@@ -62,18 +64,21 @@ class Answers:
             return status | {"errors": errors}
         if request.get("verb") == "try":
             return await self._trials.answer(request)
+        if request.get("verb") == "fault":
+            return await asyncio.shield(asyncio.ensure_future(self._fault(request)))
         return {"error": "unknown verb"}
 
     async def snapshot(self) -> bytes:
         """What ``status`` answers: in steps, and once more where a pass came between; then as it is."""
         table, graph = self._engine.table, self._engine.graph
+        faults = self._engine.fault_texts()
         for _ in range(TRIES):
             passes, pieces = self._engine.passes, []
             keys = [*graph.desired]
             for at in range(0, len(keys), PORTION):
                 await self.turns.take()
                 found = [table.status(key) for key in keys[at : at + PORTION]]
-                rows = with_diagnostics(found, graph.desired, self._engine.mirror)
+                rows = with_faults(with_diagnostics(found, graph.desired, self._engine.mirror), faults)
                 pieces.append(objects_json(rows, graph.desired))
             pieces.append(objects_json(table.statuses(()), {}))
             if passes == self._engine.passes:

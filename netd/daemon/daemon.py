@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from netd.config import ConfigDirectory
 from netd.containers import Containers
+from netd.engine.faults import FILE as FAULTS
+from netd.engine.faults import Faults
 from netd.engine.ledger import Ledger
 from netd.engine.mac_key import load_mac_key
 from netd.engine.reconciler import Reconciler
@@ -34,6 +36,7 @@ from netd.report.status import StatusSocket
 from .answers import Answers
 from .config_source import ConfigSource
 from .directory_watch import DirectoryWatch
+from .fault_keeper import FaultKeeper
 from .kernel_events import KernelEvents
 from .passes import PassCallbacks, Passes
 from .stranded import StrandedProcesses
@@ -69,6 +72,7 @@ class Daemon:
             self._containers.locate,
             watch=True,
             mac_key=found.key,
+            faults=Faults(os.path.join(state_dir, FAULTS)),
             on_done=self._change_done,
             on_state=self._change_log.state,
         )
@@ -96,6 +100,9 @@ class Daemon:
             guarded=self._guarded,
         )
         self._trials = Trials(self._config_dir, self._read_files, self._log)
+        self._faults = FaultKeeper(
+            self._engine, self._passes, self._change_log, before=self._handle_events, guarded=self._guarded
+        )
         self._answers = Answers(
             self._engine,
             self._is_busy,
@@ -104,6 +111,7 @@ class Daemon:
             self._stranded.found,
             self._reload,
             self._trials,
+            self._faults.answer,
         )
         self._metrics: Metrics | None = None
         self._metrics_port: int | None = None
@@ -146,6 +154,7 @@ class Daemon:
         if self._metrics is not None and self._metrics_port is not None:
             self._metrics.serve(self._metrics_port, self._answers.turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
+        self._faults.start()
         self._trials.put_back_unfinished()
         self._read_files()
         # Until now, locating a container waited for its runtime; from now on only threads wait.
@@ -260,7 +269,9 @@ class Daemon:
 
     def _arm_poll(self) -> None:
         """Only if something is not reported by events: otherwise nothing wakes the daemon."""
-        if self._ready and self._poll_timer is None and (self._watch_failed or self._engine.graph.firewalled):
+        graph = self._engine.graph
+        needed = self._watch_failed or graph.firewalled or graph.unannounced
+        if self._ready and self._poll_timer is None and needed:
             self._poll_timer = self._loop.call_later(POLL, self._on_poll)
 
     def _on_poll(self) -> None:
@@ -274,8 +285,8 @@ class Daemon:
         elif self._watch_failed:
             self._files.read(prune=False)
         with_legacy = [netns for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)]
-        if with_legacy:
-            stale = [Invalidation("nft", netns) for netns in with_legacy]
+        stale = [Invalidation("nft", netns) for netns in with_legacy] + [*self._engine.graph.unreported()]
+        if stale:
             self._passes.start(self._engine.invalidate(stale), drift=True)
 
     # passes ----------------------------------------------------------------------------------------------------

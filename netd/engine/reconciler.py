@@ -21,6 +21,7 @@ from netd.model.status import State, Status
 
 from .commit import Commit
 from .compare.decision import Evaluation
+from .faults import Faults
 from .ledger import Ledger
 from .ownership.orphans import find_orphans
 from .ownership.retargeted import retarget_namespaces
@@ -28,6 +29,7 @@ from .parts import Callbacks, Clock, Parts
 from .reconcile_pass import Pass
 from .record import Record
 from .scope import Scope, declared_by_none_but
+from .status.diagnostics import with_faults
 
 #: Seconds between two evaluations, by a command, of what cannot be used yet.
 POLL = 0.05
@@ -36,7 +38,7 @@ POLL = 0.05
 class Reconciler:
     """Keeps the kernel as the files declare it. ``on_done`` gets every change, ``on_state`` every new state.
 
-    ``locate`` finds a foreign namespace; MACs are derived with ``mac_key``.
+    ``locate`` finds a foreign namespace; MACs are derived with ``mac_key``; ``faults`` are kept, whatever files say.
     """
 
     def __init__(
@@ -48,11 +50,14 @@ class Reconciler:
         watch: bool = False,
         mac_key: bytes = b"",
         clock: Clock = time,
+        faults: Faults | None = None,
         on_done: Callable[[ChangeResult], None] = lambda done: None,
         on_state: Callable[[Status, State | None], None] = lambda status, before: None,
     ) -> None:
         self.callbacks = Callbacks(on_done, on_state)
         self._clock = clock
+        self.faults = Faults() if faults is None else faults
+        self._declared: Mapping[Key, Desired] = {}
         parts = self._parts = Parts(kernel, ledger, locate, self.callbacks, watch=watch, mac_key=mac_key, clock=clock)
         self.kernel, self.ledger, self.mirror, self.graph = kernel, ledger, parts.mirror, parts.graph
         self.attached, self.table, self.backoff = parts.attached, parts.table, parts.backoff
@@ -76,6 +81,8 @@ class Reconciler:
         ``unknown``: files whose declarations are unknown: what they declared before stays as it is.
         """
         self._parts.unknown = unknown
+        self._declared = desired
+        desired = self.faults.applied(desired, self._clock.monotonic())
         retarget_namespaces(desired, self.ledger, self.attached)
         changed = self.graph.set_desired(desired)
         # What was read where it was found before.
@@ -91,6 +98,14 @@ class Reconciler:
         self.mirror.invalidate([Invalidation("nft", netns) for netns in firewalled])
         return changed | set(self.graph.undeclared)
 
+    def faults_changed(self) -> set[Key]:
+        """A fault began, ended, or is in another phase; returns the objects to evaluate again."""
+        return self.set_desired(self._declared, self._parts.unknown)
+
+    def fault_texts(self) -> Mapping[Key, str]:
+        """The objects that have a fault, and which."""
+        return self.faults.shown(self.graph.providers, self._clock.monotonic())
+
     # comparing -------------------------------------------------------------------------------------------------
 
     def compare(self, scope: Scope) -> tuple[list[Change], list[Status]]:
@@ -104,7 +119,7 @@ class Reconciler:
             if key in self.graph.desired:
                 self.table.set(key, decision.state, decision.reason, decision.unusable)
         changes = [decision.change for decision in evaluation.decisions.values() if decision.change is not None]
-        return changes, self.statuses(scope)
+        return changes, with_faults(self.statuses(scope), self.fault_texts())
 
     # doing -----------------------------------------------------------------------------------------------------
 

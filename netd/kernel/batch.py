@@ -19,7 +19,7 @@ from .nft import libnftables as nft
 from .rtnl import decode
 from .rtnl.delete_links import Replies, delete_and_wait
 from .rtnl.encode import ENCODERS, encode
-from .rtnl.encode_link import delete_link, delete_links, set_groups
+from .rtnl.encode_link import delete_link, delete_links, enter_down, set_groups, set_up
 from .rtnl.netlink_socket import Rtnl
 from .rtnl.wire import Request
 from .session import Answer, Session
@@ -149,9 +149,24 @@ class Batch:
             if isinstance(self._answers[position], KernelError):
                 continue
             if error is not None:
-                self._answers[position] = explained(operation, error)
+                self._answers[position] = self._entered_down(operation, explained(operation, error))
             elif isinstance(operation, do.CreateLink) and self._answers[position] is None:
                 self._answers[position] = self._made_link(operation, replies)
+
+    def _entered_down(self, operation: do.Operation, error: KernelError) -> KernelError | None:
+        """A link that is up was refused by its master: it tries once more, set down. The answer to that."""
+        if error.code != errno.EPERM or not isinstance(operation, do.SetLink) or not operation.settings.master:
+            return error
+        if operation.settings.netns is not None:
+            return error
+        try:
+            index, master = (self.index(operation.netns, each) for each in (operation.name, operation.settings.master))
+        except KernelError:
+            return error
+        (refused, _), (answer, _) = self._session.rtnl.request(enter_down(index, master))
+        if answer is not None and refused is None:
+            self._session.rtnl.request([set_up(index)])
+        return answer
 
     def _made_link(self, operation: do.CreateLink, replies: list[bytes]) -> Link | None:
         """The echo; a kernel that sends none is asked. None of a link in another namespace than the one spoken to."""

@@ -131,12 +131,12 @@ class Session:
         found = [address for body in bodies if (address := decode.address(body)) is not None]
         return [address for address in found if index in (0, address.index)]
 
-    def connected(self, index: int, family: int) -> list[Route]:
-        """The routes that the kernel made for the addresses of one link, or of all (0), of one family."""
+    def connected(self, index: int, family: int, table: int = wire.RT_TABLE_MAIN) -> list[Route]:
+        """The routes that the kernel made for the addresses of one link, or of all (0), of one family, in one table."""
         head = rtmsg(family, wire.RTPROT_KERNEL)
-        head += wire.u32(wire.RTA_TABLE, wire.RT_TABLE_MAIN) + (wire.u32(wire.RTA_OIF, index) if index else b"")
+        head += wire.u32(wire.RTA_TABLE, table) + (wire.u32(wire.RTA_OIF, index) if index else b"")
         found = [route for body in self.rtnl.dump(wire.RTM_GETROUTE, head) if (route := decode.route(body))]
-        return [one for one in found if one.protocol == wire.RTPROT_KERNEL and one.table == wire.RT_TABLE_MAIN]
+        return [one for one in found if one.protocol == wire.RTPROT_KERNEL and one.table == table]
 
     def routes(self, table: int, *families: int) -> list[Route]:
         """One table of these families (none: both); a dump of IPv6 that repeats itself is made unique."""
@@ -177,7 +177,11 @@ class Session:
     def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
         """The permanent entries of one link, and those that it answers on behalf of other hosts (proxies)."""
         permanent = [one for one in self._neighbors(index, family) if one.state & NUD_PERMANENT]
-        return permanent + self._neighbors(index, family, NTF_PROXY)
+        return permanent + self.proxies(index, family)
+
+    def proxies(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
+        """The addresses that one link answers for."""
+        return self._neighbors(index, family, NTF_PROXY)
 
     def _neighbors(self, index: int, family: int, flags: int = 0) -> list[Neighbor]:
         head = ndmsg(family, flags=flags) + wire.u32(wire.NDA_IFINDEX, index)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from netd.kinds import registry
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, Observed, Origin, View
 from netd.model.invalidation import WatchKey
@@ -34,28 +35,38 @@ from netd.model.state import (
 )
 from netd.model.status import Unusable
 
+from .base.address_values import FOREVER, AddressTable, cidr_of
 from .base.kind import LOOPBACK, Kind, Traits, link_by_identity, link_identity
-from .base.roles import Announced, BecomesUsable, KeepsAttributes
+from .base.roles import Announced, BecomesUsable, KeepsAttributes, RoutesMembers
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
 IFA_RT_PRIORITY = 9
-LIMITED, FOREVER = "limited", "forever"
+LIMITED = "limited"
 
 
-def address_object(link: LinkName, address: str, nodad: bool, origin: Origin, before: Sequence[str] = ()) -> Desired:
+def address_object(
+    link: LinkName, entry: str | AddressTable, nodad: bool, origin: Origin, before: Sequence[str] = ()
+) -> Desired:
     """One address of a link. An IPv6 one with ``nodad`` is usable at once. ``before`` are those written before it."""
+    address = cidr_of(entry)
     after = _alike_in_network(address, before)
     fields: dict[str, Any] = {"lifetime": FOREVER, "connected": True, "duplicate": False}
+    more: dict[str, Any] = {}
+    if isinstance(entry, AddressTable):
+        if entry.label is not None:
+            more["label"] = entry.label
+        if entry.preferred_lft is not None:
+            more["deprecated"] = entry.preferred_lft == 0
     if ":" in address:
         fields["prefixlen"] = _length(address)
         if nodad:
             fields["nodad"] = True
     return Desired(
         key=Key(link.netns, "address", f"{link.name}/{address}"),
-        fields=fields,
+        fields=fields | more,
         origins=(origin,),
-        locator={"nodad": nodad} | ({"after": after} if after else {}),
+        locator={"nodad": nodad} | ({"after": after} if after else {}) | more,
         requires=(link,),
         claims=(f"address:{link.netns}:{address.partition('/')[0]}",),
     )
@@ -84,6 +95,13 @@ def route_metric(address: Address) -> int:
     """IFA_RT_PRIORITY: of the kernel's route to the address's own network, 0 the usual one."""
     payload = attributes(address.raw[8:]).get(IFA_RT_PRIORITY, b"")
     return int(struct.unpack("=I", payload)[0]) if len(payload) == 4 else 0
+
+
+def _table_of(link: Link, netns: str, view: View) -> int:
+    """The table of the kernel's routes for its addresses, if its master has one; 0: main."""
+    master = view.link_at(netns, link.master) if link.master else None
+    kind: object = registry().get(master.kind) if master is not None else None
+    return kind.member_table(master) if master is not None and isinstance(kind, RoutesMembers) else 0
 
 
 def _length(cidr: str) -> int:
@@ -128,6 +146,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
                 "noprefixroute": bool(address.flags & IFA_F_NOPREFIXROUTE),
                 "route_metric": route_metric(address),
                 "in_order": self._in_order(cidr, locator, view.addresses(key.netns, link.index)),
+                "label": address.label,
             },
             identity={"cookie": view.cookie(key.netns), "index": link.index},
             marked=address.protocol == ADDRESS_PROTOCOL,
@@ -186,13 +205,10 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         """Whether the kernel's route to the address's network exists, if there should be one."""
         network = ipaddress.ip_interface(address.address).network
         none = address.flags & IFA_F_NOPREFIXROUTE or address.peer or network.num_addresses == 1
-        master = view.link_at(netns, link.master) if link.master else None
-        elsewhere = link.flags & IFF_LOOPBACK or (master is not None and master.kind == "vrf")
-        if address.protocol != ADDRESS_PROTOCOL or none or elsewhere or not link.up:
+        if address.protocol != ADDRESS_PROTOCOL or none or link.flags & IFF_LOOPBACK or not link.up:
             return True
-        return str(network) in view.connected(
-            netns, link.index, socket.AF_INET6 if network.version == 6 else socket.AF_INET
-        )
+        family = socket.AF_INET6 if network.version == 6 else socket.AF_INET
+        return str(network) in view.connected(netns, link.index, family, _table_of(link, netns, view))
 
     def expected_identity(self, key: Key, locator: Mapping[str, Any], view: View) -> Mapping[str, Any] | None:
         return link_identity(LinkName(key.netns, key.name.partition("/")[0]), view)
@@ -204,10 +220,16 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         key = desired.key
         dev, _, cidr = key.name.partition("/")
-        put = PutAddress(key.netns, dev, cidr, bool(desired.locator["nodad"]) and ":" in cidr)
+        put = self._put(key, desired.locator, bool(desired.locator["nodad"]) and ":" in cidr)
         link = view.link(key.netns, dev)
         wrong = self._alike(key.netns, link, cidr, view) if link is not None else ()
         return [*(self._clear(key, dev, other) for other in wrong), Step(Phase.ADDRESS, put)]
+
+    def _put(self, key: Key, locator: Mapping[str, Any], nodad: bool) -> PutAddress:
+        """The address as it is declared."""
+        dev, _, cidr = key.name.partition("/")
+        label, deprecated = str(locator.get("label", "")), bool(locator.get("deprecated"))
+        return PutAddress(key.netns, dev, cidr, nodad, label=label, deprecated=deprecated)
 
     def _clear(self, key: Key, dev: str, other: Address) -> Step:
         return Step(Phase.CLEAR, DeleteAddress(key.netns, dev, other.address, other.index))
@@ -218,15 +240,19 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         dev, _, cidr = key.name.partition("/")
         found: Address = observed.handle
         if "prefixlen" in fields:
-            put = PutAddress(key.netns, dev, cidr, bool(locator["nodad"]))
+            put = self._put(key, locator, bool(locator["nodad"]))
             return [self._clear(key, dev, found), Step(Phase.ADDRESS, put)]
         nodad = bool(fields.get("nodad", observed.fields["nodad"]))
-        put = PutAddress(key.netns, dev, cidr, nodad)
+        put = self._put(key, locator, nodad)
+        # What is no longer declared is restored.
+        put = replace(put, deprecated=fields.get("deprecated", put.deprecated), label=fields.get("label", put.label))
         if not observed.includes_own:
             # An adopted address keeps what is not declared, and does not get netd's mark.
             put = replace(put, like=found.raw)
+            if "deprecated" not in fields and "deprecated" not in locator:
+                put = replace(put, deprecated=None)
         steps = [Step(Phase.ADDRESS, put)]
-        anew = fields.get("noprefixroute") is False or fields.get("in_order") is True
+        anew = fields.get("noprefixroute") is False or fields.get("in_order") is True or "label" in fields
         if anew and ":" not in cidr:
             steps.insert(0, Step(Phase.ADDRESS, DeleteAddress(key.netns, dev, cidr, found.index, alone=True)))
         elif (
@@ -239,8 +265,10 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         if fields.get("connected") is True and ":" not in cidr:
             # For an IPv6 address the kernel recreates the route when the address is written again.
             address = ipaddress.ip_interface(cidr)
+            link = view.link(key.netns, dev)
+            table = _table_of(link, key.netns, view) if link is not None else 0
             route = CreateRoute(
-                key.netns, socket.AF_INET, MAIN, str(address.network), 0,
+                key.netns, socket.AF_INET, table or MAIN, str(address.network), 0,
                 src=str(address.ip), hops=(Hop(dev=dev),), protocol=RTPROT_KERNEL,
             )  # fmt: skip
             steps.append(Step(Phase.ADDRESS, route))
@@ -261,5 +289,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         return [Step(Phase.ADDRESS, RestoreAddress(key.netns, link.name if link else dev, raw)) for raw, link in found]
 
     def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
+        if field == "label":
+            return found or key.name.partition("/")[0]
         # A lifetime that was running cannot be restored.
-        return bool(found) if field == "nodad" else None
+        return bool(found) if field in ("nodad", "deprecated") else None

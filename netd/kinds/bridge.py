@@ -57,8 +57,6 @@ class BridgeTable(LinkTable):
 
     def check(self) -> None:
         super().check()
-        if self.master is not None:
-            raise ValueError("master: a bridge cannot be a port of a bridge")
         if self.stp and self.forward_delay is not None and self.forward_delay < 2:
             raise ValueError("forward_delay: with stp it is 2 to 30 seconds")
         if (self.group_fwd_mask or 0) & RESTRICTED:

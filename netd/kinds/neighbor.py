@@ -16,16 +16,26 @@ from netd.model.operations import DeleteNeighbor, PutNeighbor
 from .base.kind import LOOPBACK, Kind, TableContext, TomlForm, Traits, link_by_identity, link_identity
 from .base.options import Table, option
 from .base.values import Mac, Name, UnicastAddress, family_of
+from .proxy import proxy_object
 
 
 class NeighborTable(Table):
-    """One permanent neighbour entry."""
+    """One permanent neighbour entry, or (``proxy``) an address that this machine answers for."""
 
     address: UnicastAddress = option("address of the neighbor")
-    mac: Mac = option("MAC address of the neighbor")
+    mac: Mac | None = option("MAC address of the neighbor", default=None, absent="required, but with `proxy`")
     dev: Name = option("link to the neighbor")
+    proxy: bool = option(
+        "answer ARP or neighbor solicitations for the address on this link; IPv6 needs the sysctl `proxy_ndp` of the "
+        "link as well",
+        default=False,
+    )
 
     def check(self) -> None:
+        if self.proxy and self.mac is not None:
+            raise ValueError("mac: an entry with proxy has none: the link answers with its own")
+        if not self.proxy and self.mac is None:
+            raise ValueError("mac: missing (only an entry with 'proxy = true' has none)")
         if self.dev == LOOPBACK and family_of(self.address) == 4:
             # arp_constructor(), net/ipv4/arp.c: on such a link every address is 0.0.0.0.
             raise ValueError(f"dev: {LOOPBACK} has no IPv4 neighbours")
@@ -39,6 +49,9 @@ class NeighborKind(Kind):
     traits = Traits(has_mark=True)
 
     def declare(self, table: NeighborTable, context: TableContext) -> Iterable[Desired]:
+        if table.proxy:
+            yield proxy_object(LinkName(context.netns, table.dev), table.address, context.origin)
+            return
         yield Desired(
             key=Key(context.netns, "neighbor", f"{table.dev}/{table.address}"),
             fields={"mac": table.mac},

@@ -74,10 +74,15 @@ class NetemTable(Table):
                 raise ValueError(f"{key}: without a delay it has no effect: write delay, too")
 
 
+def netem_key(link: LinkName) -> Key:
+    """The object that impairs what a link sends."""
+    return Key(link.netns, "qdisc", link.name)
+
+
 def netem_object(link: LinkName, table: NetemTable, origin: Origin) -> Desired:
     """What a link sends is impaired so."""
     return Desired(
-        key=Key(link.netns, "qdisc", link.name),
+        key=netem_key(link),
         fields=netem_fields(table),
         origins=(origin,),
         requires=(link,),

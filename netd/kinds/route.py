@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -47,6 +48,8 @@ from .base.values import (
 
 #: The kernel's metric of an IPv6 route that names none (IP6_RT_PRIO_USER).
 IPV6_METRIC = 1024
+#: What the kernel says of a route by a link that is down.
+LINK_DOWN = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH})
 DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -66,7 +69,9 @@ class RouteTable(Table):
     dev: Name | None = option("outgoing link", default=None)
     src: SpecifiedAddress | None = option("preferred source address", default=None)
     metric: Metric | None = option("the route with the lowest metric wins", default=None, absent="0 (IPv6: 1024)")
-    table: RoutingTable = option("routing table", default=254, absent='`"main"`')
+    table: RoutingTable | None = option(
+        "routing table", default=None, absent='`"main"`, or that of the VRF that `dev` is a member of'
+    )
     type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = option("type of the route", default="unicast")
     onlink: bool = option("the gateway is on the link, even if no address of the link says so", default=False)
     mtu: Annotated[int, Range(68, 65535)] | None = option("path MTU in bytes", default=None)
@@ -88,7 +93,8 @@ class RouteTable(Table):
                 raise ValueError("nexthops: each needs via or dev")
         family = self.family
         for name, address in self._addresses():
-            if family_of(address) != family:
+            # IPv4 by a gateway of IPv6 (RFC 5549): the kernel has no other mixture.
+            if family_of(address) != family and (name == "src" or family == 6):
                 raise ValueError(f"{name}: '{address}' is IPv{family_of(address)}, the route is IPv{family}")
         self._hops_fit(family)
 
@@ -108,9 +114,10 @@ class RouteTable(Table):
 
     @property
     def family(self) -> int:
-        """4 or 6: the destination's, else that of via or src, else 4."""
-        if self.to != "default":
-            return family_of(self.to)
+        """4 or 6: the destination's, else that of src or via, else 4."""
+        known = self.to if self.to != "default" else self.src
+        if known is not None:
+            return family_of(known)
         return next((family_of(address) for _, address in self._addresses()), 4)
 
     def _addresses(self) -> Iterable[tuple[str, str]]:
@@ -162,7 +169,7 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
         fields["onlink"] = True
     devs = [LinkName(netns, str(dev)) for _, dev, _ in hops if dev]
     return Desired(
-        key=route_key(netns, int(table.table), to, metric),
+        key=route_key(netns, TABLES["main"] if table.table is None else int(table.table), to, metric),
         fields=fields,
         origins=(origin,),
         locator={
@@ -173,6 +180,8 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
             "onlink": table.onlink,
         },
         requires=tuple(dict.fromkeys(devs)),
+        routed_on=tuple(dict.fromkeys(devs)) if table.table is None else (),
+        needs_up=tuple(dict.fromkeys(devs)),
     )
 
 
@@ -238,7 +247,14 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
         return {"src": "", "mtu": 0, "onlink": False}
 
     def refused_until(self, desired: Desired, view: View, error: KernelError) -> Unusable | None:
-        """The kernel takes a source address only once it is usable (fib_valid_prefsrc(), ip6_route_info_create())."""
+        """The kernel takes a source address only once it is usable (fib_valid_prefsrc(), ip6_route_info_create()), and
+        a route only by a link that is up."""
+        if error.code in LINK_DOWN:
+            hops = [LinkName(desired.key.netns, dev) for _, dev, _ in desired.locator["hops"] if dev]
+            for name in (*hops, *(each for several in desired.gateways.values() for each in several)):
+                found = view.link(*name)
+                if found is not None and not found.up:
+                    return Unusable(f"waits for {name}: it is down")
         source = desired.locator["src"]
         if not source:
             return None

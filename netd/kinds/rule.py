@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -18,57 +19,49 @@ from netd.model.state import PolicyRule
 from .base import kernel_rules
 from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
-from .base.roles import Diagnosed
-from .base.values import Family, Form, Name, Network, Range, RoutingTable, family_of
+from .base.roles import Diagnosed, Distinguished
+from .base.rule_values import (
+    ACTIONS,
+    LEADS,
+    NOTHING,
+    TYPES,
+    FamilyWord,
+    FirewallMark,
+    Ports,
+    ProtocolWord,
+    canonical_fwmark,
+    content,
+    unless_all,
+    words,
+)
+from .base.values import Family, Name, Network, Range, RoutingTable, family_of
 
 FAMILIES = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
 FAMILY_NAMES = {"ipv4": "ip", "ipv6": "ip6", "inet": "ip", "inet6": "ip6", "ip": "ip", "ip6": "ip6"}
-
-
-def canonical_fwmark(value: int | str) -> tuple[int, int]:
-    """(mark, mask) of 0x10, 16 or "0x10/0xff"."""
-    text = str(value)
-    mark, slash, mask = text.partition("/")
-    try:
-        numbers = int(mark, 0), (int(mask, 0) if slash else 0xFFFFFFFF)
-    except ValueError:
-        raise ValueError(f"'{text}' is not a mark, such as 0x10 or \"0x10/0xff\"") from None
-    if not all(0 <= number < 2**32 for number in numbers):
-        raise ValueError(f"'{text}' does not fit into 32 bits")
-    return numbers
-
-
-def unless_all(network: str | None) -> str:
-    """A network as the kernel keeps it: that of all addresses is none."""
-    return "" if network is None or network.endswith("/0") else network
-
-
-#: Of the fields of a rule, what is done with the packets that it is for.
-LEADS = {"table": 0, "action": 0}
-
-
-def checked_fwmark(value: int | str) -> int | str:
-    """A mark as it is written."""
-    canonical_fwmark(value)
-    return value
-
-
-FirewallMark = Annotated[int | str, Form(checked_fwmark, 'integer, or `"MARK/MASK"`')]
-FamilyWord = Annotated[Literal["ip", "ip6", "ipv4", "ipv6", "inet", "inet6"], Form(str, '`"ipv4"` or `"ipv6"`')]
 
 
 class RuleTable(Table):
     """One policy rule."""
 
     priority: Annotated[int, Range(1, 2**32 - 1)] = option(
-        "priority, unique for each family; the kernel evaluates the lowest first"
+        "priority; the kernel evaluates the lowest first, and those of one priority in no order that a file can choose"
     )
     source: Network | None = option("source network", default=None, key="from")
     to: Network | None = option("destination network", default=None)
     iif: Name | None = option("incoming link", default=None)
     oif: Name | None = option("outgoing link", default=None)
     fwmark: FirewallMark | None = option("firewall mark", default=None)
-    table: RoutingTable = option("routing table to look up", default=254, absent='`"main"`')
+    ipproto: ProtocolWord | None = option("protocol of the packet", default=None)
+    sport: Ports | None = option("source port, or ports", default=None)
+    dport: Ports | None = option("destination port, or ports", default=None)
+    inverted: bool = option("all other packets: those that do not match", default=False, key="not")
+    type: Literal["unicast", "blackhole", "unreachable", "prohibit"] = option(
+        "what is done: look up a routing table, or drop the packet silently, or with an ICMP error", default="unicast"
+    )
+    table: RoutingTable | None = option("routing table to look up", default=None, absent='`"main"`')
+    suppress_prefixlength: Annotated[int, Range(0, 128)] | None = option(
+        "ignore routes of the table with a prefix of this length or shorter (0: the default route)", default=None
+    )
     family: FamilyWord | None = option(
         'address family; `"ip"`, `"inet"`, `"ip6"` and `"inet6"` also work',
         default=None,
@@ -82,6 +75,11 @@ class RuleTable(Table):
             families.add(Family.IPV4 if FAMILY_NAMES[self.family] == "ip" else Family.IPV6)
         if len(families) > 1:
             raise ValueError("family: the rule's addresses and its family are not all IPv4 or all IPv6")
+        for key in ("table", "suppress_prefixlength"):
+            if self.type != "unicast" and getattr(self, key) is not None:
+                raise ValueError(f"{key}: a rule of type '{self.type}' looks up no table: leave it out")
+        if (self.suppress_prefixlength or 0) > 32 and self.family_name == "ip":
+            raise ValueError("suppress_prefixlength: prefixes of IPv4 have at most 32 bits")
 
     @property
     def family_name(self) -> str:
@@ -92,12 +90,18 @@ class RuleTable(Table):
         return "ip6" if address and family_of(address) == 6 else "ip"
 
 
-class RuleKind(Kind, Diagnosed):
+class RuleKind(Kind, Diagnosed, Distinguished):
     """rule/FAMILY/PRIORITY."""
 
     name = "rule"
     toml = TomlForm(RuleTable, "array")
-    traits = Traits(has_mark=True, guard_fields=frozenset({"action", "fwmask", "others", "kernel_rules"}))
+    traits = Traits(
+        has_mark=True,
+        guard_fields=frozenset(
+            {"fwmask", "others", "kernel_rules", *NOTHING} - {"from", "to", "iif", "oif", "fwmark", "table"}
+        ),
+        taken_over=True,
+    )
 
     def declare(self, table: RuleTable, context: TableContext) -> Iterable[Desired]:
         mark, mask = canonical_fwmark(table.fwmark) if table.fwmark is not None else (0, 0)
@@ -108,8 +112,13 @@ class RuleKind(Kind, Diagnosed):
             "oif": table.oif or "",
             "fwmark": mark,
             "fwmask": mask,
-            "table": table.table,
-            "action": 1,
+            "ipproto": table.ipproto or 0,
+            "sport": table.sport or "",
+            "dport": table.dport or "",
+            "not": table.inverted,
+            "type": table.type,
+            "table": 0 if table.type != "unicast" else 254 if table.table is None else table.table,
+            "suppress_prefixlength": -1 if table.suppress_prefixlength is None else table.suppress_prefixlength,
         }
         named = [
             (LinkName(context.netns, dev), context.at(end))
@@ -118,19 +127,30 @@ class RuleKind(Kind, Diagnosed):
         ]
         yield Desired(
             key=Key(context.netns, "rule", f"{table.family_name}/{table.priority}"),
+            claims=(f"rule:{context.netns}:{table.family_name}/{table.priority}:{words(fields)}",),
             fields={**fields, "others": 0, "kernel_rules": True},
             origins=(context.origin,),
             locator=fields,
             references=tuple(named),
         )
 
+    def distinguish(self, desired: Sequence[Desired]) -> Sequence[Desired]:
+        """Of several of one priority, the first is called by that alone, and the others by what they say, too."""
+        groups: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        for one in desired:
+            says = content(one.locator)
+            groups.setdefault(_place(one.key), {}).setdefault(words(says), says)
+        return [_distinguished(one, groups[_place(one.key)]) for one in desired]
+
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        rules = self._alike(key, view)
+        rules = self._others_apart(key, locator, view)
+        equal = next((rule for rule in rules if self._fields(rule) == content(locator) and not rule.other), None)
+        if not _is_first(key):
+            rules = [equal] if equal is not None else self._rivals(locator, rules)
         if not rules:
             return None
-        equal = next((rule for rule in rules if self._fields(rule) == dict(locator) and not rule.other), None)
         chosen = equal or next((rule for rule in rules if rule.protocol == PROTOCOL), rules[0])
         # A former one of netd's that could not be deleted when the rule changed.
         others = [rule for rule in rules if rule.protocol == PROTOCOL and rule is not chosen]
@@ -151,6 +171,12 @@ class RuleKind(Kind, Diagnosed):
             handle=(*([] if conflict else [chosen]), *others),
         )
 
+    def _others_apart(self, key: Key, locator: Mapping[str, Any], view: View) -> Sequence[PolicyRule]:
+        """All of its family and priority, without those that are declared beside it."""
+        beside = [content(each) for each in locator.get("beside", ())]
+        rules = self._alike(key, view)
+        return [rule for rule in rules if rule.other or self._fields(rule) not in beside] if beside else rules
+
     def _lost(self, key: Key, view: View) -> list[tuple[int, int]]:
         return kernel_rules.lost(key.netns, FAMILIES[key.name.partition("/")[0]], view)
 
@@ -167,13 +193,13 @@ class RuleKind(Kind, Diagnosed):
 
     def _alike(self, key: Key, view: View) -> Sequence[PolicyRule]:
         """All of its family and priority."""
-        family, _, priority = key.name.partition("/")
+        family, priority = key.name.split("/")[:2]
         return view.rules(key.netns, FAMILIES[family], int(priority))
 
     def _rivals(self, locator: Mapping[str, Any], rules: Sequence[PolicyRule]) -> list[PolicyRule]:
         """If no rule is as declared: foreign rules for the same packets. All others can exist next to netd's."""
         theirs = [rule for rule in rules if rule.protocol != PROTOCOL and not rule.other]
-        return [rule for rule in theirs if {**self._fields(rule), **LEADS} == {**locator, **LEADS}]
+        return [rule for rule in theirs if {**self._fields(rule), **LEADS} == {**content(locator), **LEADS}]
 
     def _fields(self, rule: PolicyRule) -> dict[str, Any]:
         return {
@@ -183,8 +209,13 @@ class RuleKind(Kind, Diagnosed):
             "oif": rule.oif,
             "fwmark": rule.fwmark,
             "fwmask": rule.fwmask,
+            "ipproto": rule.ipproto,
+            "sport": rule.sport,
+            "dport": rule.dport,
+            "not": rule.inverted,
             "table": rule.table,
-            "action": rule.action,
+            "type": ACTIONS.get(rule.action, f"action {rule.action}"),
+            "suppress_prefixlength": rule.suppress_prefixlength,
         }
 
     def marked(self, netns: str, view: View) -> Iterable[tuple[Key, Mapping[str, Any]]]:
@@ -204,22 +235,29 @@ class RuleKind(Kind, Diagnosed):
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         # Displaced only if it replaced netd's own rule; else it is a conflict.
-        rivals = self._rivals(desired.locator, self._alike(desired.key, view))
+        rivals = self._rivals(desired.locator, self._others_apart(desired.key, desired.locator, view))
         made = Step(Phase.RULE, self._operation(desired.key, desired.locator))
         return [*self._deletions(desired.key, rivals), made, *self._kernels(desired.key, view)]
 
     def _operation(self, key: Key, locator: Mapping[str, Any]) -> CreateRule:
-        family, _, priority = key.name.partition("/")
+        family, priority = key.name.split("/")[:2]
+        says = content(locator)
         rule = PolicyRule(
             family=FAMILIES[family],
             priority=int(priority),
-            table=locator["table"],
-            source=locator["from"],
-            to=locator["to"],
-            iif=locator["iif"],
-            oif=locator["oif"],
-            fwmark=locator["fwmark"],
-            fwmask=locator["fwmask"],
+            table=says["table"],
+            source=says["from"],
+            to=says["to"],
+            iif=says["iif"],
+            oif=says["oif"],
+            fwmark=says["fwmark"],
+            fwmask=says["fwmask"],
+            action=TYPES[says["type"]],
+            suppress_prefixlength=says["suppress_prefixlength"],
+            ipproto=says["ipproto"],
+            sport=says["sport"],
+            dport=says["dport"],
+            inverted=says["not"],
             protocol=PROTOCOL,
         )
         return CreateRule(key.netns, rule)
@@ -246,3 +284,26 @@ class RuleKind(Kind, Diagnosed):
 
     def restore(self, key: Key, locator: Mapping[str, Any], foreign: Sequence[str], view: View) -> Sequence[Step]:
         return [Step(Phase.RULE, RestoreRule(key.netns, bytes.fromhex(raw))) for raw in foreign]
+
+
+def _place(key: Key) -> tuple[str, str]:
+    """The namespace, and the family with the priority."""
+    return key.netns, "/".join(key.name.split("/")[:2])
+
+
+def _is_first(key: Key) -> bool:
+    """Whether it is called by its priority alone."""
+    return key.name.count("/") == 1
+
+
+def _distinguished(one: Desired, group: Mapping[str, Mapping[str, Any]]) -> Desired:
+    """An object under its name among those of its priority (what they say, by its words), and what is beside it."""
+    own = words(content(one.locator))
+    netns, name = _place(one.key)
+    if own != next(iter(group)):
+        name = f"{name}/{own}"
+    beside = [says for others, says in group.items() if others != own]
+    if name == one.key.name and beside == one.locator.get("beside", []):
+        return one
+    says = {"beside": beside} if beside else {}
+    return replace(one, key=Key(netns, "rule", name), locator={**content(one.locator), **says})

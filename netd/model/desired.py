@@ -44,6 +44,8 @@ class Desired:
     provides: tuple[LinkName, ...] = ()
     #: Links that must exist before it can be built; until then it is pending.
     requires: tuple[LinkName, ...] = ()
+    #: Links that must be up as well: while the files, or a fault on purpose, keep one of them down, it is pending.
+    needs_up: tuple[LinkName, ...] = ()
     #: Links that should exist; without them it is built reduced, and pending.
     after: tuple[LinkName, ...] = ()
     #: Namespaces that must exist besides its own.
@@ -63,6 +65,8 @@ class Desired:
     hosts: tuple[str, ...] = ()
     #: Packets that must come in for it to work, and that no declared object lets through firewalls.
     required_ingress: tuple[Match, ...] = ()
+    #: Of a route without a table in the file: its links, in whose VRF it is, if they are in one.
+    routed_on: tuple[LinkName, ...] = ()
     #: Gateways whose link is not written, each with the declared links that lead there: one of them must exist.
     gateways: Mapping[str, Sequence[LinkName]] = field(default_factory=dict)
 
@@ -147,8 +151,8 @@ class View(Protocol):
     def addresses(self, netns: str, index: int) -> Mapping[str, Address]:
         """The addresses of one link: {CIDR: Address}."""
 
-    def connected(self, netns: str, index: int, family: int) -> Set[str]:
-        """The networks of the kernel's own routes on one link (table main), of one family."""
+    def connected(self, netns: str, index: int, family: int, table: int = 0) -> Set[str]:
+        """The networks of the kernel's own routes on one link, of one family, in a table (0: main)."""
 
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         """The routes of one identity: none, one, or several."""
@@ -158,6 +162,9 @@ class View(Protocol):
 
     def neighbor(self, netns: str, index: int, address: str) -> Neighbor | None:
         """A neighbour entry."""
+
+    def proxies(self, netns: str, index: int) -> Mapping[str, Neighbor]:
+        """The addresses that a link answers for."""
 
     def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
         """The permanent entries of one link, and proxies; read again each time."""

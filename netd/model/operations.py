@@ -125,10 +125,11 @@ class CreateLink(Operation):
 
 @dataclass(frozen=True, slots=True)
 class SetLink(Operation):
-    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty.
+    """Changes a link in place. ``kind`` is needed when ``settings.info`` is not empty, or ``dev_option`` not 0.
 
     ``dev``: another lower link, for the attribute ``dev_option`` of IFLA_INFO_DATA. If it moves to another namespace
-    (``settings.netns``), the other settings apply there, ``master`` too.
+    (``settings.netns``), the other settings apply there, ``master`` too. A bond takes only members that are down: a
+    link that is up is set down before, if the kernel asks for it.
     """
 
     stale = (effects.set_link,)
@@ -166,7 +167,8 @@ class PutAddress(Operation):
     """RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, with IFA_PROTO (``protocol``).
 
     ``like`` is the address as it was read (ifaddrmsg and attributes), where it is another's: all but ``nodad`` and a
-    limited lifetime stays as it is.
+    limited lifetime stays as it is. ``label`` (IPv4) "" is the name of the link. ``deprecated``: its preferred lifetime
+    is 0; None: as in ``like``.
     """
 
     stale = (effects.on_link("addresses"),)
@@ -175,6 +177,8 @@ class PutAddress(Operation):
     nodad: bool = False
     protocol: int = ADDRESS_PROTOCOL
     like: bytes = b""
+    label: str = ""
+    deprecated: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +282,17 @@ class RestoreRule(Restoration):
 
 @dataclass(frozen=True, slots=True)
 class PutNeighbor(Operation):
-    """RTM_NEWNEIGH, NUD_PERMANENT, NLM_F_CREATE | NLM_F_REPLACE, with NDA_PROTOCOL (``protocol``)."""
+    """RTM_NEWNEIGH, NUD_PERMANENT, NLM_F_CREATE | NLM_F_REPLACE, with NDA_PROTOCOL (``protocol``).
+
+    ``proxy``: NTF_PROXY, and no ``mac``.
+    """
 
     stale = (effects.on_link("neighbors"),)
     dev: str
     address: str
     mac: str
     protocol: int = 0
+    proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,12 +306,13 @@ class RestoreNeighbor(Restoration):
 
 @dataclass(frozen=True, slots=True)
 class DeleteNeighbor(Deletion):
-    """RTM_DELNEIGH. ``index`` is that of the link, 0 where only its name is known."""
+    """RTM_DELNEIGH. ``index`` is that of the link, 0 where only its name is known. ``proxy``: NTF_PROXY."""
 
     stale = (effects.on_link("neighbors"),)
     dev: str
     address: str
     index: int = 0
+    proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class End(NamedTuple):
     ``mtu``: bytes, "auto", or None where nothing is written. ``first``: what the kernel gives to a new one, 0 where
     that depends (a bridge follows its ports, a tunnel its lower link) or netd does not create it (``foreign``).
     ``joins``: which other links are in the same segment by it. ``takes_members``: other links can have it as master.
+    ``table``: the routing table of these, if they do not use the usual ones.
     """
 
     link: LinkName
@@ -51,6 +52,12 @@ class End(NamedTuple):
     foreign: bool = False
     joins: Joins = ""
     takes_members: bool = False
+    table: int = 0
+
+    @property
+    def up_field(self) -> str:
+        """The field of its object that says whether it is up."""
+        return self.field.removesuffix("mtu") + "up"
 
 
 class Links(Protocol):

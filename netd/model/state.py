@@ -116,7 +116,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """RTM_NEWRULE. ``source`` and ``to`` are CIDRs, "" for all; ``other``: it has selectors that netd does not know."""
+    """RTM_NEWRULE. ``source`` and ``to`` are CIDRs, "" for all; ``other``: it has selectors that netd does not know.
+
+    ``action`` is FR_ACT_*; ``suppress_prefixlength`` -1 suppresses none; ports are "N" or "N-M", "" for all;
+    ``inverted``: it is for the packets that do not match.
+    """
 
     family: int
     priority: int
@@ -129,6 +133,11 @@ class PolicyRule:
     fwmask: int = 0
     action: int = 1
     protocol: int = 0
+    suppress_prefixlength: int = -1
+    ipproto: int = 0
+    sport: str = ""
+    dport: str = ""
+    inverted: bool = False
     other: bool = False
     raw: bytes = field(default=b"", compare=False, repr=False)
 

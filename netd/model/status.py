@@ -35,7 +35,8 @@ SETTLED = frozenset({State.OK, State.PENDING, State.ORPHAN})
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One row: ``last_repair`` is seconds since the epoch, None where there was none."""
+    """One row: ``last_repair`` is seconds since the epoch, None where there was none. ``fault``: what netd keeps it
+    in on purpose, "" for nothing."""
 
     key: Key
     state: State
@@ -43,6 +44,7 @@ class Status:
     file: str = ""
     repairs: int = 0
     last_repair: float | None = None
+    fault: str = ""
 
 
 def overall(rows: Iterable[Status]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from netd.model.change import Change, ChangeResult
+from netd.model.fault import Fault
 from netd.model.key import Key
 from netd.model.status import State, Status
 
@@ -84,6 +85,11 @@ class ChangeLog:
             message="recovered" if status.state is State.OK else status.state.value,
             object=str(key), namespace=key.netns, state=status.state.value, reason=status.reason, file=status.file,
         )  # fmt: skip
+
+    def fault(self, fault: Fault, what: str, now: float) -> None:
+        """A fault on purpose begins, or is over."""
+        text = f"{fault.link}: fault {what}: {fault.words() if 'is' in what else fault.text(now)}"
+        self._log.info(text, message="fault", namespace=fault.link.netns, link=fault.link.name, fault=fault.words())
 
     def file_errors(self, errors: Mapping[str, str]) -> None:
         """Each once, until it is corrected. {text: file}."""

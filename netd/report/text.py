@@ -86,6 +86,7 @@ def changes_json(changes: Iterable[Change], rows: Iterable[Status]) -> dict[str,
             for row in rows
             if row.state not in (State.OK, State.PENDING)
         ],
+        "faults": [{"object": str(row.key), "fault": row.fault} for row in rows if row.fault],
     }
 
 
@@ -125,6 +126,7 @@ def status_json(row: Status, desired: Desired | None) -> dict[str, Any]:
         "repairs": row.repairs,
         "last_repair": row.last_repair,
         **({"links": links} if links else {}),
+        **({"fault": row.fault} if row.fault else {}),
     }
 
 

@@ -17,7 +17,7 @@ from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.state import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFF_LOOPBACK, Address, Nexthop, Route
 
-from . import routes
+from . import options, routes
 from .machine import FakeMachine
 from .space import LOOPBACK, FakeNamespace
 
@@ -124,14 +124,14 @@ def _connect(machine: FakeMachine, space: FakeNamespace, index: int, address: st
     one = ipaddress.ip_interface(address)
     if one.network.num_addresses == 1 or space.at(index).flags & IFF_LOOPBACK:
         return
-    six = one.version == 6
+    six, table = one.version == 6, options.table_of(space, index) or RT_TABLE_MAIN
     route = Route(
-        socket.AF_INET6 if six else socket.AF_INET, RT_TABLE_MAIN, str(one.network), IPV6_METRIC if six else 0,
+        socket.AF_INET6 if six else socket.AF_INET, table, str(one.network), IPV6_METRIC if six else 0,
         protocol=RTPROT_KERNEL, scope=0 if six else RT_SCOPE_LINK, src="" if six else str(one.ip),
         nexthops=(Nexthop(index=index),),
     )  # fmt: skip
-    identity = (route.to, route.metric, route.nexthops)
-    if all((other.to, other.metric, other.nexthops) != identity for other in space.routes):
+    identity = (route.table, route.to, route.metric, route.nexthops)
+    if all((other.table, other.to, other.metric, other.nexthops) != identity for other in space.routes):
         routes.insert(space, route)
         machine.announce(space, Invalidation("routes"))
         machine.announce(space, Invalidation("addresses", index=index))
@@ -146,7 +146,8 @@ def connect_all(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
 def link_down(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """Removes routes, neighbors and IPv6 addresses, without an event for each route."""
     routes.drop_of_link(machine, space, index)
-    for key in [key for key in space.neighbors if key[0] == index]:
-        del space.neighbors[key]
+    for table in (space.neighbors, space.proxies):
+        for key in [key for key in table if key[0] == index]:
+            del table[key]
     for address in [address for address in space.addresses.get(index, {}) if ":" in address]:
         drop(machine, space, index, address)

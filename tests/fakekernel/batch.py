@@ -10,7 +10,7 @@ from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
 from netd.model.state import Link, Nexthop
 
-from . import addresses, entries, firewall, links, routes, sysctls
+from . import addresses, entries, firewall, link_state, links, routes, sysctls
 from .session import FakeSession
 
 Answer = KernelError | Link | None
@@ -65,7 +65,14 @@ class FakeBatch:
         index = self._index(op.name)
         wanted = op.settings.master
         master = None if wanted is None else self._index(wanted, op.settings.netns) if wanted else 0
-        links.change(self._machine, self._space, index, op, master)
+        try:
+            links.change(self._machine, self._space, index, op, master)
+        except KernelError as error:
+            if error.code != errno.EPERM or not master:
+                raise
+            # As netd.kernel.batch does it.
+            link_state.set_up(self._machine, self._space, index, False)
+            link_state.join(self._machine, self._space, index, master)
         if op.settings.name is not None:
             self._made[op.netns, op.settings.name] = index
 
@@ -113,7 +120,7 @@ class FakeBatch:
         entries.restore_neighbor(self._machine, self._space, self._index(op.dev), op.raw)
 
     def _delete_neighbor(self, op: do.DeleteNeighbor) -> None:
-        entries.delete_neighbor(self._machine, self._space, op.index or self._index(op.dev), op.address)
+        entries.delete_neighbor(self._machine, self._space, op.index or self._index(op.dev), op.address, op.proxy)
 
     def _put_fdb(self, op: do.PutFdb) -> None:
         via = self._index(op.via) if op.via else 0

@@ -62,6 +62,12 @@ def restore_rule(machine: FakeMachine, space: FakeNamespace, raw: bytes) -> None
 def put_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, op: do.PutNeighbor) -> None:
     """RTM_NEWNEIGH with NLM_F_REPLACE."""
     space.at(index)
+    if op.proxy:
+        # Nothing is announced, as by the kernel.
+        found = decode.neighbor(neighbor_body(op, index))
+        assert found is not None
+        space.proxies[index, op.address] = found
+        return
     _keep(machine, space, Neighbor(index, op.address, op.mac, NUD_PERMANENT, op.protocol))
 
 
@@ -82,9 +88,13 @@ def restore_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, raw
     _keep(machine, space, replace(one, index=index))
 
 
-def delete_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, address: str) -> None:
+def delete_neighbor(machine: FakeMachine, space: FakeNamespace, index: int, address: str, proxy: bool = False) -> None:
     """RTM_DELNEIGH; KernelError ENOENT."""
     space.at(index)
+    if proxy:
+        if space.proxies.pop((index, address), None) is None:
+            raise kernel_error(errno.ENOENT, "")
+        return
     if space.neighbors.pop((index, address), None) is None:
         raise kernel_error(errno.ENOENT, "")
     machine.announce(space, Invalidation("neighbors", index=index))

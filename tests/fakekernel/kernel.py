@@ -15,7 +15,7 @@ from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import HOST, LinkName
 from netd.model.operations import Operation
 
-from . import entries, firewall, links, sysctls
+from . import entries, firewall, link_state, links, sysctls
 from .batch import Answer, FakeBatch, IndexOf
 from .machine import FakeMachine
 from .session import FakeSession
@@ -128,7 +128,7 @@ class FakeKernel:
         space = self.machine.new_space()
         if not operation.ipv6:
             sysctls.write(self.machine, space, "net/ipv6/conf/all/disable_ipv6", "1")
-        links.set_up(self.machine, space, LOOPBACK, True)
+        link_state.set_up(self.machine, space, LOOPBACK, True)
         on_cookie(space.cookie)
         try:
             self.machine.add_name(operation.netns, space)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,24 +12,21 @@ from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
 from netd.kinds.base.options import fields_of
 from netd.kinds.link import segment
-from netd.kinds.link.attributes import encode, unpack
-from netd.kinds.link.bridge_port import PORT_DEFAULTS, BridgePort
+from netd.kinds.link.attributes import unpack
 from netd.kinds.link.link_kind import LinkKind
 from netd.kinds.link.tunnel import TunnelKind
 from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.key import HOST
 from netd.model.segment import ETHERNET
-from netd.model.state import IFF_UP, FdbEntry, Link
+from netd.model.state import FdbEntry, Link
 
-from . import addresses, options, routes, sysctls
+from . import link_state, options, routes, sysctls
 from .machine import FakeMachine
 from .space import LOOPBACK, FakeNamespace
 
 #: IFLA_VXLAN_*: what its own rules are about.
 VNI, GROUP, PORT, GROUP6 = 1, 2, 15, 16
-#: A port as it joins a bridge; the cost is that of 10 Gbit/s, which a veth has.
-BRIDGE_PORT: Mapping[int, bytes] = encode(BridgePort, {**PORT_DEFAULTS, "cost": 2})
 NO_MAC = "00:00:00:00:00:00"
 
 
@@ -61,9 +57,9 @@ def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower:
         one, other = (space.cookie, link.index), (peer_space.cookie, peer.index)
         machine.cables.update({one: other, other: one})
     if master:
-        _join(machine, space, link.index, master)
+        link_state.join(machine, space, link.index, master)
     if op.settings.up:
-        set_up(machine, space, link.index, True)
+        link_state.set_up(machine, space, link.index, True)
     return space.at(link.index)
 
 
@@ -78,13 +74,14 @@ def _info_at_birth(
             info[op.dev_option] = struct.pack("=I", lower)
     if kind.lower is not None and fields_of(kind.table)[kind.lower[0]].required and not lower:
         raise kernel_error(errno.EINVAL, "")
-    for other in [space.info[index] for space, index in _tunnels(machine, outer)] if op.kind == "vxlan" else ():
+    tunnels = link_state.tunnels(machine, outer) if op.kind == "vxlan" else ()
+    for other in [space.info[index] for space, index in tunnels]:
         # vxlan_vni_in_use(): the same number on the same port.
         if VNI in other and PORT in other and (other[VNI], other[PORT]) == (info[VNI], info[PORT]):
             raise kernel_error(errno.EEXIST, "A VXLAN device with the specified VNI already exists")
     if isinstance(kind, TunnelKind):
         wanted = kind.parameters(options.read(op.kind, info, lower, outer), "")
-        for space, index in _tunnels(machine, outer):
+        for space, index in link_state.tunnels(machine, outer):
             there, below = space.at(index), space.lower[index]
             if there.kind in kind.rtnl_kinds:
                 found = kind.parameters(options.read(there.kind, space.info[index], below, outer), "")
@@ -105,12 +102,6 @@ def _add(machine: FakeMachine, space: FakeNamespace, name: str, kind: str, setti
     sysctls.add_link(space, name)
     machine.announce(space, Invalidation("link", index=index))
     return link
-
-
-def _tunnels(machine: FakeMachine, outer: FakeNamespace) -> list[tuple[FakeNamespace, int]]:
-    """The tunnels that send their packets in a namespace, wherever they are."""
-    spaces = machine.spaces.values()
-    return [(space, index) for space in spaces for index, cookie in space.outer.items() if cookie == outer.cookie]
 
 
 def _default_entry(space: FakeNamespace, index: int) -> None:
@@ -142,22 +133,22 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLin
             raise kernel_error(errno.EEXIST, "")
         sysctls.rename_link(space, link.name, settings.name)
         space.put(link, name=settings.name)
-    if settings.info:
+    if settings.info or op.dev is not None:
         _change_info(machine, space, index, op)
     if settings.mtu is not None:
-        set_mtu(machine, space, index, settings.mtu)
+        link_state.set_mtu(machine, space, index, settings.mtu)
     if settings.mac is not None:
-        space.put(space.at(index), mac=settings.mac)
+        link_state.set_mac(machine, space, index, settings.mac)
     if settings.group is not None:
         space.put(space.at(index), group=settings.group)
     if settings.alias is not None:
         space.put(space.at(index), alias=settings.alias)
     if master is not None and master != space.at(index).master:
-        _leave(machine, space, index)
+        link_state.leave(machine, space, index)
         if master:
-            _join(machine, space, index, master)
+            link_state.join(machine, space, index, master)
     if settings.up is not None:
-        set_up(machine, space, index, settings.up)
+        link_state.set_up(machine, space, index, settings.up)
     if settings.port:
         if not space.at(index).master:
             raise kernel_error(errno.EOPNOTSUPP, "")
@@ -166,12 +157,12 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLin
 
 
 def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetLink) -> None:
-    name, old, outer = space.at(index).kind, space.info.get(index, {}), _outer(machine, space, index)
+    name, old, outer = space.at(index).kind, space.info.get(index, {}), link_state.outer_of(machine, space, index)
     kind, info = options.kind_of(name), dict(op.settings.info)
+    found = outer.named(op.dev.name) if op.dev is not None else None
+    if found is not None:
+        info[op.dev_option] = struct.pack("=I", found.index)
     if isinstance(kind, TunnelKind) and kind.lower is not None:
-        found = outer.named(op.dev.name) if op.dev is not None else None
-        if found is not None:
-            info[op.dev_option] = struct.pack("=I", found.index)
         # As the other options: what is not said is not there any more.
         space.lower[index] = unpack(info.get(kind.lower[1].number), "=I") or 0
     fresh, lower = options.changed(name, old, info, space.lower.get(index, 0), outer), space.lower.get(index, 0)
@@ -185,87 +176,6 @@ def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, op: do.
         machine.announce(space, Invalidation("fdb", index=index))
 
 
-def _outer(machine: FakeMachine, space: FakeNamespace, index: int) -> FakeNamespace:
-    """The namespace of what carries a link."""
-    return machine.spaces.get(space.outer.get(index, space.cookie), space)
-
-
-def set_mtu(machine: FakeMachine, space: FakeNamespace, index: int, mtu: int) -> None:
-    """Sets an MTU within the limits; a bridge that is given one follows its ports no longer."""
-    link = space.at(index)
-    kind, outer = segment.kind_of(link), _outer(machine, space, index)
-    if not 68 <= mtu <= options.most_mtu(link.kind, space.info.get(index, {}), space.lower.get(index, 0), outer):
-        raise kernel_error(errno.EINVAL, "mtu out of range")
-    space.put(link, mtu=mtu)
-    if kind is not None and kind.joins == "ports":
-        space.fixed.add(index)
-    if link.master:
-        _follow_ports(machine, space, link.master)
-    _pull_down(machine, space, index)
-
-
-def _pull_down(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
-    """Links on one that got smaller follow, where they are its like: not tunnels, which name it in an option."""
-    for above, other in _tunnels(machine, space):
-        kind = segment.kind_of(above.links.get(other))
-        follows = kind is not None and kind.lower is not None and not kind.lower[1].number
-        if follows and above.lower[other] == index and above.at(other).mtu > space.at(index).mtu:
-            set_mtu(machine, above, other, space.at(index).mtu)
-            machine.announce(above, Invalidation("link", index=other))
-
-
-def _follow_ports(machine: FakeMachine, space: FakeNamespace, bridge: int) -> None:
-    """br_mtu_auto_adjust()."""
-    ports = [link.mtu for link in space.links.values() if link.master == bridge]
-    if bridge in space.fixed or bridge not in space.links:
-        return
-    mtu = min(ports, default=1500)
-    if space.at(bridge).mtu != mtu:
-        space.put(space.at(bridge), mtu=mtu)
-        machine.announce(space, Invalidation("link", index=bridge))
-
-
-def _join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) -> None:
-    if segment.joins(space.at(master)) != "ports":
-        raise kernel_error(errno.EOPNOTSUPP, "")
-    if segment.joins(space.at(index)) == "ports":
-        raise kernel_error(errno.ELOOP, "Can not enslave a bridge to a bridge")
-    space.put(space.at(index), master=master)
-    # port_cost(): that of the speed, which a vxlan has from what carries it, and other tunnels have not.
-    kind = segment.kind_of(space.at(index))
-    slow = (kind is not None and options.limits_nothing(kind)) or (
-        space.at(index).kind == "vxlan" and not space.lower[index]
-    )
-    read = options.read(space.at(index).kind, space.info.get(index, {}), 0, space) if kind is not None else {}
-    if kind is not None and not kind.is_ethernet(read):
-        raise kernel_error(errno.EINVAL, "")
-    space.port[index] = {**BRIDGE_PORT, 3: struct.pack("=I", 100)} if slow else dict(BRIDGE_PORT)
-    _follow_ports(machine, space, master)
-
-
-def _leave(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
-    link = space.at(index)
-    if link.master:
-        space.put(link, master=0)
-        space.port.pop(index, None)
-        _follow_ports(machine, space, link.master)
-
-
-def set_up(machine: FakeMachine, space: FakeNamespace, index: int, up: bool) -> None:
-    """Down takes routes, neighbors and IPv6 addresses; up brings back the networks of the addresses."""
-    link = space.at(index)
-    if link.up == up:
-        return
-    space.put(link, flags=link.flags | IFF_UP if up else link.flags & ~IFF_UP)
-    if up and index == LOOPBACK:
-        addresses.equip_loopback(space)
-    if up:
-        addresses.connect_all(machine, space, index)
-    else:
-        addresses.link_down(machine, space, index)
-    machine.announce(space, Invalidation("link", index=index))
-
-
 def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """RTM_DELLINK: also deletes its other end, the tunnels that it carries, and its addresses; frees its ports."""
     link = space.at(index)
@@ -276,9 +186,7 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
         machine.cables.pop(other, None)
     _strip(machine, space, index)
     for port in [port for port in space.links.values() if port.master == index]:
-        space.put(port, master=0)
-        space.port.pop(port.index, None)
-        machine.announce(space, Invalidation("link", index=port.index))
+        link_state.leave(machine, space, port.index)
     sysctls.drop_link(space, link.name)
     del space.links[index]
     space.fixed.discard(index)
@@ -286,7 +194,7 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     space.outer.pop(index, None)
     space.lower.pop(index, None)
     _announce_removal(machine, space, index)
-    for above, tunnel in _tunnels(machine, space):
+    for above, tunnel in link_state.tunnels(machine, space):
         stays = isinstance(segment.kind_of(above.links.get(tunnel)), TunnelKind)
         if above.lower.get(tunnel) == index and tunnel in above.links and not stays:
             remove(machine, above, tunnel)
@@ -296,19 +204,20 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
 
 def end_tunnels(machine: FakeMachine, outer: FakeNamespace) -> None:
     """A namespace ends: so do the tunnels that send their packets there (vxlan_exit_batch_rtnl)."""
-    for space, index in _tunnels(machine, outer):
+    for space, index in link_state.tunnels(machine, outer):
         if index in space.links:
             remove(machine, space, index)
 
 
 def _strip(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     """Removes what does not survive a deletion or a move."""
-    _leave(machine, space, index)
-    set_up(machine, space, index, False)
+    link_state.leave(machine, space, index)
+    link_state.set_up(machine, space, index, False)
     space.addresses.pop(index, None)
     routes.drop_of_link(machine, space, index)
-    for key in [key for key in space.neighbors if key[0] == index]:
-        del space.neighbors[key]
+    for table in (space.neighbors, space.proxies):
+        for key in [key for key in table if key[0] == index]:
+            del table[key]
     space.fdb.pop(index, None)
     space.qdiscs.pop(index, None)
 
@@ -354,7 +263,7 @@ def move(machine: FakeMachine, space: FakeNamespace, index: int, netns: str) -> 
 def shown(machine: FakeMachine, space: FakeNamespace, link: Link) -> Link:
     """The link as it is read: with its options, its other end, and the number of that one's namespace."""
     other = machine.cables.get((space.cookie, link.index))
-    info = wire.mapping(space.info.get(link.index, {}))
+    info = wire.mapping(link_state.without_primary(space, link))
     port = wire.mapping(space.port.get(link.index, {}))
     changes: dict[str, Any] = {"info": info, "port": port}
     if other is not None:

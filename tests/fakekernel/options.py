@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 
 from netd.errors import kernel_error
 from netd.kernel.rtnl import wire
+from netd.kinds import registry
+from netd.kinds.base.roles import RoutesMembers
 from netd.kinds.link.attributes import Address, Bit, encode, options
+from netd.kinds.link.ends import LEAST_IPV6
 from netd.kinds.link.link_kind import LinkKind
 from netd.kinds.link.segment import link_kinds
 from netd.kinds.link.tunnel import TunnelKind
@@ -104,6 +107,21 @@ def changed(
     return fresh
 
 
+def mtu_limits(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> tuple[int, int]:
+    """The least and the most MTU of a link; one that IPv6 limits at birth (a VRF) is never larger."""
+    most = most_mtu(name, info, lower, outer)
+    return (LEAST_IPV6 if most > MOST else LEAST, most)
+
+
+def table_of(space: FakeNamespace, index: int) -> int:
+    """The routing table of the members of a VRF; 0: main."""
+    master = space.links.get(space.links[index].master)
+    kind: object = registry().get(master.kind) if master is not None else None
+    if master is None or not isinstance(kind, RoutesMembers):
+        return 0
+    return kind.member_table(replace(master, info=wire.mapping(space.info[master.index])))
+
+
 def overhead(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
     """The bytes that the headers of a link take of the MTU of what carries it."""
     tunnel = kind_of(name).carrier(read(name, info, lower, outer), "")
@@ -113,7 +131,7 @@ def overhead(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamesp
 def first_mtu(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
     """The MTU of a new link; nothing has a route here, so a tunnel without a lower link is on one of 1500."""
     if not lower and not isinstance(kind_of(name), TunnelKind):
-        return ETHERNET
+        return kind_of(name).first_mtu
     return max(LEAST, (outer.at(lower).mtu if lower else ETHERNET) - overhead(name, info, lower, outer))
 
 
@@ -124,8 +142,10 @@ def limits_nothing(kind: LinkKind) -> bool:
 
 def most_mtu(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
     """A link is no larger than what carries it leaves, in the namespace ``outer``."""
-    if name not in link_kinds() or not lower or limits_nothing(kind_of(name)):
+    if name not in link_kinds():
         return MOST
+    if not lower or limits_nothing(kind_of(name)):
+        return max(MOST, kind_of(name).first_mtu)
     return max(LEAST, outer.at(lower).mtu - overhead(name, info, lower, outer))
 
 

@@ -49,9 +49,9 @@ class FakeSession:
         found = self.space.addresses
         return [one for at in ([index] if index else list(found)) for one in found.get(at, {}).values()]
 
-    def connected(self, index: int, family: int) -> list[Route]:
-        """The kernel's own routes of one link, or of all (0), of one family."""
-        own = [one for one in self.routes(RT_TABLE_MAIN, family) if one.protocol == RTPROT_KERNEL]
+    def connected(self, index: int, family: int, table: int = RT_TABLE_MAIN) -> list[Route]:
+        """The kernel's own routes of one link, or of all (0), of one family, in one table."""
+        own = [one for one in self.routes(table, family) if one.protocol == RTPROT_KERNEL]
         return [one for one in own if not index or any(hop.index == index for hop in one.nexthops)]
 
     def routes(self, table: int, *families: int) -> list[Route]:
@@ -75,8 +75,13 @@ class FakeSession:
         return [one for (at, _), one in self.space.neighbors.items() if at == index]
 
     def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
-        """The same: there are no proxies here."""
-        return [one for one in self.neighbors(index) if family in (socket.AF_UNSPEC, family_of(one.address))]
+        """The same, and proxies."""
+        both = [*self.neighbors(index), *self.proxies(index)]
+        return [one for one in both if family in (socket.AF_UNSPEC, family_of(one.address))]
+
+    def proxies(self, index: int) -> list[Neighbor]:
+        """The addresses that one link answers for."""
+        return [one for (at, _), one in self.space.proxies.items() if at == index]
 
     def routes_through(self, index: int, *families: int) -> list[Route]:
         """Of all tables and these families (none: both), but the kernel's own."""

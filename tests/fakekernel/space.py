@@ -42,6 +42,7 @@ class Firewall:
 class FakeNamespace:
     """One network namespace. ``info`` and ``port`` hold the attributes of links, ``fixed`` bridges of a set MTU.
 
+    ``before`` has the MTU and MAC that members of a bond get back.
     Of links that another carries, ``lower`` has its index (0: none), ``outer`` its namespace (the cookie).
     """
 
@@ -50,12 +51,14 @@ class FakeNamespace:
     info: dict[int, dict[int, bytes]] = field(default_factory=dict)
     port: dict[int, dict[int, bytes]] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
+    before: dict[int, tuple[int, str]] = field(default_factory=dict)
     lower: dict[int, int] = field(default_factory=dict)
     outer: dict[int, int] = field(default_factory=dict)
     addresses: dict[int, dict[str, Address]] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
     rules: list[PolicyRule] = field(default_factory=list)
     neighbors: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
+    proxies: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     qdiscs: dict[int, Qdisc] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)

@@ -108,3 +108,13 @@ def test_the_folder_is_made_once_and_then_left_alone(fresh: Machine, package: Pa
     assert fresh.run("ip", "netns", "exec", "web", "ip", "link", "show", "eth0").stdout, "nothing is taken away"
     assert "/etc/netd cannot be read" in fresh.netd("status", check=2).stdout
     fresh.sh("mv /etc/away /etc/netd; rm /etc/netd/lab.toml; netd reload; apt-get purge -y netd; ls /etc/netd")
+
+
+def test_the_package_has_no_error_of_debians_policy(package: Path) -> None:
+    done = subprocess.run(
+        ["lintian", "--fail-on", "error", "--allow-root", package], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    files = subprocess.run(["dpkg-deb", "--contents", package], capture_output=True, text=True, check=True).stdout
+    for completion in ("share/bash-completion/completions/netd", "share/zsh/vendor-completions/_netd"):
+        assert f" ./usr/{completion}\n" in files

@@ -100,10 +100,19 @@ def cases(kind: LinkKind) -> Iterator[Case]:
     base = needed(kind.table)
     for key in options(kind.table):
         for value in examples(fields_of(kind.table)[key].type):
-            more = {} if _fits(kind, base | {key: value}) or kind.lower is None else {kind.lower[0]: CARRIER}
-            keys = base | more | {key: value}
-            if _fits(kind, keys) and base.get(key) != value:
-                yield Case(kind, key, value, text_of(kind, base | more), text_of(kind, keys))
+            more = next((each for each in _companions(kind, key) if _fits(kind, base | each | {key: value})), None)
+            if more is not None and base.get(key) != value:
+                yield Case(kind, key, value, text_of(kind, base | more), text_of(kind, base | more | {key: value}))
+
+
+def _companions(kind: LinkKind, key: str) -> Iterator[dict[str, Any]]:
+    """What an option may need beside it: nothing, a carrier, a value of another option (a bond's mode)."""
+    yield {}
+    if kind.lower is not None:
+        yield {kind.lower[0]: CARRIER}
+    for other in options(kind.table):
+        if other != key:
+            yield from ({other: value} for value in examples(fields_of(kind.table)[other].type))
 
 
 def _fits(kind: LinkKind, keys: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ QUOTES = {
     "gateway = fd00::1": '2:11: quotes are missing: write "fd00::1"',
     "mac = 02:00:00:00:00:01": '2:7: quotes are missing: write "02:00:00:00:00:01"',
     "master = br0": '2:10: quotes are missing: write "br0"',
+    "addresses = [\n  10.0.0.1/24,\n]": '3:3: quotes are missing: write "10.0.0.1/24"',
     "up = yes": "2:6: write true",
     "up = off": "2:6: write false",
 }
@@ -28,7 +29,19 @@ def test_missing_quotes(line: str) -> None:
     assert said(f"[bridge.br0]\n{line}\n") == [QUOTES[line]]
 
 
-@pytest.mark.parametrize("line", ["mtu = 140,", "mtu =", "up = true up = 3", 'addresses = ["10.0.0.1/24"', "up = 1_"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[bridge.",
+        "[bridge.br1",
+        "[[route]",
+        "mtu = 140,",
+        "mtu =",
+        "up = true up = 3",
+        'addresses = ["10.0.0.1/24"',
+        "up = 1_",
+    ],
+)
 def test_other_syntax_errors_are_not_taken_for_missing_quotes(line: str) -> None:
     (found,) = said(f"[bridge.br0]\n{line}\n")
     assert "quotes" not in found and "write" not in found

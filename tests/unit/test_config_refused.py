@@ -107,6 +107,101 @@ REFUSED = {
         VXLAN.format("x", 'master = "v"') + '[veth.w]\npeer = { name = "v" }',
         "3:1: vxlan.x: master: 'v' is veth/w at line 4: only a bridge, a bond or a vrf has members",
     ),
+    "a bridge of a bridge": (
+        '[bridge.a]\nmaster = "b"\n[bridge.b]',
+        "2:1: bridge.a: master: a bridge cannot be a port of a bridge, and 'b' is bridge/b at line 3",
+    ),
+    "a bridge in what nothing declares": (
+        '[bridge.a]\nmaster = "b"',
+        "2:1: bridge.a: master: a bridge can only be in a vrf, and none declares 'b'",
+    ),
+    "port settings in a bond": (
+        '[bond.b]\n[dummy.d]\nmaster = "b"\nbridge_port = { cost = 9 }',
+        "4:1: dummy.d: bridge_port: 'b' is bond/b at line 1: only a bridge has ports",
+    ),
+    "a bond's member with an address": (
+        '[bond.b]\n[dummy.d]\nmaster = "b"\naddresses = ["10.0.0.1/24"]',
+        "4:14: dummy.d: addresses: d is a member of bond/b at line 1, so its frames go there: write this on the bond",
+    ),
+    "a bond's member with a gateway": (
+        '[bond.b]\naddresses = ["10.0.0.9/24"]\n[dummy.d]\nmaster = "b"\ngateway = "10.0.0.1"',
+        "5:1: dummy.d: gateway: d is a member of bond/b at line 1, so its frames go there: write this on the bond",
+    ),
+    "a primary of a mode without": (
+        '[bond.b]\nmode = "802.3ad"\nprimary = "d"',
+        "3:1: bond.b: primary: mode 802.3ad has none, only active-backup, balance-tlb, balance-alb",
+    ),
+    "LACP of a mode without": (
+        '[bond.b]\nlacp_rate = "fast"',
+        '2:1: bond.b: lacp_rate: mode active-backup has no LACP: write mode = "802.3ad"',
+    ),
+    "a delay that is no multiple": (
+        "[bond.b]\nupdelay = 150",
+        "2:1: bond.b: updelay: must be a multiple of miimon, which is 100",
+    ),
+    "a delay of nothing": (
+        "[bond.b]\nmiimon = 0\ndowndelay = 100",
+        "3:1: bond.b: downdelay: without miimon there is no delay",
+    ),
+    "a vrf of no table": ("[vrf.v]\ntable = 0", "2:1: vrf.v: table: must be at least 1, not 0"),
+    "a vrf in a bridge": (
+        '[bridge.b]\n[vrf.v]\ntable = 9\nmaster = "b"',
+        "4:1: vrf.v: master: a vrf cannot be in another link",
+    ),
+    "one VLAN twice": (
+        '[vlan.a]\ndev = "eth0"\nid = 5\n[vlan.b]\ndev = "eth0"\nid = 5',
+        "6:1: vlan.b: id: vlan/a is VLAN 5 of eth0 already (the other is at line 1)",
+    ),
+    "one VLAN twice, in two namespaces": (
+        '[vlan.a]\ndev = "eth0"\nid = 5\n[namespace.n.vlan.b]\ndev = "eth0"\ndev_namespace = ""\nid = 5',
+        "7:1: namespace.n.vlan.b: id: vlan/a is VLAN 5 of eth0 already (the other is at line 1)",
+    ),
+    "a VLAN on itself": (
+        '[vlan.a]\ndev = "eth0"\nid = 5\n[vlan.b]\ndev = "a"\nid = 5',
+        "6:1: vlan.b: id: its dev is VLAN 5 itself: write another id, or another protocol (the other is at line 1)",
+    ),
+    "a VLAN that is up on what is down": (
+        '[dummy.d]\nup = false\n[vlan.b]\ndev = "d"\nid = 5',
+        "3:1: vlan.b: up: a VLAN is not up while its dev is down, and d is: write up = false, or loose_binding "
+        "(the other is at line 1)",
+    ),
+    "VLAN 0": ('[vlan.b]\ndev = "d"\nid = 0', "3:1: vlan.b: id: must be at least 1, not 0"),
+    "a VLAN of lo": ('[vlan.b]\ndev = "lo"\nid = 1', "2:1: vlan.b: dev: 'lo' carries no other links"),
+    "a macvlan of lo": ('[macvlan.b]\ndev = "lo"', "2:1: macvlan.b: dev: 'lo' carries no other links"),
+    "a macvlan beside one in passthru mode": (
+        '[macvlan.a]\ndev = "eth0"\nmode = "passthru"\n[macvlan.b]\ndev = "eth0"',
+        "5:1: macvlan.b: dev: a macvlan in passthru mode is alone on its link, and macvlan/a is on eth0 "
+        "(the other is at line 1)",
+    ),
+    "a macvlan in passthru mode beside one": (
+        '[macvlan.a]\ndev = "eth0"\n[macvlan.b]\ndev = "eth0"\nmode = "passthru"',
+        "4:1: macvlan.b: dev: a macvlan in passthru mode is alone on its link, and macvlan/a is on eth0 "
+        "(the other is at line 1)",
+    ),
+    "a macvlan of a macvlan": (
+        '[macvlan.a]\ndev = "eth0"\n[macvlan.b]\ndev = "a"',
+        "4:1: macvlan.b: dev: macvlan/a is a macvlan itself: write its own dev, 'eth0' (the other is at line 1)",
+    ),
+    "a macvlan of a bridge's port": (
+        '[bridge.br]\n[interface.eth0]\nmaster = "br"\n[macvlan.a]\ndev = "eth0"',
+        "5:1: macvlan.a: dev: the frames of eth0 go to bridge/br already (at line 2)",
+    ),
+    "an ipvlan beside a macvlan": (
+        '[macvlan.a]\ndev = "eth0"\n[ipvlan.b]\ndev = "eth0"',
+        "4:1: ipvlan.b: dev: the frames of eth0 go to macvlan/a already (at line 1)",
+    ),
+    "a MAC address in passthru mode": (
+        '[macvlan.a]\ndev = "eth0"\nmode = "passthru"\nmac = "02:00:00:00:00:01"',
+        "4:1: macvlan.a: mac: in passthru mode it has the MAC address of its dev: write mac there",
+    ),
+    "a MAC address of an ipvlan": (
+        '[ipvlan.a]\ndev = "eth0"\nmac = "02:00:00:00:00:01"',
+        "3:1: ipvlan.a: mac: an ipvlan has the MAC address of its dev: write mac there, or use a macvlan",
+    ),
+    "two modes of ipvlans on one link": (
+        '[ipvlan.a]\ndev = "eth0"\n[ipvlan.b]\ndev = "eth0"\nmode = "l3"',
+        "5:1: ipvlan.b: mode: ipvlan/a on the same link has 'l2': write that (the other is at line 1)",
+    ),
     "a bridge that passes on LACP": (
         "[bridge.b]\ngroup_fwd_mask = 0xfffc",
         "2:1: bridge.b: group_fwd_mask: bits 0 to 2 cannot be set: STP, pause frames and LACP are never forwarded",

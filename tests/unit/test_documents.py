@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import manual
 import pytest
 import tables
 
@@ -118,3 +119,8 @@ def test_what_the_schema_marks_netd_refuses_too(text: str, where: str) -> None:
 def test_the_how_to_pages_name_each_example() -> None:
     named = re.findall(r"`(\d\d-[\w-]+)`", (ROOT / "docs" / "howto" / "README.md").read_text())
     assert sorted(named) == [path.stem for path in EXAMPLES]
+
+
+def test_each_section_of_the_reference_is_in_a_manual_page() -> None:
+    taken = {heading for _, parts in manual.PAGES.values() for name, heading in parts if name == "config"}
+    assert {*re.findall(r"^## (.+)$", CONFIG.read_text(), re.MULTILINE)} == taken | {"Commands"}

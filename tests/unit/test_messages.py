@@ -14,6 +14,7 @@ import completion
 import pytest
 
 from netd.cli.main import VERBS
+from netd.config.parse.parser import parse
 from netd.model.change import Action, Change, ChangeResult, FieldDiff
 from netd.model.desired import Desired
 from netd.model.key import Key
@@ -71,6 +72,14 @@ def test_each_argument_is_completed_or_one_that_only_its_user_knows() -> None:
     own = ("SECONDS", "PORT", "DURATION", "NUMBER", "COUNT", "EXPRESSION", "FILTER", "ADDRESS", "SETTING")
     found = dict(words_of(completion.parser()))
     assert [name for name, action in found.items() if not hasattr(action, "complete") and not name.endswith(own)] == []
+
+
+def test_netd_toml_5_ends_with_examples_that_netd_takes() -> None:
+    text = run("manual.py", "netd.toml.5")
+    examples = re.findall(r"^```toml\n(.*?)^```", text.partition("# EXAMPLES")[2], re.M | re.S)
+    assert len(examples) == 2 and "# FILES" in text
+    for example in examples:
+        assert parse("x.toml", example.encode()).problems == ()
 
 
 def test_netd_8_has_an_entry_for_each_command_and_the_usual_sections() -> None:

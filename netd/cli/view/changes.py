@@ -9,7 +9,7 @@ from netd.model.change import Change
 from netd.model.status import State, Status
 from netd.report.text import change_lines, state_lines
 
-from .style import STATE_COLORS, colored
+from .style import FAULT, STATE_COLORS, colored
 
 COLORS = {"create": "green", "update": "yellow", "recreate": "magenta", "delete": "red"}
 
@@ -23,6 +23,9 @@ def diff_lines(changes: Collection[Change], rows: Collection[Status], wrong: int
         head, *fields = change_lines(change)
         yield colored(head, COLORS[change.action], color)
         yield from fields
+    for row in rows:
+        if row.fault:
+            yield f"{colored(FAULT, STATE_COLORS[FAULT], color)}     {row.key}: {row.fault}"
     for line in state_lines(rows):
         state = line.split(None, 1)[0]
         yield colored(state, STATE_COLORS.get(state, ""), color) + line[len(state) :]

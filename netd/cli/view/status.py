@@ -12,6 +12,7 @@ from netd.model.status import State
 
 from .names import ObjectRow, is_file, selected
 from .rows import Row, Section
+from .style import FAULT
 from .times import ago, repairs, span
 
 #: The order of states, worst first.
@@ -108,18 +109,28 @@ def _objects(rows: Sequence[ObjectRow], query: Query) -> Section:
     """Each object, what is wrong first."""
     ordered = sorted(rows, key=lambda row: rank(row["state"]))
     found = [
-        Row((row["state"], row["object"], repairs(row["repairs"], row["last_repair"], query.now), row["reason"]))
+        Row((state_of(row), row["object"], repairs(row["repairs"], row["last_repair"], query.now), reason_of(row)))
         for row in ordered
     ]
     return Section(("STATE", "OBJECT", "REPAIRS", "REASON"), found)
 
 
+def state_of(row: ObjectRow) -> str:
+    """The state, and beside it whether the object is kept in a fault on purpose."""
+    return f"{row['state']} {FAULT}" if row.get("fault") else str(row["state"])
+
+
+def reason_of(row: ObjectRow) -> str:
+    """Why it is so, and which fault it is kept in."""
+    return "; ".join(filter(None, (row["reason"], row.get("fault", ""))))
+
+
 def _problems(rows: Sequence[ObjectRow], query: Query, room: int) -> Section:
     """Objects that are not ok, or have a warning; as many as fit."""
-    wrong = sorted((row for row in rows if row["state"] != "ok" or row["reason"]), key=lambda row: rank(row["state"]))
+    wrong = sorted((row for row in rows if row["state"] != "ok" or reason_of(row)), key=lambda row: rank(row["state"]))
     shown: list[Row] = []
     for row in wrong:
-        cells = (row["state"], row["object"], row["reason"])
+        cells = (state_of(row), row["object"], reason_of(row))
         room -= 1 + len("  ".join(cells)) // max(40, query.columns)
         if room < 0:
             break

@@ -6,11 +6,14 @@ import os
 from typing import TextIO
 
 CODES = {"red": "31", "green": "32", "yellow": "33", "magenta": "35", "bold": "1", "dim": "2"}
+#: Said beside the state of an object that netd keeps in a fault on purpose.
+FAULT = "fault"
 #: The colors of the states of objects, of files, and of the whole network.
 STATE_COLORS = {
     "ok": "green", "converged": "green", "pending": "yellow", "converging": "yellow", "incomplete": "yellow",
     "partial": "yellow", "contended": "magenta", "diverged": "magenta", "failed": "red", "conflict": "red",
     "invalid": "red", "degraded": "red", "orphan": "dim", "ignored": "dim",
+    FAULT: "magenta", f"ok {FAULT}": "magenta",
 }  # fmt: skip
 
 

@@ -15,6 +15,9 @@ from .schema import dotted, form_of, layout
 
 #: A key and its value, or an element of an array, as a line has them.
 VALUE = re.compile(r"(?:=|\[|,)\s*([^\s\"'\[\]{},#]+)")
+#: An address alone on its line: an element of an array over several lines. And a head of a table, complete or not.
+ELEMENT = re.compile(r"\s*([0-9A-Fa-f.:/]*[.:][0-9A-Fa-f.:/]*)\s*,?\s*(?:#.*)?")
+HEAD = re.compile(r"\s*\[[^=]*")
 #: Values that TOML has no form for without quotes: addresses, MACs, names.
 UNQUOTED = re.compile(r"[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*(/\d+)?|[A-Za-z_][\w./@-]*")
 NUMBER = re.compile(r"[+-]?\d[\d_]*(\.\d+)?|true|false|inf|nan")
@@ -26,7 +29,9 @@ NOT_AN_ARRAY = re.compile(r"must be an array( of tables, \[\[.*\]\])?, not (a st
 
 def syntax_hint(row: str, line: int, column: int) -> tuple[Position, str] | None:
     """What to write where a value without quotes makes a line invalid, and where; None for other syntax errors."""
-    for found in VALUE.finditer(row):
+    if HEAD.fullmatch(row):
+        return None
+    for found in (*VALUE.finditer(row), *filter(None, [ELEMENT.fullmatch(row)])):
         value = found[1]
         if UNQUOTED.fullmatch(value) and not NUMBER.fullmatch(value) and found.end() >= column - 1:
             place = Position(line, found.start(1) + 1, len(value))

@@ -38,9 +38,10 @@ def link_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source])
     layer3 = _with_layer3(desired.values())
     ends = (end for each in desired.values() for end in each.ends)
     created = {end.link.name for end in ends if end.link.netns == HOST and not end.foreign}
+    routers = {end.link for each in desired.values() for end in each.ends if end.table}
     present: list[Gateway] | None = None
     for each in desired.values():
-        text = _ports(each, layer3) or _one_mac(each) or _tunnel(each, desired)
+        text = _ports(each, layer3, routers) or _one_mac(each) or _tunnel(each, desired)
         if each.key.kind == "route" and each.key.netns == HOST and parse_route_key(each.key)[1] in DEFAULTS:
             if present is None:
                 # A route over a link that the files create is netd's own, from before an edit.
@@ -62,10 +63,10 @@ def _with_layer3(desired: Iterable[Desired]) -> set[LinkName]:
     return found
 
 
-def _ports(each: Desired, layer3: set[LinkName]) -> str:
+def _ports(each: Desired, layer3: set[LinkName], routers: set[LinkName]) -> str:
     """A port of a bridge with addresses of its own: what it receives goes to the bridge, and never to them."""
     for end in each.ends:
-        if end.master is None:
+        if end.master is None or end.master in routers:
             continue
         if end.link in layer3 or (end.foreign and end.link.netns == HOST and _carries_default(end.link.name)):
             return (

@@ -15,9 +15,11 @@ from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import NAMESPACE, titled
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
+from netd.kinds.base.roles import Distinguished
 from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
+from .routing import with_tables
 from .stacking import carrier_clashes, master_clashes, member_address_clashes, receiver_clashes
 
 
@@ -42,21 +44,32 @@ class Merged:
 Finder = Callable[[list[Desired]], Iterator[Clash]]
 
 
-def merge(objects: Iterable[Desired], copied: Collection[str] = ()) -> Merged:
-    """What remains of ``objects``: of two that clash, the first.
+def merge(objects: Iterable[Desired], copied: Collection[str] = (), *, whole: bool = False) -> Merged:
+    """What remains of ``objects``: of two that clash, the first. ``whole``: they are those of all files.
 
     ``copied`` are files of which the last good copy counts: their objects lose against those of valid files.
     """
     clashes: list[Clash] = []
-    left = _drop(list(objects), clashes, _link_clashes)
+    left = _drop(_distinguished(with_tables(objects)), clashes, _link_clashes)
     if copied:
         left = _drop(left, clashes, lambda all: _claim_clashes(all, copied))
     kept = _merge(left, clashes)
-    joined = _drop_all(list(kept.values()), clashes, lambda all: _stacking_clashes(all, copied))
+    joined = _drop_all(list(kept.values()), clashes, lambda all: _stacking_clashes(all, copied, whole=whole))
     lent = _drop_all(joined, clashes, _loan_clashes)
     checked = _drop_all(lent, clashes, _cross_clashes)
     found = _drop_all(checked, clashes, _cycles)
     return Merged({each.key: each for each in found}, tuple(clashes))
+
+
+def _distinguished(objects: list[Desired]) -> list[Desired]:
+    """The same objects, in their order, under the names that their kinds give them beside each other."""
+    for name, kind in registry().items():
+        if not isinstance(kind, Distinguished):
+            continue
+        found = [number for number, each in enumerate(objects) if each.key.kind == name]
+        for number, each in zip(found, kind.distinguish([objects[number] for number in found]), strict=True):
+            objects[number] = each
+    return objects
 
 
 def _drop_all(objects: list[Desired], clashes: list[Clash], look: Finder) -> list[Desired]:
@@ -194,11 +207,11 @@ def _cross_clashes(objects: list[Desired]) -> Iterator[Clash]:
             yield Clash(later, earlier, f"{text} (the other is at {{place}})")
 
 
-def _stacking_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Clash]:
+def _stacking_clashes(objects: list[Desired], copied: Collection[str], *, whole: bool) -> Iterator[Clash]:
     """Links that do not fit on others: the first thing that is wrong with each."""
     lost: set[int] = set()
     for wrong in (
-        *master_clashes(objects, copied),
+        *master_clashes(objects, copied, whole=whole),
         *carrier_clashes(objects),
         *receiver_clashes(objects),
         *member_address_clashes(objects),

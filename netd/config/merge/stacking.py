@@ -21,27 +21,31 @@ class Wrong(NamedTuple):
     text: str
 
 
-def master_clashes(objects: list[Desired], copied: Collection[str]) -> Iterator[Wrong]:
+def master_clashes(objects: list[Desired], copied: Collection[str], *, whole: bool) -> Iterator[Wrong]:
     """Members of a declared link that takes none, or not such ones. The error is the member's, even if it comes first.
 
-    ``copied``: files of which the last good copy counts; they lose.
+    ``copied``: files of which the last good copy counts; they lose. ``whole``: these are the objects of all files.
     """
-    makers = {link: (each, end) for each in objects for end in each.ends for link in (end.link,) if not end.foreign}
+    makers = {end.link: (each, end) for each in objects for end in each.ends if not end.foreign}
     for each in objects:
         for end in each.ends:
+            if end.master is not None and end.master not in makers and end.joins == "ports" and whole:
+                yield Wrong(each, each, f"master: a bridge can only be in a vrf, and none declares '{end.master.name}'")
             if end.master is None or end.master not in makers or end.master in each.provides:
                 continue
             maker, above = makers[end.master]
             key = end.field.removesuffix("mtu")
-            text = _refused_member(each, key, maker, above)
+            text = _refused_member(each, end, key, maker, above)
             if text:
                 gives_way = maker.file in copied and each.file not in copied
                 yield Wrong(maker, each, text) if gives_way else Wrong(each, maker, text)
                 break
 
 
-def _refused_member(each: Desired, prefix: str, maker: Desired, above: End) -> str:
+def _refused_member(each: Desired, end: End, prefix: str, maker: Desired, above: End) -> str:
     name = above.link.name
+    if end.joins == above.joins == "ports":
+        return f"master: a bridge cannot be a port of a bridge, and '{name}' is {maker.key} at {{place}}"
     if not above.takes_members:
         return f"{prefix}master: '{name}' is {maker.key} at {{place}}: only a bridge, a bond or a vrf has members"
     kind = registry()[each.key.kind]
@@ -63,15 +67,14 @@ def member_address_clashes(objects: list[Desired]) -> Iterator[Wrong]:
     for each in objects if members else ():
         link, key = None, ""
         if each.key.kind == "address":
-            link, key = LinkName(each.key.netns, each.key.name.partition("/")[0]), "addresses"
+            link = LinkName(each.key.netns, each.key.name.partition("/")[0])
         elif each.key.kind == "route":
             devs = (LinkName(each.key.netns, str(dev)) for _, dev, _ in each.locator["hops"])
-            link, key = next((dev for dev in devs if dev in members), None), "gateway"
+            link = next((dev for dev in devs if dev in members), None)
+            key = "" if "gateway" in each.origins[0].path else "dev: "
         if link is not None and link in members:
             bond = members[link]
-            text = (
-                f"{key}: {link} is a member of {bond.key} at {{place}}, so its frames go there: write this on the bond"
-            )
+            text = f"{key}{link} is a member of {bond.key} at {{place}}, so its frames go there: write this on the bond"
             yield Wrong(each, bond, text)
 
 
@@ -84,7 +87,7 @@ def carrier_clashes(objects: list[Desired]) -> Iterator[Wrong]:
         if lower is not None and lower in makers and isinstance(kind, LinkKind):
             text = kind.refused_over(each, makers[lower])
             if text:
-                yield Wrong(each, makers[lower], text)
+                yield Wrong(each, makers[lower], f"{text} (the other is at {{place}})")
 
 
 def receiver_clashes(objects: list[Desired]) -> Iterator[Wrong]:

@@ -256,7 +256,7 @@ class ConfigDirectory:
         sources = {parsed.source.file: parsed.source for parsed in [*good, *copied]}
         files = {parsed.source.file: parsed.source for parsed in good}
         objects, hosts = self._in_order(good, copied), Hosts([*good, *copied], self._machine, files)
-        settled = merge(hosts.resolved(objects), {parsed.source.file for parsed in copied})
+        settled = merge(hosts.resolved(objects), {parsed.source.file for parsed in copied}, whole=True)
         # If a last good copy loses, that is not reported: its file is reported anyway.
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
         lost = [*hosts.problems, *(clash_problem(clash, sources) for clash in clashes)]

@@ -52,7 +52,7 @@ class Evaluator:
         self._view = view
         self._prerequisites = Prerequisites(view, graph, states, records, missing)
         self._put_back = PutBack(view, graph, records)
-        self._undeclared = Undeclared(view, self._put_back)
+        self._undeclared = Undeclared(view, graph, self._put_back)
         #: Undeclared objects that are deleted although netd did not create them (``netd down --adopted``).
         self.forced: set[Key] = set()
 

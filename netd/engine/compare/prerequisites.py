@@ -84,8 +84,11 @@ class Prerequisites:
         for link in desired.requires:
             if not self._has_link(link, decisions):
                 return f"waits for {self._with_reason(link, decisions)}"
+        for link in desired.needs_up:
+            if self._is_kept_down(link):
+                return f"waits for {link}: it is down"
         for gateway, links in desired.gateways.items():
-            there = any(self._has_link(link, decisions) for link in links)
+            there = any(self._has_link(link, decisions) and not self._is_kept_down(link) for link in links)
             if not there and not self._is_reachable(desired.key.netns, gateway):
                 return f"waits for {self._with_reason(links[0], decisions)}"
         return ""
@@ -146,6 +149,14 @@ class Prerequisites:
         if self._blocked(link, decisions):
             return False
         return _is_coming(self._graph.providers.get(link), decisions) or self._view.link(*link) is not None
+
+    def _is_kept_down(self, link: LinkName) -> bool:
+        """Whether a link is to be down."""
+        provider = self._graph.providers.get(link)
+        if provider is None:
+            return False
+        one = self._graph.desired[provider]
+        return any(end.link == link and one.fields.get(end.up_field) is False for end in one.ends)
 
     def _has_namespace(self, netns: str, decisions: Decisions) -> bool:
         if netns == HOST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ownership.rules import Identity, May, lacks_displaced, ownership
 from netd.engine.record import Record
 from netd.kinds import registry
@@ -17,8 +18,9 @@ from .put_back import PutBack
 class Undeclared:
     """Deletes what netd created, and restores what it found elsewhere."""
 
-    def __init__(self, view: View, put_back: PutBack) -> None:
+    def __init__(self, view: View, graph: DependencyGraph, put_back: PutBack) -> None:
         self._view = view
+        self._graph = graph
         self._put_back = put_back
 
     def change(self, key: Key, record: Record, *, force: bool = False) -> Change | None:
@@ -27,7 +29,7 @@ class Undeclared:
         ``force``: it is deleted although netd did not make it.
         """
         kind, file = registry().get(key.kind), first(record.files)
-        if kind is None:
+        if kind is None or (kind.traits.taken_over and not force and key in self._graph.displaced_by):
             return None
         observed = kind.observe(key, record.locator, self._view, record.identity)
         if lacks_displaced(record, observed) and record.displaced_at(

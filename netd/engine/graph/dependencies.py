@@ -12,7 +12,7 @@ from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired, View
-from netd.model.invalidation import WatchKey
+from netd.model.invalidation import Invalidation, WatchKey
 from netd.model.key import HOST, NAMESPACE_KIND, Key, LinkName, namespace_key
 
 from .auto_mtu import AutoMtu
@@ -37,6 +37,8 @@ class DependencyGraph:
         self._duplicates: dict[str, str] | None = None
         #: Namespaces with rules in other tools' chains: legacy iptables sends no event.
         self.firewalled: KeyIndex = {}
+        #: The objects of which the kernel reports no change, by namespace.
+        self.unannounced: KeyIndex = {}
         #: Undeclared objects that have what a declared one claims: they are removed at once.
         self.displaced_by: Set[Key] = frozenset()
         self._ledger = ledger
@@ -107,6 +109,8 @@ class DependencyGraph:
             yield self._batches, (key.netns, key.kind)
         if kind.traits.in_foreign_chains:
             yield self.firewalled, key.netns
+        if kind.traits.unannounced:
+            yield self.unannounced, key.netns
         yield from self._watch_places(key, one.locator)
 
     def _watch_places(self, key: Key, locator: Mapping[str, Any]) -> Iterator[tuple[KeyIndex, Any]]:
@@ -162,6 +166,12 @@ class DependencyGraph:
                 found |= self._by_namespace.get(watch_key.netns, set())
             found |= self._by_watch_key.get(watch_key, set())
         return found
+
+    def unreported(self) -> set[Invalidation]:
+        """What is to be read again without an event: the kernel reports no change of it."""
+        keys = {key for found in self.unannounced.values() for key in found}
+        watched = (watch for key in keys for watch in registry()[key.kind].watch_keys(key, self.desired[key].locator))
+        return {Invalidation(watch.what, watch.netns) for watch in watched if watch.what != "link"}
 
     def resolved(self, one: Desired) -> Desired:
         """The object with the values that depend on other links, as they are to be now."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from netd.errors import Changed
 from netd.kernel.kernel import Kernel
+from netd.kinds.link.segment import joins
 from netd.model.effects import Stale
 from netd.model.invalidation import EVERYTHING, Invalidation, WatchKey
 from netd.model.key import HOST, LinkName
@@ -107,11 +108,16 @@ class Mirror(KernelView):
             known.put_link(new)
         if old is not None and new is not None and old.name == new.name and old == new:
             return set()
-        gone = new is None or old is None
+        gone = new is None or old is None or self._is_cycled(known, old, new)
         if gone or (old is not None and new is not None and (old.up, old.name) != (new.up, new.name)):
             # Routes and addresses are deleted with a link, without an event for each.
             watch_keys |= known.invalidate_link(netns, index, [link.name for link in (old, new) if link is not None])
         return watch_keys
+
+    def _is_cycled(self, known: NamespaceCache, old: Link, new: Link) -> bool:
+        """Whether the kernel set a link down and up for another master: a bridge alone leaves it as it is."""
+        masters = {old.master, new.master} - {0} if old.master != new.master else set()
+        return any((link := known.links.get(each)) is None or joins(link) != "ports" for each in masters)
 
     # learning --------------------------------------------------------------------------------------------------
 

@@ -25,9 +25,12 @@ class NamespaceCache:
     #: {(link, family): networks}, and the families that were read for all links.
     connected: dict[tuple[int, int], set[str]] = field(default_factory=dict)
     connected_known: set[int] = field(default_factory=set)
+    #: {index of a link: {(index, family, table): networks}}, in other tables than main.
+    connected_elsewhere: dict[int, dict[tuple[int, int, int], set[str]]] = field(default_factory=dict)
     routes: RouteCache = field(default_factory=RouteCache)
     rules: dict[tuple[int, int], list[PolicyRule]] | None = None
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
+    proxies: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     #: Root queueing disciplines that somebody chose; None: not read yet.
     qdiscs: dict[int, Qdisc] | None = None
@@ -43,6 +46,7 @@ class NamespaceCache:
         self.invalidate_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
+        self.proxies.pop(index, None)
         self.fdb.pop(index, None)
         if self.qdiscs is not None:
             self.qdiscs.pop(index, None)
@@ -52,9 +56,17 @@ class NamespaceCache:
         if not index:
             self.connected.clear()
             self.connected_known.clear()
+            self.connected_elsewhere.clear()
             return
+        self.connected_elsewhere.pop(index, None)
         for family in self.connected_known:
             self.connected.pop((index, family), None)
+
+    def _drop_proxies(self, index: int) -> None:
+        if index:
+            self.proxies.pop(index, None)
+        else:
+            self.proxies.clear()
 
     def put_link(self, link: Link) -> None:
         """A link as it was just read."""
@@ -98,6 +110,8 @@ class NamespaceCache:
             table = tables[what]
             if what == "addresses":
                 self.invalidate_connected(dirty.index)
+            if what == "neighbors":
+                self._drop_proxies(dirty.index)
             if not dirty.index:
                 table.clear()
                 return {WatchKey(what, netns)}
@@ -113,5 +127,6 @@ class NamespaceCache:
         self.invalidate_connected(index)
         self.addresses.pop(index, None)
         self.neighbors.pop(index, None)
+        self.proxies.pop(index, None)
         self.fdb.pop(index, None)
         return {WatchKey("routes", netns)}

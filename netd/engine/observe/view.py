@@ -161,10 +161,12 @@ class KernelView:
                 known.addresses.setdefault(address.index, {})[address.address] = address
         return known.addresses[index]
 
-    def connected(self, netns: str, index: int, family: int) -> Set[str]:
+    def connected(self, netns: str, index: int, family: int, table: int = 0) -> Set[str]:
         known = self._netns(netns)
         if known is None:
             return set()
+        if table:
+            return self._connected_in(known, netns, (index, family, table))
         if (index, family) not in known.connected:
             # As with addresses: of all links at first, then of one.
             everything = family not in known.connected_known
@@ -180,6 +182,16 @@ class KernelView:
                 for hop in route.nexthops:
                     known.connected.setdefault((hop.index, family), set()).add(route.to)
         return known.connected[index, family]
+
+    def _connected_in(self, known: NamespaceCache, netns: str, place: tuple[int, int, int]) -> Set[str]:
+        """Of another table than main: of one link."""
+        found = known.connected_elsewhere.setdefault(place[0], {})
+        if place not in found:
+            try:
+                found[place] = {route.to for route in self.session(netns).connected(*place)}
+            except Changed:
+                return set()
+        return found[place]
 
     def routes(self, netns: str, table: int, to: str, metric: int) -> Sequence[Route]:
         known = self._netns(netns)
@@ -236,6 +248,15 @@ class KernelView:
                 return None
             known.neighbors[index] = {neighbor.address: neighbor for neighbor in found}
         return known.neighbors[index].get(address)
+
+    def proxies(self, netns: str, index: int) -> Mapping[str, Neighbor]:
+        known = self._netns(netns)
+        if known is None:
+            return {}
+        if index not in known.proxies:
+            found = there(lambda: self.session(netns).proxies(index))
+            known.proxies[index] = {neighbor.address: neighbor for neighbor in found}
+        return known.proxies[index]
 
     def kept_neighbors(self, netns: str, index: int) -> Sequence[Neighbor]:
         return there(lambda: self.session(netns).kept_neighbors(index))

@@ -14,7 +14,7 @@ from netd.kinds.base.kind import Kind
 from netd.kinds.base.setting_kind import SettingKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change
-from netd.model.desired import Desired, Observed
+from netd.model.desired import HIDDEN, Desired, Observed
 
 from .rules import state_as_found, without_other
 from .settings import SettingRecorder
@@ -73,7 +73,7 @@ class LedgerRecorder:
         kind = registry()[one.key.kind]
         names = kind.remembered if record.state == "made" and isinstance(kind, LinkKind) else ()
         fresh = [name for name in names if name in one.fields or name not in record.memory]
-        return {name: observed.fields[name] for name in fresh if observed.fields.get(name)}
+        return {name: observed.fields[name] for name in fresh if observed.fields.get(name) not in (None, "", HIDDEN)}
 
     def record_made(self, change: Change, *, owing: bool) -> None:
         """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark.

@@ -39,3 +39,8 @@ def with_diagnostics(rows: Iterable[Status], desired: Mapping[Key, Desired], mir
                 if isinstance(kind, LinkKind):
                     blocked[one.key] = kind.missing_ingress(one, mirror)
     return [replace(row, reason=blocked[row.key]) if row.key in blocked else row for row in rows]
+
+
+def with_faults(rows: Iterable[Status], faults: Mapping[Key, str]) -> list[Status]:
+    """The rows; those of objects that have a fault, with what it is."""
+    return [replace(row, fault=faults[row.key]) if row.key in faults else row for row in rows]

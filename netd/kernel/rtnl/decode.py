@@ -18,9 +18,9 @@ from . import wire
 #: What a Rule can say; any other attribute makes it ``other``.
 KNOWN_RULE = frozenset({
     wire.FRA_DST, wire.FRA_SRC, wire.FRA_IIFNAME, wire.FRA_OIFNAME, wire.FRA_PRIORITY, wire.FRA_FWMARK, wire.FRA_FWMASK,
-    wire.FRA_TABLE, wire.FRA_PROTOCOL, wire.FRA_PAD, wire.FRA_SUPPRESS_PREFIXLEN,
+    wire.FRA_TABLE, wire.FRA_PROTOCOL, wire.FRA_PAD, wire.FRA_SUPPRESS_PREFIXLEN, wire.FRA_IP_PROTO,
+    wire.FRA_SPORT_RANGE, wire.FRA_DPORT_RANGE,
 })  # fmt: skip
-NO_SUPPRESSION = b"\xff\xff\xff\xff"
 
 
 def number(payload: bytes | None) -> int:
@@ -186,6 +186,14 @@ def repeatable_hops(several: bytes) -> bytes:
     )
 
 
+def ports(payload: bytes | None) -> str:
+    """struct fib_rule_port_range: "N" or "N-M", "" where there is none."""
+    if not payload or len(payload) < 4:
+        return ""
+    first, last = struct.unpack_from("=HH", payload)
+    return str(first) if first == last else f"{first}-{last}"
+
+
 def rule(payload: bytes) -> PolicyRule | None:
     """RTM_NEWRULE: fib_rule_hdr and FRA_*."""
     if len(payload) < 12:
@@ -195,7 +203,7 @@ def rule(payload: bytes) -> PolicyRule | None:
         return None
     found = attributes(payload[12:])
     kept = {kind: value for kind, value in found.items() if kind != wire.FRA_PAD}
-    suppressed = found.get(wire.FRA_SUPPRESS_PREFIXLEN, NO_SUPPRESSION) != NO_SUPPRESSION
+    suppressed = found.get(wire.FRA_SUPPRESS_PREFIXLEN, b"")
     return PolicyRule(
         family=family,
         priority=number(found.get(wire.FRA_PRIORITY)),
@@ -208,7 +216,12 @@ def rule(payload: bytes) -> PolicyRule | None:
         fwmask=number(found.get(wire.FRA_FWMASK)),
         action=action,
         protocol=number(found.get(wire.FRA_PROTOCOL)),
-        other=bool(tos or flags & wire.FIB_RULE_INVERT or suppressed or set(found) - KNOWN_RULE),
+        suppress_prefixlength=int.from_bytes(suppressed, sys.byteorder, signed=True) if suppressed else -1,
+        ipproto=number(found.get(wire.FRA_IP_PROTO)),
+        sport=ports(found.get(wire.FRA_SPORT_RANGE)),
+        dport=ports(found.get(wire.FRA_DPORT_RANGE)),
+        inverted=bool(flags & wire.FIB_RULE_INVERT),
+        other=bool(tos or set(found) - KNOWN_RULE),
         raw=payload[:8] + struct.pack("=I", flags & wire.FIB_RULE_INVERT) + wire.mapping(kept),
     )
 

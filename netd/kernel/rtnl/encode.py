@@ -9,6 +9,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from netd.errors import kernel_error
 from netd.model import operations as do
@@ -19,6 +20,7 @@ from netd.model.state import (
     IFA_F_MCAUTOJOIN,
     IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE,
+    NTF_PROXY,
     NTF_SELF,
     NUD_PERMANENT,
     Nexthop,
@@ -50,7 +52,7 @@ def address_body(operation: do.PutAddress, index: int) -> bytes:
     family = wire.family_of(operation.address)
     nodad = IFA_F_NODAD if operation.nodad and family == socket.AF_INET6 else 0
     if operation.like:
-        return repeat_address(operation.like, index, nodad)
+        return repeat_address(operation.like, index, nodad, changed_attributes(operation))
     loopback = family == socket.AF_INET and packed[0] == 127
     scope = wire.RT_SCOPE_HOST if loopback else wire.RT_SCOPE_UNIVERSE
     body = struct.pack("=BBBBI", family, length, 0, scope, index)
@@ -59,10 +61,22 @@ def address_body(operation: do.PutAddress, index: int) -> bytes:
         body += wire.u32(wire.IFA_FLAGS, nodad)
     if operation.protocol:
         body += wire.u8(wire.IFA_PROTO, operation.protocol)
-    return body
+    return body + wire.mapping(changed_attributes(operation))
 
 
-def repeat_address(raw: bytes, index: int, nodad: int | None = None) -> bytes:
+def changed_attributes(operation: do.PutAddress) -> dict[int, bytes]:
+    """IFA_LABEL, and the lifetimes of a deprecated address (ifa_cacheinfo: preferred, valid)."""
+    found = {}
+    if operation.label:
+        found[wire.IFA_LABEL] = operation.label.encode() + b"\0"
+    if operation.deprecated is not None and (operation.deprecated or operation.like):
+        found[wire.IFA_CACHEINFO] = (bytes(4) if operation.deprecated else FOREVER) + FOREVER + bytes(8)
+    return found
+
+
+def repeat_address(
+    raw: bytes, index: int, nodad: int | None = None, changed: Mapping[int, bytes] = MappingProxyType({})
+) -> bytes:
     """A message that was read before, without what the kernel only reports, and with this IFA_F_NODAD."""
     family, length, _, scope = struct.unpack_from("=BBBB", raw)
     found = attributes(raw[8:])
@@ -73,6 +87,7 @@ def repeat_address(raw: bytes, index: int, nodad: int | None = None) -> bytes:
     # A deprecated address without end is kept so; one with a limited lifetime gets an unlimited one.
     if found.get(wire.IFA_CACHEINFO, b"")[4:8] != FOREVER:
         found.pop(wire.IFA_CACHEINFO, None)
+    found.update(changed)
     return struct.pack("=BBBBI", family, length, 0, scope, index) + wire.mapping(found)
 
 
@@ -182,7 +197,8 @@ def rule_body(rule: PolicyRule, protocol: int) -> bytes:
     source, source_length = wire.split_cidr(rule.source) if rule.source else (b"", 0)
     to, to_length = wire.split_cidr(rule.to) if rule.to else (b"", 0)
     table = rule.table if rule.table < 256 else wire.RT_TABLE_COMPAT
-    body = struct.pack("=BBBBBxxBI", rule.family, to_length, source_length, 0, table, rule.action, 0)
+    flags = wire.FIB_RULE_INVERT if rule.inverted else 0
+    body = struct.pack("=BBBBBxxBI", rule.family, to_length, source_length, 0, table, rule.action, flags)
     body += wire.u32(wire.FRA_PRIORITY, rule.priority) + wire.u32(wire.FRA_TABLE, rule.table)
     # A prefix of no length is the same as none; the kernel refuses the address that belongs to it.
     if source_length:
@@ -197,6 +213,14 @@ def rule_body(rule: PolicyRule, protocol: int) -> bytes:
         body += wire.u32(wire.FRA_FWMARK, rule.fwmark)
     if rule.fwmask:
         body += wire.u32(wire.FRA_FWMASK, rule.fwmask)
+    if rule.suppress_prefixlength >= 0:
+        body += wire.u32(wire.FRA_SUPPRESS_PREFIXLEN, rule.suppress_prefixlength)
+    if rule.ipproto:
+        body += wire.u8(wire.FRA_IP_PROTO, rule.ipproto)
+    for kind, ports in ((wire.FRA_SPORT_RANGE, rule.sport), (wire.FRA_DPORT_RANGE, rule.dport)):
+        if ports:
+            first, _, last = ports.partition("-")
+            body += wire.attribute(kind, struct.pack("=HH", int(first), int(last or first)))
     return body + (wire.u8(wire.FRA_PROTOCOL, protocol) if protocol else b"")
 
 
@@ -211,10 +235,12 @@ def put_neighbor(operation: do.PutNeighbor, lookup: LinkLookup) -> list[Request]
 
 
 def neighbor_body(operation: do.PutNeighbor, index: int) -> bytes:
-    """ndmsg and NDA_* of a permanent entry."""
-    body = ndmsg(wire.family_of(operation.address), index, NUD_PERMANENT)
+    """ndmsg and NDA_* of a permanent entry, or of a proxy."""
+    flags = NTF_PROXY if operation.proxy else 0
+    body = ndmsg(wire.family_of(operation.address), index, NUD_PERMANENT, flags)
     body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
-    body += wire.attribute(wire.NDA_LLADDR, wire.mac_bytes(operation.mac))
+    if not operation.proxy:
+        body += wire.attribute(wire.NDA_LLADDR, wire.mac_bytes(operation.mac))
     if operation.protocol:
         body += wire.u8(wire.NDA_PROTOCOL, operation.protocol)
     return body
@@ -242,7 +268,7 @@ def restore_port(operation: do.RestorePort, lookup: LinkLookup) -> list[Request]
 def delete_neighbor(operation: do.DeleteNeighbor, lookup: LinkLookup) -> list[Request]:
     """By its address."""
     index = operation.index or lookup.index(operation.netns, operation.dev)
-    body = ndmsg(wire.family_of(operation.address), index)
+    body = ndmsg(wire.family_of(operation.address), index, flags=NTF_PROXY if operation.proxy else 0)
     body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.address))
     return [Request(wire.RTM_DELNEIGH, 0, body)]
 

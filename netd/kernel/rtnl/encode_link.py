@@ -153,6 +153,17 @@ def set_link(operation: do.SetLink, lookup: LinkLookup) -> list[Request]:
     return requests
 
 
+def enter_down(index: int, master: int) -> list[Request]:
+    """A link enters a master that takes none that are up (bond_enslave(), which sets it up again)."""
+    down = Request(wire.RTM_NEWLINK, 0, ifinfomsg(index, 0, IFF_UP))
+    return [down, Request(wire.RTM_NEWLINK, 0, ifinfomsg(index) + wire.u32(wire.IFLA_MASTER, master))]
+
+
+def set_up(index: int) -> Request:
+    """Sets one up again."""
+    return Request(wire.RTM_NEWLINK, 0, ifinfomsg(index, IFF_UP, IFF_UP))
+
+
 def delete_link(index: int) -> Request:
     """One link."""
     return Request(wire.RTM_DELLINK, 0, ifinfomsg(index))

@@ -32,6 +32,7 @@ def lost(netns: str, family: int, view: View) -> list[tuple[int, int]]:
 def is_kernels(rule: PolicyRule) -> bool:
     """Whether a rule does the same as one of them, by whomever it was created."""
     selects = rule.source or rule.to or rule.iif or rule.oif or rule.fwmask or rule.other
+    selects = selects or rule.ipproto or rule.sport or rule.dport or rule.inverted or rule.suppress_prefixlength >= 0
     return not selects and rule.action == FR_ACT_TO_TBL and RULES[rule.family].get(rule.priority) == rule.table
 
 

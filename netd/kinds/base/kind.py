@@ -68,6 +68,10 @@ class Traits(NamedTuple):
     mergeable: bool = False
     #: Its objects are rules among those of other tools: also of legacy iptables, which sends no events.
     in_foreign_chains: bool = False
+    #: An undeclared object that has what a declared one claims is that one, under a former name: it is not removed.
+    taken_over: bool = False
+    #: The kernel reports no change of it: it is read once a minute.
+    unannounced: bool = False
     #: Kinds whose loss deletes it, too: recreated with them, it is a consequence and does not count as a repair.
     lost_with: frozenset[str] = frozenset()
     #: Fields without a key, always the same on an intact object: reported only if they are wrong.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from netd.errors import KernelError
 from netd.model.desired import Desired, Observed, View
 from netd.model.key import Key, LinkName
+from netd.model.state import Link
 from netd.model.status import Unusable
 
 
@@ -21,6 +22,14 @@ class NamesHosts(abc.ABC):
 
         ``own`` is the address of this machine. ValueError where they do not fit together.
         """
+
+
+class Distinguished(abc.ABC):
+    """Kinds of which several tables can declare objects of one name."""
+
+    @abc.abstractmethod
+    def distinguish(self, desired: Sequence[Desired]) -> Sequence[Desired]:
+        """The declared objects of all namespaces, in their order, each under a name of its own."""
 
 
 class BecomesUsable:
@@ -36,6 +45,22 @@ class BecomesUsable:
         ``error`` is the kernel's answer.
         """
         return None
+
+
+class RoutesMembers(abc.ABC):
+    """Kinds of links that route what arrives at their members by a table of their own."""
+
+    @abc.abstractmethod
+    def member_table(self, master: Link) -> int:
+        """The routing table of the members of a link of this kind."""
+
+
+class GovernsMembers(abc.ABC):
+    """Kinds of links that set fields of their members, which are then no file's."""
+
+    @abc.abstractmethod
+    def hidden_of_members(self, master: Link) -> Set[str]:
+        """These fields of the members of a link of this kind."""
 
 
 class KeepsAttributes(abc.ABC):

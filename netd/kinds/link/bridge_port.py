@@ -12,6 +12,8 @@ from netd.model.state import attributes
 from .attributes import Flag, Number, decode, encode, options
 
 PREFIX = "bridge_port."
+#: BR_GROUPFWD_MACPAUSE, net/bridge/br_private.h: all that a port refuses (br_setport()).
+PAUSE = 0b010
 
 
 class BridgePort(Table):
@@ -31,11 +33,20 @@ class BridgePort(Table):
     neigh_suppress: bool | None = option(
         "answer ARP and neighbor discovery from the forwarding database", default=None, wire=Flag(32, default=False)
     )
+    group_fwd_mask: Annotated[int, Range(0, 65535)] | None = option(
+        "bit mask of link-local group addresses (01:80:c2:00:00:0X) that leave through this port; not bit 1",
+        default=None,
+        wire=Number(31, "=H", default=0),
+    )
     # Its default depends on the speed of the link.
     cost: Annotated[int, Range(1, 65535)] | None = option("path cost for STP", default=None, wire=Number(3))
     priority: Annotated[int, Range(0, 63)] | None = option(
         "port priority for STP", default=None, wire=Number(2, "=H", default=32)
     )
+
+    def check(self) -> None:
+        if (self.group_fwd_mask or 0) & PAUSE:
+            raise ValueError("group_fwd_mask: bit 1 cannot be set: pause frames are never forwarded")
 
 
 #: {attribute: key}.
@@ -43,8 +54,8 @@ PORT_KEYS = {number: key for key, each in options(BridgePort).items() if each.wi
 #: The defaults of a port; that of the cost depends on the link.
 PORT_DEFAULTS: Mapping[str, Any] = {key: each.wire.default for key, each in options(BridgePort).items() if each.wire}
 #: The settings that another program may have set: these, and GUARD, PROTECT, FAST_LEAVE, PROXYARP, PROXYARP_WIFI,
-#: MULTICAST_ROUTER, MCAST_TO_UCAST, BCAST_FLOOD, GROUP_FWD_MASK.
-PORT_SETTINGS = frozenset(PORT_KEYS) | {5, 6, 7, 10, 12, 25, 28, 30, 31}
+#: MULTICAST_ROUTER, MCAST_TO_UCAST, BCAST_FLOOD.
+PORT_SETTINGS = frozenset(PORT_KEYS) | {5, 6, 7, 10, 12, 25, 28, 30}
 
 
 def port_fields(table: BridgePort, prefix: str = "") -> dict[str, Any]:

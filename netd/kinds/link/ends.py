@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from typing import Annotated, Any, ClassVar
 
+from netd.kinds import registry
 from netd.kinds.address import address_object
+from netd.kinds.base.address_values import AddressTable, cidr_of
 from netd.kinds.base.kind import LOOPBACK, TableContext
 from netd.kinds.base.options import Table, option
+from netd.kinds.base.roles import GovernsMembers
 from netd.kinds.base.values import (
     Cidr,
     Form,
@@ -23,7 +26,7 @@ from netd.kinds.forward import forward_object
 from netd.kinds.qdisc import NetemTable, netem_object
 from netd.kinds.route import gateway_object
 from netd.model.change import Phase, Step
-from netd.model.desired import Desired, View
+from netd.model.desired import HIDDEN, Desired, View
 from netd.model.key import LinkName
 from netd.model.operations import LinkSettings, SetLink
 from netd.model.segment import ETHERNET, End
@@ -51,8 +54,10 @@ class LinkTable(Table):
     #: Whether netd makes the link: a foreign one can be a port without being declared as one.
     made: ClassVar[bool] = True
 
-    addresses: list[Cidr] = option(
-        "IPv4 and IPv6 addresses with their prefix lengths", default_factory=list, also=("ip", "address", "ips")
+    addresses: list[Cidr | AddressTable] = option(
+        "IPv4 and IPv6 addresses with their prefix lengths, or tables with more",
+        default_factory=list,
+        also=("ip", "address", "ips"),
     )
     gateway: (
         Annotated[GatewayAddress | list[GatewayAddress], Form(one_per_family, "address, or a list of addresses")] | None
@@ -99,12 +104,13 @@ def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
     if not table.addresses and not table.gateway:
         return
     where = "".join(f"{part}." for part in path)
-    own = {address.partition("/")[0] for address in table.addresses}
+    addresses = [cidr_of(each) for each in table.addresses]
+    own = {address.partition("/")[0] for address in addresses}
     gateways = [str(gateway) for gateway in table.gateway or []]
     if link.name != LOOPBACK:
         if "::1" in own:
             raise ValueError(f"{where}addresses: '::1' can only be on {LOOPBACK}")
-        six = next((address for address in (*table.addresses, *gateways) if ":" in address), None)
+        six = next((address for address in (*addresses, *gateways) if ":" in address), None)
         if six and isinstance(table.mtu, int) and table.mtu < LEAST_IPV6:
             raise ValueError(f"{where}mtu: IPv6 needs at least {LEAST_IPV6}, and '{six}' is IPv6")
         astray = next(filter(is_loopback, gateways), None)
@@ -118,9 +124,11 @@ def check_end(table: LinkTable, link: LinkName, *path: str) -> None:
 def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: str) -> Iterable[Desired]:
     """The objects of one end: its addresses, its default routes, its rules in FORWARD."""
     check_end(table, link, *path)
-    for number, address in enumerate(table.addresses):
+    before: list[str] = []
+    for number, entry in enumerate(table.addresses):
         origin = context.at(*path, "addresses", number)
-        yield address_object(link, address, table.nodad, origin, table.addresses[:number])
+        yield address_object(link, entry, table.nodad, origin, before)
+        before.append(cidr_of(entry))
     gateways = table.gateway or []
     for gateway in gateways:
         yield gateway_object(link, str(gateway), table.gateway_metric, context.at(*path, "gateway"))
@@ -172,8 +180,15 @@ def read_end(link: Link, netns: str, view: View, prefix: str = "") -> dict[str, 
         prefix + "up": link.up,
         prefix + "master": master.name if master else (f"index {link.master}" if link.master else ""),
     }
+    fields |= {prefix + name: HIDDEN for name in _hidden(master)}
     fields[prefix + "port_state"] = shown_state(link, netns, view)
     return fields | read_port(link.port, prefix) if link.port else fields
+
+
+def _hidden(master: Link | None) -> Set[str]:
+    """The fields of a member that its master sets."""
+    kind: object = registry().get(master.kind) if master is not None else None
+    return kind.hidden_of_members(master) if master is not None and isinstance(kind, GovernsMembers) else frozenset()
 
 
 def end_changes(

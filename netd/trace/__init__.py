@@ -1,0 +1,1 @@
+"""The way of a packet through this machine: what decides at each step, and where it is lost."""

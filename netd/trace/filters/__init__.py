@@ -1,0 +1,1 @@
+"""Rules of nftables and iptables, as they meet one packet: three-valued, because not all of them can be known."""
