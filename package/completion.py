@@ -91,7 +91,7 @@ def completer(action: argparse.Action) -> Mapping[str, Any] | None:
     """How an argument is completed, None where only its user knows what to write."""
     if action.nargs == argparse.REMAINDER:
         return COMMAND
-    metavar = action.metavar if isinstance(action.metavar, str) else ""
+    metavar = action.metavar if isinstance(action.metavar, str) else " ".join(action.metavar or ())
     meant = [MEANINGS[word] for word in re.split(r"\W+", metavar) if word in MEANINGS]
     # What a name can be includes files and namespaces.
     return COMPLETERS["names" if "names" in meant else meant[0]] if meant else None

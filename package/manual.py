@@ -118,7 +118,8 @@ def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
         if isinstance(action, argparse._SubParsersAction) or action.help in (None, argparse.SUPPRESS):
             continue
         names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
-        value = f" {action.metavar}" if action.option_strings and action.metavar else ""
+        words = action.metavar if isinstance(action.metavar, str) else " ".join(action.metavar or ())
+        value = f" {words}" if action.option_strings and words else ""
         yield from (f"`{names}{value}`", "", f":   {plain(str(action.help))}", "")
 
 

@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         help="[NAMESPACE:]NAME; * and ? stand for any characters, as in 'a:*'",
     )
+    parser.add_argument(
+        "--path", metavar=("FROM", "TO"), nargs=2, help="the links on the way of a packet and its answer: 'netd trace'"
+    )
     parser.add_argument("--list", action="store_true", help="list the links of all namespaces")
     parser.add_argument("-w", metavar="FILE", dest="file", help="write pcapng into FILE; - is standard output")
     parser.add_argument("-f", metavar="FILTER", dest="filter", default="", help="only these packets: pcap-filter(7)")
@@ -93,6 +96,8 @@ def print_list(kernel: Kernel, *, as_json: bool) -> int:
 
 def chosen(kernel: Kernel, options: argparse.Namespace) -> list[LinkName]:
     """The links to capture, each once. UsageError for a name of none."""
+    if options.path:
+        return on_path(options)
     if not options.links:
         raise UsageError("which links? 'netd capture LINK...' names them, and 'netd capture --list' lists them")
     there = all_links(kernel)
@@ -104,6 +109,20 @@ def chosen(kernel: Kernel, options: argparse.Namespace) -> list[LinkName]:
             raise UsageError(f"there is no link '{text}'{close or chr(58) + ' ' + LIST_ADVICE}")
         found.update(dict.fromkeys(meant))
     return list(found)
+
+
+def on_path(options: argparse.Namespace) -> list[LinkName]:
+    """The links between FROM and TO, as ``netd trace`` finds them now."""
+    from netd.trace.live import links_of
+
+    from .trace import followed
+
+    _, answer = followed(options, *options.path)
+    ways = [way for way in answer if way is not None]
+    found = links_of(step for way in ways for step in way.steps)
+    if not found:
+        raise UsageError(f"from {options.path[0]} to {options.path[1]} there is no link: {answer.forth.reason}")
+    return [*dict.fromkeys([*found, *(LinkName(*link_name(text)) for text in options.links)])]
 
 
 LIST_ADVICE = "'netd capture --list' lists the links"

@@ -18,6 +18,8 @@ from .main import need_root
 from .view.style import has_color
 from .view.way import answer_lines
 
+#: Bytes of what ping sends.
+PING = 84
 #: Said after Ctrl-C.
 INTERRUPTED = "interrupted before the end of the way; nothing was changed"
 
@@ -30,7 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol", choices=("icmp", "tcp", "udp"), default="icmp", help="default: icmp, tcp with PORT"
     )
     parser.add_argument(
-        "--size", metavar="NUMBER", type=int, default=84, help="bytes of the IP packet (default: 84, as ping sends it)"
+        "--size",
+        metavar="NUMBER",
+        type=int,
+        default=PING,
+        help="bytes of the IP packet (default: 84, as ping sends it)",
     )
     parser.add_argument(
         "--live", action="store_true", help="also send one such packet, and say on which links of the way it was seen"
@@ -41,18 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the way, and the way back."""
     need_root("trace")
-    with look(options) as found:
-        machine = Machine(found.mirror, found.topology, found.declaration)
-        question = question_of(machine, options.begin, options.end, options.protocol, options.size)
-        answer = ask(machine, question)
-        if options.live:
-            answer = looked_at(answer, found.mirror.kernel, question)
+    question, answer = followed(options, options.begin, options.end, options.protocol, options.size)
+    if options.live:
+        answer = looked_at(answer, Kernel(), question)
     if options.json:
         print(json.dumps(answer.document(), indent=2))
     else:
         for line in answer_lines(answer, has_color(sys.stdout)):
             print(line)
     return answer.status
+
+
+def followed(
+    options: argparse.Namespace, begin: str, end: str, protocol: str = "icmp", size: int = PING
+) -> tuple[Question, Answer]:
+    """The way of a packet, and of its answer. UsageError for names that are not there."""
+    with look(options) as found:
+        machine = Machine(found.mirror, found.topology, found.declaration)
+        question = question_of(machine, begin, end, protocol, size)
+        return question, ask(machine, question)
 
 
 def looked_at(answer: Answer, kernel: Kernel, question: Question) -> Answer:

@@ -13,6 +13,7 @@ from netd.errors import KernelError
 from netd.kernel.nft import listing
 from netd.kernel.rtnl import lookup
 from netd.kernel.rtnl.lookup import Flow, Found, Port, PortVlan
+from netd.kinds.fdb import FLOOD as FLOOD_MAC
 from netd.model.key import Key, LinkName
 from netd.model.state import Link, Neighbor, attributes
 from netd.topology.declaration import Declaration
@@ -102,6 +103,12 @@ class Machine:
         link = self.link(at)
         return lookup.vxlan_remote(self._mirror.session(at.netns).rtnl, link.index, mac) if link else ""
 
+    def flood_targets(self, at: LinkName) -> list[str]:
+        """Where a vxlan sends what is for all, and what it does not know."""
+        link = self.link(at)
+        entries = self._mirror.fdb(at.netns, link.index) if link is not None else ()
+        return list(dict.fromkeys(one.dst for one in entries if one.mac == FLOOD_MAC))
+
     def address_type(self, netns: str, address: str) -> str:
         """As ``fib daddr type`` says it: local, unicast, broadcast, ...; "" where there is no route."""
         try:
@@ -122,6 +129,10 @@ class Machine:
         session = self._mirror.session(netns)
         try:
             found = nft.tables_of(session.inside(listing.nft_ruleset))
+            for number, table in enumerate(found):
+                if table.family == "netdev":
+                    devices = session.inside(lambda name=table.name: listing.nft_devices(name))  # type: ignore[misc]
+                    found[number] = nft.with_devices(table, devices)
             for family in {table.family for table in found if nft.is_of_iptables(table)}:
                 text = session.inside(lambda family=family: listing.iptables(family, legacy=False))  # type: ignore[misc]
                 written = saved.tables_of(text, family, "iptables")

@@ -54,7 +54,7 @@ class Tunnels:
         known = "" if frame.is_broadcast or not frame.destination else self._machine.remote(at, frame.destination)
         if known:
             return [known]
-        return self._topology.far_ends(at)
+        return self._machine.flood_targets(at)
 
     def _to(
         self, at: LinkName, link: Link, options: Mapping[str, Any], frame: Frame, outer: str, target: str

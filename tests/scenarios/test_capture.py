@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 from typing import Any
 
 import pytest
 
-from tests.support.host import Host
+from tests.support.host import ROOT, Host
 from tests.support.process import Process
 
 LAB = """
@@ -116,6 +118,34 @@ def test_a_full_disk_ends_it_and_what_is_there_can_be_read(lab: Host) -> None:
 def test_a_wrong_argument_is_an_error_that_says_what_to_write(lab: Host, args: list[str], what: str) -> None:
     result = lab.netd("capture", *args, check=1)
     assert what in result.text
+
+
+def test_a_path_is_captured_by_its_ends(lab: Host) -> None:
+    process = capturing(lab, "--path", "a", "b", "-w", "/run/path.pcapng", "-c", "4", "-f", "icmp")
+    lab.run("ping", "-c", "1", "10.5.0.2", ns="a")
+    assert process.popen.wait(30) == 0
+    assert {each[0] for each in read(lab, "/run/path.pcapng")} == {"a:eth0", "port-b"} | {"port-a", "b:eth0"}
+
+
+def test_wireshark_lists_the_links_and_captures_them(lab: Host) -> None:
+    program = lab.file("/run/bin/netd")
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m netd "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    lab.sh("mkfifo /run/fifo")
+    env = {"PATH": f"/run/bin:{os.environ['PATH']}"}
+    extcap = str(ROOT / "package" / "netd-extcap")
+    listed = lab.result(sys.executable, extcap, "--extcap-interfaces", check=0, env=env).stdout
+    assert "interface {value=netd-a:eth0}{display=netd: a:eth0}" in listed
+    arguments = ("--capture", "--extcap-interface", "netd-a:eth0", "--fifo", "/run/fifo")
+    lab.start(sys.executable, extcap, *arguments, env=env)
+    reader = lab.start("tshark", "-l", "-r", "/run/fifo", "-c", "2")
+
+    def is_read() -> bool:
+        lab.run("ping", "-c", "1", "-W", "1", "10.5.0.2", ns="a", check=None)
+        return "Echo" in reader.text()
+
+    lab.until(is_read, "Wireshark's reader has a packet")
 
 
 def test_the_list_has_every_link_of_every_namespace(lab: Host) -> None:

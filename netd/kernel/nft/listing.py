@@ -6,6 +6,7 @@ Programs print what the kernel has. None of them makes a table that is not there
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from netd.errors import Refused
 
 from .iptables_legacy import FAMILIES as LEGACY
 
+CHAIN, DEVICES = re.compile(r"\s*chain (\S+) {"), re.compile(r" devices? (=? ?{[^}]*}|\S+) priority")
+NAME = re.compile(r'[^\s{},="]+')
 #: Seconds that a program may take.
 PATIENCE = 20.0
 
@@ -33,6 +36,19 @@ def nft_rule(family: str, table: str, chain: str, handle: int) -> str:
     except Refused:
         return ""
     return next((line.removesuffix(mark).strip() for line in lines if line.endswith(mark)), "")
+
+
+def nft_devices(table: str) -> dict[str, str]:
+    """{chain: its devices, with commas} of a table of family netdev: JSON of nft before 1.0.8 leaves them out."""
+    found: dict[str, str] = {}
+    chain = ""
+    for line in _call(["nft", "list", "table", "netdev", table]).splitlines():
+        head = CHAIN.match(line)
+        chain = head[1] if head else chain
+        devices = DEVICES.search(line)
+        if devices:
+            found[chain] = ",".join(NAME.findall(devices[1]))
+    return found
 
 
 def iptables(family: str, *, legacy: bool) -> str:

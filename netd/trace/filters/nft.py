@@ -52,6 +52,12 @@ def chain_of(one: Mapping[str, Any]) -> Chain:
     )
 
 
+def with_devices(table: Table, devices: Mapping[str, str]) -> Table:
+    """With the devices of its chains: {chain: devices}."""
+    chains = {name: replace(one, device=devices.get(name, one.device)) for name, one in table.chains.items()}
+    return replace(table, chains=chains)
+
+
 def is_of_iptables(table: Table) -> bool:
     """Whether nft shows matches of iptables-nft in it only by their names: iptables-save says what they are."""
     return any("xt" in each for chain in table.chains.values() for rule in chain.rules for each in rule.expressions)
