@@ -13,7 +13,7 @@ from netd.config import Config
 from netd.engine.observe.mirror import Mirror
 from netd.engine.reconciler import Reconciler
 from netd.errors import ConfigError, NetdError
-from netd.model.key import NAMESPACE_KIND, Key, parse_key
+from netd.model.key import Key, parse_key
 from netd.model.status import State, Status
 from netd.report.status import ask
 from netd.topology.declaration import Declaration
@@ -48,7 +48,7 @@ def look(options: argparse.Namespace) -> Iterator[Look]:
     mirror = reconciler.mirror
     with mirror.reading():
         declaration = declared(options, config, reconciler)
-        attached = [key.name for key in config.desired if key.kind == NAMESPACE_KIND]
+        attached = [key.name for key in config.desired if key.is_namespace]
         topology = Topology(mirror, [*attached, *mirror.kernel.names()])
         yield Look(topology, declaration, reconciler, config)
 

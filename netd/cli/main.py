@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import keyword
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from netd.report.terminal import escaping
 
 from . import interrupt
 
-#: Verb: what it does. Its module is netd.cli.VERB (``exec`` and ``run`` are fine as module names).
+#: Verb: what it does. Its module is ``module_of`` it.
 VERBS = {
     "run": "run the daemon: keep the network as declared until it is stopped",
     "check": "validate the files; changes nothing, needs no root",
@@ -26,6 +27,8 @@ VERBS = {
     "reload": "let the daemon read its files now, and wait for the result",
     "down": "remove what netd created",
     "status": "show the state of the daemon and of each object",
+    "import": "print what stands in the kernel as TOML, for /etc/netd",
+    "watch": "show the state, then every change as it happens",
     "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
@@ -44,6 +47,11 @@ DIRECTORIES = (
 )
 #: The message of argparse for an unknown verb.
 UNKNOWN_VERB = re.compile(r"^argument VERB: invalid choice: '(.*?)' \(choose from ")
+
+
+def module_of(verb: str) -> str:
+    """netd.cli.VERB; with an underscore where Python has the word for itself."""
+    return f"netd.cli.{verb}_" if keyword.iskeyword(verb) else f"netd.cli.{verb}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -99,7 +107,7 @@ def build_parser(*verbs_in_full: str | None) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
         add_directory_options(sub, suppress=True)
         if name in verbs_in_full:
-            importlib.import_module(f"netd.cli.{name}").add_arguments(sub)
+            importlib.import_module(module_of(name)).add_arguments(sub)
     return parser
 
 
@@ -122,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout, sys.stderr = escaping(sys.stdout), escaping(sys.stderr)
     verb = verb_of(arguments)
     options = build_parser(verb).parse_args(arguments)
-    command = importlib.import_module(f"netd.cli.{options.verb}")
+    command = importlib.import_module(module_of(options.verb))
     try:
         interrupt.guard_work()
         status: int = command.run(options)

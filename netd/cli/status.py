@@ -11,8 +11,7 @@ from netd.model.status import State
 from netd.report.status import ask
 
 from .view.names import LISTS, listed
-from .view.rows import show
-from .view.status import Query, first_line, narrowed, sections
+from .view.status import Query, narrowed, screen
 
 #: Seconds for the answer: the daemon also answers between two portions of a large pass.
 PATIENCE = 10.0
@@ -52,6 +51,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({**reply, "objects": list(narrowed(reply, query))}, indent=2))
     else:
-        below = sections(reply, query)
-        show(first_line(reply, query.now), below)
+        print("\n".join(screen(reply, query)))
     return 0 if reply.get("state") == "converged" else 2

@@ -13,9 +13,9 @@ from typing import Any
 
 from netd.config import Config, load, printable
 from netd.config.checks.table import Check
+from netd.config.facts import assigned_address
 from netd.errors import NetdError, UsageError
 from netd.kernel.kernel import Kernel
-from netd.model.key import NAMESPACE_KIND
 from netd.probes.run import Prober, Result
 
 from .main import did_you_mean, need_root
@@ -95,7 +95,7 @@ def chosen(config: Config, names: Sequence[str], files: Iterable[str] | None) ->
     for path in within or ():
         if not os.path.lexists(path):
             raise UsageError(f"{printable(path)}: there is no such file or directory")
-    spaces = {key.name for key in config.desired if key.kind == NAMESPACE_KIND} | {each.netns for each in checks}
+    spaces = {key.name for key in config.desired if key.is_namespace} | {each.netns for each in checks}
     known = {each.name for each in checks} | spaces | {"host"}
     for name in names:
         if name not in known:
@@ -108,8 +108,9 @@ def addresses(config: Config) -> Mapping[str, Sequence[str]]:
     """The addresses of each namespace that the files declare, without their lengths."""
     found: dict[str, list[str]] = {}
     for key in config.desired:
-        if key.kind == "address" and key.netns:
-            found.setdefault(key.netns, []).append(key.name.split("/")[1])
+        assigned = assigned_address(key)
+        if assigned is not None and key.netns:
+            found.setdefault(key.netns, []).append(assigned[1].partition("/")[0])
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from netd.engine.reconciler import Reconciler
@@ -15,6 +15,7 @@ from netd.model.status import State, overall_of
 from netd.report.text import objects_json, state_line, whole_json
 from netd.report.turns import Turns
 
+from .feed import Feed
 from .files_report import FilesReport
 from .trials import Trials
 from .waiters import Waiters, not_ready
@@ -51,6 +52,7 @@ class Answers:
         self._fault = fault
         self._started = time.time()
         self.turns = Turns()
+        self.feed = Feed(self.turns, engine.statuses, files.states, self.state)
         self.waiters = Waiters(self.is_ok, self.is_complete, self.not_ready, self.turns)
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +69,10 @@ class Answers:
         if request.get("verb") == "fault":
             return await asyncio.shield(asyncio.ensure_future(self._fault(request)))
         return {"error": "unknown verb"}
+
+    def stream(self, request: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        """The lines of ``watch``."""
+        return self.feed.lines(state=request.get("state") is not False)
 
     async def snapshot(self) -> bytes:
         """What ``status`` answers: in steps, and once more where a pass came between; then as it is."""

@@ -27,6 +27,7 @@ from netd.kernel.kernel import Kernel
 from netd.model.change import ChangeResult
 from netd.model.invalidation import Invalidation
 from netd.model.key import Key
+from netd.model.status import State, Status
 from netd.report.change_log import ChangeLog
 from netd.report.lock import Lock
 from netd.report.log import start_log
@@ -74,7 +75,7 @@ class Daemon:
             mac_key=found.key,
             faults=Faults(os.path.join(state_dir, FAULTS)),
             on_done=self._change_done,
-            on_state=self._change_log.state,
+            on_state=self._state_changed,
         )
         self._ready = False
         self._stop = asyncio.Event()
@@ -307,13 +308,19 @@ class Daemon:
         self._notifier.alive()
         self._notifier.status(self._summary())
         self._answers.waiters.check()
+        self._answers.feed.pass_ended()
         self._files.report.begin()
         self._stranded.check()
         if self._metrics is not None:
             self._metrics.end()
 
+    def _state_changed(self, status: Status, before: State | None) -> None:
+        self._change_log.state(status, before)
+        self._answers.feed.state(status, before)
+
     def _change_done(self, result: ChangeResult) -> None:
         self._change_log.done(result)
+        self._answers.feed.done(result)
         self._stranded.done(result)
         if self._metrics is not None:
             self._metrics.done(result)

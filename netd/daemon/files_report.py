@@ -26,7 +26,7 @@ class FilesReport:
         self, config_dir: str, states: Callable[[], Sequence[FileState]], report: Callable[[Mapping[str, str]], None]
     ) -> None:
         self._config_dir = config_dir
-        self._states = states
+        self.states = states
         self._report = report
         self._warnings: Mapping[str, Collection[str]] = {}
         self._without_last_good: Collection[str] = ()
@@ -38,13 +38,13 @@ class FilesReport:
     @property
     def incomplete(self) -> bool:
         """Whether a file, or the directory, is not in force as it is written."""
-        return any(each.state != "ok" for each in self._states())
+        return any(each.state != "ok" for each in self.states())
 
     def problems(self) -> list[str]:
         """Why it is incomplete, one line for each file."""
         return [
             f"{each.path} is {each.state}: {each.errors[0].splitlines()[0]}" if each.errors else each.path
-            for each in self._states()
+            for each in self.states()
             if each.state != "ok"
         ]
 
@@ -52,7 +52,7 @@ class FilesReport:
         """The part of ``netd status --json`` that is about files."""
         files = [
             file_json(each, self._warnings.get(each.path, ()), since(each), each.path not in self._without_last_good)
-            for each in self._states()
+            for each in self.states()
         ]
         return {"files": files, "ignored": [each._asdict() for each in ignored_files(self._config_dir)]}
 

@@ -15,7 +15,7 @@ from netd.engine.ledger import Ledger
 from netd.kernel.kernel import Kernel
 from netd.kernel.netns.inhabitants import Inhabitant
 from netd.model.change import ChangeResult
-from netd.model.key import NAMESPACE_KIND, Key, namespace_key
+from netd.model.key import Key, namespace_key
 from netd.report.structured import BoundLogger
 
 #: Where the ledger's record of a namespace has the cookies of former ones.
@@ -31,7 +31,7 @@ class StrandedProcesses:
         self._kernel = kernel
         self._ledger = ledger
         self._log = log
-        self._cookies = {key.name: self._cookie(key) for key in ledger if key.kind == NAMESPACE_KIND}
+        self._cookies = {key.name: self._cookie(key) for key in ledger if key.is_namespace}
         self._due = any(self._former().values())
         self._told: dict[tuple[str, int], Inhabitant] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -39,7 +39,7 @@ class StrandedProcesses:
     def done(self, result: ChangeResult) -> None:
         """A namespace that was created: there may have been one of that name before."""
         key = result.change.key
-        if key.kind != NAMESPACE_KIND or result.error:
+        if not key.is_namespace or result.error:
             return
         before, now = self._cookies.get(key.name), self._cookie(key)
         self._cookies[key.name] = now

@@ -17,7 +17,7 @@ from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change, ChangeResult
 from netd.model.desired import Desired
 from netd.model.invalidation import Invalidation
-from netd.model.key import NAMESPACE_KIND, Key, namespace_key
+from netd.model.key import Key, namespace_key
 from netd.model.status import State
 
 from .apply.executor import Executor
@@ -67,13 +67,8 @@ class Commit:
         #: The last change of each object that was reported.
         self._reported: dict[Key, Change] = {}
         self._repaired: set[Key] = set()
-        #: What is to be evaluated next.
-        self._again: set[Key] = set()
-
-    def take_again(self) -> Set[Key]:
-        """What is to be evaluated again, because of what was committed since the last time."""
-        again, self._again = self._again, set()
-        return again
+        #: What is to be evaluated again, because of what was committed.
+        self.again: set[Key] = set()
 
     # what needs no change --------------------------------------------------------------------------------------
 
@@ -94,7 +89,7 @@ class Commit:
         row = self._row(key)
         if row is not None and row.state in BLOCKING and decision.state not in BLOCKING:
             self._backoff.succeeded(key)
-            self._again |= self._graph.dependents(key) | self._parts.owed.due(key)
+            self.again |= self._graph.dependents(key) | self._parts.owed.due(key)
 
     def _keep_state(self, one: Desired, decision: Decision) -> None:
         key, row, state, reason = one.key, self._row(one.key), decision.state, decision.reason
@@ -112,7 +107,7 @@ class Commit:
             self._parts.announcements.note(key, before, self._reported.get(key))
         if decision.observed is not None and not decision.observed.conflict:
             # In the ledger: what is as declared is netd's own, or adopted.
-            self._parts.recorder.record_found(one, decision.observed, withdrawn=self._scope.withdraws(key))
+            self._parts.recorder.record_found(one, decision.observed, self._scope.withdraws)
 
     def _row(self, key: Key) -> StatusRow | None:
         state = self._parts.states.get(key)
@@ -130,20 +125,20 @@ class Commit:
     def _forget(self, key: Key) -> None:
         """Nothing of it is left. A namespace is known for as long as what is in it."""
         record = self._parts.ledger.records.get(key)
-        if record is None or (key.kind == NAMESPACE_KIND and any(self._graph.undeclared_in(key.name))):
+        if record is None or (key.is_namespace and any(self._graph.undeclared_in(key.name))):
             return
         self._parts.ledger.forget(key)
-        if key.kind == NAMESPACE_KIND and record.locator.get("attach"):
+        if key.is_namespace and record.locator.get("attach"):
             self._invalidate_names_of(record.identity.get("cookie"))
         else:
-            self._again |= {namespace_key(key.netns)} & self._graph.undeclared
+            self.again |= {namespace_key(key.netns)} & self._graph.undeclared
 
     def _invalidate_names_of(self, cookie: int | None) -> None:
         """Nothing of netd's is left in a foreign namespace: under its other names, objects waited for that."""
         mirror = self._parts.mirror
         names = [name for name, one in self._graph.namespaces.items() if one.source]
         stale = [Invalidation("namespace", name) for name in names if cookie and mirror.cookie(name) == cookie]
-        self._again |= self._parts.concerned(mirror.invalidate(stale))
+        self.again |= self._parts.concerned(mirror.invalidate(stale))
 
     def unreadable(self, key: Key, reason: str, error: KernelError) -> None:
         """Its state is unknown: it is left as it is, and tried again later."""
@@ -152,6 +147,11 @@ class Commit:
         if key not in self._graph.desired and record is not None:
             change = Change(key, "delete", {}, first(record.files), None, None)
             self._parts.callbacks.done(ChangeResult(change, self._number, 0.0, False, str(error)))
+
+    def is_failed(self, key: Key) -> bool:
+        """Whether its state is unknown still, or an operation on it was refused."""
+        row = self._row(key)
+        return row is None or row.state is State.FAILED
 
     # what was changed ------------------------------------------------------------------------------------------
 
@@ -162,22 +162,31 @@ class Commit:
         if outcome is Outcome.SKIPPED:
             self._table.set(key, State.PENDING, f"waits for {execution.skipped[key]}, which failed")
             return
-        repair = self._drift and self._table.was_ok(key) and not parts.recorder.as_left(change)
+        repair = self._drift and self._was_ok(key) and not parts.recorder.as_left(change)
         if outcome is Outcome.REFUSED:
             self._refused(change, execution.failed[key], repair=repair)
         elif outcome is Outcome.DONE:
-            parts.recorder.record_made(change, owing=parts.owed.note(key, execution, tried))
+            owing = bool(execution.unfit or parts.owed.links) and parts.owed.note(key, execution, tried)
+            parts.recorder.record_made(change, owing=owing)
             self._done(change, repair=repair)
-            self._again |= parts.owed.due(key)
+            if parts.owed.links:
+                self.again |= parts.owed.due(key)
         if outcome is not Outcome.REFUSED:
-            self._again.add(key)
-        self._again |= self._graph.dependents(key)
+            self.again.add(key)
+        self.again |= self._graph.dependents(key)
+
+    def _was_ok(self, key: Key) -> bool:
+        """Whether it was ok before: only then is a change of it a repair, and not something that it waited for."""
+        row = self._row(key)
+        return row is not None and (row.state in (State.OK, State.CONTENDED) or row.unusable is not None)
 
     def _done(self, change: Change, *, repair: bool) -> None:
-        key = change.key
+        key, now = change.key, self._now()
+        counts = repair and self._counts(change)
         self._backoff.succeeded(key)
-        if repair:
-            self._count_repair(key)
+        row = self._row(key)
+        if counts and self._backoff.repaired(key, now, hopeless=row is not None and bool(row.contention)):
+            self._table.set(key, State.CONTENDED, self._contended_text(key))
         if self._reported.get(key) != change:
             self._reported[key] = change
             self._report(change, repair=repair)
@@ -189,7 +198,9 @@ class Commit:
         if self._is_refused_for_now(key, error):
             return
         kind = registry()[key.kind]
-        self._fail(key, kind.refusal(error) if isinstance(kind, LinkKind) else f"the kernel refused: {error}")
+        self._fail(
+            key, kind.refusal(error, change.fields) if isinstance(kind, LinkKind) else f"the kernel refused: {error}"
+        )
         self._report(change, repair=repair, error=str(error))
 
     def _is_refused_for_now(self, key: Key, error: KernelError) -> bool:
@@ -217,17 +228,21 @@ class Commit:
 
     # repairs ---------------------------------------------------------------------------------------------------
 
-    def _count_repair(self, key: Key) -> None:
-        """Once in a pass; the budget pays only for what is no consequence of another repair in the same pass."""
-        one = self._graph.desired.get(key)
-        if one is None or key in self._repaired:
-            return
+    def _counts(self, change: Change) -> bool:
+        """Counts a repair, once in a pass; returns whether its budget pays for it.
+
+        It pays only for what is no consequence of another repair in the same pass.
+        """
+        key = change.key
+        one, row = self._graph.desired.get(key), self._row(key)
+        if one is None or row is None or key in self._repaired:
+            return False
+        contention = registry()[key.kind].traits.contention
+        row.contention = next((contention[name] for name in change.fields if name in contention), "")
         self._repaired.add(key)
-        row = self._table.row(key)
         row.repairs += 1
         row.last_repair = self._parts.clock.time()
-        if not self._is_consequence(one) and self._backoff.repaired(key, self._now()):
-            self._table.set(key, State.CONTENDED, self._contended_text(key))
+        return not self._is_consequence(one)
 
     def _is_consequence(self, one: Desired) -> bool:
         """Whether something that it depends on, or is lost with, was repaired in the same pass."""
@@ -240,7 +255,9 @@ class Commit:
         )
 
     def _contended_text(self, key: Key) -> str:
-        return "another program keeps changing it" + self._culprit_text(key)
+        row = self._row(key)
+        known = row.contention if row is not None else ""
+        return known or "another program keeps changing it" + self._culprit_text(key)
 
     def _culprit_text(self, key: Key) -> str:
         culprit = self._culprit(key)

@@ -17,7 +17,7 @@ from typing import Any
 
 from netd.kinds import registry
 from netd.model.desired import Desired
-from netd.model.key import NAMESPACE_KIND, Key, parse_key
+from netd.model.key import Key, parse_key
 
 from .record import Record, read_record, record_json
 
@@ -99,7 +99,7 @@ class Ledger:
 
     def attached(self) -> Mapping[Key, str]:
         """Attached namespaces, each with where it is found."""
-        namespaces = ((key, record) for key, record in self.records.items() if key.kind == NAMESPACE_KIND)
+        namespaces = ((key, record) for key, record in self.records.items() if key.is_namespace)
         return {key: source for key, record in namespaces if (source := record.locator.get("attach"))}
 
     def __iter__(self) -> Iterator[Key]:

@@ -82,16 +82,12 @@ class Parts:
         self.graph = DependencyGraph(ledger, self.mirror)
         self.states: ObjectStates = {}
         self.backoff = Backoff(self.states)
-        self.table = StatusTable(self.states, self.file_of, callbacks.state)
+        self.table = StatusTable(self.states, self.file_of, lambda status, before: callbacks.state(status, before))
         self.recorder = LedgerRecorder(ledger, self.graph)
-        self._mac_key = mac_key
+        self.intents = Intents(ledger, self.mirror, self.graph, self.recorder.settings, mac_key)
         self.owed = OwedRestores(self.graph, self.states)
         self.evaluator = Evaluator(self.graph, self.states, ledger.records, self.mirror, self.attached.missing)
         self.announcements = Announcements(kernel, self.graph, self.states)
-
-    def intents(self) -> Intents:
-        """For a new plan."""
-        return Intents(self.ledger, self.mirror, self.graph, self.recorder.settings, self._mac_key)
 
     def in_scope(self, keys: Iterable[Key], scope: Scope) -> list[Key]:
         """Those of these objects that a pass of that scope may touch."""

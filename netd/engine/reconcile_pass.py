@@ -11,14 +11,16 @@ from typing import Any, NamedTuple, TypeVar
 from netd.errors import KernelError, as_refusal
 from netd.model.change import Change
 from netd.model.desired import Desired
+from netd.model.effects import Stale
 from netd.model.invalidation import WatchKey
-from netd.model.key import Key
+from netd.model.key import Key, LinkName
 
 from .apply.executor import Executor
 from .apply.plan import Plan
 from .commit import ATTEMPTS, Commit
 from .compare.decision import Decision, Evaluation
 from .parts import Parts
+from .record import Record
 from .scope import Scope
 from .status.objects import ObjectState
 
@@ -36,17 +38,13 @@ class _Chosen(NamedTuple):
 
 
 class Pass:
-    """``drift``: changes of objects that were ok are repairs.
+    """``involved``: what it is about to change, and all that depends on that; others may be repaired meanwhile."""
 
-    ``involved``: what it is about to change, and all that depends on that; repairs of the rest may come in between.
-    """
-
-    def __init__(self, parts: Parts, scope: Scope, involved: set[Key], *, drift: bool) -> None:
-        parts.passes += 1
+    def __init__(self, parts: Parts, scope: Scope, commit: Commit, involved: set[Key]) -> None:
         self._parts = parts
         self._scope = scope
+        self._commit = commit
         self._involved = involved
-        self._commit = Commit(parts, scope, parts.passes, drift=drift)
         #: Objects of which this pass was the first to count attempts.
         self._counted: set[Key] = set()
 
@@ -54,11 +52,10 @@ class Pass:
         """Brings these objects, and all that depends on their changes, to what is declared; yields between portions."""
         clock = self._parts.clock.monotonic
         until = clock() + PORTION
-        with self._parts.mirror.reading():
-            for _ in self._steps(keys):
-                if clock() > until:
-                    yield
-                    until = clock() + PORTION
+        for _ in self._steps(keys):
+            if clock() > until:
+                yield
+                until = clock() + PORTION
         self._parts.ledger.flush()
         self._parts.announcements.send()
 
@@ -67,30 +64,35 @@ class Pass:
         todo = keys
         try:
             while todo:
-                todo = yield from self._run_once(self._admitted(todo))
+                yield from self._run_once(self._admitted(todo))
+                todo, self._commit.again = self._commit.again, set()
         finally:
             for key in self._counted & self._parts.states.keys():
                 self._parts.states[key].attempts = 0
 
-    def _run_once(self, keys: Set[Key]) -> Generator[None, None, Set[Key]]:
-        """Returns what is to be evaluated next."""
+    def _run_once(self, keys: Set[Key]) -> Iterator[None]:
+        """Evaluates these objects, and changes what differs; ``Commit.again`` is to be evaluated next."""
         parts, commit = self._parts, self._commit
         decisions: dict[Key, Decision] = {}
         chosen: list[_Chosen] = []
         yield from self._evaluate(keys, decisions, chosen)
         self._involved.clear()
-        self._involved |= parts.graph.with_dependents(one.change.key for one in chosen)
         if not chosen:
-            return commit.take_again()
+            return
+        self._involved |= parts.graph.with_dependents(one.change.key for one in chosen)
         changes, execution = yield from self._apply(chosen, decisions)
-        own = yield from self._invalidate(execution)
+        stale = execution.finish()
         # netd's own writes come back as events: taken in now, so that each thing is read once.
-        others = parts.mirror.invalidate(parts.mirror.events())
+        events = parts.mirror.events()
+        heard = parts.mirror.invalidate(events)
+        unheard = yield from self._invalidate(stale - set(events))
         tried = {change.key for change in changes}
         for change in changes:
             commit.changed(change, execution, tried)
             yield
-        return commit.take_again() | parts.graph.affected(own) | parts.concerned(others)
+        commit.again |= parts.concerned(heard)
+        if unheard := (unheard | execution.watch_keys) - heard:
+            commit.again |= parts.graph.affected(unheard)
 
     def _evaluate(self, keys: Set[Key], decisions: dict[Key, Decision], chosen: list[_Chosen]) -> Iterator[None]:
         """Compares these objects, each once.
@@ -120,11 +122,13 @@ class Pass:
                 failed(one, as_refusal(error))
             yield
 
-    def _invalidate(self, execution: Executor) -> Generator[None, None, set[WatchKey]]:
-        """Drops what a plan made stale from the mirror, and returns what may have changed; links are read again."""
-        found, stale = execution.watch_keys, execution.stale()
-        for at in range(0, len(stale), SLICE):
-            found |= self._parts.mirror.invalidate(stale[at : at + SLICE])
+    def _invalidate(self, stale: Set[Stale]) -> Generator[None, None, set[WatchKey]]:
+        """Drops what is stale from the mirror, and returns what may have changed."""
+        found: set[WatchKey] = set()
+        # Links last: they are read again.
+        order = sorted(stale, key=lambda one: (isinstance(one, LinkName), one.netns, str(one))) if stale else ()
+        for at in range(0, len(order), SLICE):
+            found |= self._parts.mirror.invalidate(order[at : at + SLICE])
             yield
         return found
 
@@ -174,35 +178,40 @@ class Pass:
         self, chosen: Sequence[_Chosen], decisions: Mapping[Key, Decision]
     ) -> Generator[None, None, tuple[Sequence[Change], Executor]]:
         """Writes the intents to the ledger, plans, and sends the plan; returns the changes that it was for."""
-        parts = self._parts
-        failed = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+        parts, intents = self._parts, self._parts.intents
+        # What a pass in between has read again has not failed.
+        unread = {key: decision.error for key, decision in decisions.items() if decision.error is not None}
+        failed = {key: error for key, error in unread.items() if self._commit.is_failed(key)}
         changes: list[Change] = []
-        intents = parts.intents()
+        owing = intents.owing() if parts.graph.displaced_by else {}
+        former: dict[Key, Record] = {}
 
         def intend(one: _Chosen) -> None:
             """What is declared otherwise since it was chosen is left to the next pass."""
             if parts.graph.desired.get(one.change.key) == one.declared:
                 changes.append(one.change)
-                intents.record(one.change)
+                intents.record(one.change, owing, former)
 
         def fail(change: Change, error: KernelError) -> None:
             failed[change.key] = error
 
         yield from self._each(chosen, intend, lambda one, error: fail(one.change, error))
         parts.ledger.flush()
-        parts.plans += bool(changes)
         plan = Plan(parts.graph, parts.mirror, parts.ledger.records, lambda keys: parts.in_scope(keys, self._scope))
         yield from self._each(changes, plan.add, fail)
-        yield from self._each(plan.groups, plan.add_group, lambda group, error: failed.update(group.all(error)))
-        execution = Executor(parts.mirror, parts.graph.failed_dependency, intents)
+        yield from self._each(
+            plan.groups.values(), plan.add_group, lambda group, error: failed.update(dict.fromkeys(group.keys, error))
+        )
+        stages = plan.stages(changes)
+        execution = Executor(parts.mirror, parts.graph.failed_dependency, intents, former)
         if failed:
             execution.refuse(failed, parts.graph.needing_removal(failed))
+        parts.plans += bool(changes)
         parts.callbacks.plan(changes, execution)
-        for batch in execution.batches(plan.stages(changes)):
+        for batch in execution.batches(stages):
             yield from execution.prepare(batch)
             execution.send(batch)
             yield
-        execution.try_again()
         self._count_attempts(changes)
         return changes, execution
 

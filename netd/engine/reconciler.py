@@ -16,7 +16,7 @@ from netd.model.attach import AttachTarget
 from netd.model.change import Change, ChangeResult
 from netd.model.desired import Desired
 from netd.model.invalidation import EVERYTHING, Invalidation
-from netd.model.key import NAMESPACE_KIND, Key
+from netd.model.key import Key
 from netd.model.status import State, Status
 
 from .commit import Commit
@@ -138,7 +138,11 @@ class Reconciler:
         """
         chosen = set(self.graph.desired) | self.graph.undeclared if keys is None else set(keys)
         involved = set() if involved is None else involved
-        yield from Pass(self._parts, scope or Scope(), involved, drift=drift).run(chosen)
+        scope = scope or Scope()
+        self._parts.passes += 1
+        with self.mirror.reading():
+            commit = Commit(self._parts, scope, self._parts.passes, drift=drift)
+            yield from Pass(self._parts, scope, commit, involved).run(chosen)
 
     def events(self) -> list[Invalidation]:
         """What changed since the last time; EVERYTHING if that is unknown."""
@@ -195,7 +199,7 @@ class Reconciler:
             record = self.ledger.records.get(key)
             if record is not None and (files is None or declared_by_none_but(record.files, files)):
                 keys.add(key)
-                whole = registry()[key.kind].traits.provides_links or key.kind == NAMESPACE_KIND
+                whole = registry()[key.kind].traits.provides_links or key.is_namespace
                 if adopted and not record.made and whole:
                     self._parts.evaluator.forced.add(key)
         if orphans:

@@ -24,6 +24,7 @@ from .announce.announcer import Announcement, Announcer
 from .batch import Batch
 from .conntrack.cleanup import FlowCleanup
 from .events import Events
+from .explain import explained
 from .netns.inhabitants import Inhabitant, inhabitants
 from .netns.mount import Mounts
 from .netns.named import NamedNamespaces
@@ -184,7 +185,9 @@ class Kernel:
         One answer each: a Link for CreateLink, None for the others, an error as a value. ``index_of(netns, name)`` is
         the index of a link that was there before, 0 where none is known.
         """
-        return Batch(session, index_of, self.execute_namespace, self.flows.start).run(operations)
+        answers = Batch(session, index_of, self.execute_namespace, self.flows.start).run(operations)
+        pairs = zip(answers, operations, strict=True)
+        return [explained(answer, operation, session) for answer, operation in pairs]
 
     def prepare_deletions(self, session: Session, indexes: Collection[int]) -> Iterator[None]:
         """Before many links are deleted there: their number must not count twice. Yields between portions."""
@@ -201,7 +204,7 @@ class Kernel:
         try:
             self._execute_namespace(operation, on_cookie)
         except KernelError as error:
-            return error
+            return explained(error, operation)
         return None
 
     def _execute_namespace(self, operation: Operation, on_cookie: Callable[[int], None]) -> None:

@@ -149,6 +149,11 @@ class Session:
                     found[route.raw] = route
         return list(found.values())
 
+    def all_routes(self) -> list[Route]:
+        """The routes of all tables and both families; one that a dump repeats is made unique."""
+        bodies = [body for family in FAMILIES for body in self.rtnl.dump(wire.RTM_GETROUTE, rtmsg(family))]
+        return list({one.raw: one for body in bodies if (one := decode.route(body)) is not None}.values())
+
     def routes_to(self, table: int, to: str) -> list[Route]:
         """The routes of one table to one network; of all others there, most are not even looked at."""
         family, needle = wire.family_of(to), route_needle(table, to)

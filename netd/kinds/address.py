@@ -28,6 +28,7 @@ from netd.model.state import (
     IFA_F_TENTATIVE,
     IFF_LOOPBACK,
     IFF_RUNNING,
+    IFF_UP,
     RTPROT_KERNEL,
     Address,
     Link,
@@ -37,12 +38,17 @@ from netd.model.status import Unusable
 
 from .base.address_values import FOREVER, AddressTable, cidr_of
 from .base.kind import LOOPBACK, Kind, Traits, link_by_identity, link_identity
-from .base.roles import Announced, BecomesUsable, KeepsAttributes, RoutesMembers
+from .base.roles import Announced, AssignedAddress, BecomesUsable, KeepsAttributes, RoutesMembers
 
 #: RT_TABLE_MAIN, of the route that the kernel makes for an address.
 MAIN = 254
 IFA_RT_PRIORITY = 9
 LIMITED = "limited"
+
+
+def address_key(link: LinkName, cidr: str) -> Key:
+    """The object that is this address of a link."""
+    return Key(link.netns, "address", f"{link.name}/{cidr}")
 
 
 def address_object(
@@ -63,7 +69,7 @@ def address_object(
         if nodad:
             fields["nodad"] = True
     return Desired(
-        key=Key(link.netns, "address", f"{link.name}/{address}"),
+        key=address_key(link, address),
         fields=fields | more,
         origins=(origin,),
         locator={"nodad": nodad} | ({"after": after} if after else {}) | more,
@@ -108,11 +114,22 @@ def _length(cidr: str) -> int:
     return int(cidr.partition("/")[2])
 
 
-class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
+def _alike(cidr: str, there: Mapping[str, Address]) -> Iterable[Address]:
+    """The address of a link that the kernel treats as the same one: at most one."""
+    alike = (one for one in there.values() if ":" in one.address)
+    return [one for one in alike if one.address.split("/")[0] == cidr.split("/")[0] and one.address != cidr]
+
+
+class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddress):
     """address/DEV/CIDR."""
 
     name = "address"
-    traits = Traits(guard_fields=frozenset({"lifetime", "connected", "duplicate", "prefixlen"}))
+    traits = Traits(
+        guard_fields=frozenset({"lifetime", "connected", "duplicate", "prefixlen"}),
+        contention={
+            "duplicate": "another host of the segment has this address already (duplicate address detection failed)"
+        },
+    )
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
         """IPv6 has an address once per link, IPv4 once for each prefix length."""
@@ -131,9 +148,11 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         link = link_by_identity(LinkName(key.netns, dev), identity, view)
         if link is None:
             return None
-        address = view.addresses(key.netns, link.index).get(cidr)
+        there = view.addresses(key.netns, link.index)
+        address = there.get(cidr)
         if address is None:
-            return self._in_its_place(key, link, cidr, view)
+            return self._in_its_place(key, link, cidr, there)
+        place = {"cookie": view.cookie(key.netns), "index": link.index}
         return Observed(
             fields={
                 "prefixlen": _length(cidr),
@@ -145,10 +164,10 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
                 "deprecated": bool(address.flags & IFA_F_DEPRECATED),
                 "noprefixroute": bool(address.flags & IFA_F_NOPREFIXROUTE),
                 "route_metric": route_metric(address),
-                "in_order": self._in_order(cidr, locator, view.addresses(key.netns, link.index)),
+                "in_order": self._in_order(cidr, locator, there),
                 "label": address.label,
             },
-            identity={"cookie": view.cookie(key.netns), "index": link.index},
+            identity=place,
             marked=address.protocol == ADDRESS_PROTOCOL,
             renamed_away=link.name != dev,
             handle=address,
@@ -182,13 +201,17 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         advice = "nodad = true makes it usable without" if link.up else "up = true sets it up"
         return Unusable(f"tentative, because {dev} {what}: {advice}")
 
+    def address_on(self, key: Key) -> tuple[LinkName, str]:
+        dev, _, cidr = key.name.partition("/")
+        return LinkName(key.netns, dev), cidr
+
     def announced(self, key: Key) -> tuple[LinkName, str] | None:
         dev, _, cidr = key.name.partition("/")
         return None if dev == LOOPBACK else (LinkName(key.netns, dev), cidr.partition("/")[0])
 
-    def _in_its_place(self, key: Key, link: Link, cidr: str, view: View) -> Observed | None:
+    def _in_its_place(self, key: Key, link: Link, cidr: str, there: Mapping[str, Address]) -> Observed | None:
         """An IPv6 address exists once per link: a foreign one with another prefix length is displaced."""
-        for other in self._alike(key.netns, link, cidr, view):
+        for other in _alike(cidr, there):
             if other.protocol != ADDRESS_PROTOCOL and other.flags & IFA_F_PERMANENT:
                 fields = {"prefixlen": _length(other.address), "lifetime": FOREVER, "connected": True}
                 # It has no identity: it must not be mistaken for the one that netd created on that link.
@@ -196,16 +219,12 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
                 return Observed(fields | {"duplicate": False}, displaced=gives_way, renamed_away=astray, handle=other)
         return None
 
-    def _alike(self, netns: str, link: Link, cidr: str, view: View) -> Iterable[Address]:
-        """The address of this link that the kernel treats as the same one: at most one."""
-        alike = (one for one in view.addresses(netns, link.index).values() if ":" in one.address)
-        return [one for one in alike if one.address.split("/")[0] == cidr.split("/")[0] and one.address != cidr]
-
     def _connected(self, netns: str, link: Link, address: Address, view: View) -> bool:
         """Whether the kernel's route to the address's network exists, if there should be one."""
         network = ipaddress.ip_interface(address.address).network
         none = address.flags & IFA_F_NOPREFIXROUTE or address.peer or network.num_addresses == 1
-        if address.protocol != ADDRESS_PROTOCOL or none or link.flags & IFF_LOOPBACK or not link.up:
+        elsewhere = link.flags & IFF_LOOPBACK or not link.flags & IFF_UP
+        if address.protocol != ADDRESS_PROTOCOL or none or elsewhere:
             return True
         family = socket.AF_INET6 if network.version == 6 else socket.AF_INET
         return str(network) in view.connected(netns, link.index, family, _table_of(link, netns, view))
@@ -222,7 +241,7 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced):
         dev, _, cidr = key.name.partition("/")
         put = self._put(key, desired.locator, bool(desired.locator["nodad"]) and ":" in cidr)
         link = view.link(key.netns, dev)
-        wrong = self._alike(key.netns, link, cidr, view) if link is not None else ()
+        wrong = _alike(cidr, view.addresses(key.netns, link.index)) if link is not None else ()
         return [*(self._clear(key, dev, other) for other in wrong), Step(Phase.ADDRESS, put)]
 
     def _put(self, key: Key, locator: Mapping[str, Any], nodad: bool) -> PutAddress:

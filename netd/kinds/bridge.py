@@ -72,6 +72,7 @@ class BridgeKind(LinkKind):
     toml = TomlForm(BridgeTable)
     joins = "ports"
     takes_members = True
+    optional = dict.fromkeys(("vlan_filtering", "vlan_default_pvid", "vlan_protocol"), "CONFIG_BRIDGE_VLAN_FILTERING")
 
     def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
         found = super().read_options(link, netns, view)

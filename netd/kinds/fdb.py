@@ -18,9 +18,6 @@ from .base.kind import Kind, Traits, link_by_identity, link_identity
 from .base.roles import NamesHosts
 from .base.values import hosts_in
 
-#: The entry that unknown, broadcast and multicast frames follow.
-FLOOD = "00:00:00:00:00:00"
-
 
 def fdb_object(
     link: LinkName,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -204,10 +204,10 @@ class GreKind(TunnelKind):
     def immutable_changes(self, differing: Mapping[str, FieldDiff]) -> set[str]:
         return {*super().immutable_changes(differing), *({FAMILY} & differing.keys())}
 
-    def refusal(self, error: KernelError) -> str:
+    def refusal(self, error: KernelError, fields: Collection[str]) -> str:
         if error.code == errno.EOPNOTSUPP and error.text.startswith("Unknown device type"):
             return "this kernel has no such tunnels: they need its module ip_gre, over IPv6 ip6_gre (modprobe ip_gre)"
-        return super().refusal(error)
+        return super().refusal(error, fields)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:
         six = self.family(desired.fields) is Family.IPV6

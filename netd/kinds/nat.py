@@ -21,6 +21,7 @@ from .base.group_kind import GroupKind
 from .base.kind import TableContext, TomlForm, Traits
 from .base.nat_flows import changed_translations
 from .base.options import Table, option
+from .base.roles import Diversion, DivertsPackets, NeedsForwarding
 from .base.values import ADDRESS, Form, Name, Network, canonical_address, unicast_address
 
 
@@ -143,7 +144,7 @@ class NatTable(Table):
     dnat: list[Dnat] = option("[[nat.dnat]]", default_factory=list)
 
 
-class NatKind(GroupKind):
+class NatKind(GroupKind, NeedsForwarding, DivertsPackets):
     """nat/masquerade/…, nat/snat/…, nat/dnat/…"""
 
     name = "nat"
@@ -170,6 +171,16 @@ class NatKind(GroupKind):
                 groups.setdefault((one.key.netns, family, one.locator["protocol"]), []).append(one)
         for group in groups.values():
             yield from _overlaps(group)
+
+    def forwarded(self, key: Key) -> Sequence[Literal["ip", "ip6"]]:
+        family = key.name.split("/")[1]
+        return ("ip6",) if family == "ip6" else ("ip",) if family == "ip" else ("ip", "ip6")
+
+    def diversion(self, desired: Desired) -> Diversion | None:
+        entry = desired.locator
+        if entry["type"] != "dnat":
+            return None
+        return Diversion(entry["protocol"], span(entry["port"]), entry["destination"], entry["address"])
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})

@@ -15,6 +15,7 @@ from netd.model.operations import DeleteNeighbor, PutNeighbor
 
 from .base.kind import LOOPBACK, Kind, TableContext, TomlForm, Traits, link_by_identity, link_identity
 from .base.options import Table, option
+from .base.roles import AddressOnLink
 from .base.values import Mac, Name, UnicastAddress, family_of
 from .proxy import proxy_object
 
@@ -41,7 +42,7 @@ class NeighborTable(Table):
             raise ValueError(f"dev: {LOOPBACK} has no IPv4 neighbours")
 
 
-class NeighborKind(Kind):
+class NeighborKind(Kind, AddressOnLink):
     """neighbor/DEV/ADDRESS."""
 
     name = "neighbor"
@@ -58,6 +59,10 @@ class NeighborKind(Kind):
             origins=(context.origin,),
             requires=(LinkName(context.netns, table.dev),),
         )
+
+    def address_on(self, key: Key) -> tuple[LinkName, str]:
+        dev, _, address = key.name.partition("/")
+        return LinkName(key.netns, dev), address
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})

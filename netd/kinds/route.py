@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ from netd.model.status import Unusable
 from .address import AddressKind
 from .base.kind import Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
-from .base.roles import BecomesUsable, KeepsAttributes
+from .base.roles import BecomesUsable, KeepsAttributes, NextHop, RoutesPackets, Routing
 from .base.values import (
     TABLE_NAMES,
     TABLES,
@@ -185,7 +186,7 @@ def route_object(table: RouteTable, netns: str, origin: Origin) -> Desired:
     )
 
 
-class RouteKind(Kind, BecomesUsable, KeepsAttributes):
+class RouteKind(Kind, BecomesUsable, KeepsAttributes, RoutesPackets):
     """route/TABLE/TO/METRIC."""
 
     name = "route"
@@ -194,6 +195,15 @@ class RouteKind(Kind, BecomesUsable, KeepsAttributes):
 
     def declare(self, table: RouteTable, context: TableContext) -> Iterable[Desired]:
         yield route_object(table, context.netns, context.origin)
+
+    def in_table(self, desired: Desired, table: int) -> Desired:
+        _, to, metric = parse_route_key(desired.key)
+        return replace(desired, key=route_key(desired.key.netns, table, to, metric))
+
+    def routing(self, desired: Desired) -> Routing:
+        _, to, metric = parse_route_key(desired.key)
+        hops = tuple(NextHop(str(via), str(dev)) for via, dev, _ in desired.locator["hops"])
+        return Routing(to, metric, hops, bool(desired.locator["onlink"]))
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})

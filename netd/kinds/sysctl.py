@@ -140,6 +140,16 @@ class SysctlKind(SettingKind):
                 requires=(LinkName(context.netns, dev),) if dev else (),
             )
 
+    def key_of(self, netns: str, path: str) -> Key:
+        return Key(netns, self.name, sysctl_name(path))
+
+    def path_of(self, key: Key) -> str:
+        return sysctl_path(key.name)
+
+    def example_path(self, key: Key) -> str:
+        path = self.path_of(key)
+        return path_of(path, "default") if tuple(path.split("/")[:3]) in PER_LINK else path
+
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:

@@ -16,7 +16,7 @@ from netd.model.firewall import Match
 from netd.model.key import Key, LinkName
 from netd.model.operations import CreateLink
 from netd.model.segment import Links, Tunnel
-from netd.model.state import Link
+from netd.model.state import FLOOD, NTF_EXT_LEARNED, FdbEntry, Link
 from netd.model.status import Unusable
 
 from .base.kind import TableContext, TomlForm
@@ -38,7 +38,7 @@ from .base.values import (
     hosts_in,
     is_link_local,
 )
-from .fdb import FLOOD, fdb_object
+from .fdb import fdb_object
 from .link.attributes import Address, Flag, LowerLink, LowerNamespace, Number
 from .link.ends import LinkTable
 from .link.link_kind import DEV_NAMESPACE, LinkKind
@@ -204,6 +204,12 @@ def heard(packets: Match, table: VxlanTable) -> Match:
     return packets._replace(iif=table.dev or "")
 
 
+def _written_entry(entry: FdbEntry) -> dict[str, Any]:
+    """An entry of ``fdb``."""
+    more = {name: value for name, value in (("port", entry.port), ("vni", entry.vni)) if value}
+    return {"mac": entry.mac, "dst": entry.dst, **more}
+
+
 def outer_family(addresses: Iterable[str | None]) -> Family | None:
     """The family of a tunnel with these addresses; None: no address."""
     return next((family_of(address) for address in addresses if address), None)
@@ -228,6 +234,9 @@ class VxlanKind(LinkKind, NamesHosts):
 
     name = "vxlan"
     toml = TomlForm(VxlanTable)
+
+    def flooded_to(self, link: LinkName, index: int, view: View) -> Sequence[str]:
+        return [one.dst for one in view.fdb(link.netns, index) if one.mac == FLOOD]
 
     def declare(self, table: VxlanTable, context: TableContext) -> Iterable[Desired]:
         link = LinkName(context.netns, context.name)
@@ -327,6 +336,26 @@ class VxlanKind(LinkKind, NamesHosts):
     def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
         found = super().read_options(link, netns, view)
         return {**found, "family": outer_family((found["local"], found["remote"]))}
+
+    def written(self, at: LinkName, link: Link, view: View) -> dict[str, Any]:
+        """With its forwarding database: where flooding goes, and other static entries."""
+        found = super().written(at, link, view)
+        entries = [one for one in view.fdb(at.netns, link.index) if not one.flags & NTF_EXT_LEARNED]
+        if found.get("group"):
+            found.pop("remote", None)
+            entries = [one for one in entries if one.dst != found["group"]]
+        floods = [one.dst for one in entries if one.mac == FLOOD and not one.port and not one.vni]
+        if "remote" not in found and floods:
+            found["remote"] = floods
+        elif found.get("remote") in floods:
+            floods = [found["remote"]]
+        rest = [one for one in entries if one.mac != FLOOD or one.dst not in floods]
+        if rest:
+            found["fdb"] = [_written_entry(one) for one in rest]
+        if found.get("learning") is False and len(entries) < len(view.fdb(at.netns, link.index)):
+            found = {**found, "fdb_owner": "external"}
+            found.pop("learning")
+        return found
 
     def refused_until(self, desired: Desired, view: View, error: KernelError) -> Unusable | None:
         """A namespace that is being deleted keeps the VNIs of its tunnels where these send, for a moment."""

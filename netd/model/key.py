@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 #: The namespace without a name.
 HOST = ""
-#: The kind of the objects that contain others: the ``netns`` of these is its name.
+#: The kind of the objects that contain others. Who asks for it asks ``Key.is_namespace``, or ``namespace_key``.
 NAMESPACE_KIND = "namespace"
 
 
@@ -16,6 +16,11 @@ class Key(NamedTuple):
     netns: str
     kind: str
     name: str
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether it is a namespace: the objects in it have its name as their ``netns``."""
+        return self.kind == NAMESPACE_KIND
 
     def __str__(self) -> str:
         own = f"{self.kind}/{self.name}"

@@ -46,6 +46,10 @@ def attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
+#: The MAC address of the entries of a vxlan's forwarding database that unknown, broadcast and multicast frames follow.
+FLOOD = "00:00:00:00:00:00"
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """RTM_NEWLINK. ``info`` and ``port`` are the raw IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA."""

@@ -71,6 +71,15 @@ class Connection:
                     async with asyncio.timeout(STALL_TIME):
                         await self._writable()
 
+    async def stream(self, data: bytes) -> None:
+        """Sends a part of an answer that does not end; waits as long as it takes for the other side to read."""
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self.socket.send(left[:PIECE]) :]
+            except BlockingIOError:
+                await self._writable()
+
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()
         ready = loop.create_future()

@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Generator, Hashable
 from typing import Any, Protocol
 
 from netd.errors import Busy, Silent, UsageError
@@ -27,7 +27,9 @@ STATE_DIR = "/run/netd"
 #: Bytes of a request, at most.
 LONGEST = 65536
 #: The requests that only read.
-LOOKS = ("status", "wait")
+LOOKS = ("status", "wait", "watch", "graph", "show", "rates")
+#: The requests that are answered by lines without end.
+STREAMS = frozenset({"watch"})
 #: struct ucred of SO_PEERCRED, socket(7): pid, uid, gid. The groups beside gid: SO_PEERGROUPS.
 CREDENTIALS = struct.Struct("=iII")
 SO_PEERGROUPS = 59
@@ -53,6 +55,9 @@ class Asked(Protocol):
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """What any other request is answered. Cancelled if the other side closes the connection."""
+
+    def stream(self, request: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        """The lines of a request that is answered without end."""
 
 
 class StatusSocket:
@@ -98,11 +103,20 @@ class StatusSocket:
         refusal = refused(connection.socket, request)
         if refusal:
             return await self._reply(connection, {"error": refusal})
+        if request.get("verb") in STREAMS:
+            await until_gone(connection, self._stream(connection, request))
+            return None
         if request.get("verb") != "status":
             return await self._reply(connection, await until_gone(connection, self._asked.answer(request)))
         async with self._snapshots.newest(connection.peer) as snapshot:
             await self._turns.take()
             return await connection.send(snapshot)
+
+    async def _stream(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        async with contextlib.aclosing(self._asked.stream(request)) as lines:
+            async for portion in lines:
+                await connection.stream(portion)
+        return {}
 
     async def _reply(self, connection: Connection, reply: dict[str, Any]) -> None:
         await self._turns.take()
@@ -147,28 +161,51 @@ def refused(peer: socket.socket, request: dict[str, Any]) -> str:
 
 def ask(state_dir: str, request: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
     """Asks the daemon; UsageError if it does not run, Silent if it hangs, Busy if it refuses to answer."""
+    with contextlib.closing(replies(state_dir, request, timeout)) as found:
+        for reply in found:
+            return reply
+    raise UsageError(not_running(state_dir))
+
+
+def replies(
+    state_dir: str, request: dict[str, Any], timeout: float | None = None
+) -> Generator[dict[str, Any], None, None]:
+    """The lines of its answer, one after the other, until it ends; errors as ``ask``."""
     path = os.path.join(state_dir, SOCKET)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
         try:
             connection.connect(path)
             connection.sendall(json.dumps(request).encode() + b"\n")
-            with connection.makefile("rb") as answer:
-                line = answer.readline()
-            reply: dict[str, Any] = json.loads(line)
-            if not isinstance(reply, dict):
-                raise ValueError("an answer is an object")
         except PermissionError:
             raise Busy(not_permitted(path)) from None
         except (TimeoutError, BlockingIOError):
             # EAGAIN: the queue of waiting connections is full.
             raise Silent(SILENT) from None
-        except (OSError, ValueError):
-            elsewhere = "" if state_dir == STATE_DIR else f" with the state directory {state_dir}"
-            raise UsageError(NOT_RUNNING.replace(":", f"{elsewhere}:", 1)) from None
-    if set(reply) == {"error"}:
-        raise Busy(str(reply["error"]))
-    return reply
+        except OSError:
+            raise UsageError(not_running(state_dir)) from None
+        with connection.makefile("rb") as answer:
+            while True:
+                try:
+                    line = answer.readline()
+                    reply: dict[str, Any] | None = json.loads(line) if line else None
+                    if line and not isinstance(reply, dict):
+                        raise ValueError("an answer is an object")
+                except TimeoutError:
+                    raise Silent(SILENT) from None
+                except (OSError, ValueError):
+                    raise UsageError(not_running(state_dir)) from None
+                if reply is None:
+                    return
+                if set(reply) == {"error"}:
+                    raise Busy(str(reply["error"]))
+                yield reply
+
+
+def not_running(state_dir: str) -> str:
+    """That it does not run, and how to start it."""
+    elsewhere = "" if state_dir == STATE_DIR else f" with the state directory {state_dir}"
+    return NOT_RUNNING.replace(":", f"{elsewhere}:", 1)
 
 
 def not_permitted(path: str) -> str:

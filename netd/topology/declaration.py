@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from netd.model.change import Change
 from netd.model.desired import Desired, Origin
-from netd.model.key import NAMESPACE_KIND, Key, LinkName
+from netd.model.key import Key, LinkName, namespace_key
 from netd.model.status import State, Status
 
 #: Where an origin is, as text ("/etc/netd/lab.toml:3").
@@ -42,7 +42,7 @@ class Declaration:
         for key, one in desired.items():
             self._index(key, one)
         for key in self.changes.keys() - desired.keys():
-            if key.kind == NAMESPACE_KIND:
+            if key.is_namespace:
                 continue
             self._of_link.setdefault(LinkName(key.netns, key.name), key)
             self._on_link.setdefault(LinkName(key.netns, key.name.partition("/")[0]), []).append(key)
@@ -104,7 +104,7 @@ class Declaration:
 
     def namespace_state(self, netns: str) -> str:
         """The state of the namespace with that name."""
-        key = Key("", NAMESPACE_KIND, netns)
+        key = namespace_key(netns)
         return self.state(key if key in self.desired or key in self.changes else None)
 
     def origin(self, key: Key | None) -> Origin | None:

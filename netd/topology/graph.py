@@ -13,7 +13,7 @@ from typing import Any
 from netd.errors import KernelError
 from netd.kinds.base.kind import LOOPBACK
 from netd.model.desired import Desired
-from netd.model.key import HOST, Key, LinkName
+from netd.model.key import Key, LinkName, namespace_key
 from netd.model.state import IFF_RUNNING, Link
 
 from .declaration import FOREIGN, Declaration, difference
@@ -48,7 +48,7 @@ class GraphBuilder:
     def steps(self) -> Iterator[None]:
         """Builds it, namespace by namespace."""
         for netns in self._topology.namespaces:
-            self._namespaces.append({"name": netns, **self._state(Key(HOST, "namespace", netns) if netns else None)})
+            self._namespaces.append({"name": netns, **self._state(namespace_key(netns) if netns else None)})
             for at in self._topology.links(netns):
                 self._add_link(at)
             yield
@@ -104,7 +104,7 @@ class GraphBuilder:
 
     def _add_missing_namespace(self, netns: str) -> None:
         if not any(each["name"] == netns for each in self._namespaces):
-            self._namespaces.append({"name": netns, **self._state(Key(HOST, "namespace", netns))})
+            self._namespaces.append({"name": netns, **self._state(namespace_key(netns))})
 
     def _connect_missing(self, at: LinkName, one: Desired) -> None:
         for end in one.ends:

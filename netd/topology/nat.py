@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from netd.errors import KernelError
+from netd.kinds.nat import NatKind
 from netd.model.key import HOST, Key, LinkName
 
 from .declaration import Declaration
 from .topology import Topology
 
-NAT = "nat"
+NAT = NatKind.name
 #: RT_TABLE_MAIN, and the default route of each family.
 MAIN, DEFAULTS = 254, ((socket.AF_INET, "0.0.0.0/0"), (socket.AF_INET6, "::/0"))
 

@@ -10,7 +10,6 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from netd.kinds.fdb import FLOOD
 from netd.kinds.link.segment import kind_of
 from netd.model.desired import HIDDEN, View
 from netd.model.key import HOST, LinkName
@@ -135,8 +134,9 @@ class Topology:
         if link is None:
             return []
         found = [str(options[key]) for key in FAR_ENDS if options.get(key)]
-        if link.kind == "vxlan":
-            found += [one.dst for one in self.view.fdb(at.netns, link.index) if one.mac == FLOOD]
+        kind = kind_of(link)
+        if kind is not None:
+            found += kind.flooded_to(at, link.index, self.view)
         return list(dict.fromkeys(found))
 
     def all_links(self) -> Iterator[LinkName]:

@@ -179,7 +179,8 @@ class Layer2:
             yield Way((), "delivered", arrived=at, frame=frame)
         else:
             reason = f"{at} has the MAC {link.mac}, and the frame is for {frame.destination}"
-            yield lost(reason, self._machine.step(at, "link", f"the frame is for {frame.destination}, not {link.mac}"))
+            step = self._machine.step(at, "link", f"the frame is for {frame.destination}, not {link.mac}")
+            yield replace(lost(reason, step), stray=True)
 
     def _takes(self, at: LinkName, frame: Frame) -> bool:
         return self._link_kind(at) in ("macvlan", "macvtap", "ipvlan") and self._is_for(at, frame)

@@ -45,14 +45,14 @@ class Layer3:
 
     # sending ---------------------------------------------------------------------------------------------------
 
-    def send(self, netns: str, packet: Packet, steps: tuple[Step, ...] = ()) -> Way:
-        """A packet that a program in this namespace sends."""
+    def send(self, netns: str, packet: Packet, steps: tuple[Step, ...] = (), vrf: LinkName | None = None) -> Way:
+        """A packet that a program in this namespace (in that VRF) sends."""
         packet = self._connections.enter(netns, packet)
         try:
-            route = self._route(netns, packet)
+            route = self._route(netns, packet, vrf=vrf)
         except KernelError as error:
             return self._unroutable(netns, packet, error).after(steps)
-        step = self._route_step(netns, packet, route)
+        step = self._route_step(netns, packet, route, vrf=vrf)
         out = self._machine.topology.at(netns, route.hop.index) or LinkName(netns, LOOPBACK)
         before = packet
         more, end = self._hooks.run(netns, "output", families(packet), Sight(packet, "", out.name))
@@ -64,7 +64,7 @@ class Layer3:
             packet = replace(packet, mark=self._hooks.mark)
         if (packet.ends, packet.mark) != (before.ends, before.mark):
             try:
-                route = self._route(netns, packet)
+                route = self._route(netns, packet, vrf=vrf)
             except KernelError as error:
                 return self._unroutable(netns, packet, error).after([*steps, step, *told])
             told = [*told, self._route_step(netns, packet, route)]
@@ -72,18 +72,19 @@ class Layer3:
             return lost(f"the route for {packet.ends.destination} says {route.type}", *steps, step, *told)
         return self._leave(netns, packet, route).after([*steps, step, *told])
 
-    def _route(self, netns: str, packet: Packet, iif: LinkName | None = None) -> Found:
-        link = self._machine.link(iif) if iif is not None else None
+    def _route(self, netns: str, packet: Packet, iif: LinkName | None = None, vrf: LinkName | None = None) -> Found:
         ends = packet.ends
         ports = (ends.source_port, ends.port) if packet.protocol != "icmp" else (0, 0)
-        index = link.index if link is not None else 0
-        flow = Flow(ends.destination, ends.source, index, 0, packet.mark, packet.number, *ports)
+        places = self._machine.index(iif), self._machine.index(vrf)
+        flow = Flow(ends.destination, ends.source, *places, packet.mark, packet.number, *ports)
         return self._machine.route(netns, flow)
 
-    def _route_step(self, netns: str, packet: Packet, route: Found, came: LinkName | None = None) -> Step:
+    def _route_step(
+        self, netns: str, packet: Packet, route: Found, iif: LinkName | None = None, vrf: LinkName | None = None
+    ) -> Step:
         destination = packet.ends.destination
-        link = self._machine.link(came) if came is not None else None
-        flow = Flow(destination, packet.ends.source, link.index if link is not None else 0, mark=packet.mark)
+        places = self._machine.index(iif), self._machine.index(vrf)
+        flow = Flow(destination, packet.ends.source, *places, mark=packet.mark)
         network, table, _ = self._machine.matching(netns, flow)
         out = self._machine.topology.at(netns, route.hop.index)
         shown = f"{destination} is in {network} (table {table}): " if network else ""

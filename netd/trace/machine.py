@@ -13,8 +13,8 @@ from netd.errors import KernelError
 from netd.kernel.nft import listing
 from netd.kernel.rtnl import lookup
 from netd.kernel.rtnl.lookup import Flow, Found, Port, PortVlan
-from netd.kinds.fdb import FLOOD as FLOOD_MAC
 from netd.model.key import Key, LinkName
+from netd.model.state import FLOOD as FLOOD_MAC
 from netd.model.state import Link, Neighbor, attributes
 from netd.topology.declaration import Declaration
 from netd.topology.topology import Topology
@@ -49,6 +49,17 @@ class Machine:
     def link(self, at: LinkName) -> Link | None:
         """The link, None if it is not there."""
         return self.topology.link(at)
+
+    def index(self, at: LinkName | None) -> int:
+        """The index of a link, 0 where there is none."""
+        link = self.link(at) if at is not None else None
+        return link.index if link is not None else 0
+
+    def vrf(self, at: LinkName | None) -> LinkName | None:
+        """The VRF that a link is a member of."""
+        master = self.topology.master(at) if at is not None else None
+        link = self.link(master) if master is not None else None
+        return master if link is not None and link.kind == "vrf" else None
 
     def port(self, at: LinkName) -> Mapping[int, bytes]:
         """IFLA_BRPORT_* of a port."""

@@ -52,7 +52,7 @@ def ask(machine: Machine, question: Question) -> Answer:
     arrived = forth.frame.packet
     answer = replace(arrived, ends=arrived.ends.reversed(), reply=True, ttl=64, mark=0)
     begin = machine.step(LinkName(forth.namespace, ""), "source", f"{forth.namespace or 'the host'} answers {answer}")
-    back = layer3.send(forth.namespace, answer, (begin,))
+    back = layer3.send(forth.namespace, answer, (begin,), machine.vrf(forth.arrived))
     return Answer(forth, checked(back, netns))
 
 
@@ -72,7 +72,7 @@ def question_of(machine: Machine, begin: str, end: str, protocol: str, size: int
     if not port and protocol != "icmp":
         raise UsageError(f"{protocol} needs a port: write {end}:PORT")
     netns, source = origin(machine, begin)
-    destination = destination_of(machine, target, 6 if ":" in source else 4 if source else 0)
+    destination = destination_of(machine, target, netns, 6 if ":" in source else 4 if source else 0)
     if source and (":" in source) != (":" in destination):
         raise UsageError(f"{source} and {destination} are of different families")
     return Question(netns, source, destination, port, protocol, size)
@@ -106,23 +106,38 @@ def origin(machine: Machine, text: str) -> tuple[str, str]:
     raise UsageError(f"there is no namespace '{text}' ('ip netns' lists them), and it is no address")
 
 
-def destination_of(machine: Machine, text: str, family: int) -> str:
-    """The address that is meant: of a namespace, the first that is no loopback or link-local one."""
+def destination_of(machine: Machine, text: str, begin: str, family: int) -> str:
+    """The address that is meant: of a namespace, the one that is nearest to where the packet begins."""
     if is_address(text):
         return str(ipaddress.ip_address(text))
     known = machine.topology.namespaces
     if text not in known and text not in HOST_WORDS:
         raise UsageError(f"there is no namespace '{text}' ('ip netns' lists them), and it is no address")
-    netns = text if text in known else HOST
-    found: list[str] = []
-    for at in machine.topology.links(netns):
-        for one in machine.topology.addresses(at):
-            address = ipaddress.ip_address(one.address.partition("/")[0])
-            if not (address.is_loopback or address.is_link_local) and family in (0, address.version):
-                found.append(str(address))
+    found = [each for each in addresses_of(machine, text if text in known else HOST) if family in (0, version(each))]
     if not found:
         raise UsageError(f"{text or 'the host'} has no address to send to")
-    return found[0]
+    return min(found, key=lambda address: distance(machine, begin, address))
+
+
+def addresses_of(machine: Machine, netns: str) -> list[str]:
+    """The addresses of a namespace that others can send to."""
+    found = [
+        one.address.partition("/")[0] for at in machine.topology.links(netns) for one in machine.topology.addresses(at)
+    ]
+    return [each for each in found if not (ipaddress.ip_address(each).is_loopback or each.startswith("fe80:"))]
+
+
+def distance(machine: Machine, netns: str, address: str) -> int:
+    """0 on the same link, 1 behind a gateway, 2 without a route."""
+    try:
+        return 1 if machine.route(netns, Flow(address)).hop.via else 0
+    except KernelError:
+        return 2
+
+
+def version(address: str) -> int:
+    """4 or 6."""
+    return ipaddress.ip_address(address).version
 
 
 def is_address(text: str) -> bool:

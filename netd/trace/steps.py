@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from netd.model.key import LinkName
@@ -38,7 +38,7 @@ class Step(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Way:
     """One way of a packet: ``reason`` says why it does not arrive. ``arrived``: the link and the frame on it, where a
-    host takes it in; ``namespace``: where it was delivered."""
+    host takes it in; ``namespace``: where it was delivered. ``stray``: a flooded copy, at a link that it is not for."""
 
     steps: tuple[Step, ...]
     verdict: Verdict
@@ -46,10 +46,11 @@ class Way:
     arrived: LinkName | None = None
     frame: Frame | None = None
     namespace: str = ""
+    stray: bool = False
 
     def after(self, steps: Iterable[Step]) -> Way:
         """The same way, after others."""
-        return Way((*steps, *self.steps), self.verdict, self.reason, self.arrived, self.frame, self.namespace)
+        return replace(self, steps=(*steps, *self.steps))
 
 
 def lost(reason: str, *steps: Step) -> Way:
@@ -70,7 +71,7 @@ def leaves(reason: str, *steps: Step) -> Way:
 def best(ways: Iterable[Way]) -> Way:
     """Of several copies of a packet, the one that comes farthest."""
     order = {"delivered": 0, "unknown": 1, "leaves": 2, "lost": 3}
-    return min(ways, key=lambda way: (order[way.verdict], -len(way.steps)))
+    return min(ways, key=lambda way: (order[way.verdict], way.stray, -len(way.steps)))
 
 
 class Answer(NamedTuple):

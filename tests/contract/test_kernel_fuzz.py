@@ -150,6 +150,8 @@ ANY: dict[type[do.Operation], st.SearchStrategy[do.Operation]] = {
     do.DeleteNeighbor: st.builds(do.DeleteNeighbor, WORD, WORD, WORD),
     do.PutFdb: st.builds(do.PutFdb, WORD, WORD, WORD, WORD, NUMBER, NUMBER),
     do.DeleteFdb: st.builds(do.DeleteFdb, WORD, WORD, WORD, WORD, NUMBER, NUMBER),
+    do.PutQdisc: st.builds(do.PutQdisc, WORD, WORD, WORD, NUMBER, st.binary(max_size=60)),
+    do.DeleteQdisc: st.builds(do.DeleteQdisc, WORD, WORD, NUMBER, NUMBER),
 }
 
 

@@ -58,6 +58,10 @@ class FakeSession:
         """One table of these families (none: both)."""
         return [one for one in self.space.routes if one.table == table and (not families or one.family in families)]
 
+    def all_routes(self) -> list[Route]:
+        """Those of all tables and both families."""
+        return list(self.space.routes)
+
     def routes_to(self, table: int, to: str) -> list[Route]:
         """Those of one table to one network."""
         return [one for one in self.space.routes if (one.table, one.to) == (table, to)]
@@ -76,12 +80,13 @@ class FakeSession:
 
     def kept_neighbors(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
         """The same, and proxies."""
-        both = [*self.neighbors(index), *self.proxies(index)]
-        return [one for one in both if family in (socket.AF_UNSPEC, family_of(one.address))]
+        found = [one for one in self.neighbors(index) if family in (socket.AF_UNSPEC, family_of(one.address))]
+        return found + self.proxies(index, family)
 
-    def proxies(self, index: int) -> list[Neighbor]:
+    def proxies(self, index: int, family: int = socket.AF_UNSPEC) -> list[Neighbor]:
         """The addresses that one link answers for."""
-        return [one for (at, _), one in self.space.proxies.items() if at == index]
+        found = [one for (at, _), one in self.space.proxies.items() if at == index]
+        return [one for one in found if family in (socket.AF_UNSPEC, family_of(one.address))]
 
     def routes_through(self, index: int, *families: int) -> list[Route]:
         """Of all tables and these families (none: both), but the kernel's own."""

@@ -45,6 +45,12 @@ def somebody_uses(each: World) -> None:
 
 
 #: {name: the texts of the file, one after the other, and what others do}: what is refused is of the last one.
+IMPAIRED = """
+[bridge.br0]
+[namespace.a.veth.eth0]
+peer = { name = "port-a", master = "br0" }
+netem = { delay = "20ms" }
+"""
 PLANS: Mapping[str, Sequence[Any]] = {
     "create": ["", FIRST],
     "change": [FIRST, SECOND],
@@ -57,6 +63,8 @@ PLANS: Mapping[str, Sequence[Any]] = {
     "make it anothers": [OWN, ATTACHED],
     "let go": [ATTACHED, "[namespace.box.bridge.br0]\n"],
     "make again what others use": [TUNNEL, somebody_uses, OTHER_TUNNEL],
+    "impair": [IMPAIRED, IMPAIRED.replace("20ms", "30ms")],
+    "end an impairment": [IMPAIRED, IMPAIRED.replace("netem", "# netem")],
     "trim": [FIRST, FIRST.replace(', "10.230.4.3"]', "]").replace("10.1.0.7", "10.1.0.8")],
 }
 

@@ -129,3 +129,20 @@ def test_a_port_that_the_protocol_blocks_is_right(host: Host) -> None:
     host.apply()
     states = {host.link(f"{side}{n}")["linkinfo"]["info_slave_data"]["state"] for side in "rs" for n in (1, 2)}
     assert states == {"forwarding", "blocking"}
+
+
+def test_an_address_that_another_host_has_is_called_that(host: Host) -> None:
+    host.write("lab.toml", PAIR.replace('"fd00::2/64", "10.0.0.2/24"', '"fd00::3/64"'))
+    host.daemon()
+    host.converged()
+    host.run("ip", "addr", "add", "fd00::2/64", "dev", "v0", "nodad", ns="b")
+    host.write("lab.toml", PAIR)
+    host.netd("reload")
+    name = "a:address/eth0/fd00::2/64"
+
+    def reason() -> str:
+        return str(next(each for each in host.status()["objects"] if each["object"] == name)["reason"])
+
+    host.until(lambda: "another host" in reason() and "duplicate address detection failed" in reason(), "it is said")
+    host.run("ip", "addr", "del", "fd00::2/64", "dev", "v0", ns="b")
+    host.until(lambda: host.state(name) == "ok", "it is usable once the other host has it no longer")

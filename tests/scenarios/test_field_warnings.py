@@ -76,3 +76,14 @@ def test_what_is_right_is_not_warned_of(host: Host) -> None:
         '[vxlan.vx0]\nvni = 7\ndev = "br0"\nlocal = "fd00::1"\nremote = "fd00::2"\n',
     )
     assert "warning" not in host.netd("check").text
+
+
+def test_a_default_route_of_netds_own_is_no_second_one_after_an_edit(host: Host) -> None:
+    host.sh("ip link add eth0 type veth peer name uplink; ip link set uplink up; ip link set eth0 up")
+    lab = '[interface.eth0]\naddresses = ["10.0.0.1/24"]\ngateway = "10.0.0.{}"\n'
+    host.write("lab.toml", lab.format(2))
+    host.apply()
+    host.write("lab.toml", lab.format(3))
+    assert "warning" not in host.netd("check").text
+    host.sh("ip route del default; ip route add default via 10.0.0.9")
+    assert "has a default route of metric 0 already, by 10.0.0.9" in host.netd("check").text

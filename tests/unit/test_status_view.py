@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from netd.cli.main import VERBS
-from netd.cli.view.rows import show
-from netd.cli.view.status import Query, first_line, sections
+from netd.cli.main import VERBS, module_of
+from netd.cli.view.status import Query, screen
 from netd.cli.view.times import ago, repairs, span
 from netd.errors import UsageError
 
@@ -41,15 +40,14 @@ def lab(count: int) -> dict[str, Any]:
     return {"state": "degraded", "files": files, "objects": found, "started": NOW - 11600}
 
 
-def shown(reply: dict[str, Any], capsys: pytest.CaptureFixture[str], lines: int = 24, **more: Any) -> list[str]:
+def shown(reply: dict[str, Any], lines: int = 24, **more: Any) -> list[str]:
     asked = {"names": (), "states": (), "everything": False, **more}
     query = Query(now=NOW, lines=lines, columns=100, **asked)
-    show(first_line(reply, NOW), sections(reply, query))
-    return capsys.readouterr().out.splitlines()
+    return screen(reply, query)
 
 
-def test_three_namespaces(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(lab(3), capsys) == [
+def test_three_namespaces() -> None:
+    assert shown(lab(3)) == [
         "degraded: 8 ok, 1 pending, 1 failed; 1 repair, 12 s ago; up 3 h 13 min",
         "",
         "STATE    OBJECT                       REASON",
@@ -69,8 +67,8 @@ def test_three_namespaces(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("count", [50, 1000])
 @pytest.mark.parametrize("lines", [24, 50])
-def test_many_namespaces_fit_on_one_screen(count: int, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
-    said = shown(lab(count), capsys, lines)
+def test_many_namespaces_fit_on_one_screen(count: int, lines: int) -> None:
+    said = shown(lab(count), lines)
     assert len(said) < lines, "the prompt has a line, too"
     assert said[3].split()[:2] == ["failed", f"h{count - 1}:veth/eth0"]
     assert said[4].split()[:2] == ["pending", "h1:address/eth0/10.0.0.1/16"]
@@ -81,14 +79,14 @@ def test_many_namespaces_fit_on_one_screen(count: int, lines: int, capsys: pytes
     assert int(said[-1].split()[1]) + listed == count + 1
 
 
-def test_all_shows_all(capsys: pytest.CaptureFixture[str]) -> None:
-    said = shown(lab(50), capsys, everything=True)
+def test_all_shows_all() -> None:
+    said = shown(lab(50), everything=True)
     assert sum("address/eth0" in line for line in said) == 50 and not any("more" in line for line in said)
 
 
-def test_a_name_is_an_object_a_link_a_namespace_or_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_is_an_object_a_link_a_namespace_or_a_file() -> None:
     def objects(*names: str) -> list[str]:
-        found = shown(lab(3), capsys, names=names)[3:]
+        found = shown(lab(3), names=names)[3:]
         return [line.split()[1] for line in found if "/" in line and "FILE" not in line and FILE not in line]
 
     assert objects("h0:veth/eth0") == ["h0:veth/eth0"]
@@ -101,40 +99,38 @@ def test_a_name_is_an_object_a_link_a_namespace_or_a_file(capsys: pytest.Capture
         objects("brr0")
 
 
-def test_names_need_no_current_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_names_need_no_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert len(shown(lab(3), capsys, names=[FILE])) > 10
+    assert len(shown(lab(3), names=[FILE])) > 10
     with pytest.raises(UsageError):
-        shown(lab(3), capsys, names=["nothing"])
+        shown(lab(3), names=["nothing"])
 
 
-def test_a_state_narrows(capsys: pytest.CaptureFixture[str]) -> None:
-    said = shown(lab(50), capsys, states=["failed", "pending"])
+def test_a_state_narrows() -> None:
+    said = shown(lab(50), states=["failed", "pending"])
     assert [line.split()[0] for line in said[3:]] == ["failed", "pending"]
 
 
-def test_hundreds_of_failures_are_counted_not_poured_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hundreds_of_failures_are_counted_not_poured_out() -> None:
     reply = lab(300)
     for row in reply["objects"][1:]:
         row |= {"state": "failed", "reason": REFUSED}
-    said = shown(reply, capsys, 24)
+    said = shown(reply, 24)
     assert len(said) < 24
     assert any(line.startswith("and 8") and line.endswith("more: 'netd status --all' lists them") for line in said)
 
 
-def test_a_file_that_is_not_in_force_comes_first_with_its_errors(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_in_force_comes_first_with_its_errors() -> None:
     reply = lab(3)
     error = "/etc/netd/x.toml:2:1: bridge.br0: unknown key 'mtuu': did you mean 'mtu'?\n    2 | mtuu = 3\n      | ^^^^"
     reply["files"].append({"path": "/etc/netd/x.toml", "state": "invalid", "errors": [error], "since": NOW - 300})
     reply["state"] = "incomplete"
-    said = shown(reply, capsys, 40)
+    said = shown(reply, 40)
     assert said[0].startswith("incomplete: 1 file is not in force as written; 8 ok"), "there is no last good version"
     reply["files"][-1]["last_good"] = True
-    said = shown(reply, capsys, 40)
+    said = shown(reply, 40)
     assert said[0].startswith(
         "incomplete: 1 file is not in force as written, its last good version since 5 min ago; 8 ok"
     )
@@ -143,10 +139,10 @@ def test_a_file_that_is_not_in_force_comes_first_with_its_errors(capsys: pytest.
     assert said[at + 3] == "          | ^^^^" and FILE in said[at + 4]
 
 
-def test_names_from_outside_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_from_outside_cannot_move_the_cursor() -> None:
     reply = lab(3)
     reply["objects"][0] |= {"state": "failed", "reason": "a \x1b[2Jb\nc"}
-    assert "\x1b" not in "\n".join(shown(reply, capsys))
+    assert "\x1b" not in "\n".join(shown(reply))
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -158,16 +154,19 @@ def test_a_terminal_shows_the_same_rows_in_color(columns: int, monkeypatch: pyte
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(sys, "stdout", screen := Screen())
+    monkeypatch.setattr(sys, "stdout", Screen())
     reply = lab(3)
-    show(first_line(reply, NOW), sections(reply, Query((), (), False, NOW, 24, columns)))
-    text = screen.getvalue()
+    reply["files"][0]["warnings"] = [f"{FILE}:1:1: warning: {REFUSED * 3}"]
+    lines = screen(reply, Query((), (), False, NOW, 24, columns))
+    text = "\n".join(lines)
+    if columns > 40:
+        assert len(lines) < 24, "long texts take more lines, and leave fewer for the rest"
     assert "\x1b[31mfailed" in text and "\x1b[33mpending" in text and "\x1b[32mok" in text
     assert os.environ["COLUMNS"] == str(columns)
 
 
 def test_rich_is_imported_for_a_table_on_a_terminal_only() -> None:
-    imported = "".join(f"import netd.cli.{verb}; " for verb in VERBS)
+    imported = "".join(f"import {module_of(verb)}; " for verb in VERBS)
     found = "[one for one in sys.modules if one.startswith('rich')]"
     ask = f"import sys; {imported}import netd.daemon.daemon; print({found})"
     assert subprocess.check_output([sys.executable, "-c", ask], text=True) == "[]\n"

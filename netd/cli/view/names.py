@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from netd.errors import UsageError
+from netd.model.key import parse_key
 
 #: One object, as ``netd status --json`` has it.
 ObjectRow = Mapping[str, Any]
@@ -46,6 +47,14 @@ def link_of(row: ObjectRow) -> str:
     """The link that an object belongs to: of address/eth0/10.0.0.1/24 "eth0"; "" for most other kinds."""
     kinds = ("address", "neighbor", "fdb", "forward", "qdisc")
     return str(row["name"]).partition("/")[0] if row["kind"] in kinds else ""
+
+
+def row_of(name: str, file: str) -> ObjectRow:
+    """What ``means`` asks of an object, from its name ("": none) and file alone."""
+    if not name:
+        return {"object": "", "kind": "", "namespace": "", "name": "", "file": file}
+    key = parse_key(name)
+    return {"object": name, "kind": key.kind, "namespace": key.netns, "name": key.name, "file": file}
 
 
 def is_file(name: str, path: str) -> bool:

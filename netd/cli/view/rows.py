@@ -36,16 +36,19 @@ class Section:
 
 
 def show(head: str, sections: Sequence[Section]) -> None:
-    """Prints the first line, then the sections that are not empty."""
+    """Prints them."""
+    print("\n".join(lines_of(head, sections)))
+
+
+def lines_of(head: str, sections: Sequence[Section]) -> list[str]:
+    """The first line, then the sections that are not empty, as the lines of this terminal or of a pipe."""
     sections = [each for each in sections if each.rows or each.more]
     if has_color(sys.stdout):
-        _show_colored(head, sections)
-        return
-    print(safe(head))
+        return _colored(head, sections)
+    found = [safe(head)]
     for section in sections:
-        print()
-        for line in plain_lines(section):
-            print(line)
+        found += ["", *plain_lines(section)]
+    return found
 
 
 def safe(text: str) -> str:
@@ -65,23 +68,26 @@ def plain_lines(section: Section) -> Iterator[str]:
         yield section.more
 
 
-def _show_colored(head: str, sections: Sequence[Section]) -> None:
+def _colored(head: str, sections: Sequence[Section]) -> list[str]:
     # Takes a tenth of a second: nothing else imports it.
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, markup=False, emoji=False)
     state, colon, rest = safe(head).partition(":")
-    console.print(Text.assemble((state, f"bold {STATE_COLORS.get(state, '')}".strip()), colon, rest))
-    for section in sections:
-        console.print()
-        _print_table(console, section)
-        if section.more:
-            console.print(Text(section.more, "dim"))
+    with console.capture() as captured:
+        console.print(Text.assemble((state, f"bold {STATE_COLORS.get(state, '')}".strip()), colon, rest))
+        for section in sections:
+            console.print()
+            _print_table(console, section)
+            if section.more:
+                console.print(Text(section.more, "dim"))
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def _print_table(console: Console, section: Section) -> None:
     """Lines under a row have the whole width: there the table ends, and goes on without its heads."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -99,7 +105,7 @@ def _print_table(console: Console, section: Section) -> None:
         part.add_row(Text(first, STATE_COLORS.get(first, "")), *(Text(each) for each in others))
         if row.below:
             console.print(part)
-            console.print(Text("\n".join(f"    {safe(each)}" for each in row.below)))
+            console.print(Padding(Text("\n".join(map(safe, row.below))), (0, 0, 0, 4)))
             part = table(heads=False)
     if part.row_count:
         console.print(part)

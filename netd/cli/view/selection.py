@@ -34,7 +34,7 @@ def node_is(name: str, node: Mapping[str, Any], document: Mapping[str, Any]) -> 
         key = parse_key(name)
     except ValueError:
         return False
-    if key.kind == "namespace":
+    if key.is_namespace:
         return bool(node["namespace"] == key.name)
     return bool(node["namespace"] == key.netns and key.name.partition("/")[0] == node["name"])
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netd.model.status import State
 
 from .names import ObjectRow, is_file, selected
-from .rows import Row, Section
+from .rows import Row, Section, lines_of
 from .style import FAULT
 from .times import ago, repairs, span
 
@@ -20,7 +20,7 @@ WORST = ("invalid", "failed", "conflict", "diverged", "contended", "partial", "p
 #: Lines that are no rows: the first one, a blank line and the heads of three sections, what was left out, the prompt.
 FRAME = 11
 #: The least number of rows that are shown, on a small screen too.
-LEAST = 12
+LEAST = 6
 HOST_TITLE = "(host)"
 
 
@@ -34,6 +34,17 @@ class Query:
     now: float
     lines: int
     columns: int
+
+
+def screen(reply: Mapping[str, Any], query: Query) -> list[str]:
+    """All lines. What is not asked for by name fits on the screen, however many lines its longest texts take there."""
+    head = first_line(reply, query.now)
+    lines = lines_of(head, sections(reply, query))
+    room = query.lines
+    while not (query.names or query.states or query.everything) and len(lines) >= query.lines and room > FRAME:
+        room -= len(lines) - query.lines + 1
+        lines = lines_of(head, sections(reply, replace(query, lines=room)))
+    return lines
 
 
 def narrowed(reply: Mapping[str, Any], query: Query) -> Sequence[ObjectRow]:

@@ -9,8 +9,10 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from netd.config.diagnostics.positions import TomlPath
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import titled
+from netd.config.facts import assigned_address, routing
 from netd.config.merge.merge import find, table_at
 from netd.kinds.base.kind import LOOPBACK
+from netd.kinds.base.roles import Routing
 from netd.kinds.base.values import is_loopback
 from netd.kinds.link.segment import Segments
 from netd.model.desired import Desired
@@ -41,12 +43,12 @@ def address_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Sourc
         if each.file not in sources:
             continue
         source, path = sources[each.file], each.origins[0].path
-        if each.key.kind == "address":
+        if each.key in known.interfaces:
             text = _unusable(known.interfaces[each.key]) or twice.get(each.key, "")
             if text:
                 yield source.problem(path, titled(path, text), warning=True)
-        elif each.key.kind == "route":
-            for via, text in _gateways(each, known):
+        elif (route := routing(each)) is not None:
+            for via, text in _gateways(each.key.netns, route, known):
                 inside: TomlPath = find(table_at(source.data, path), via)
                 yield source.problem(path + inside, titled(path + inside, text), warning=True)
 
@@ -54,26 +56,24 @@ def address_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Sourc
 def _known(desired: Iterable[Desired]) -> _Addresses:
     known = _Addresses()
     for each in desired:
-        netns = each.key.netns
         known.foreign |= {end.link for end in each.ends if end.foreign}
-        if each.key.kind == "address":
-            dev, _, cidr = each.key.name.partition("/")
-            interface = known.interfaces[each.key] = ip_interface(cidr)
-            known.own.setdefault(LinkName(netns, dev), []).append((interface, each))
-        elif each.key.kind == "route":
-            to = each.key.name.split("/", 1)[1].rpartition("/")[0]
-            for via, dev, _ in each.locator["hops"]:
-                if dev and not via:
-                    known.routed.setdefault(LinkName(netns, dev), []).append(to)
+        assigned, route = assigned_address(each.key), routing(each)
+        if assigned is not None:
+            interface = known.interfaces[each.key] = ip_interface(assigned[1])
+            known.own.setdefault(assigned[0], []).append((interface, each))
+        elif route is not None:
+            for hop in route.hops:
+                if hop.dev and not hop.via:
+                    known.routed.setdefault(LinkName(each.key.netns, hop.dev), []).append(route.to)
     return known
 
 
-def _gateways(each: Desired, known: _Addresses) -> Iterator[tuple[str, str]]:
+def _gateways(netns: str, route: Routing, known: _Addresses) -> Iterator[tuple[str, str]]:
     """Each gateway of a route that its link cannot reach, with what to say of it."""
-    if each.locator["onlink"]:
+    if route.onlink:
         return
-    for via, dev, _ in each.locator["hops"]:
-        link = LinkName(each.key.netns, dev)
+    for via, dev in route.hops:
+        link = LinkName(netns, dev)
         if not via or not dev or link in known.foreign:
             continue  # other programs may have added addresses to it
         address = ip_address(via)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import titled
-from netd.kinds.sysctl import sysctl_name, sysctl_path
+from netd.config.facts import setting_key, setting_kind
 from netd.model.desired import Desired
 from netd.model.key import HOST, Key
 
@@ -25,19 +25,20 @@ def advertised_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, So
     """One for each declaration that turns forwarding on where a link that has its route from a router is left out."""
     links: list[str] | None = None
     for key, each in desired.items():
-        parts = sysctl_path(key.name).split("/") if key.kind == "sysctl" and key.netns == HOST else []
+        kind = setting_kind(key) if key.netns == HOST else None
+        parts = kind.path_of(key).split("/") if kind is not None else []
         if parts[:3] != ["net", "ipv6", "conf"] or parts[-1:] != ["forwarding"] or each.fields["value"] == "0":
             continue
         links = sorted(_advertised()) if links is None else links
         for link in links:
-            path = f"net/ipv6/conf/{link}/accept_ra"
+            accept = setting_key(HOST, f"net/ipv6/conf/{link}/accept_ra")
             if parts[3] not in ("all", link) or each.file not in sources:
                 continue
-            written = desired.get(Key(HOST, "sysctl", sysctl_name(path)))
+            written = desired.get(accept)
             if (written.fields["value"] if written is not None else _value(link)) != BOTH:
                 text = (
                     f"{link} has its IPv6 default route or address from a router's advertisements, "
-                    f"which a machine that forwards ignores: write {sysctl_name(path)} = 2 as well"
+                    f"which a machine that forwards ignores: write {accept.name} = 2 as well"
                 )
                 yield sources[each.file].problem(each.origins[0].path, titled(each.origins[0].path, text), warning=True)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from netd.config.diagnostics.problem import Problem, Source
-from netd.config.diagnostics.schema import NAMESPACE, titled
+from netd.config.diagnostics.schema import titled
+from netd.config.facts import address_on_link, assigned_address, routing, setting_key
 from netd.config.merge.merge import find, table_at
 from netd.kinds.base.kind import LOOPBACK
+from netd.kinds.base.roles import Routing
 from netd.kinds.base.values import is_loopback
 from netd.kinds.link.ends import LEAST_IPV6
 from netd.model.desired import Desired
-from netd.model.key import HOST, Key, LinkName
+from netd.model.key import Key, LinkName, namespace_key
 
 
 def refused(desired: Mapping[Key, Desired], sources: Mapping[str, Source]) -> Iterator[Problem]:
@@ -36,8 +38,8 @@ class _Declared:
         self._addresses: dict[LinkName, set[str]] = {}
         self._owners: dict[tuple[str, str], LinkName] = {}
         for key, each in desired.items():
-            if key.kind == "address":
-                self._address(key)
+            if (assigned := assigned_address(key)) is not None:
+                self._address(*assigned)
             for end in each.ends:
                 if not end.foreign:
                     self._made.add(end.link)
@@ -46,31 +48,28 @@ class _Declared:
                 if isinstance(end.mtu, int) and end.mtu < LEAST_IPV6 and end.link.name != LOOPBACK:
                     self._small.add(end.link)
 
-    def _address(self, key: Key) -> None:
-        dev, _, cidr = key.name.partition("/")
-        link, address = LinkName(key.netns, dev), cidr.partition("/")[0]
+    def _address(self, link: LinkName, cidr: str) -> None:
+        address = cidr.partition("/")[0]
         self._addresses.setdefault(link, set()).add(address)
-        self._owners.setdefault((key.netns, address), link)
+        self._owners.setdefault((link.netns, address), link)
 
     def why(self, each: Desired) -> tuple[str, str]:
         """Why the kernel will refuse an object, and the written value that causes it; "" where it will not."""
-        if each.key.kind == "route":
-            return self._route(each)
-        if each.key.kind in ("address", "neighbor"):
-            dev, _, address = each.key.name.partition("/")
-            why = self._without_ipv6(LinkName(each.key.netns, dev)) if ":" in address else ""
-            return (f"'{address}' is IPv6: {why}" if why else "", "")
-        return "", ""
+        if (route := routing(each)) is not None:
+            return self._route(each.key.netns, route)
+        link, address = address_on_link(each.key) or (LinkName("", ""), "")
+        why = self._without_ipv6(link) if ":" in address else ""
+        return (f"'{address}' is IPv6: {why}" if why else "", "")
 
-    def _route(self, each: Desired) -> tuple[str, str]:
-        netns, six = each.key.netns, ":" in each.key.name
-        for via, dev, _ in each.locator["hops"]:
+    def _route(self, netns: str, route: Routing) -> tuple[str, str]:
+        six = ":" in route.to
+        for via, dev in route.hops:
             link = LinkName(netns, dev)
             if dev and link in self._down:
                 return f"a route cannot use {link}, which is declared down (up = false)", dev
             if dev and six and (why := self._without_ipv6(link)):
                 return f"the route is IPv6: {why}", dev
-            if via and (why := self._astray(via, link, onlink=bool(each.locator["onlink"]))):
+            if via and (why := self._astray(via, link, onlink=route.onlink)):
                 return why, via
         return "", ""
 
@@ -92,11 +91,10 @@ class _Declared:
             return f"{link} is declared with an MTU below {LEAST_IPV6}, the minimum of IPv6"
         # A link that netd does not create exists before anything is written: "default" does not change it.
         for name in (link.name, "default", "all") if link in self._made else (link.name, "all"):
-            # As sysctl(8) prints it: dots and slashes have changed places.
-            parameter = f"net.ipv6.conf.{name.replace('.', '/')}.disable_ipv6"
-            found = self._desired.get(Key(link.netns, "sysctl", parameter))
+            parameter = setting_key(link.netns, f"net/ipv6/conf/{name}/disable_ipv6")
+            found = self._desired.get(parameter)
             if found is not None:
-                return "" if found.fields["value"] == "0" else f"{parameter} disables it on {link}"
-        namespace = self._desired.get(Key(HOST, NAMESPACE, link.netns))
+                return "" if found.fields["value"] == "0" else f"{parameter.name} disables it on {link}"
+        namespace = self._desired.get(namespace_key(link.netns))
         off = namespace is not None and namespace.fields.get("ipv6") is False
         return "ipv6 = false disables it in this namespace" if off else ""

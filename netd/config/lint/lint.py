@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from netd.config.diagnostics.explain import meant
 from netd.config.diagnostics.positions import TomlPath
 from netd.config.diagnostics.problem import Problem, Source
-from netd.config.diagnostics.schema import NAMESPACE, titled
+from netd.config.diagnostics.schema import titled
+from netd.config.facts import forwarded_families, setting_key
 from netd.config.merge.merge import find, table_at
 from netd.config.parse.parser import Parsed
 from netd.kinds.base.kind import LOOPBACK
@@ -22,7 +23,7 @@ from .links import link_warnings
 from .machine import machine_warnings
 from .mtu import lost_frames
 
-FORWARDING = {"ip": "net.ipv4.ip_forward", "ip6": "net.ipv6.conf.all.forwarding"}
+FORWARDING = {"ip": "net/ipv4/ip_forward", "ip6": "net/ipv6/conf/all/forwarding"}
 
 
 def warnings(desired: Mapping[Key, Desired], parsed: Sequence[Parsed]) -> Iterator[Problem]:
@@ -53,7 +54,7 @@ class _Names:
         self.by_namespace: dict[str, set[str]] = {}
         for link in self.links:
             self.by_namespace.setdefault(link.netns, set()).add(link.name)
-        self.foreign = {key.name for key, each in desired.items() if key.kind == NAMESPACE and each.source}
+        self.foreign = {key.name for key, each in desired.items() if key.is_namespace and each.source}
 
     def unknown(self) -> Iterator[Problem]:
         reported: set[Origin] = set()
@@ -133,27 +134,19 @@ def _forwarding(
     declared = set(desired) | {each.key for one in parsed for each in one.objects}
     reported: set[tuple[str, str, str]] = set()
     for each in desired.values():
-        families = _families(each.key)
+        families = forwarded_families(each.key)
         if not families or each.file not in sources:
             continue
-        names = [FORWARDING[family] for family in families]
-        if any(Key(each.key.netns, "sysctl", name) in declared for name in names):
+        settings = [setting_key(each.key.netns, FORWARDING[family]) for family in families]
+        if not declared.isdisjoint(settings):
             continue
+        names = [key.name for key in settings]
         subject = (each.key.netns, each.file, names[0])
         if subject not in reported:
             reported.add(subject)
             origin = each.origins[0]
             text = f"{_either(names)} is not declared here: without it nothing is routed"
             yield sources[origin.file].problem(origin.path, titled(origin.path, text), warning=True)
-
-
-def _families(key: Key) -> tuple[str, ...]:
-    if key.kind == "forward":
-        return tuple(FORWARDING)
-    if key.kind == "nat":
-        family = key.name.split("/")[1]
-        return (family,) if family in FORWARDING else tuple(FORWARDING)
-    return ()
 
 
 def _either(names: Iterable[str]) -> str:

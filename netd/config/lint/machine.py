@@ -10,7 +10,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import titled
-from netd.kinds.sysctl import PER_LINK, sysctl_name, sysctl_path
+from netd.config.facts import diversion, setting_kind
+from netd.kinds.base.roles import Diversion
+from netd.kinds.base.setting_kind import SettingKind
 from netd.model.desired import Desired
 from netd.model.key import HOST, Key
 
@@ -26,44 +28,38 @@ def machine_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Sourc
     """In the order of the files."""
     listening: dict[str, set[tuple[str, int]]] = {}
     for each in desired.values():
-        text = ""
-        if each.key.kind == "sysctl":
-            text = _unknown_sysctl(each)
-        elif each.key.kind == "nat" and each.locator.get("type") == "dnat" and each.key.netns == HOST:
-            protocol = str(each.locator["protocol"])
-            if protocol not in listening:
-                listening[protocol] = set(listeners(protocol))
-            text = _taken_port(each, protocol, listening[protocol])
+        text, kind = "", setting_kind(each.key)
+        if kind is not None:
+            text = _unknown_sysctl(each.key, kind)
+        elif each.key.netns == HOST and (diverted := diversion(each)) is not None:
+            if diverted.protocol not in listening:
+                listening[diverted.protocol] = set(listeners(diverted.protocol))
+            text = _taken_port(diverted, listening[diverted.protocol])
         if text and each.file in sources:
             path = each.origins[0].path
             yield sources[each.file].problem(path, titled(path, text), warning=True)
 
 
-def _unknown_sysctl(each: Desired) -> str:
+def _unknown_sysctl(key: Key, kind: SettingKind) -> str:
     """A missing parameter of which a similar name exists; "" otherwise: its module may not be loaded yet."""
-    path = sysctl_path(each.key.name)
-    parts = path.split("/")
-    if tuple(parts[:3]) in PER_LINK:
-        parts[3] = "default"  # every interface has the same
-    directory, name = os.path.join(PROC_SYS, *parts[:-1]), parts[-1]
+    directory, name = os.path.split(os.path.join(PROC_SYS, kind.example_path(key)))
     with contextlib.suppress(OSError):
         known = os.listdir(directory)
         if name not in known and (close := difflib.get_close_matches(name, known, n=1, cutoff=0.8)):
-            meant = sysctl_name("/".join([*path.split("/")[:-1], close[0]]))
-            return f"this kernel has no {each.key.name}: did you mean '{meant}'?"
+            meant = kind.key_of(key.netns, os.path.join(os.path.dirname(kind.path_of(key)), close[0]))
+            return f"this kernel has no {key.name}: did you mean '{meant.name}'?"
     return ""
 
 
-def _taken_port(each: Desired, protocol: str, listening: set[tuple[str, int]]) -> str:
+def _taken_port(diverted: Diversion, listening: set[tuple[str, int]]) -> str:
     """Whether a program of this machine listens on a port that is translated away; "" where none does."""
-    first, _, last = str(each.locator["port"]).partition("-")
-    ports = range(int(first), int(last or first) + 1)
-    destination = each.locator.get("destination") or ""
+    first, last = diverted.ports
     for address, port in sorted(listening):
-        if port in ports and (not destination or address in ANY or address == destination):
+        is_meant = not diverted.destination or address in ANY or address == diverted.destination
+        if first <= port <= last and is_meant:
             return (
-                f"this machine listens on {protocol} port {port} itself: "
-                f"what comes in from outside goes to {each.locator['address']} instead"
+                f"this machine listens on {diverted.protocol} port {port} itself: "
+                f"what comes in from outside goes to {diverted.to} instead"
             )
     return ""
 

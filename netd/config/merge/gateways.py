@@ -6,25 +6,22 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 
+from netd.config.facts import assigned_address, routing
 from netd.model.desired import Desired
 from netd.model.key import Key, LinkName
 
 
 def with_ways(desired: Mapping[Key, Desired]) -> Mapping[Key, Desired]:
     """The same objects; each route has the links that its gateways need."""
-    gateways = {
-        key: [via for via, dev, _ in each.locator["hops"] if via and not dev]
-        for key, each in desired.items()
-        if key.kind == "route"
-    }
+    routes = ((key, routing(each)) for key, each in desired.items())
+    gateways = {key: [via for via, dev in route.hops if via and not dev] for key, route in routes if route is not None}
     if not any(gateways.values()):
         return desired
     networks: dict[str, list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, LinkName]]] = {}
     for key in desired:
-        if key.kind == "address":
-            dev, _, cidr = key.name.partition("/")
-            network = ipaddress.ip_interface(cidr).network
-            networks.setdefault(key.netns, []).append((network, LinkName(key.netns, dev)))
+        if (assigned := assigned_address(key)) is not None:
+            link, cidr = assigned
+            networks.setdefault(key.netns, []).append((ipaddress.ip_interface(cidr).network, link))
     found = dict(desired)
     for key, addresses in gateways.items():
         ways = {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from netd.config.diagnostics.explain import key_in
 from netd.config.diagnostics.positions import TomlPath, member
 from netd.config.diagnostics.problem import Problem, Source
-from netd.config.diagnostics.schema import NAMESPACE, titled
+from netd.config.diagnostics.schema import titled
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
 from netd.kinds.base.roles import Distinguished
@@ -147,25 +147,25 @@ def _merge(objects: list[Desired], clashes: list[Clash]) -> dict[Key, Desired]:
         other = kept.get(each.key)
         if other is None:
             kept[each.key] = each
-        elif not _shared(each.key.kind) and any(origin.file == each.file for origin in other.origins):
+        elif not _shared(each.key) and any(origin.file == each.file for origin in other.origins):
             clashes.append(Clash(each, other, f"{each.key} is declared at {{place}} already"))
         else:
-            merged = _merge_namespaces(other, each) if each.key.kind == NAMESPACE else other
-            if merged is None or (each.key.kind != NAMESPACE and not _alike(each, other)):
+            merged = _merge_namespaces(other, each) if each.key.is_namespace else other
+            if merged is None or (not each.key.is_namespace and not _alike(each, other)):
                 # Not the first file that declares it, but the first one that differs.
                 different = (one for one in parts.get(each.key, ()) if _merge_namespaces(one, each) is None)
                 text = f"{each.key} is declared differently at {{place}}"
                 clashes.append(Clash(each, next(different, other), text))
             else:
                 kept[each.key] = replace(merged, origins=other.origins + each.origins)
-                if each.key.kind == NAMESPACE:
+                if each.key.is_namespace:
                     parts.setdefault(each.key, [other]).append(each)
     return kept
 
 
-def _shared(kind: str) -> bool:
+def _shared(key: Key) -> bool:
     """Whether several tables of one file may declare it alike."""
-    return kind == NAMESPACE or registry()[kind].traits.mergeable
+    return key.is_namespace or registry()[key.kind].traits.mergeable
 
 
 def _alike(one: Desired, other: Desired) -> bool:
@@ -182,7 +182,7 @@ def _merge_namespaces(one: Desired, other: Desired) -> Desired | None:
         return None
     chosen = one if one.source else other
     # Defaults come from the file with ``attach``: a foreign namespace does not get those of netd's own.
-    guards = registry()[NAMESPACE].traits.guard_fields
+    guards = registry()[one.key.kind].traits.guard_fields
     fields = {name: value for name, value in {**one.fields, **other.fields}.items() if name not in guards}
     fields |= {name: value for name, value in chosen.fields.items() if name in guards}
     return replace(one, fields=fields, locator=chosen.locator, source=chosen.source)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from netd.kinds.route import parse_route_key, route_key
+from netd.kinds import registry
+from netd.kinds.base.roles import RoutesPackets
 from netd.model.desired import Desired
 from netd.model.key import LinkName
 
@@ -24,7 +24,5 @@ def with_tables(objects: Iterable[Desired]) -> list[Desired]:
 
 def _routed(each: Desired, members: dict[LinkName, int]) -> Desired:
     table = next((members[link] for link in each.routed_on if link in members), 0)
-    if not table:
-        return each
-    _, to, metric = parse_route_key(each.key)
-    return replace(each, key=route_key(each.key.netns, table, to, metric))
+    kind = registry()[each.key.kind]
+    return kind.in_table(each, table) if table and isinstance(kind, RoutesPackets) else each

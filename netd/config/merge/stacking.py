@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
+from netd.config.facts import assigned_address, routing
 from netd.kinds import registry
 from netd.kinds.link.bridge_port import PREFIX
 from netd.kinds.link.link_kind import LinkKind
@@ -66,10 +67,11 @@ def member_address_clashes(objects: list[Desired]) -> Iterator[Wrong]:
     }
     for each in objects if members else ():
         link, key = None, ""
-        if each.key.kind == "address":
-            link = LinkName(each.key.netns, each.key.name.partition("/")[0])
-        elif each.key.kind == "route":
-            devs = (LinkName(each.key.netns, str(dev)) for _, dev, _ in each.locator["hops"])
+        assigned, route = assigned_address(each.key), routing(each)
+        if assigned is not None:
+            link = assigned[0]
+        elif route is not None:
+            devs = (LinkName(each.key.netns, hop.dev) for hop in route.hops)
             link = next((dev for dev in devs if dev in members), None)
             key = "" if "gateway" in each.origins[0].path else "dev: "
         if link is not None and link in members:

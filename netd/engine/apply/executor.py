@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from netd.engine.observe.mirror import Mirror
 from netd.engine.ownership.intents import Intents
+from netd.engine.record import Record
 from netd.errors import KernelError, Unforeseen, as_refusal, kernel_error
 from netd.kernel.session import Answer
 from netd.model import operations as ops
 from netd.model.effects import Stale
 from netd.model.invalidation import Invalidation, WatchKey
-from netd.model.key import HOST, Key, LinkName
+from netd.model.key import HOST, Key
 from netd.model.state import Link
 
 from .plan import Stage, Task
@@ -42,17 +43,22 @@ class Batch(NamedTuple):
 
 
 class Executor:
-    """One plan under way. ``failed`` maps objects to the first error, ``skipped`` to the failed one they depend on."""
+    """One plan under way. ``failed`` maps objects to the first error, ``skipped`` to the failed one they depend on.
+
+    ``former``: the records of links that are recreated, as they were before.
+    """
 
     def __init__(
         self,
         mirror: Mirror,
         failed_dependency: Callable[[Key, Set[Key]], Key | None],
         intents: Intents,
+        former: dict[Key, Record],
     ) -> None:
         self._mirror = mirror
         self._failed_dependency = failed_dependency
         self._intents = intents
+        self._former = former
         self.failed: dict[Key, KernelError] = {}
         self.skipped: dict[Key, Key] = {}
         #: Objects on which something foreign could not be restored, or was there already.
@@ -79,7 +85,7 @@ class Executor:
         self._held.update(key.netns for key in leaving)
         self._refused.update(key.netns for key in failed)
         for key in failed:
-            self._intents.refused(key)
+            self._intents.refused(key, self._former)
 
     def batches(self, stages: Sequence[Stage]) -> Sequence[Batch]:
         """What is sent at a time, in order: tasks of one namespace."""
@@ -129,14 +135,18 @@ class Executor:
             return [kernel.execute_namespace(first.operation, partial(self._intents.name_namespace, first.keys[0]))]
         return kernel.execute(self._mirror.session(netns), [task.operation for task in tasks], self._mirror.index)
 
-    def try_again(self) -> None:
-        """What was restored may be what another restoration needs, whichever came first."""
+    def finish(self) -> Set[Stale]:
+        """After the last batch; returns what is no longer known, because of what was sent."""
+        # What was restored may be what another restoration needs, whichever came first.
         left: Sequence[Task] = ()
         while self._unfit and len(self._unfit) != len(left):
             left, self._unfit = self._unfit, []
             for netns, group in groupby(left, _netns):
                 self.send(Batch(netns, list(group)))
         self.unfit = {key for task in self._unfit for key in task.keys}
+        if any(watch_key.what == "namespace" for watch_key in self.watch_keys):
+            self._stale |= self._mirror.missing()
+        return self._stale
 
     def _may_send(self, task: Task) -> bool:
         key = task.keys[0]
@@ -149,7 +159,7 @@ class Executor:
         culprit = self._failed_dependency(key, self.failed.keys()) if self.failed else None
         if culprit is not None:
             self.skipped[key] = culprit
-            self._intents.refused(key)
+            self._intents.refused(key, self._former)
             return False
         return True
 
@@ -181,7 +191,7 @@ class Executor:
             for key in task.keys:
                 self.failed.setdefault(key, answer)
             if isinstance(operation, ops.CreateLink):
-                self._intents.refused(task.keys[0])
+                self._intents.refused(task.keys[0], self._former)
 
     def _invalidate(self, op: ops.Operation) -> None:
         """What it makes stale; a namespace at once, because the rest of the plan is sent there."""
@@ -209,12 +219,6 @@ class Executor:
                 self._mirror.rename(op.netns, index, op.settings.name)
             if op.settings.netns is not None:
                 self.watch_keys |= self._mirror.read_named(op.settings.netns, op.name)
-
-    def stale(self) -> list[Stale]:
-        """What is no longer known, because of what was sent: links last, which are read again."""
-        stale = sorted(self._stale, key=lambda one: (isinstance(one, LinkName), one.netns, str(one)))
-        named = any(watch_key.what == "namespace" for watch_key in self.watch_keys)
-        return [*self._mirror.missing(), *stale] if named else stale
 
 
 def sysctls(stages: Sequence[Stage]) -> Mapping[str, Mapping[Key, str]]:

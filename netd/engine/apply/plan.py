@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.record import Record
-from netd.errors import KernelError
 from netd.kinds import registry
 from netd.kinds.base.group_kind import GroupKind
 from netd.model.change import Change, Phase, Step
@@ -58,32 +58,21 @@ class Group(NamedTuple):
     kind: str
     keys: list[Key]
 
-    def all(self, error: KernelError) -> Mapping[Key, KernelError]:
-        """The error, for each of them."""
-        return dict.fromkeys(self.keys, error)
 
-
+@dataclass(slots=True)
 class Plan:
-    """Turns changes into stages. ``in_scope``: those of some objects that this pass may touch."""
+    """Turns changes into stages: they are added one by one, and after them the groups.
 
-    def __init__(
-        self,
-        graph: DependencyGraph,
-        view: View,
-        records: Mapping[Key, Record],
-        in_scope: Callable[[Iterable[Key]], Collection[Key]],
-    ) -> None:
-        self._graph = graph
-        self._view = view
-        self._records = records
-        self._in_scope = in_scope
-        self._positions: dict[Position, list[Task]] = {}
-        self._groups: dict[tuple[str, str], Group] = {}
+    ``in_scope``: those of some objects that this pass may touch.
+    """
 
-    @property
-    def groups(self) -> Collection[Group]:
-        """What is to be added as a group, once all changes were added."""
-        return self._groups.values()
+    graph: DependencyGraph
+    view: View
+    records: Mapping[Key, Record]
+    in_scope: Callable[[Iterable[Key]], Collection[Key]]
+    positions: dict[Position, list[Task]] = field(default_factory=dict)
+    #: Objects that are written together, by namespace and kind.
+    groups: dict[tuple[str, str], Group] = field(default_factory=dict)
 
     def stages(self, changes: Sequence[Change]) -> list[Stage]:
         """What was added for these changes, in the order in which it is to be sent."""
@@ -94,18 +83,18 @@ class Plan:
         """Plans objects that are written together."""
         netns, name, kind = group.netns, group.kind, registry()[group.kind]
         assert isinstance(kind, GroupKind)
-        declared = self._graph.batch(netns, name)
-        chosen = set(self._in_scope([one.key for one in declared]))
+        declared = self.graph.batch(netns, name)
+        chosen = set(self.in_scope([one.key for one in declared]))
         # Those that were created before, or are to be created now.
-        desired = [one for one in declared if one.key in chosen or one.key in self._records]
+        desired = [one for one in declared if one.key in chosen or one.key in self.records]
         desired += self._undeclared_kept(netns, name, set(group.keys))
-        for step in kind.write_all(netns, desired, self._view):
+        for step in kind.write_all(netns, desired, self.view):
             self._add((1, step.phase, 0), Task(tuple(group.keys), step.operation))
 
     def _merged(self) -> Iterable[tuple[Position, list[Task]]]:
         """In order. From LINK_SYSCTL on nothing depends on another namespace: that is one stage, sent by namespace."""
         inside: list[Task] = []
-        for position, tasks in sorted(self._positions.items()):
+        for position, tasks in sorted(self.positions.items()):
             if position[0] == 1 and position[1] >= Phase.LINK_SYSCTL:
                 inside += tasks
             else:
@@ -117,40 +106,40 @@ class Plan:
 
         ``netd down PATH`` knows no declarations, and what a changed file no longer declares stays for a moment.
         """
-        for key in tuple(self._graph.undeclared_in(netns)):
-            record = self._records.get(key)
+        for key in tuple(self.graph.undeclared_in(netns)):
+            record = self.records.get(key)
             if (key.netns, key.kind) != (netns, kind) or key in changing or record is None:
                 continue
-            if registry()[kind].observe(key, record.locator, self._view, record.identity) is not None:
+            if registry()[kind].observe(key, record.locator, self.view, record.identity) is not None:
                 yield Desired(key, {}, (), locator=record.locator)
 
     def _add(self, position: Position, task: Task) -> None:
-        self._positions.setdefault(position, []).append(task)
+        self.positions.setdefault(position, []).append(task)
 
     def add(self, change: Change) -> None:
         """Plans one change; one of a group is planned with the group."""
-        key, kind, record = change.key, registry()[change.key.kind], self._records.get(change.key)
+        key, kind, record = change.key, registry()[change.key.kind], self.records.get(change.key)
         if isinstance(kind, GroupKind):
-            self._groups.setdefault((key.netns, key.kind), Group(key.netns, key.kind, [])).keys.append(key)
+            self.groups.setdefault((key.netns, key.kind), Group(key.netns, key.kind, [])).keys.append(key)
             return
-        level = (self._graph.level(key) or 0) if kind.traits.provides_links else 0
+        level = (self.graph.level(key) or 0) if kind.traits.provides_links else 0
         desired, observed = change.desired, change.observed
         if observed is not None and (change.action in ("delete", "recreate")):
             data = desired.locator if desired else record.locator if record else {}
-            for step in kind.delete(key, data, observed, self._view):
+            for step in kind.delete(key, data, observed, self.view):
                 self._add(removal(step, level), Task((key,), step.operation))
         if desired is None:
             self._plan_undeclared(change, record)
             return
         steps: Iterable[Step] = ()
         if change.action in ("create", "recreate"):
-            steps = kind.create(desired, self._view, record.memory if record else {})
+            steps = kind.create(desired, self.view, record.memory if record else {})
         elif change.action == "update" and observed is not None:
             fields = {name: diff.want for name, diff in change.fields.items()}
-            steps = kind.change(key, desired.locator, observed, fields, self._view)
+            steps = kind.change(key, desired.locator, observed, fields, self.view)
         if kind.traits.provides_links and change.action == "update" and record is not None and record.displaced:
             # Once the link is there, with all that is declared on it: foreign routes need addresses of netd's.
-            steps = [*kind.restore(key, desired.locator, record.displaced, self._view), *steps]
+            steps = [*kind.restore(key, desired.locator, record.displaced, self.view), *steps]
         for step in steps:
             position = (0, -Phase.CLEAR, 0) if step.phase is Phase.CLEAR else creation(step, level)
             self._add(position, Task((key,), step.operation))
@@ -159,15 +148,15 @@ class Plan:
         key, kind = change.key, registry()[change.key.kind]
         if change.action == "update" and change.observed is not None and record is not None:
             fields = {name: diff.want for name, diff in change.fields.items()}
-            for step in kind.change(key, record.locator, change.observed, fields, self._view):
+            for step in kind.change(key, record.locator, change.observed, fields, self.view):
                 self._add(put_back(step), Task((key,), step.operation))
         if record is not None and record.displaced:
-            for step in kind.restore(key, record.locator, record.displaced, self._view):
+            for step in kind.restore(key, record.locator, record.displaced, self.view):
                 self._add((1, step.phase, 0), Task((key,), step.operation))
 
     def _drop_needless(self, changes: Sequence[Change]) -> None:
         """Nothing is taken off a link that is deleted, or out of a namespace that is deleted."""
-        operations = [task.operation for tasks in self._positions.values() for task in tasks]
+        operations = [task.operation for tasks in self.positions.values() for task in tasks]
         links = {(op.netns, op.index) for op in operations if isinstance(op, DeleteLink)}
         namespaces = {op.netns for op in operations if isinstance(op, DeleteNamespace)}
         if not links and not namespaces:
@@ -183,6 +172,6 @@ class Plan:
             link = (change.key.netns, change.observed.identity.get("index", 0))
             return link in links and not registry()[change.key.kind].traits.provides_links
 
-        for position, tasks in self._positions.items():
+        for position, tasks in self.positions.items():
             if position[0] == 0 or position[1] == Phase.RENUMBERED:
                 tasks[:] = [task for task in tasks if not spare(task)]

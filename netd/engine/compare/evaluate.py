@@ -100,7 +100,7 @@ class Evaluator:
             if leaving is None:
                 observed = kind.observe(key, desired.locator, self._view)
         is_owners = (kind.traits.is_foreign or desired.source) and (observed is None or observed.residue)
-        reduced = _reduced(kind, desired, needs.absent)
+        reduced = _reduced(kind, desired, needs.absent) if needs.absent else desired
         whose, differing = NOTHING, NO_FIELDS
         if observed is not None:
             whose = ownership(record, observed, kind)
@@ -176,6 +176,6 @@ class Evaluator:
 
 def _reduced(kind: Kind, desired: Desired, missing: Set[LinkName]) -> Desired:
     """What can be had of an object while these links are missing."""
-    if not missing or not isinstance(kind, LinkKind):
+    if not isinstance(kind, LinkKind):
         return desired
     return replace(desired, fields=kind.reduced(desired, missing))

@@ -13,7 +13,7 @@ from netd.kinds.base.group_kind import GroupKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired, View
 from netd.model.invalidation import Invalidation, WatchKey
-from netd.model.key import HOST, NAMESPACE_KIND, Key, LinkName, namespace_key
+from netd.model.key import HOST, Key, LinkName, namespace_key
 
 from .auto_mtu import AutoMtu
 
@@ -32,6 +32,8 @@ class DependencyGraph:
         self.providers: dict[LinkName, Key] = {}
         #: Declared namespaces by name.
         self.namespaces: Mapping[str, Desired] = {}
+        #: All namespaces, undeclared ones too.
+        self._namespace_keys: Set[Key] = frozenset()
         #: Attached namespaces that are no longer declared under this name.
         self.former: Sequence[Key] = ()
         self._duplicates: dict[str, str] | None = None
@@ -66,9 +68,11 @@ class DependencyGraph:
             _remove(key, self._watch_places(key, record.locator))
         self._levels.clear()
         self.desired = desired
-        self.namespaces = {key.name: one for key, one in desired.items() if key.kind == NAMESPACE_KIND}
+        self.namespaces = {key.name: one for key, one in desired.items() if key.is_namespace}
         self._records = {key: record for key, record in self._ledger.records.items() if key not in desired}
         self.undeclared = self._records.keys()
+        self._namespace_keys = {namespace_key(name) for name in self.namespaces}
+        self._namespace_keys |= {key for key in self._records if key.is_namespace}
         self.former = [key for key in self._ledger.attached() if key not in desired]
         self._duplicates = None
         for key in changed & desired.keys():
@@ -149,7 +153,8 @@ class DependencyGraph:
         """Namespaces, then links from the lowest up, then what is on them: the order of comparisons."""
         levels = {key: self.level(key) for key in keys}
         return sorted(
-            levels, key=lambda key: (key.kind != NAMESPACE_KIND, levels[key] is None, levels[key] or 0, key.netns, key)
+            levels,
+            key=lambda key: (key not in self._namespace_keys, levels[key] is None, levels[key] or 0, key.netns, key),
         )
 
     def affected(self, watch_keys: Iterable[WatchKey]) -> set[Key]:
@@ -185,7 +190,7 @@ class DependencyGraph:
         found: set[Key] = set()
         for link in one.provides:
             found |= self._dependents.get(link, set())
-        if key.kind == NAMESPACE_KIND:
+        if self.namespaces.get(key.name) is one:
             found |= self._by_namespace.get(key.name, set())
         return found
 
@@ -241,7 +246,7 @@ class DependencyGraph:
 
     def must_leave_first(self, keys: Iterable[Key]) -> set[Key]:
         """What has to leave those of these namespaces that are no longer declared."""
-        gone = [key.name for key in keys if key.kind == NAMESPACE_KIND and key in self.undeclared]
+        gone = [key.name for key in keys if key in self._namespace_keys and key in self.undeclared]
         return self.needing_removal(key for netns in gone for key in self.undeclared_in(netns))
 
     def undeclared_in(self, netns: str) -> Iterator[Key]:

@@ -7,7 +7,7 @@ in one namespace share one; none is kept longer, because an open socket keeps a 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
 from netd.errors import Changed
@@ -39,7 +39,8 @@ class Mirror(KernelView):
         finally:
             self._readings -= 1
             if not self._readings:
-                self.sessions.close(*self.sessions.opened)
+                if self.sessions.opened:
+                    self.sessions.close(*self.sessions.opened)
                 # Tried again the next time: what kept it from being read may not announce its end.
                 while self._unreadable:
                     self._unreadable.pop().firewall = None
@@ -59,26 +60,29 @@ class Mirror(KernelView):
         """Drops what has changed; links are read again at once. Returns what changed, by name."""
         found: set[WatchKey] = set()
         for one in stale:
+            known = self._known.get(one.netns)
             try:
-                found |= self.read_named(*one) if isinstance(one, LinkName) else self._drop(one)
+                if isinstance(one, LinkName):
+                    found |= self.read_named(*one)
+                elif one.what == "everything":
+                    found |= self._drop_everything()
+                elif one.what == "namespace":
+                    found |= self._drop_namespace(one.netns)
+                elif known is None:
+                    found |= {WatchKey("namespace", one.netns)} if one.netns in self._known else set()
+                elif one.what == "link":
+                    found |= self._read_link(known, one.netns, one.index)
+                else:
+                    found |= known.invalidate(one)
             except Exception:
                 # Nothing is known of that namespace then; reading it gives the reason.
                 found |= self._drop_namespace(one.netns)
         return found
 
-    def _drop(self, dirty: Invalidation) -> set[WatchKey]:
-        if dirty.what == "everything":
-            self.sessions.close(*self.sessions.opened)
-            self._known.clear()
-            return {WatchKey("everything", HOST)}
-        if dirty.what == "namespace":
-            return self._drop_namespace(dirty.netns)
-        known = self._known.get(dirty.netns)
-        if known is None:
-            return {WatchKey("namespace", dirty.netns)} if dirty.netns in self._known else set()
-        if dirty.what == "link":
-            return self._read_link(known, dirty.netns, dirty.index)
-        return known.invalidate(dirty)
+    def _drop_everything(self) -> set[WatchKey]:
+        self.sessions.close(*self.sessions.opened)
+        self._known.clear()
+        return {WatchKey("everything", HOST)}
 
     def _drop_namespace(self, netns: str) -> set[WatchKey]:
         self._known.pop(netns, None)
@@ -86,9 +90,9 @@ class Mirror(KernelView):
             self.sessions.close(netns)
         return {WatchKey("namespace", netns)}
 
-    def missing(self) -> list[Stale]:
+    def missing(self) -> Set[Stale]:
         """Where no namespace was found: where netd has just created one, another may be found."""
-        return [Invalidation("namespace", netns) for netns, known in self._known.items() if known is None]
+        return {Invalidation("namespace", netns) for netns, known in self._known.items() if known is None}
 
     def _read_link(self, known: NamespaceCache, netns: str, index: int) -> set[WatchKey]:
         if not known.links_known:

@@ -21,7 +21,7 @@ from .settings import SettingRecorder
 
 
 class Intents:
-    """Of one plan. ``mac_key``: MACs are derived with it."""
+    """What is recorded before a plan, and while it is sent. ``mac_key``: MACs are derived with it."""
 
     def __init__(
         self, ledger: Ledger, view: View, graph: DependencyGraph, settings: SettingRecorder, mac_key: bytes
@@ -31,14 +31,17 @@ class Intents:
         self._graph = graph
         self._settings = settings
         self._mac_key = mac_key
-        #: The records of links that are being recreated, as they were before.
-        self._before: dict[Key, Record] = {}
-        rivals = ((key, ledger.records.get(key)) for key in graph.displaced_by)
-        #: Undeclared objects that a declared one displaces, and that owe what they displaced themselves.
-        self._owing = {key: record for key, record in rivals if record is not None and record.displaced}
 
-    def record(self, change: Change) -> None:
-        """Before an object is written: that it is about to be made, and what was found. ``Ledger.flush`` writes it."""
+    def owing(self) -> Mapping[Key, Record]:
+        """Undeclared objects that declared ones displace, and that owe what they displaced themselves."""
+        rivals = ((key, self._ledger.records.get(key)) for key in self._graph.displaced_by)
+        return {key: record for key, record in rivals if record is not None and record.displaced}
+
+    def record(self, change: Change, owing: Mapping[Key, Record], former: dict[Key, Record]) -> None:
+        """Before an object is written: that it is about to be made, and what was found. ``Ledger.flush`` writes it.
+
+        ``owing``: of this plan. ``former``: keeps the record of a link that is recreated, as it was before.
+        """
         one, observed = self._graph.desired.get(change.key), change.observed
         if one is None or change.desired is None or (observed is not None and observed.residue):
             return
@@ -50,14 +53,16 @@ class Intents:
         elif isinstance(kind, SettingKind):
             record = self._settings.before_update(one, change, base, self._graph)
         elif making:
+            if base.state == "made" and kind.traits.provides_links:
+                former[one.key] = base
             record = self._before_create(one, change, base)
         else:
             own = observed is not None and is_own(known, observed, kind)
             record = self._before_update(one, change, base, own=own)
         if observed is not None and observed.displaced:
             record = _displacing(record, observed)
-        if self._owing:
-            record = self._inherit_displaced(one, record)
+        if owing:
+            record = self._inherit_displaced(one, record, owing)
         self._ledger.keep(one, record)
 
     def _before_create(self, one: Desired, change: Change, base: Record) -> Record:
@@ -65,10 +70,10 @@ class Intents:
         wrote = change.desired.fields if change.desired is not None else one.fields
         place = kind.expected_identity(one.key, one.locator, self._view)
         chosen = kind.remember(one, base.memory, self._mac_key) if isinstance(kind, LinkKind) else {}
-        if base.state == "made" and kind.traits.provides_links:
-            self._before[one.key] = base
         # One that is recreated where it was has the identity that is recorded: nothing is in doubt.
         in_place = base.state == "made" and base.identity == place
+        # What others had on a link that is recreated is owed, wherever netd was killed over it.
+        stays = not base.displaced or kind.traits.provides_links
         return replace(
             base,
             state="made" if in_place else "intent",
@@ -76,8 +81,7 @@ class Intents:
             fields={name: FieldRecord(value) for name, value in wrote.items()},
             # Else the identity of the former one tells nothing of this one, unless the former is still to be deleted.
             identity=base.identity if in_place or change.action == "recreate" else {},
-            # What others had on a link that is recreated is owed, wherever netd was killed over it.
-            displaced=base.displaced if kind.traits.provides_links else base.displaced_at(place),
+            displaced=base.displaced if stays else base.displaced_at(place),
         )
 
     def _before_update(self, one: Desired, change: Change, base: Record, *, own: bool) -> Record:
@@ -93,10 +97,10 @@ class Intents:
             # Else it goes back to what was found: until it has, what netd wrote is what tells that it may.
         return replace(base, fields=fields)
 
-    def _inherit_displaced(self, one: Desired, base: Record) -> Record:
+    def _inherit_displaced(self, one: Desired, base: Record, owing: Mapping[Key, Record]) -> Record:
         """What an undeclared object displaced (an address of another length) is displaced by its successor now."""
         place = registry()[one.key.kind].expected_identity(one.key, one.locator, self._view)
-        for key, record in self._owing.items():
+        for key, record in owing.items():
             if key.kind == one.key.kind and record.identity == place and not set(record.claims).isdisjoint(one.claims):
                 base = replace(base, displaced=tuple(dict.fromkeys((*base.displaced, *record.displaced))))
                 self._ledger.update(key, displaced=())
@@ -113,12 +117,12 @@ class Intents:
         self._ledger.update(key, identity={"cookie": cookie})
         self._ledger.flush()
 
-    def refused(self, key: Key) -> None:
+    def refused(self, key: Key, former: dict[Key, Record]) -> None:
         """The kernel refused to make it: what the ledger held before still is true of it.
 
         Another program may have been faster, and then netd did not delete its own object.
         """
-        record, now = self._before.pop(key, None), self._ledger.records.get(key)
+        record, now = former.pop(key, None), self._ledger.records.get(key)
         if record is not None:
             # What others had on it may be lost by now, and is owed.
             self._ledger.put(key, replace(record, displaced=now.displaced if now is not None else ()))

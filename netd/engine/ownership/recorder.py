@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from netd.kinds.base.setting_kind import SettingKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change
 from netd.model.desired import HIDDEN, Desired, Observed
+from netd.model.key import Key
 
 from .rules import state_as_found, without_other
 from .settings import SettingRecorder
@@ -28,14 +29,14 @@ class LedgerRecorder:
         self._graph = graph
         self.settings = SettingRecorder(ledger)
 
-    def record_found(self, one: Desired, observed: Observed, *, withdrawn: bool) -> None:
+    def record_found(self, one: Desired, observed: Observed, withdraws: Callable[[Key], bool]) -> None:
         """An object is as declared: it is netd's own, or adopted.
 
-        ``withdrawn``: fields that are no longer declared were restored.
+        ``withdraws``: whether fields that are no longer declared of an object were restored.
         """
         kind, record = registry()[one.key.kind], self._record_as_found(one, observed)
         fields: Mapping[str, FieldRecord] = record.fields
-        if withdrawn and not fields.keys() <= one.fields.keys():
+        if not fields.keys() <= one.fields.keys() and withdraws(one.key):
             fields = {name: field for name, field in fields.items() if name in one.fields}
         if any(field.earlier for field in fields.values()):
             fields = settled(fields, observed)
@@ -48,7 +49,7 @@ class LedgerRecorder:
             identity=identity,
             displaced=record.displaced if kept else record.displaced_at(identity),
             fields=fields,
-            memory={**record.memory, **self._remembered(one, observed, record)},
+            memory=_remembered(kind, one, observed, record) if isinstance(kind, LinkKind) else record.memory,
         )
         self._ledger.keep(one, fresh)
 
@@ -67,13 +68,6 @@ class LedgerRecorder:
             # Another program recreated it as declared: it is foreign.
             return Record("adopted", memory=record.memory)
         return without_other(one, record, observed)
-
-    def _remembered(self, one: Desired, observed: Observed, record: Record) -> Mapping[str, Any]:
-        """Values that were chosen once, by a file since, or before the ledger was lost."""
-        kind = registry()[one.key.kind]
-        names = kind.remembered if record.state == "made" and isinstance(kind, LinkKind) else ()
-        fresh = [name for name in names if name in one.fields or name not in record.memory]
-        return {name: observed.fields[name] for name in fresh if observed.fields.get(name) not in (None, "", HIDDEN)}
 
     def record_made(self, change: Change, *, owing: bool) -> None:
         """The kernel took it. Its identity follows when it is read; until then a crash leaves it to its mark.
@@ -113,3 +107,11 @@ def _as_withdrawn(kind: Kind, change: Change, record: Record) -> Record:
     elif record.displaced and not (kind.traits.has_mark or isinstance(kind, SettingKind)):
         record = replace(record, state="adopted", fields={})
     return replace(record, displaced=())
+
+
+def _remembered(kind: LinkKind, one: Desired, observed: Observed, record: Record) -> Mapping[str, Any]:
+    """With the values that were chosen once, by a file since, or before the ledger was lost."""
+    names = kind.remembered if record.state == "made" else ()
+    fresh = [name for name in names if name in one.fields or name not in record.memory]
+    found = {name: observed.fields.get(name) for name in fresh}
+    return {**record.memory, **{name: value for name, value in found.items() if value not in (None, "", HIDDEN)}}

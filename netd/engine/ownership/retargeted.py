@@ -13,13 +13,13 @@ from netd.engine.observe.attached import AttachedNamespaces
 from netd.kinds import registry
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired
-from netd.model.key import NAMESPACE_KIND, Key, namespace_key
+from netd.model.key import Key, namespace_key
 
 
 def retarget_namespaces(desired: Mapping[Key, Desired], ledger: Ledger, attached: AttachedNamespaces) -> None:
     """Adapts the ledger to a new configuration. The names of former namespaces have a "%", those in files cannot."""
     names: dict[str, str] = {}
-    for key, record in [(key, one) for key, one in ledger.items() if key.kind == NAMESPACE_KIND and key in desired]:
+    for key, record in [(key, one) for key, one in ledger.items() if key.is_namespace and key in desired]:
         before, after, identity = record.locator["attach"], desired[key].source, record.identity
         if before == after:
             continue

@@ -10,6 +10,8 @@ from .objects import BUDGET, ObjectBackoff, ObjectState, ObjectStates
 
 #: Seconds: before the unreported retry of a repair, the first reported one, the longest time between retries.
 RETRY_QUIET, RETRY_FIRST, RETRY_LONGEST = 0.01, 0.1, 60.0
+#: What a repair costs of the budget that is not likely to last.
+HOPELESS = BUDGET / 2
 #: Seconds after which one more repair in a row is granted.
 REFILL = 6.0
 #: Seconds between repairs of a contended object: first, longest.
@@ -89,12 +91,15 @@ class Backoff:
                 backoff.failures = 0
                 self._wait(key, backoff, 0.0)
 
-    def repaired(self, key: Key, now: float) -> bool:
-        """Counts a repair; True: its budget is used up, it is contended."""
+    def repaired(self, key: Key, now: float, *, hopeless: bool = False) -> bool:
+        """Counts a repair; True: its budget is used up, it is contended.
+
+        ``hopeless``: one more may help, but not ten.
+        """
         backoff = self._begin(key, now)
         backoff.budget = min(BUDGET, backoff.budget + (now - backoff.counted) / REFILL)
         backoff.counted = now
-        backoff.budget = max(0.0, backoff.budget - 1)
+        backoff.budget = max(0.0, backoff.budget - (HOPELESS if hopeless else 1))
         if backoff.budget >= 1 and not backoff.pause:
             return False
         backoff.pause = min(max(CONTENDED_FIRST, backoff.pause * 2), CONTENDED_LONGEST)

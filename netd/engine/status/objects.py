@@ -16,13 +16,15 @@ BUDGET = 10.0
 class StatusRow:
     """What an operator sees of an object.
 
-    ``diverged``: the values that did not read back as they were written; ``unusable``: what it is pending for.
+    ``contention``: why its repairs do not last, "" if another program undoes them. ``diverged``: the values that did
+    not read back as they were written; ``unusable``: what it is pending for.
     """
 
     state: State
     reason: str = ""
     repairs: int = 0
     last_repair: float | None = None
+    contention: str = ""
     diverged: tuple[Any, ...] | None = None
     unusable: Unusable | None = None
 

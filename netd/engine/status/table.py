@@ -73,11 +73,6 @@ class StatusTable:
         if row is not None:
             row.diverged = None
 
-    def was_ok(self, key: Key) -> bool:
-        """Whether it was ok before: only then is a change of it a repair, and not something that it waited for."""
-        row = self.get(key)
-        return row is not None and (row.state in (State.OK, State.CONTENDED) or row.unusable is not None)
-
     def status(self, key: Key) -> Status:
         """The row of one object, as it is reported."""
         row = self.get(key)

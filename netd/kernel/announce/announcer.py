@@ -103,11 +103,10 @@ class Announcer:
 
     def _run(self) -> None:
         # A thread that starts while its parent is in a namespace would keep that namespace alive.
-        with contextlib.suppress(OSError):
-            enter(self._home.descriptor)
+        at_home(self._home.descriptor)
         unclosed = threading.BoundedSemaphore(UNCLOSED)
         with ThreadPoolExecutor(
-            CLOSERS, "netd-announce-close", initializer=enter, initargs=(self._home.descriptor,)
+            CLOSERS, "netd-announce-close", initializer=at_home, initargs=(self._home.descriptor,)
         ) as pool:
             while batch := self._next():
                 by_namespace: dict[str, list[Announcement]] = {}
@@ -221,3 +220,9 @@ def is_router(link: str) -> bool:
             return file.read(1) == "1"
     except OSError:
         return False
+
+
+def at_home(descriptor: int) -> None:
+    """Enters the namespace of this process; it is in no other where it may not (without CAP_SYS_ADMIN)."""
+    with contextlib.suppress(OSError):
+        enter(descriptor)

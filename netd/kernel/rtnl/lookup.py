@@ -19,6 +19,8 @@ from .netlink_socket import Rtnl
 from .wire import Request
 
 RTA_SRC, RTA_IIF, RTA_MARK, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 2, 3, 16, 27, 28, 29
+#: The only protocols that the kernel takes in such a question: ICMP, TCP, UDP, ICMPv6.
+ROUTED_BY_PROTOCOL = frozenset({1, 6, 17, 58})
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 NDA_VLAN, NDA_MASTER = 5, 9
 RTEXT_FILTER_BRVLAN, IFLA_BRIDGE_VLAN_INFO, VLAN_PVID, VLAN_UNTAGGED = 2, 2, 2, 4
@@ -82,7 +84,7 @@ def _get(rtnl: Rtnl, flow: Flow, flags: int) -> bytes:
         body += wire.attribute(RTA_SRC, wire.address_bytes(flow.source))
     for kind, value in ((RTA_IIF, flow.iif), (wire.RTA_OIF, flow.oif), (RTA_MARK, flow.mark)):
         body += wire.u32(kind, value) if value else b""
-    if flow.protocol:
+    if flow.protocol in ROUTED_BY_PROTOCOL:
         body += wire.u8(RTA_IP_PROTO, flow.protocol)
         for kind, port in ((RTA_SPORT, flow.source_port), (RTA_DPORT, flow.port)):
             body += wire.attribute(kind, struct.pack("!H", port)) if port else b""

@@ -72,6 +72,8 @@ class Traits(NamedTuple):
     taken_over: bool = False
     #: The kernel reports no change of it: it is read once a minute.
     unannounced: bool = False
+    #: {field: why it does not stay as it is repaired, if no other program changes it}.
+    contention: Mapping[str, str] = MappingProxyType({})
     #: Kinds whose loss deletes it, too: recreated with them, it is a consequence and does not count as a repair.
     lost_with: frozenset[str] = frozenset()
     #: Fields without a key, always the same on an intact object: reported only if they are wrong.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from netd.errors import KernelError
 from netd.model.desired import Desired, Observed, View
@@ -85,3 +85,68 @@ class Announced(abc.ABC):
     @abc.abstractmethod
     def announced(self, key: Key) -> tuple[LinkName, str] | None:
         """The link and the address that are announced once it is usable; None: no announcement."""
+
+
+class AddressOnLink(abc.ABC):
+    """Kinds of addresses on a link: its own, and those of its neighbors."""
+
+    @abc.abstractmethod
+    def address_on(self, key: Key) -> tuple[LinkName, str]:
+        """The link, and the address as the object's name has it."""
+
+
+class AssignedAddress(AddressOnLink):
+    """Kinds of a link's own addresses, each with its prefix length."""
+
+
+class NextHop(NamedTuple):
+    """Where a route leads: a gateway ("": none), a link's name ("": that on which the gateway is)."""
+
+    via: str
+    dev: str
+
+
+class Routing(NamedTuple):
+    """What a route says. ``to`` is a network in CIDR notation; ``onlink``: its gateways need no network of the link."""
+
+    to: str
+    metric: int
+    hops: Sequence[NextHop]
+    onlink: bool
+
+
+class RoutesPackets(abc.ABC):
+    """Kinds that say where packets to a network are sent."""
+
+    @abc.abstractmethod
+    def routing(self, desired: Desired) -> Routing:
+        """What it says."""
+
+    @abc.abstractmethod
+    def in_table(self, desired: Desired, table: int) -> Desired:
+        """The same in another routing table."""
+
+
+class NeedsForwarding(abc.ABC):
+    """Kinds that have no effect on a machine that does not forward packets."""
+
+    @abc.abstractmethod
+    def forwarded(self, key: Key) -> Sequence[Literal["ip", "ip6"]]:
+        """The families that it concerns."""
+
+
+class Diversion(NamedTuple):
+    """Packets that another machine gets instead. ``ports`` are these and all between; ``destination`` "": any."""
+
+    protocol: str
+    ports: tuple[int, int]
+    destination: str
+    to: str
+
+
+class DivertsPackets(abc.ABC):
+    """Kinds that send packets to this machine to another one instead."""
+
+    @abc.abstractmethod
+    def diversion(self, desired: Desired) -> Diversion | None:
+        """Which packets; None: none."""

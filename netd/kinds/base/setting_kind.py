@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,8 +11,20 @@ from netd.model.key import Key
 from .kind import Kind
 
 
-class SettingKind(Kind):
+class SettingKind(Kind, abc.ABC):
     """Values that the kernel changes together with one are restored with it."""
+
+    @abc.abstractmethod
+    def key_of(self, netns: str, path: str) -> Key:
+        """The object that is the value at this path below /proc/sys."""
+
+    @abc.abstractmethod
+    def path_of(self, key: Key) -> str:
+        """The path of its value below /proc/sys."""
+
+    def example_path(self, key: Key) -> str:
+        """A path that exists if the kernel knows the parameter, also while the link that it is about does not exist."""
+        return self.path_of(key)
 
     def side_effects(self, key: Key, value: Any, links: Iterable[str]) -> Mapping[str, str]:
         """The other values below /proc/sys that the kernel changes when this one becomes ``value``: {path: value}.

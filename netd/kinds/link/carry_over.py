@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from netd.kinds.address import address_key
 from netd.model.change import Phase, Step
 from netd.model.desired import Desired, View
 from netd.model.key import Key
@@ -18,7 +19,7 @@ from netd.model.state import IFA_F_PERMANENT, RTPROT_RA, Link, Route, attributes
 
 from .bridge_port import PORT_KEYS, PORT_SETTINGS, PREFIX
 
-#: The kind of an entry that is not an address: instead of its CIDR.
+#: What an entry is that is not an address, in the ledger: instead of its CIDR.
 ROUTE, NEIGHBOR, PORT = "", "neighbor", "port of "
 #: include/uapi/linux/rtnetlink.h.
 RTA_MULTIPATH = 9
@@ -58,13 +59,13 @@ def _port(end: End, link: Link, written: Mapping[str, Any], view: View) -> Itera
 
 def _on(end: End, link: Link, view: View, is_own: Callable[[Key], bool]) -> Iterable[tuple[str, bytes]]:
     """(what, message)."""
-    netns, dev = end.link
+    netns = end.link.netns
     for address in view.addresses(netns, link.index).values():
         if address.protocol == ADDRESS_PROTOCOL or not address.flags & IFA_F_PERMANENT:
             continue
         if ipaddress.ip_interface(address.address).is_link_local and ":" in address.address:
             continue
-        if not is_own(Key(netns, "address", f"{dev}/{address.address}")):
+        if not is_own(address_key(end.link, address.address)):
             yield address.address, address.raw
     for neighbor in view.kept_neighbors(netns, link.index):
         if neighbor.protocol != PROTOCOL:

@@ -7,16 +7,17 @@ what forces a recreation. A link kind without surprises is a table and a class o
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from netd.errors import KernelError
 from netd.kinds.base.kind import LOOPBACK, Kind, MtuLimit, TableContext, Traits, link_by_identity
+from netd.kinds.base.options import fields_of
 from netd.kinds.base.roles import BecomesUsable, KeepsAttributes
 from netd.model.change import FieldDiff, Phase, Step
-from netd.model.desired import Desired, Observed, View
+from netd.model.desired import HIDDEN, Desired, Observed, View
 from netd.model.invalidation import WatchKey
 from netd.model.key import HOST, Key, LinkName
 from netd.model.marks import GROUP
@@ -67,6 +68,8 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
     takes_frames: ClassVar[bool] = False
     #: The kernel module that has it; "": of the same name.
     module: ClassVar[str] = ""
+    #: {key: what a kernel is built with that has it}, of keys that some kernels lack.
+    optional: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: The MTU of a new one that no other link carries.
     first_mtu: ClassVar[int] = ETHERNET
 
@@ -152,6 +155,24 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             found[DEV_NAMESPACE] = UNNAMED if outer is None else outer
         return found
 
+    def written(self, at: LinkName, link: Link, view: View) -> dict[str, Any]:
+        """The options of a link as a file would have them: those that a new one would not have by itself."""
+        found = self.read_options(link, at.netns, view)
+        key, chosen = Key(at.netns, self.name, at.name), {}
+        for name, each in fields_of(self.table).items():
+            value = found.get(name)
+            if each.option.wire is None or value is HIDDEN or value in (None, ""):
+                continue
+            usual = at.netns if name == DEV_NAMESPACE else each.default
+            if usual is None:
+                usual = self.reverted(key, {}, name, None, view)
+            if value != usual:
+                chosen[name] = value
+        outer = found.get(DEV_NAMESPACE)
+        if outer is not None and outer != at.netns:
+            chosen[DEV_NAMESPACE] = outer
+        return chosen
+
     def outer(self, link: Link, netns: str, view: Links) -> str | None:
         """The namespace of what carries a link, and in which a tunnel's packets are sent; None: one without a name."""
         return view.namespace_of(netns, link.link_netnsid, HOST) if self.lower else netns
@@ -236,6 +257,10 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
         outer = locator.get(DEV_NAMESPACE)
         return {**locator, DEV_NAMESPACE: names.get(outer, outer)} if outer is not None else locator
 
+    def flooded_to(self, link: LinkName, index: int, view: View) -> Sequence[str]:
+        """Where a link of this kind sends packets for unknown receivers, as its forwarding database says."""
+        return ()
+
     def refused_over(self, one: Desired, lower: Desired) -> str:
         """Why the kernel never creates ``one`` on the declared link ``lower``: "KEY: what is wrong"; "" if it does."""
         if one.key.kind == lower.key.kind and self.takes_frames:
@@ -243,11 +268,14 @@ class LinkKind(Kind, BecomesUsable, KeepsAttributes):
             return f"dev: {lower.key} is a {self.name} itself: write its own dev, '{dev}'"
         return ""
 
-    def refusal(self, error: KernelError) -> str:
-        """What the kernel's refusal to create or change it means, for an operator."""
+    def refusal(self, error: KernelError, fields: Collection[str]) -> str:
+        """What the kernel's refusal to create it, or to change these fields, means for an operator."""
         if error.code == errno.EOPNOTSUPP and error.text.startswith("Unknown device type"):
             module = self.module or self.name
             return f"this kernel has no {self.name} links: they need its module {module} (modprobe {module})"
+        lacking = [f"{key} ({self.optional[key]})" for key in fields if key in self.optional]
+        if error.code == errno.EOPNOTSUPP and not error.text and lacking:
+            return f"the kernel refused: {error}: it is built without {' or '.join(lacking)}"
         return f"the kernel refused: {error}"
 
     def missing_ingress(self, desired: Desired, view: View) -> str:
