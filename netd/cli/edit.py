@@ -28,7 +28,7 @@ INTERRUPTED = "interrupted: nothing was changed, or the daemon puts the file bac
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd edit``."""
     parser.add_argument("file", metavar="FILE", help="a file of the directory, or the name of a new one")
-    parser.add_argument("--timeout", metavar="TIME", type=duration, default=60.0, help="as of 'netd try' (60s)")
+    parser.add_argument("--timeout", metavar="DURATION", type=duration, default=60.0, help="as of 'netd try' (60s)")
     parser.add_argument("--test", action="store_true", help="as of 'netd try'")
 
 
