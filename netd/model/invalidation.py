@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 What = Literal[
-    "everything", "namespace", "link", "addresses", "routes", "rules", "neighbors", "fdb", "qdisc", "sysctl", "nft"
+    "everything",
+    "namespace",
+    "link",
+    "addresses",
+    "routes",
+    "rules",
+    "neighbors",
+    "fdb",
+    "qdisc",
+    "sysctl",
+    "nft",
+    "files",
 ]
 
 
@@ -16,7 +27,7 @@ class Invalidation:
 
     "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
     ``path`` narrows "sysctl" to one key below /proc/sys, and "routes" of one ``family`` (AF_INET, AF_INET6) to one of
-    them (``route_name``).
+    them (``route_name``). "files" are those below /etc/netns, by ``path``, and belong to the host.
     """
 
     what: What

@@ -379,6 +379,24 @@ class WriteSysctl(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class WriteFile(Operation):
+    """Writes a file below /etc/netns, in place; ``new``: only if there is none. ``path`` is NAMESPACE/NAME."""
+
+    stale = (effects.file,)
+    path: str
+    text: str
+    new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFile(Deletion):
+    """Removes a file below /etc/netns, and its directory if that is empty then."""
+
+    stale = (effects.file,)
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunNft(Operation):
     """One nft transaction, as nft(8) text."""
 

@@ -41,6 +41,8 @@ class FakeMachine:
         self.attached: set[str] = set()
         #: The path of the namespace that a name means, where it does not mean the one under /run/netns.
         self.sources: dict[str, str] = {}
+        #: Files below /etc/netns.
+        self.files: dict[str, str] = {}
         self.cables: dict[LinkId, LinkId] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         self.listeners: list[Callable[[int, Invalidation], None]] = []
