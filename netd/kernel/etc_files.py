@@ -18,7 +18,8 @@ from netd.model.invalidation import EVERYTHING, Invalidation
 DIRECTORY = "/etc/netns"
 #: The files that netd writes there.
 NAMES = ("hosts", "resolv.conf")
-WATCHED = inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_ONLYDIR
+WATCHED = inotify.ENTRIES | inotify.IN_CLOSE_WRITE | inotify.IN_MOVE_SELF | inotify.IN_ONLYDIR
+GONE = inotify.IN_IGNORED | inotify.IN_MOVE_SELF
 
 
 def read(path: str) -> str | None:
@@ -111,9 +112,11 @@ class EtcWatch:
 
     def _changed(self, event: inotify.Event) -> Iterator[Invalidation]:
         what = self._watches[event.watch]
-        if event.mask & inotify.IN_IGNORED:
+        if event.mask & GONE:
             del self._watches[event.watch]
-        if what is None or (what == "" and event.mask & inotify.IN_IGNORED):
+        if event.mask & inotify.IN_MOVE_SELF:
+            self._inotify.remove(event.watch)
+        if what is None or (what == "" and event.mask & GONE):
             again = sorted(self._known) if what == "" or event.name == os.path.basename(DIRECTORY) else []
         elif what == "":
             again = [event.name] if event.name in self._known else []

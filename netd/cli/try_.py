@@ -18,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths", metavar="FILE", nargs="+", help="new versions of files of the directory, or new files, by their names"
     )
     parser.add_argument(
-        "--timeout", metavar="DURATION", type=duration, default=60.0, help="the files are put back after this time (60s)"
+        "--timeout",
+        metavar="DURATION",
+        type=duration,
+        default=60.0,
+        help="the files are put back after this time (60s)",
     )
     parser.add_argument("--test", action="store_true", help="try the checks of the files before asking")
 
