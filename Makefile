@@ -292,6 +292,8 @@ install: install-packages
 	@install -D -m 644 build/netd.zsh $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH)/_netd
 	@install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOC)
 	@for f in $$(find docs -name '*.md'); do install -D -m 644 $$f $(DESTDIR)$(DOC)/$$f; done
+	@# There is no copy of the repository where these are read.
+	@find $(DESTDIR)$(DOC) -name '*.md' -exec sed -i 's|\(\.\./\)*etc/netd/examples|$(DOC)/examples|g' {} +
 	@install -m 644 etc/netd/examples/*.toml etc/netd/examples/*.service etc/netd/examples/*.conf $(DESTDIR)$(DOC)/examples
 	@rm -rf build *.egg-info
 	@if [ -z "$(DESTDIR)" ]; then \

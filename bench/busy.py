@@ -33,7 +33,7 @@ SAMPLES, REST = 150, 0.02
 def converged(daemon: Daemon) -> None:
     """Waits until the daemon has nothing to do."""
     while ask(STATE_DIR, {"verb": "status"}, 120)["state"] != "converged":
-        daemon.hush()
+        daemon.discard_notifications()
         time.sleep(0.2)
 
 
@@ -50,7 +50,7 @@ def measure(lab: Lab, storm: Storm, row: Row) -> dict[str, list[float]]:
             most = SAMPLES if over is forever else EACH * VICTIMS
             while len(healed) < most and not over():
                 n = len(healed) * 7 % VICTIMS
-                daemon.hush()
+                daemon.discard_notifications()
                 while not lab.whole(n):
                     time.sleep(0.001)
                 healed.append(sample(lab, ear, row, n))

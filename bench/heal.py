@@ -66,7 +66,7 @@ def heal(lab: Lab, row: Row) -> list[float]:
             for turn in range(min(SAMPLES, EACH * lab.count)):
                 # Spread over the lab: neighbours share a bridge.
                 n = turn * 7 % lab.count
-                daemon.hush()
+                daemon.discard_notifications()
                 settled(lab, n)
                 found.append(sample(lab, ear, row, n))
     finally:

@@ -1,8 +1,8 @@
-"""What a daemon costs that has nothing to do: CPU, wake-ups and memory of a minute, and the CPU of one full pass.
+"""What a daemon costs that has nothing to do: CPU, wake-ups and memory of a minute, and the CPU of one resync.
 
     python -m bench.idle [N]
 
-The lab is that of ``bench.heal``, with N namespaces (default 1000). The minute lies between two full passes; the pass
+The lab is that of ``bench.heal``, with N namespaces (default 1000). The minute lies between two resynces; the pass
 is the daemon's own, brought forward (netd.daemon.daemon.RESYNC). The last line is JSON.
 """
 
@@ -18,7 +18,7 @@ from demo import sandbox
 from demo.daemon import Daemon
 
 MINUTE = 60.0
-#: Seconds from READY to the full pass: behind the minute, and time to rest.
+#: Seconds from READY to the resync: behind the minute, and time to rest.
 PASS = 95.0
 #: Seconds from READY to rest: 15 s after a port came up the kernel speaks of it once more.
 REST = 20.0
@@ -41,7 +41,7 @@ def inside(count: int) -> int:
         found |= {"CPU of a minute, s": round(cpu(pid) - used, 3), "wake-ups of a minute": woken(pid) - wakes}
         used = cpu(pid)
         time.sleep(max(0.0, ready + PASS + 15 - time.monotonic()))
-        found |= {"CPU of a full pass, s": round(cpu(pid) - used, 3), "RSS after it, MB": round(resident(pid), 1)}
+        found |= {"CPU of a resync, s": round(cpu(pid) - used, 3), "RSS after it, MB": round(resident(pid), 1)}
     finally:
         daemon.stop()
     for name, value in found.items():

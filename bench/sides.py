@@ -25,7 +25,7 @@ from . import floor, lab
 Figures = dict[str, float]
 EXTRA = '[namespace.extra.veth.eth0]\naddresses = ["10.201.0.{}/24"]\npeer = {{ name = "vx" }}\n'
 NEW_ADDRESS = "10.200.0.1"
-#: Seconds from READY to the daemon's full pass, beyond all that is measured before.
+#: Seconds from READY to the daemon's resync, beyond all that is measured before.
 PASS = 4.0
 PATIENCE = 300.0
 
@@ -92,10 +92,10 @@ def built(status: str, count: int) -> bool:
 
 
 def build_by(daemon: Daemon, count: int, text: str) -> float:
-    """From the rename into the folder to the daemon's word that all is verified."""
+    """From the rename into the directory to the daemon's word that all is verified."""
     draft = sandbox.CONFIG.parent / "lab.draft"  # same file system: a rename is at once
     draft.write_text(text)
-    daemon.hush()
+    daemon.discard_notifications()
     start = time.perf_counter()
     draft.rename(sandbox.CONFIG / "lab.toml")
     while not built(daemon.status, count):
@@ -111,7 +111,7 @@ def daemon_side(count: int) -> Figures:
         daemon.wait_ready()
         found["build"] = build_by(daemon, count, lab.toml(count))
         ping(count)
-        daemon.hush()
+        daemon.discard_notifications()
         draft = sandbox.CONFIG.parent / "lab.draft"
         draft.write_text(lab.toml(count, last=NEW_ADDRESS))
         start = time.perf_counter()
@@ -119,7 +119,7 @@ def daemon_side(count: int) -> Figures:
         wait_for(lambda: has_address(count, NEW_ADDRESS))
         found["one change, a file of all"] = time.perf_counter() - start
         time.sleep(1.0)
-        daemon.hush()
+        daemon.discard_notifications()
         # Beside the big file a small one: a namespace of its own.
         draft.write_text(EXTRA.format(1))
         draft.rename(sandbox.CONFIG / "small.toml")
@@ -146,7 +146,7 @@ def extra_has(address: str) -> bool:
 
 
 def restarted(count: int) -> Figures:
-    """A second daemon on the network that stands; its full pass is brought forward."""
+    """A second daemon on the network that stands; its resync is brought forward."""
     found: Figures = {}
     (sandbox.HOME / "notify").unlink()
     start = (
@@ -162,9 +162,9 @@ def restarted(count: int) -> Figures:
         time.sleep(PASS / 2)
         before = cpu(daemon.process.pid)
         time.sleep(PASS * 0.5 + 3.0 + count / 250)
-        found["full pass, CPU"] = cpu(daemon.process.pid) - before
+        found["resync, CPU"] = cpu(daemon.process.pid) - before
         found["RSS after it, MB"] = resident(daemon.process.pid)
-        daemon.hush()
+        daemon.discard_notifications()
         for path in sandbox.CONFIG.glob("*.toml"):
             path.unlink()
         began = time.perf_counter()

@@ -23,13 +23,13 @@ class Silence(Exception):
 class Daemon:
     """A running daemon. ``status`` is the last STATUS= that it sent."""
 
-    def __init__(self, folder: Path, command: Sequence[str] = (*NETD, "run")) -> None:
-        self.log = folder / "netd.log"
+    def __init__(self, directory: Path, command: Sequence[str] = (*NETD, "run")) -> None:
+        self.log = directory / "netd.log"
         self.status = ""
         self._seen = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.bind(str(folder / "notify"))
-        environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), "NO_COLOR": "1"}
+        self._socket.bind(str(directory / "notify"))
+        environment = {**os.environ, "NOTIFY_SOCKET": str(directory / "notify"), "NO_COLOR": "1"}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=TOP, env=environment, stderr=log, stdout=log)
 
@@ -53,7 +53,7 @@ class Daemon:
         while self.heard(deadline).get("READY") != "1":
             pass
 
-    def hush(self) -> None:
+    def discard_notifications(self) -> None:
         """Discards the notifications received so far, so that the socket never fills up."""
         self._socket.setblocking(False)
         try:

@@ -155,7 +155,7 @@ class Show:
         """Causes one damage; waits until traffic works, then until ``netd diff`` finds no difference. One line."""
         if self.step:
             input(f"\n   Enter: {damage.what}  # {damage.command} ")
-        daemon.hush()
+        daemon.discard_notifications()
         daemon.new_lines()
         subprocess.run(shlex.split(damage.command), check=True)
         start = time.monotonic()

@@ -56,7 +56,7 @@ def sections(name: str, wanted: str) -> Iterator[str]:
     inside = False
     fenced = False
     for line in (DOCS / f"{name}.md").read_text(encoding="utf-8").splitlines():
-        fenced ^= line.startswith("```")
+        fenced ^= line.lstrip().startswith("```")
         if not fenced and line.startswith("## "):
             inside = not wanted or line[3:] == wanted
         if inside and (fenced or not line.startswith("<!--")):
@@ -109,7 +109,7 @@ def terms(head: list[str], rows: list[list[str]]) -> Iterator[str]:
 
 def plain(text: str) -> str:
     """Text of a help message, with the special characters of markdown escaped."""
-    return re.sub(r"([_*\[\]<>])", r"\\\1", text)
+    return re.sub(r"([_*\[\]<>])", r"\\\1", text.replace("%%", "%"))
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -16,10 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.field import stream
 from tests.support.host import ROOT, Host
 from tests.support.labs import FIREWALL, FIRST, FOREIGN, SECOND
 from tests.support.process import Daemon
 from tests.support.snapshot import differences
+from tests.support.storms import STORMS, StoppableJournal, ask_all_at_once
 
 #: What a netns of ``lab.toml`` says, and what else comes and goes beside it.
 LABS = (FIRST, SECOND)
@@ -29,12 +31,19 @@ FILES = {
         '[namespace.d.veth.eth0]\naddresses = ["10.1.0.9/24"]\npeer = { name = "port-d", master = "br0" }\n',
         '[namespace.d.veth.eth0]\npeer = { name = "port-d", master = "extra", bridge_port = { isolated = true } }\n',
         "[namespace.d.bridge.br0]\n[namespace.d.sysctl]\nnet.ipv4.ip_forward = 1\n",
+        # The address of the first version, with another MAC and at another port.
+        '[namespace.e.veth.eth0]\naddresses = ["10.1.0.9/24"]\npeer = { name = "port-e", master = "br0" }\n',
+        '[namespace.d.veth.eth0]\naddresses = ["10.1.0.9/24"]\nmac = "02:00:00:00:00:99"\n'
+        'peer = { name = "port-d", master = "br0" }\n',
         "nonsense",
     ),
     "d.toml": (
         "",
         '[[nat.dnat]]\nport = 9000\nto = "10.1.0.2:90"\n',
         '[[rule]]\npriority = 2000\nto = "10.6.0.0/16"\n',
+        '[[nat.dnat]]\nprotocol = "udp"\nport = 5353\nto = "10.1.0.1:5353"\n',
+        '[[nat.dnat]]\nprotocol = "udp"\nport = 5353\nto = "10.1.0.2:5353"\n',
+        '[[nat.dnat]]\nprotocol = "udp"\nport = "5353-5354"\nto = "10.1.0.9"\n',
     ),
 }
 #: What is broken: shell, where {n} is a number. Most of them fail at most times, and that is fine.
@@ -65,6 +74,14 @@ BYSTANDERS = (
     "ip link add by{n} type bridge", "ip link del by{n}", "ip netns add by{n}", "ip netns del by{n}",
     "ip route add 10.77.{n}.0/24 via 10.230.4.5", "ip route del 10.77.{n}.0/24", "ip -n theirs link set br0 up",
 )  # fmt: skip
+#: A machine that sends to a forwarded port all the time, from one source port.
+CLIENT = """
+ip netns add client
+ip link add client0 type veth peer name eth0 netns client
+ip address add 10.232.0.1/24 dev client0; ip link set client0 up
+ip -n client address add 10.232.0.2/24 dev eth0; ip -n client link set eth0 up
+ip -n client route add default via 10.232.0.1
+"""
 LOOK = "import json; from tests.support.snapshot import snapshot; from netd.kernel.kernel import Kernel;"
 LOOK += "print(json.dumps(snapshot(Kernel()), default=repr))"
 
@@ -82,6 +99,9 @@ class Chaos:
         self.counts: collections.Counter[str] = collections.Counter()
         host.sh(FOREIGN)
         host.sh(FIREWALL)
+        host.sh(CLIENT)
+        self.journal = StoppableJournal(host.root)
+        stream(host, "10.232.0.1", 5353, ns="client")
         self.foreign = self.look()
         self.daemon: Daemon | None = None
         #: (memory in kB, descriptors) after a while, and at the end.
@@ -94,7 +114,11 @@ class Chaos:
         return json.loads(self.host.run(sys.executable, "-c", LOOK, env={"PYTHONPATH": str(ROOT)}))
 
     def start(self) -> None:
-        self.daemon = self.host.daemon()
+        # Its stderr is the stream that systemd would give it, so it logs to the journal.
+        log = self.host.logs / f"{self.host.name}.{len(self.host.processes)}.log"
+        log.touch()
+        stat = os.stat(log)
+        self.daemon = self.host.daemon(env={"JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"})
 
     # What happens
 
@@ -107,6 +131,21 @@ class Chaos:
     def _shell(self, text: str) -> None:
         text = text.replace("{n}", f"{self.random.randrange(10, 80)}")
         self.host.sh(text, check=None)
+
+    def storm(self) -> None:
+        """Changes of others, many at once."""
+        self.host.sh(self.random.choice(list(STORMS.values())), check=None)
+
+    def questions(self) -> None:
+        """Many programs at the status socket."""
+        ask_all_at_once(self.host.root / "run/netd/netd.sock")
+
+    def stop_the_journal(self) -> None:
+        """Or let it read again."""
+        if self.journal.stopped:
+            self.journal.go_on()
+        else:
+            self.journal.stop()
 
     def edit(self) -> None:
         """Another lab, or another version of one of the files; by a rename, in place, or as an editor does."""
@@ -160,6 +199,7 @@ class Chaos:
         begin = time.monotonic()
         kinds: dict[Callable[[], None], float] = {
             self.harm: 60, self.bystander: 6, self.edit: 12, self.unlink: 3, self.rename: 2, self.stop_for_a_while: 4,
+            self.storm: 4, self.questions: 3, self.stop_the_journal: 4,
             self.overrun: 0.3, self.kill: 1.5, self.kill_during_a_change: 3, self.restart: 0.7,
         }  # fmt: skip
         calm = {kind: often for kind, often in kinds.items() if kind.__name__ not in DEADLY}
@@ -180,8 +220,9 @@ class Chaos:
     def verify(self) -> None:
         """Converged, nothing left over, nothing grown."""
         assert self.daemon is not None
-        for each in self.host.processes:
-            _, thrown, after = each.text().partition("Traceback")
+        self.journal.go_on()
+        for text in (self.journal.text(), *(each.text() for each in self.host.processes)):
+            _, thrown, after = text.partition("Traceback")
             assert not thrown, f"{thrown}{after[:6000]}"
         for name in ("c.toml", "cc.toml", *FILES):
             self.host.sh(f"rm -f /etc/netd/{name}")
@@ -198,6 +239,7 @@ class Chaos:
         self.daemon.stop()
         self.host.netd("down", "--adopted", "--orphans")
         self._give_way()
+        self.journal.end()
         left = differences(self.look(), self.foreign)
         assert not left, "\n".join(left)
 

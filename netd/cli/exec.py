@@ -20,6 +20,7 @@ INTERRUPTED = "interrupted before the command was started"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``netd exec``."""
+    parser.usage = f"{parser.prog} [-h] NAMESPACE COMMAND..."
     parser.add_argument("namespace", metavar="NAMESPACE", help="a namespace that 'ip netns' lists")
     parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="the command and its arguments")
 

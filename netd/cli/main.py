@@ -28,6 +28,8 @@ VERBS = {
     "down": "remove what netd created",
     "status": "show the state of the daemon and of each object",
     "import": "print what stands in the kernel as TOML, for /etc/netd",
+    "show": "show all about one thing, declared beside actual",
+    "top": "show states, repairs and rates live",
     "watch": "show the state, then every change as it happens",
     "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",
@@ -45,8 +47,9 @@ DIRECTORIES = (
     ("--state-dir", "NETD_STATE_DIR", "/run/netd", "ledger, socket and lock; must not survive a reboot"),
     ("--cache-dir", "NETD_CACHE_DIR", "/var/lib/netd", "last good copies of the files"),
 )
-#: The message of argparse for an unknown verb.
+#: The messages of argparse for an unknown verb, and for another word that it does not know.
 UNKNOWN_VERB = re.compile(r"^argument VERB: invalid choice: '(.*?)' \(choose from ")
+UNKNOWN_WORD = re.compile(r"^argument \S+: invalid choice: '(.*?)' \(choose from (.*)\)$")
 
 
 def module_of(verb: str) -> str:
@@ -83,7 +86,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the usage and the error, and exits."""
-        unknown = UNKNOWN_VERB.search(message)
+        unknown, word = UNKNOWN_VERB.search(message), UNKNOWN_WORD.search(message)
+        if word and not unknown:
+            message += did_you_mean(word[1], re.findall(r"[\w-]+", word[2]))
         if unknown:
             message = f"there is no command '{unknown[1]}'{did_you_mean(unknown[1], VERBS)}"
             advice = f"'{self.prog} --help' lists the commands"

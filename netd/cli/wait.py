@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -47,11 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds; ValueError for what is none, as argparse wants it."""
-    value = float(text)
-    if not 0 <= value < 1e9:
-        raise ValueError(text)
-    return value
+    """A number of seconds; ArgumentTypeError for what is none."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (value := float(text)) < 1e9:
+            return value
+    raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds, such as 30 or 2.5")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from netd.report.turns import Turns
 from .feed import Feed
 from .files_report import FilesReport
 from .trials import Trials
+from .views import VIEWS, Views
 from .waiters import Waiters, not_ready
 
 #: Objects of a status in one step, and how often it is restarted because of a pass.
@@ -53,6 +54,7 @@ class Answers:
         self._started = time.time()
         self.turns = Turns()
         self.feed = Feed(self.turns, engine.statuses, files.states, self.state)
+        self.views = Views(engine, self.feed, self.turns)
         self.waiters = Waiters(self.is_ok, self.is_complete, self.not_ready, self.turns)
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +70,8 @@ class Answers:
             return await self._trials.answer(request)
         if request.get("verb") == "fault":
             return await asyncio.shield(asyncio.ensure_future(self._fault(request)))
+        if request.get("verb") in VIEWS:
+            return await self.views.answer(request)
         return {"error": "unknown verb"}
 
     def stream(self, request: dict[str, Any]) -> AsyncGenerator[bytes, None]:

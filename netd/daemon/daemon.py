@@ -12,7 +12,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -286,9 +286,13 @@ class Daemon:
         elif self._watch_failed:
             self._files.read(prune=False)
         with_legacy = [netns for netns in self._engine.graph.firewalled if self._kernel.has_legacy(netns)]
-        stale = [Invalidation("nft", netns) for netns in with_legacy] + [*self._engine.graph.unreported()]
-        if stale:
-            self._passes.start(self._engine.invalidate(stale), drift=True)
+        self._read_again(Invalidation("nft", netns) for netns in with_legacy)
+        self._read_again(self._engine.graph.unreported())
+
+    def _read_again(self, stale: Iterable[Invalidation]) -> None:
+        keys = self._engine.invalidate(stale)
+        if keys:
+            self._passes.start(keys, drift=True)
 
     # passes ----------------------------------------------------------------------------------------------------
 
@@ -337,6 +341,7 @@ class Daemon:
     async def _reload(self) -> list[str]:
         """Returns why files are not in force as they are written."""
         self._notifier.reloading()
+        self._read_again(self._engine.graph.unreported())
         await self._files.reload()
         self._notifier.ready(self._summary())
         return self._files.errors()

@@ -10,15 +10,14 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from netd.config import FileState
 from netd.model.change import ChangeResult, FieldDiff
 from netd.model.key import Key
 from netd.model.status import State, Status
-from netd.report.text import fields_json
+from netd.report.text import fields_json, rfc3339
 from netd.report.turns import Turns
 
 #: Lines that a reader can be behind, and changes that are kept for ``netd show``.
@@ -111,11 +110,12 @@ class Feed:
         self._next += 1
         self._news.set()
 
-    def changes_of(self, key: Callable[[Key], bool], most: int) -> list[dict[str, Any]]:
-        """The last changes of objects, the newest first."""
+    def changes_of(self, keys: Collection[Key], most: int) -> list[dict[str, Any]]:
+        """The last changes of these objects, the newest first."""
         found: list[dict[str, Any]] = []
+        chosen = frozenset(keys)
         for past in reversed(self.history):
-            if key(past.key):
+            if past.key in chosen:
                 found.append(past.json())
                 if len(found) == most:
                     break
@@ -195,8 +195,3 @@ def file_line(path: str, file: FileState | None, when: float | None = None) -> d
 def encoded(lines: Iterable[Mapping[str, Any]]) -> bytes:
     """JSON, a line each."""
     return b"".join(json.dumps(each).encode() + b"\n" for each in lines)
-
-
-def rfc3339(when: float) -> str:
-    """Seconds since the epoch as "2026-11-29T20:15:00.123456Z"."""
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

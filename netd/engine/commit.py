@@ -181,10 +181,9 @@ class Commit:
         return row is not None and (row.state in (State.OK, State.CONTENDED) or row.unusable is not None)
 
     def _done(self, change: Change, *, repair: bool) -> None:
-        key, now = change.key, self._now()
+        key, row, now = change.key, self._row(change.key), self._now()
         counts = repair and self._counts(change)
         self._backoff.succeeded(key)
-        row = self._row(key)
         if counts and self._backoff.repaired(key, now, hopeless=row is not None and bool(row.contention)):
             self._table.set(key, State.CONTENDED, self._contended_text(key))
         if self._reported.get(key) != change:

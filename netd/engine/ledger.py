@@ -115,10 +115,10 @@ class Ledger:
         self.records[key] = record
         self._lines.append(line(key, record))
 
-    def keep(self, one: Desired, record: Record) -> None:
-        """Keeps the record of a declared object, with what the files say of it."""
+    def keep(self, one: Desired, record: Record, **changes: Any) -> None:
+        """Keeps the record of a declared object, with these changes and what the files say of it."""
         files = tuple(dict.fromkeys(origin.file for origin in one.origins))
-        self.put(one.key, replace(record, locator=dict(one.locator), files=files, claims=one.claims))
+        self.put(one.key, replace(record, locator=dict(one.locator), files=files, claims=one.claims, **changes))
 
     def update(self, key: Key, **changes: Any) -> None:
         """Changes parts of a record, if there is one."""

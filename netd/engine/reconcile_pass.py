@@ -125,8 +125,7 @@ class Pass:
     def _invalidate(self, stale: Set[Stale]) -> Generator[None, None, set[WatchKey]]:
         """Drops what is stale from the mirror, and returns what may have changed."""
         found: set[WatchKey] = set()
-        # Links last: they are read again.
-        order = sorted(stale, key=lambda one: (isinstance(one, LinkName), one.netns, str(one))) if stale else ()
+        order = sorted(stale, key=_order) if stale else ()
         for at in range(0, len(order), SLICE):
             found |= self._parts.mirror.invalidate(order[at : at + SLICE])
             yield
@@ -221,6 +220,13 @@ class Pass:
             if not state.attempts:
                 self._counted.add(change.key)
             state.attempts += 1
+
+
+def _order(stale: Stale) -> tuple[bool, str, str, int]:
+    """Links last: they are read again."""
+    if isinstance(stale, LinkName):
+        return True, stale.netns, stale.name, 0
+    return False, stale.netns, stale.what, stale.index
 
 
 def values_had(change: Change) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ import errno
 import os
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from netd.errors import KernelError, as_kernel_error, kernel_error
 from netd.model import operations as do
@@ -13,7 +14,7 @@ from netd.model.flows import Translation
 from netd.model.key import LinkName
 from netd.model.state import Link
 
-from . import etc_files
+from . import etc_files, tun
 from .delete_address import delete_alone
 from .nft import iptables_legacy as legacy
 from .nft import libnftables as nft
@@ -22,8 +23,9 @@ from .rtnl.delete_links import Replies, delete_and_wait
 from .rtnl.encode import ENCODERS, encode
 from .rtnl.encode_link import delete_link, delete_links, enter_down, set_groups, set_up
 from .rtnl.netlink_socket import Rtnl
-from .rtnl.wire import Request
+from .rtnl.wire import RTM_DELLINK, Request
 from .session import Answer, Session
+from .wireguard import device as wireguard
 
 #: Links in one group deletion: the messages of 200 fit the receive buffer easily.
 GROUP_PORTION = 200
@@ -77,6 +79,14 @@ class Batch:
             if type(operation) not in ENCODERS:
                 self._send()
                 self._answers[position] = self._execute_other(operation)
+                return
+            if (
+                isinstance(operation, do.CreateLink | do.SetLink)
+                and operation.kind == tun.KIND
+                and operation.settings.info
+            ):
+                self._send()
+                self._answers[position] = self._tun(operation)
                 return
             requests = encode(operation, self)
             if isinstance(operation, do.DeleteAddress) and operation.alone:
@@ -133,6 +143,8 @@ class Batch:
         elif isinstance(operation, do.RunNft):
             text = operation.text
             self._session.inside(lambda: nft.run(text))
+        elif isinstance(operation, do.SetWireguard):
+            wireguard.write(self.index(operation.netns, operation.dev), operation, self._session.inside)
         elif isinstance(operation, do.DropFlows):
             self._drop_flows(operation.netns, operation.entries)
         elif isinstance(operation, do.LegacyAccept):
@@ -141,6 +153,27 @@ class Batch:
         else:
             raise kernel_error(errno.EOPNOTSUPP, type(operation).__name__)
         return None
+
+    def _tun(self, operation: do.CreateLink | do.SetLink) -> Answer:
+        """A device that rtnetlink neither creates nor changes; a new one becomes persistent when it is complete."""
+        session, netns, name, settings = self._session, operation.netns, operation.name, operation.settings
+        if isinstance(operation, do.SetLink):
+            link = session.link(self.index(netns, name))
+            present = link.info if link is not None else b""
+            session.inside(lambda: tun.change(name, present, settings.info))
+            return None
+        descriptor = session.inside(lambda: tun.create(name, settings.info))
+        try:
+            link = session.link_named(name)
+            self._made[netns, name] = link.index if link is not None else 0
+            plain = do.SetLink(netns, name, replace(settings, info={}))
+            for error, _ in session.rtnl.request(encode(plain, self)):
+                if error is not None:
+                    raise error
+            tun.set_options(descriptor, settings.info)
+            return session.link_named(name)
+        finally:
+            os.close(descriptor)
 
     def _send(self) -> None:
         """Sends the pending requests and stores the answers: the first error of an operation counts."""
@@ -151,9 +184,10 @@ class Batch:
             return
         answers = self._session.rtnl.request(requests)
         self._close_descriptors()
-        for position, (error, replies) in zip(owners, answers, strict=True):
+        for request, position, (error, replies) in zip(requests, owners, answers, strict=True):
             operation = self._operations[position]
-            if isinstance(self._answers[position], KernelError):
+            # The deletion of what could not be moved: of what was moved it finds nothing.
+            if isinstance(self._answers[position], KernelError) or request.kind == RTM_DELLINK:
                 continue
             if error is not None:
                 self._answers[position] = self._entered_down(operation, explained(operation, error))

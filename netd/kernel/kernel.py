@@ -19,6 +19,7 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import Invalidation
 from netd.model.key import LinkName
 from netd.model.operations import Operation
+from netd.model.wireguard import KeyFile
 
 from .announce.announcer import Announcement, Announcer
 from .batch import Batch
@@ -40,6 +41,7 @@ from .rtnl.shed_ipv6 import shed_ipv6
 from .session import Answer, Session
 from .sysctl.files import SysctlDirectories
 from .sysctl.watch import SysctlWatch
+from .wireguard import key_files
 
 #: Open descriptors of sysctl directories, at most: a fraction of what the process may have open.
 DIRECTORY_SHARE = 0.5
@@ -166,6 +168,10 @@ class Kernel:
     def deferred_closes(self) -> AbstractContextManager[None]:
         """Sockets of nftables are closed after this ``with``: a close delays the next transaction."""
         return nfnetlink.deferred_closes()
+
+    def key_file(self, path: str) -> KeyFile | None:
+        """The digests of the key of WireGuard in a file, None where there is no file."""
+        return key_files.look(path)
 
     def firewall(self, netns: str) -> Firewall:
         """The rules of nftables and legacy iptables there; only reads."""

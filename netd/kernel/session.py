@@ -26,6 +26,7 @@ from netd.model.state import (
     Qdisc,
     Route,
 )
+from netd.model.wireguard import WireguardDevice
 
 from . import etc_files
 from .descriptors import high
@@ -37,6 +38,7 @@ from .rtnl.netlink_socket import Rtnl
 from .rtnl.nsid import read_nsid
 from .rtnl.wire import Request
 from .sysctl.files import SysctlDirectories, Sysctls
+from .wireguard import device as wireguard
 
 Answer = KernelError | Link | None
 Value = TypeVar("Value")
@@ -222,6 +224,10 @@ class Session:
         """The roots that somebody chose, of all links."""
         decoded = [decode.qdisc(body) for body in self.rtnl.dump(wire.RTM_GETQDISC, tcmsg())]
         return [one for one in decoded if one is not None]
+
+    def wireguard(self, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device."""
+        return self.inside(lambda: wireguard.read(index))
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key below /proc/sys; None where there is none."""

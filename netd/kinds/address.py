@@ -241,7 +241,8 @@ class AddressKind(Kind, BecomesUsable, KeepsAttributes, Announced, AssignedAddre
         dev, _, cidr = key.name.partition("/")
         put = self._put(key, desired.locator, bool(desired.locator["nodad"]) and ":" in cidr)
         link = view.link(key.netns, dev)
-        wrong = _alike(cidr, view.addresses(key.netns, link.index)) if link is not None else ()
+        # IPv4 addresses of several lengths can be on a link at once.
+        wrong = _alike(cidr, view.addresses(key.netns, link.index)) if link is not None and ":" in cidr else ()
         return [*(self._clear(key, dev, other) for other in wrong), Step(Phase.ADDRESS, put)]
 
     def _put(self, key: Key, locator: Mapping[str, Any], nodad: bool) -> PutAddress:

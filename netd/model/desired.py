@@ -10,6 +10,7 @@ from .firewall import Firewall, Match
 from .key import Key, LinkName
 from .segment import End
 from .state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from .wireguard import KeyFile, WireguardDevice
 
 
 class Hidden:
@@ -177,6 +178,12 @@ class View(Protocol):
 
     def qdisc(self, netns: str, index: int) -> Qdisc | None:
         """The root queueing discipline of one link; None: the kernel's default."""
+
+    def wireguard(self, netns: str, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device; read again each time, because there are no events."""
+
+    def key_file(self, path: str) -> KeyFile | None:
+        """The digests of the key in a file, None where there is no file; read again each time."""
 
     def sysctl(self, netns: str, path: str) -> str | None:
         """The value of a key below /proc/sys, words joined by one space; None if there is no such key."""

@@ -18,6 +18,7 @@ from .flows import Translation
 from .key import LinkName
 from .marks import ADDRESS_PROTOCOL
 from .state import PolicyRule, Route
+from .wireguard import PeerSettings, Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +368,19 @@ class DeleteQdisc(Deletion):
     dev: str
     handle: int
     index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetWireguard(Operation):
+    """WG_CMD_SET_DEVICE. None and "": unchanged. A ``private_key_file`` that does not exist is created."""
+
+    stale = (effects.on_link("wireguard"),)
+    dev: str
+    private_key: Secret | None = None
+    private_key_file: str = ""
+    listen_port: int | None = None
+    fwmark: int | None = None
+    peers: tuple[PeerSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ STATE_DIR = "/run/netd"
 #: Bytes of a request, at most.
 LONGEST = 65536
 #: The requests that only read.
-LOOKS = ("status", "wait", "watch", "graph", "show", "rates")
+LOOKS = ("status", "wait", "watch", "graph", "show", "history", "rates")
 #: The requests that are answered by lines without end.
 STREAMS = frozenset({"watch"})
 #: struct ucred of SO_PEERCRED, socket(7): pid, uid, gid. The groups beside gid: SO_PEERGROUPS.

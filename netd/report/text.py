@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from netd.config import FileState
@@ -25,6 +26,11 @@ STATES = {
     State.ORPHAN: "is an orphan",
 }
 SIGNS = {"create": "+", "update": "~", "recreate": "!", "delete": "-"}
+
+
+def rfc3339(when: float) -> str:
+    """Seconds since the epoch as "2026-11-29T20:15:00.123456Z"."""
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def value_text(value: Any) -> str:

@@ -33,21 +33,25 @@ class Declaration:
         changes: Iterable[Change] = (),
         locate: Locate = lambda origin: os.fspath(origin.file),
     ) -> None:
-        self.desired = desired
+        self.desired: dict[Key, Desired] = {}
         self.statuses = {status.key: status for status in statuses}
         self.changes = {change.key: change for change in changes}
         self._locate = locate
         self._of_link: dict[LinkName, Key] = {}
         self._on_link: dict[LinkName, list[Key]] = {}
         for key, one in desired.items():
-            self._index(key, one)
+            self.add(key, one)
         for key in self.changes.keys() - desired.keys():
             if key.is_namespace:
                 continue
             self._of_link.setdefault(LinkName(key.netns, key.name), key)
             self._on_link.setdefault(LinkName(key.netns, key.name.partition("/")[0]), []).append(key)
 
-    def _index(self, key: Key, one: Desired) -> None:
+    def add(self, key: Key, one: Desired, status: Status | None = None) -> None:
+        """One more object; for those who cannot wait until all are known."""
+        self.desired[key] = one
+        if status is not None:
+            self.statuses[key] = status
         for link in (*one.provides, *(end.link for end in one.ends)):
             self._of_link.setdefault(link, key)
         own = set(one.provides)

@@ -11,7 +11,7 @@ from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.state import Link, Nexthop
 
-from . import addresses, entries, firewall, link_state, links, routes, sysctls
+from . import addresses, entries, firewall, link_state, links, routes, sysctls, wireguard
 from .session import FakeSession
 
 Answer = KernelError | Link | None
@@ -152,6 +152,9 @@ class FakeBatch:
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
 
+    def _set_wireguard(self, op: do.SetWireguard) -> None:
+        wireguard.write(self._machine, self._space, self._index(op.dev), op)
+
     def _drop_flows(self, op: do.DropFlows) -> None:
         """Nothing is sent here, so there are no connections."""
 
@@ -184,6 +187,7 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.WriteFile: FakeBatch._write_file,
     do.DeleteFile: FakeBatch._delete_file,
     do.RunNft: FakeBatch._run_nft,
+    do.SetWireguard: FakeBatch._set_wireguard,
     do.DropFlows: FakeBatch._drop_flows,
     do.LegacyAccept: FakeBatch._legacy_accept,
 }

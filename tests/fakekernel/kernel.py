@@ -14,8 +14,9 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import EVERYTHING, Invalidation
 from netd.model.key import HOST, LinkName
 from netd.model.operations import Operation
+from netd.model.wireguard import KeyFile
 
-from . import entries, firewall, link_state, links, sysctls
+from . import entries, firewall, link_state, links, sysctls, wireguard
 from .batch import Answer, FakeBatch, IndexOf
 from .machine import FakeMachine
 from .session import FakeSession
@@ -98,6 +99,10 @@ class FakeKernel:
     def prepare_deletions(self, session: FakeSession, indexes: Collection[int]) -> Iterator[None]:
         """A deletion costs the same here, however many follow."""
         return iter(())
+
+    def key_file(self, path: str) -> KeyFile | None:
+        """The digests of the key in a file."""
+        return wireguard.key_file(self.machine, path)
 
     def firewall(self, netns: str) -> Firewall:
         """The rules of nftables there."""

@@ -191,6 +191,7 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     del space.links[index]
     space.fixed.discard(index)
     space.info.pop(index, None)
+    space.wireguard.pop(index, None)
     space.outer.pop(index, None)
     space.lower.pop(index, None)
     _announce_removal(machine, space, index)
@@ -203,9 +204,12 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
 
 
 def end_tunnels(machine: FakeMachine, outer: FakeNamespace) -> None:
-    """A namespace ends: so do the tunnels that send their packets there (vxlan_exit_batch_rtnl)."""
+    """A namespace ends: so do the tunnels that send their packets there (vxlan_exit_batch_rtnl).
+
+    A wireguard stays, without a socket.
+    """
     for space, index in link_state.tunnels(machine, outer):
-        if index in space.links:
+        if index in space.links and space.at(index).kind != "wireguard":
             remove(machine, space, index)
 
 

@@ -43,6 +43,8 @@ class FakeMachine:
         self.sources: dict[str, str] = {}
         #: Files below /etc/netns.
         self.files: dict[str, str] = {}
+        #: Files with keys of WireGuard.
+        self.key_files: dict[str, bytes] = {}
         self.cables: dict[LinkId, LinkId] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         self.listeners: list[Callable[[int, Invalidation], None]] = []

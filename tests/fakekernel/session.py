@@ -9,6 +9,7 @@ from netd.errors import KernelError
 from netd.kernel.rtnl.wire import RT_TABLE_MAIN, RTPROT_KERNEL, family_of
 from netd.kernel.session import leaves_by
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.wireguard import WireguardDevice
 
 from . import entries, links
 from .machine import FakeMachine
@@ -100,6 +101,11 @@ class FakeSession:
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose."""
         return list(self.space.qdiscs.values())
+
+    def wireguard(self, index: int) -> WireguardDevice | None:
+        """The settings of a WireGuard device."""
+        link = self.space.links.get(index)
+        return self.space.wireguard.get(index, WireguardDevice()) if link and link.kind == "wireguard" else None
 
     def sysctl(self, path: str) -> str | None:
         """The value of a key; None where there is none."""

@@ -119,7 +119,7 @@ def test_namespaces_reach_each_other_by_routes_of_type_2_and_3(pair: tuple[Machi
         assert (port["info_slave_data"]["learning"], port["info_slave_data"]["neigh_suppress"]) == (False, True)
 
 
-def test_a_full_pass_a_reload_and_a_killed_netd_touch_no_entry_and_lose_no_packet(
+def test_a_resync_a_reload_and_a_killed_netd_touch_no_entry_and_lose_no_packet(
     pair: tuple[Machine, Machine],
 ) -> None:
     one, two = pair

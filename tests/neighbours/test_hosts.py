@@ -75,7 +75,7 @@ def all_reach_all(machines: Sequence[Machine]) -> None:
             until(partial(answers, machine, address), f"{machine.name} reaches {address}")
 
 
-def test_the_same_folder_on_three_machines_is_a_lab_of_three(neighbour: Callable[[str], Machine]) -> None:
+def test_the_same_directory_on_three_machines_is_a_lab_of_three(neighbour: Callable[[str], Machine]) -> None:
     a, b, c = machines = [neighbour(name) for name in "abc"]
     cable(a, "ul0", b, "ul0")
     cable(c, "ul0", b, "ul1")

@@ -101,7 +101,7 @@ def settled(files: dict[str, str]) -> Config:
 
 @tried(100)
 @given(st.dictionaries(st.sampled_from("pqrs"), TABLES, min_size=1))
-def test_every_name_has_one_owner_and_every_loss_is_told(files: dict[str, str]) -> None:
+def test_every_name_has_one_owner_and_every_loss_is_reported(files: dict[str, str]) -> None:
     config = settled(files)
     made = [link for each in config.desired.values() for link in each.provides]
     assert len(made) == len(set(made))

@@ -30,7 +30,7 @@ def edit_in_turn(each: World, turn: int, text: str) -> bool:
 
 @pytest.mark.parametrize("stride", [7, 1])
 @pytest.mark.parametrize("lost", [True, False])
-def test_what_gave_way_to_an_object_comes_back_when_an_edit_removes_it_in_the_middle_of_a_pass(
+def test_what_an_object_displaced_comes_back_when_an_edit_removes_it_in_the_middle_of_a_pass(
     monkeypatch: pytest.MonkeyPatch, lost: bool, stride: int
 ) -> None:
     monkeypatch.setattr(reconcile_pass, "PORTION", -1.0)

@@ -32,16 +32,16 @@ def read(document: str) -> str:
     return (ROOT / document).read_text()
 
 
-def section(document: str, heading: str) -> str:
+def section(text: str, heading: str) -> str:
     """The text below a heading of level 2."""
-    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", read(document), re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, heading
     return found[1]
 
 
 def commands(document: str) -> list[str]:
     """The commands of a document, each once, in their order."""
-    text = re.sub(r"^```.*?^```", "", read(document), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^ *```.*?^ *```$", "", read(document), flags=re.MULTILINE | re.DOTALL)
     found = re.findall(r"^    (\S.*)$|`([^`]+)`", text, flags=re.MULTILINE)
     said = (" ".join((block or span).split()) for block, span in found)
     return [one for one in dict.fromkeys(said) if TYPED.match(one)]

@@ -25,7 +25,7 @@ TIMES = 10
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["reboots", "crashes"])
-def test_the_lab_stands_before_what_waits_for_it_after_ten(fresh: Machine, crash: bool) -> None:
+def test_the_lab_is_up_before_what_waits_for_it_after_ten(fresh: Machine, crash: bool) -> None:
     machine = fresh
     machine.sh("apt-get install -y /package/netd_*.deb")
     machine.write("/etc/netd/lab.toml", LAB)

@@ -97,7 +97,7 @@ def test_package_and_make_install_may_be_on_one_machine(machine: Machine, tmp_pa
     assert machine.run("systemctl", "is-enabled", "netd", check=None).returncode != 0
 
 
-def test_the_folder_is_made_once_and_then_left_alone(fresh: Machine, package: Path) -> None:
+def test_the_directory_is_made_once_and_then_left_alone(fresh: Machine, package: Path) -> None:
     fresh.sh("apt-get install -y /package/netd_*.deb")
     assert fresh.run("stat", "-c", "%a %U", "/etc/netd").stdout.strip() == "755 root"
     fresh.write("/etc/netd/lab.toml", LAB)

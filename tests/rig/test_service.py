@@ -63,7 +63,7 @@ def test_a_reload_takes_the_files_or_fails_with_the_reason(lab: Machine) -> None
     assert '"vxlan/vxlan0"' in lab.netd("status", "--json", check=None).stdout, "the last good version is in force"
 
 
-def test_wait_ends_when_what_is_named_stands_and_says_what_does_not(lab: Machine) -> None:
+def test_wait_ends_when_what_is_named_is_up_and_says_what_is_not(lab: Machine) -> None:
     lab.netd("wait")
     lab.write("/etc/netd/tunnel.toml", WAITS)
     lab.netd("reload")
@@ -217,13 +217,13 @@ peer = { name = "six", addresses = ["fd06::2/64"], nodad = true }
     lab.run("ping", "-c", "1", "-W", "5", "fd06::1")
 
 
-def test_a_folder_that_is_away_at_the_start_takes_nothing_away(lab: Machine) -> None:
+def test_a_directory_that_is_away_at_the_start_takes_nothing_away(lab: Machine) -> None:
     lab.sh("systemctl stop netd; mv /etc/netd /etc/netd.away; systemctl start netd")
     assert lab.run("ip", "-j", "-n", "web", "addr", "show", "dev", "eth0").json
     lab.sh("mv /etc/netd.away /etc/netd; netd reload; netd wait web:veth/eth0")
 
 
-def test_a_folder_that_the_sandbox_may_not_read_takes_nothing_away_and_counts_once_it_may(lab: Machine) -> None:
+def test_a_directory_that_the_sandbox_may_not_read_takes_nothing_away_and_counts_once_it_may(lab: Machine) -> None:
     """The daemon has no CAP_DAC_OVERRIDE: what belongs to others is shut to it as to anyone."""
     lab.sh("chown 1000 /etc/netd; chmod 700 /etc/netd; systemctl restart netd")
     assert "/etc/netd cannot be read: Permission denied" in lab.netd("status", check=2).stdout

@@ -89,7 +89,7 @@ def peak(pid: int) -> int:
 
 
 @pytest.mark.parametrize("harm", ["chmod 777 /etc/netd", "chown 1000 /etc/netd"])
-def test_a_folder_that_others_may_write_changes_nothing(host: Host, harm: str) -> None:
+def test_a_directory_that_others_may_write_changes_nothing(host: Host, harm: str) -> None:
     host.write("a.toml", A)
     host.daemon()
     before = indexes(host, "to-a")

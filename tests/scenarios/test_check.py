@@ -52,7 +52,7 @@ def expected() -> list[tuple[int, int, str]]:
     return found
 
 
-def test_ten_mistakes_are_all_named_at_their_places(host: Host) -> None:
+def test_ten_errors_are_all_named_at_their_places(host: Host) -> None:
     host.write("lab.toml", TEN)
     said = host.netd("check", check=1)
     lines = said.text.splitlines()
@@ -84,7 +84,7 @@ def test_a_syntax_error_is_shown_at_its_place(host: Host) -> None:
     assert said.text.startswith("/etc/netd/lab.toml:2:7: ")
 
 
-def test_all_mistakes_of_all_files_are_named_at_once(host: Host) -> None:
+def test_all_errors_of_all_files_are_named_at_once(host: Host) -> None:
     host.write("a.toml", "[bridge.br0]\nmtu = -1\n")
     host.write("b.toml", "[bridge.br1]\nmtu = true\n")
     said = host.netd("check", check=1)
@@ -272,7 +272,7 @@ def test_check_needs_no_root_and_touches_nothing(host: Host) -> None:
     assert host.kept() == before
 
 
-def test_check_of_a_path_outside_the_folder(host: Host) -> None:
+def test_check_of_a_path_outside_the_directory(host: Host) -> None:
     host.write("/run/lab/x.toml", "[bridge.br0]\nmtu = 'large'\n")
     said = host.netd("check", "/run/lab/x.toml", check=1)
     assert said.text.startswith("/run/lab/x.toml:2:")

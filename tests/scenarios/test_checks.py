@@ -152,7 +152,7 @@ def test_watch_repeats_the_checks_on_each_change(host: Host) -> None:
         ('ping = "10.0.0.1"\nfrom = "b"', "from: this check is tried from 'a' by its table"),
     ],
 )
-def test_a_mistake_in_a_check_is_named(host: Host, text: str, said: str) -> None:
+def test_an_error_in_a_check_is_named(host: Host, text: str, said: str) -> None:
     host.write("checks.toml", f"[[namespace.a.check]]\n{text}\n")
     done = host.netd("check", check=None)
     assert done.returncode == 1 and said in done.stderr and "checks.toml:" in done.stderr

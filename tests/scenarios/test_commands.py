@@ -115,7 +115,7 @@ def test_a_path_that_is_gone_means_that_its_objects_go(host: Host) -> None:
     assert host.names() == set()
 
 
-def test_a_path_outside_the_folder_is_read_instead_of_it(host: Host) -> None:
+def test_a_path_outside_the_directory_is_read_instead_of_it(host: Host) -> None:
     host.write("a.toml", A)
     host.write("/run/lab/x.toml", "[bridge.br-x]\n")
     host.netd("apply", "/run/lab/x.toml")
@@ -251,7 +251,7 @@ def test_the_daemon_tells_systemd_how_it_is(host: Host) -> None:
     ],
     ids=["of text", "of a file's name", "of a name that is no UTF-8", "that ends the line", "too long"],
 )
-def test_systemd_hears_of_readiness_whatever_a_mistake_is_about(host: Host, name: str, text: str, told: str) -> None:
+def test_systemd_hears_of_readiness_whatever_an_error_is_about(host: Host, name: str, text: str, told: str) -> None:
     host.write("a.toml", A)
     daemon = host.daemon()
     host.write(name, text)
@@ -294,15 +294,17 @@ def test_a_command_line_that_is_not_understood_is_an_error_and_no_difference(hos
 def test_a_misspelled_command_is_answered_with_the_one_that_was_meant(host: Host) -> None:
     said = host.netd("stauts", check=1).stderr.splitlines()[-1]
     assert said == "netd: there is no command 'stauts': did you mean 'status'? ('netd --help' lists the commands)"
+    assert ": did you mean 'failed'? (" in host.netd("status", "--state", "faild", check=1).stderr
+    assert "'abc' is no number of seconds" in host.netd("wait", "--timeout", "abc", check=1).stderr
 
 
-def test_a_folder_may_be_called_like_a_command(host: Host) -> None:
+def test_a_directory_may_be_called_like_a_command(host: Host) -> None:
     host.write("a.toml", A)
     result = host.netd("--state-dir", "status", "diff", check=2)
     assert "to add" in result.stdout
 
 
-def test_the_folder_of_names_is_made_as_ip_netns_makes_it_whatever_the_umask(host: Host) -> None:
+def test_the_directory_of_names_is_made_as_ip_netns_makes_it_whatever_the_umask(host: Host) -> None:
     def mode() -> str:
         return host.run("stat", "-c", "%a", "/run/netns").strip()
 
@@ -330,7 +332,7 @@ def test_every_command_explains_itself(host: Host, verb: str) -> None:
     assert "usage" in host.netd(*filter(None, [verb]), "--help").stdout.lower()
 
 
-def test_folders_may_be_given_by_option_and_by_environment(host: Host) -> None:
+def test_directories_may_be_given_by_option_and_by_environment(host: Host) -> None:
     before = host.kept()
     host.write("/run/my/etc/x.toml", B)
     host.netd("--config-dir", "/run/my/etc", "--state-dir", "/run/my/run", "--cache-dir", "/run/my/lib", "apply")

@@ -20,15 +20,10 @@ from tests.support.kernel_needs import has
 
 EXAMPLES = sorted((ROOT / "etc" / "netd" / "examples").glob("*.toml"))
 #: What an example needs that not every kernel has.
-NEEDS = {"20-netem": "netem"}
+NEEDS = {"20-netem": ("netem",), "30-tunnels": ("gre", "gretap", "geneve"), "31-wireguard": ("wireguard",)}
 each_example = pytest.mark.parametrize(
     "path",
-    [
-        pytest.param(
-            each, id=each.stem, marks=pytest.mark.needs_kernel(*([NEEDS[each.stem]] if each.stem in NEEDS else []))
-        )
-        for each in EXAMPLES
-    ],
+    [pytest.param(each, id=each.stem, marks=pytest.mark.needs_kernel(*NEEDS.get(each.stem, ()))) for each in EXAMPLES],
 )
 
 #: What another tool has made, for the examples that need it.
@@ -167,7 +162,7 @@ def links_in(table: dict[str, Any]) -> Iterator[str]:
 
 
 def test_all_examples_work_in_one_directory(host: Host) -> None:
-    possible = [path for path in EXAMPLES if path.stem not in NEEDS or has(NEEDS[path.stem])]
+    possible = [path for path in EXAMPLES if all(map(has, NEEDS.get(path.stem, ())))]
     for path in possible:
         host.write(path.name, path.read_text())
     missing = host.apply()

@@ -84,7 +84,7 @@ def no_entry_changes(host: Host) -> Iterator[None]:
     assert not changes, f"something was changed: {changes}"
 
 
-def test_entries_of_others_outlive_a_full_pass_a_reload_and_the_death_of_the_daemon(host: Host) -> None:
+def test_entries_of_others_outlive_a_resync_a_reload_and_the_death_of_the_daemon(host: Host) -> None:
     host.write("lab.toml", LAB.format(more=OWN))
     daemon = host.daemon(module="tests.support.frequent_pass")
     host.sh(CONTROLLER)

@@ -66,7 +66,7 @@ def states_logged(daemon: Daemon, name: str) -> list[str]:
 
 @pytest.mark.parametrize("how", FIGHTS)
 @pytest.mark.thorough
-def test_a_fight_is_told_once_costs_little_and_ends_by_itself(host: Host, how: str) -> None:
+def test_a_fight_is_reported_once_costs_little_and_ends_by_itself(host: Host, how: str) -> None:
     name, harm = FIGHTS[how]
     host.write("lab.toml", LAB)
     daemon = host.daemon()

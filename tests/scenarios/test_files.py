@@ -182,7 +182,7 @@ def test_a_file_that_others_may_write_is_refused_by_name(host: Host, harm: str) 
     host.netd("check", "--strict", check=1)
 
 
-def test_a_link_within_the_folder_is_followed(host: Host) -> None:
+def test_a_link_within_the_directory_is_followed(host: Host) -> None:
     host.write("a.lab", A)
     host.file("a.toml").symlink_to("a.lab")
     host.apply()

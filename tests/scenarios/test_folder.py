@@ -16,7 +16,7 @@ def settled(host: Host) -> None:
     host.until(lambda: not host.link("settled"), "the bridge of zz.toml is gone")
 
 
-def test_a_folder_that_is_away_at_the_start_takes_nothing_away(host: Host) -> None:
+def test_a_directory_that_is_away_at_the_start_takes_nothing_away(host: Host) -> None:
     host.write("a.toml", A)
     host.daemon().stop()
     before = indexes(host, "to-a")
@@ -41,7 +41,7 @@ GONE, FILE = "mv /etc/netd /etc/netd.off", "mv /etc/netd /etc/netd.off; touch /e
 
 
 @pytest.mark.parametrize(("harm", "reason"), [(GONE, "No such file or directory"), (FILE, "Not a directory")])
-def test_status_shows_a_folder_that_cannot_be_read(host: Host, harm: str, reason: str) -> None:
+def test_status_shows_a_directory_that_cannot_be_read(host: Host, harm: str, reason: str) -> None:
     host.write("a.toml", A)
     # A folder of a lower layer (overlayfs) cannot be renamed: mv would copy it, and delete its files one by one.
     host.sh("cp -a /etc/netd /etc/netd.new; rm -r /etc/netd; mv /etc/netd.new /etc/netd")
@@ -67,7 +67,7 @@ def test_status_shows_a_folder_that_cannot_be_read(host: Host, harm: str, reason
 
 
 @pytest.mark.parametrize("harm", ["chmod 777", "chown 1000"])
-def test_a_folder_that_is_not_trusted_at_the_start_counts_once_it_is(host: Host, harm: str) -> None:
+def test_a_directory_that_is_not_trusted_at_the_start_counts_once_it_is(host: Host, harm: str) -> None:
     host.write("a.toml", A)
     host.daemon().stop()
     before = indexes(host, "to-a")
@@ -81,7 +81,7 @@ def test_a_folder_that_is_not_trusted_at_the_start_counts_once_it_is(host: Host,
     assert indexes(host, "to-a") == before
 
 
-def test_a_folder_that_is_deleted_takes_nothing_away_and_counts_again_when_it_is_back(host: Host) -> None:
+def test_a_directory_that_is_deleted_takes_nothing_away_and_counts_again_when_it_is_back(host: Host) -> None:
     host.write("a.toml", A)
     host.write("b.toml", B)
     host.daemon()
@@ -93,7 +93,7 @@ def test_a_folder_that_is_deleted_takes_nothing_away_and_counts_again_when_it_is
     assert indexes(host, "to-a") == before
 
 
-def test_a_folder_that_is_deleted_with_all_its_files_is_away_and_what_it_declared_is_kept_so(host: Host) -> None:
+def test_a_directory_that_is_deleted_with_all_its_files_is_away_and_what_it_declared_is_kept_so(host: Host) -> None:
     host.write("a.toml", A)
     host.write("b.toml", B)
     host.daemon()
@@ -108,7 +108,7 @@ def test_a_folder_that_is_deleted_with_all_its_files_is_away_and_what_it_declare
     assert indexes(host, "to-a") == before[:1]
 
 
-def test_a_folder_that_is_replaced_by_another_disturbs_nothing_that_both_declare(host: Host) -> None:
+def test_a_directory_that_is_replaced_by_another_disturbs_nothing_that_both_declare(host: Host) -> None:
     host.write("a.toml", A)
     host.daemon()
     before = indexes(host, "to-a")
@@ -121,7 +121,7 @@ def test_a_folder_that_is_replaced_by_another_disturbs_nothing_that_both_declare
     assert indexes(host, "to-a") == before
 
 
-def test_a_folder_behind_a_link_is_watched_and_may_be_exchanged(host: Host) -> None:
+def test_a_directory_behind_a_link_is_watched_and_may_be_exchanged(host: Host) -> None:
     host.sh("rmdir /etc/netd; ln -s first /etc/netd; mkdir /etc/first")
     host.write("/etc/first/a.toml", A)
     daemon = host.daemon()
@@ -138,7 +138,7 @@ def test_a_folder_behind_a_link_is_watched_and_may_be_exchanged(host: Host) -> N
     assert "to-a" not in host.names()
 
 
-def test_a_file_behind_a_link_into_a_subfolder_is_watched(host: Host) -> None:
+def test_a_file_behind_a_link_into_a_subdirectory_is_watched(host: Host) -> None:
     host.write("parts/real.conf", "[bridge.br0]\n")
     host.run("ln", "-s", "parts/real.conf", "/etc/netd/a.toml")
     host.daemon()
@@ -198,7 +198,7 @@ def test_a_daemon_that_is_stopped_while_it_builds_leaves_what_is_built_to_the_ne
     assert len(after) == 301 and before.items() <= after.items()
 
 
-def test_a_link_to_the_folder_itself_is_refused_and_stops_nothing(host: Host) -> None:
+def test_a_link_to_the_directory_itself_is_refused_and_stops_nothing(host: Host) -> None:
     host.write("lab.toml", "[bridge.br0]\n")
     host.daemon()
     for target in (".", "../netd", "/etc/netd"):

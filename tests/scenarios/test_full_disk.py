@@ -27,7 +27,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(host: Host, how: str) -> N
     assert "[Errno" not in daemon.text()
 
 
-def test_a_full_state_folder_stops_no_repair_and_is_caught_up_with_later(host: Host) -> None:
+def test_a_full_state_directory_stops_no_repair_and_is_caught_up_with_later(host: Host) -> None:
     host.sh("mkdir /run/netd; mount -t tmpfs -o size=16k tmpfs /run/netd")
     host.write("a.toml", A)
     daemon = host.daemon()
@@ -49,7 +49,7 @@ def test_a_full_state_folder_stops_no_repair_and_is_caught_up_with_later(host: H
     assert host.names() == set() and host.namespaces() == set()
 
 
-def test_apply_with_a_full_state_folder_builds_and_says_what_it_could_not_write(host: Host) -> None:
+def test_apply_with_a_full_state_directory_builds_and_says_what_it_could_not_write(host: Host) -> None:
     host.sh("mkdir /run/netd; mount -t tmpfs -o size=16k tmpfs /run/netd; head -c 20000 /dev/zero >/run/netd/x || true")
     host.write("a.toml", A)
     assert "/run/netd/ledger.jsonl cannot be written" in host.netd("apply").stderr

@@ -60,7 +60,7 @@ def unfragmented(host: Host, to: str, packet: int) -> bool:
     return host.result(*argv, ns=f"web-{host.name}").returncode == 0
 
 
-def test_the_same_folder_on_three_hosts_is_a_lab_of_three_hosts(trio: tuple[Host, Host, Host]) -> None:
+def test_the_same_directory_on_three_hosts_is_a_lab_of_three_hosts(trio: tuple[Host, Host, Host]) -> None:
     copied(trio, common=LAB, underlay=UNDERLAY, webs=WEBS)
     for host in trio:
         host.netd("check", "--strict")
@@ -73,7 +73,7 @@ def test_the_same_folder_on_three_hosts_is_a_lab_of_three_hosts(trio: tuple[Host
     assert unfragmented(trio[0], "192.168.1.3", 1450) and not unfragmented(trio[0], "192.168.1.3", 1451)
 
 
-def test_a_change_of_the_folder_is_one_copy_to_all(trio: tuple[Host, Host, Host]) -> None:
+def test_a_change_of_the_directory_is_one_copy_to_all(trio: tuple[Host, Host, Host]) -> None:
     first, second, third = trio
     copied(trio, common=LAB, underlay=UNDERLAY, webs=WEBS)
     for host in trio:
@@ -101,7 +101,7 @@ def test_the_example_is_the_same_file_on_three_hosts(trio: tuple[Host, Host, Hos
     assert "br14b" in trio[2].names() and "br14b" not in trio[0].names()
 
 
-def test_a_mistake_in_another_hosts_part_keeps_this_host_as_it_was(make_host: Callable[[str], Host]) -> None:
+def test_an_error_in_another_hosts_part_keeps_this_host_as_it_was(make_host: Callable[[str], Host]) -> None:
     host = make_host("a")
     good = "[host.A.bridge.br0]\n[host.b.bridge.br1]\n"
     host.write("lab.toml", good)

@@ -26,7 +26,15 @@ ROWS = rows(PAGE.partition("## Address translation")[0])
 TRANSLATION = rows(PAGE.partition("## Address translation")[2])
 
 
-@pytest.mark.parametrize(("typed", "written"), ROWS, ids=[" ".join(written)[:60] for _, written in ROWS])
+def case(typed: list[str], written: list[str]) -> object:
+    """One row, with what not every kernel has."""
+    said = "\n".join(typed)
+    needs = [*re.findall(r" type (?!bridge|veth|vxlan)(\w+)", said), *(["netem"] if "netem" in said else [])]
+    marks = [pytest.mark.needs_kernel(*needs)] if needs else []
+    return pytest.param(typed, written, id=" ".join(written)[:60], marks=marks)
+
+
+@pytest.mark.parametrize(("typed", "written"), [case(*row) for row in ROWS])
 def test_the_commands_and_the_file_are_the_same_network(host: Host, typed: list[str], written: list[str]) -> None:
     for command in typed:
         host.sh(command)

@@ -57,7 +57,7 @@ def test_a_name_with_control_characters_is_shown_without_them(host: Host) -> Non
     assert "\x1b" not in result.text and "/etc/netd/a\\nb\\x1b.toml:1:" in result.stderr
 
 
-def test_hundreds_of_files_at_once_are_few_looks_at_the_folder(host: Host) -> None:
+def test_hundreds_of_files_at_once_are_few_looks_at_the_directory(host: Host) -> None:
     host.write("a.toml", A)
     daemon = host.daemon()
     host.sh('cd /etc/netd; for n in $(seq 300); do echo "[bridge.b$n]" > b$n.toml; done')

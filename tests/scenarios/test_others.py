@@ -54,7 +54,7 @@ def test_a_route_of_netds_goes_although_anothers_stands_before_it(host: Host, ho
 
 
 @pytest.mark.parametrize("length", [56, 64])
-def test_an_address_that_gave_way_waits_for_the_last_of_netds_to_go(host: Host, length: int) -> None:
+def test_an_address_that_was_displaced_waits_for_the_last_of_netds_to_go(host: Host, length: int) -> None:
     host.sh(f"{PORTS}; ip addr add fd30::1/64 dev p0 nodad metric 44")
     before = shown(host, *LOOKS)
     for each in (48, length):
@@ -66,7 +66,7 @@ def test_an_address_that_gave_way_waits_for_the_last_of_netds_to_go(host: Host, 
     assert shown(host, *LOOKS) == before
 
 
-def test_an_address_that_gave_way_comes_back_on_a_renamed_link(host: Host) -> None:
+def test_an_address_that_was_displaced_comes_back_on_a_renamed_link(host: Host) -> None:
     host.sh(f"{PORTS}; ip addr add fd30::1/64 dev p0 nodad")
     host.write("lab.toml", '[interface.p0]\naddresses = ["fd30::1/48"]\n')
     host.apply()

@@ -201,7 +201,7 @@ def everything(host: Host) -> str:
     return host.sh(f"ip -d link; ip addr; ip route show table all; nft list ruleset; {files}")
 
 
-def test_diff_of_a_network_that_does_not_exist_leaves_no_folder_behind(host: Host) -> None:
+def test_diff_of_a_network_that_does_not_exist_leaves_no_directory_behind(host: Host) -> None:
     host.write("lab.toml", EVERYTHING)
     before = everything(host)
     host.netd("diff", check=2)

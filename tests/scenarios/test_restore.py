@@ -221,7 +221,7 @@ def test_only_the_last_of_several_that_took_the_place_of_netds_route_comes_back(
     assert [each["gateway"] for each in host.routes("default")] == ["10.40.0.10"]
 
 
-def test_a_namespace_does_not_inherit_what_gave_way_in_the_one_before_it(host: Host) -> None:
+def test_a_namespace_does_not_inherit_what_was_displaced_in_the_one_before_it(host: Host) -> None:
     make = """
     ip netns add theirs; ip -n theirs link add d0 up type veth peer name d1; ip -n theirs link set d1 up
     ip -n theirs addr add 10.44.0.2/24 dev d0
@@ -402,7 +402,7 @@ def test_a_link_that_was_renamed_is_left_as_it_was_found(host: Host) -> None:
     assert port(host) == found
 
 
-def test_what_others_put_on_a_tunnel_outlasts_its_being_made_again(host: Host) -> None:
+def test_what_others_put_on_a_tunnel_outlasts_its_being_recreated(host: Host) -> None:
     host.sh("ip link add up0 up type veth peer name up1; ip addr add 10.88.0.1/24 dev up0; ip link set up1 up")
     vxlan = """
         [vxlan.vx0]

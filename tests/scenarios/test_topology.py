@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -141,10 +142,15 @@ def test_names_narrow_the_graph_to_what_they_are_connected_to(host: Host) -> Non
     assert wrong.stderr == "netd: there is no namespace or link 'a:eht0': did you mean 'a:eth0'?\n"
 
 
-@pytest.mark.parametrize("form, words", [("mermaid", "flowchart LR"), ("dot", "digraph netd {")])
+@pytest.mark.parametrize(
+    "form, words", [("mermaid", "flowchart LR"), ("dot", "digraph netd {"), ("svg", "<svg xmlns=")]
+)
 def test_each_format_names_every_link_once(host: Host, form: str, words: str) -> None:
     host.sh('ip netns add "a&b"; ip link add v0 type veth peer name "x<y" netns "a&b"; ip link add br0 type bridge')
     drawn = host.netd("graph", "--format", form).stdout
     assert drawn.startswith(words)
-    for name in ("v0", "br0", "x<y" if form == "dot" else "x#lt;y"):
-        assert drawn.count(f'"{name}') == 1, drawn
+    begin = ">" if form == "svg" else '"'
+    for name in ("v0", "br0", {"dot": "x<y", "mermaid": "x#lt;y", "svg": "x&lt;y"}[form]):
+        assert drawn.count(f"{begin}{name}") == 1, drawn
+    if form == "svg":
+        ElementTree.fromstring(drawn)

@@ -23,6 +23,7 @@ TEXTS = {
     "namespace name": ["a"],
     "address": ["10.0.0.9", "10.0.0.10", "fd00::9"],
     "multicast address": ["239.1.1.9", "239.1.1.10"],
+    "absolute path": ["/etc/wireguard/wg0.key", "/etc/wireguard/wg1.key"],
     "MAC address": ["02:00:00:00:00:41", "02:00:00:00:00:42"],
     "CIDR": ["10.7.0.0/24", "10.8.0.0/24"],
 }

@@ -29,7 +29,7 @@ def test_valid_files_are_counted(folder: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr() == ("1 file, 2 objects: valid\n", "")
 
 
-def test_mistakes_of_all_files_are_printed_and_fail(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_all_files_are_printed_and_fail(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.toml").write_text("[bridge.a]\nmtu = 1\n")
     (folder / "b.toml").write_text("[bridge.b]\nmtu = true\nup = 1\n")
     assert check(folder) == 1
@@ -45,7 +45,7 @@ def test_warnings_fail_only_where_it_is_strict(folder: Path, capsys: pytest.Capt
     assert "1 file, 1 object: 1 warning" in capsys.readouterr().out
 
 
-def test_a_path_narrows_what_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_narrows_what_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "a.toml").write_text("[bridge.br0]\n")
     (folder / "b.toml").write_text("[bridge.br0]\nmtu = 1400\n")
     (folder / "c.toml").write_text("[bridge.c]\nmtu = 1\n")
@@ -56,7 +56,7 @@ def test_a_path_narrows_what_is_told(folder: Path, capsys: pytest.CaptureFixture
     assert check(folder, str(folder / "a.toml")) == 0
 
 
-def test_a_path_that_is_empty_is_not_the_folder_that_one_is_in(
+def test_a_path_that_is_empty_is_not_the_directory_that_one_is_in(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "a.toml").write_text("[bridge.a]\n")
@@ -95,7 +95,7 @@ def test_a_value_of_megabytes_is_not_told_whole(folder: Path, capsys: pytest.Cap
     assert heads[0].endswith("' is not a MAC address, such as 02:00:00:00:00:01")
 
 
-def test_a_path_or_folder_that_is_not_there_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_or_directory_that_is_not_there_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(folder, str(folder / "gone.toml")) == 1
     assert check(folder / "gone") == 1
     assert "there is no such file" in (said := capsys.readouterr().err) and "cannot be read" in said

@@ -50,7 +50,7 @@ def test_an_empty_file_and_a_link_to_nowhere_declare_nothing(folder: Path) -> No
     assert [state.state for state in config.files] == ["ok", "ok"] and not config.desired and not config.problems
 
 
-def test_what_is_no_plain_file_is_a_mistake_and_blocks_nobody(folder: Path) -> None:
+def test_what_is_no_plain_file_is_an_error_and_blocks_nobody(folder: Path) -> None:
     (folder / "a.toml").mkdir()
     os.mkfifo(folder / "b.toml")
     (folder / "c.toml").symlink_to("gone")
@@ -67,12 +67,12 @@ def test_what_is_no_plain_file_is_a_mistake_and_blocks_nobody(folder: Path) -> N
     assert names(config) == {"bridge/br0"}
 
 
-def test_a_folder_that_is_not_there_says_nothing_about_files(folder: Path) -> None:
+def test_a_directory_that_is_not_there_says_nothing_about_files(folder: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         ConfigDirectory(str(folder / "gone"), None, trusted=False).read()
 
 
-def test_a_folder_that_goes_after_it_was_listed_says_nothing_about_files(
+def test_a_directory_that_goes_after_it_was_listed_says_nothing_about_files(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "a.toml").write_text("[bridge.br0]\n")
@@ -193,16 +193,18 @@ class TestTrust:
         os.chown(path, 65534, 0)
         assert "belongs to user 65534, not to root: chown root " in self.refused(folder)
 
-    def test_a_folder_that_others_may_write(self, folder: Path, path: Path) -> None:
+    def test_a_directory_that_others_may_write(self, folder: Path, path: Path) -> None:
         folder.chmod(0o777)
         assert "its directory is writable by users other than root: chmod go-w " in self.refused(folder)
 
-    def test_a_link_that_leaves_the_folder(self, folder: Path, path: Path) -> None:
+    def test_a_link_that_leaves_the_directory(self, folder: Path, path: Path) -> None:
         path.rename(folder.parent / "outside.toml")
         path.symlink_to("../outside.toml")
-        assert "leaves the directory" in self.refused(folder)
+        said = self.refused(folder)
+        assert "leaves the directory" in said
+        assert f"cp --remove-destination {folder.parent}/outside.toml {path}" in said
 
-    def test_a_link_into_a_folder_that_others_may_write(self, folder: Path, path: Path) -> None:
+    def test_a_link_into_a_directory_that_others_may_write(self, folder: Path, path: Path) -> None:
         (folder / "sub").mkdir()
         path.rename(folder / "sub" / "a.toml")
         path.symlink_to("sub/a.toml")
@@ -210,7 +212,7 @@ class TestTrust:
         (folder / "sub").chmod(0o777)
         assert "a directory on its path" in self.refused(folder)
 
-    def test_a_link_within_the_folder_is_followed(self, folder: Path, path: Path) -> None:
+    def test_a_link_within_the_directory_is_followed(self, folder: Path, path: Path) -> None:
         path.rename(folder / "a.lab")
         path.symlink_to("a.lab")
         assert names(read(folder, trusted=True)) == {"bridge/br0"}

@@ -135,7 +135,7 @@ def test_a_broken_file_of_hosts_counts_as_it_was(machines: Machines, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["red", "green", "elsewhere"])
-def test_mistakes_are_told_on_every_machine(machines: Machines, name: str) -> None:
+def test_errors_are_reported_on_every_machine(machines: Machines, name: str) -> None:
     machines.write(
         """\
         [bridge.br0]

@@ -36,7 +36,7 @@ FILES = {
 
 @pytest.mark.parametrize("what", FILES)
 @pytest.mark.thorough
-def test_a_file_full_of_mistakes_is_refused_quickly_with_the_first_of_them(what: str) -> None:
+def test_a_file_full_of_errors_is_refused_quickly_with_the_first_of_them(what: str) -> None:
     parsed = parse("x.toml", FILES[what].encode())
     assert 1 <= len(parsed.problems) <= MOST_PROBLEMS + 1
     if len(parsed.problems) > MOST_PROBLEMS:

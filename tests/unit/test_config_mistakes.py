@@ -18,7 +18,7 @@ def said(text: str) -> list[str]:
     return [str(mistake).splitlines()[0].removeprefix("lab.toml:") for mistake in parsed(text).problems]
 
 
-def test_a_mistake_looks_like_a_compilers() -> None:
+def test_an_error_looks_like_a_compilers() -> None:
     (mistake,) = parsed("[vxlan.vxlan0]\nvid = 24\nvni = 24\n").problems
     assert str(mistake).splitlines() == [
         "lab.toml:2:1: vxlan.vxlan0: unknown key 'vid': did you mean 'vni'?",
@@ -27,7 +27,7 @@ def test_a_mistake_looks_like_a_compilers() -> None:
     ]
 
 
-def test_all_mistakes_of_a_file_are_named_at_once_in_the_order_of_its_lines() -> None:
+def test_all_errors_of_a_file_are_named_at_once_in_the_order_of_its_lines() -> None:
     text = """\
         [bridge.br0]
         adresses = ["10.0.0.1/24"]
@@ -93,7 +93,7 @@ def test_every_kind_of_key_is_found(text: str, place: str) -> None:
     assert f"{first.line}:{first.column}" == place, str(first)
 
 
-def test_the_caret_stands_below_the_key_behind_tabs_and_in_long_lines() -> None:
+def test_the_caret_is_below_the_key_behind_tabs_and_in_long_lines() -> None:
     (tabbed,) = parsed("[bridge.b]\n\tmtu = 1\n").problems
     assert str(tabbed).splitlines()[1:] == ["    2 | \tmtu = 1", "      | \t^^^"]
     (long,) = parsed(f'[veth.v]\npeer = {{ {"":>300}name = "w", mtu = 1, {"":>300} }}\n').problems
@@ -119,7 +119,7 @@ SYNTAX = {
 
 
 @pytest.mark.parametrize(("content", "message"), SYNTAX.values(), ids=SYNTAX.keys())
-def test_a_file_that_is_no_toml_is_a_mistake_not_a_crash(content: bytes, message: str) -> None:
+def test_a_file_that_is_no_toml_is_an_error_not_a_crash(content: bytes, message: str) -> None:
     (mistake,) = parse("lab.toml", content).problems
     assert str(mistake).startswith(f"lab.toml:{message}")
 
@@ -140,11 +140,11 @@ TYPES = {
 
 
 @pytest.mark.parametrize(("line", "message"), TYPES.items(), ids=TYPES.keys())
-def test_a_wrong_value_is_told_with_what_belongs_there(line: str, message: str) -> None:
+def test_a_wrong_value_is_reported_with_what_belongs_there(line: str, message: str) -> None:
     assert said(f'[veth.v]\npeer = {{ name = "w" }}\n{line}\n') == [f"3:{message}"]
 
 
-def test_a_mistake_of_two_keys_is_shown_at_one_of_them() -> None:
+def test_an_error_of_two_keys_is_shown_at_one_of_them() -> None:
     text = '[vxlan.x]\nvni = 1\ndev = "e"\nremote = "10.0.0.1"\ngroup = "239.1.1.1"\n'
     assert said(text) == [
         "5:1: vxlan.x: group: remote and group exclude each other: a tunnel floods to addresses or to a group"
@@ -155,12 +155,12 @@ def test_a_mistake_of_two_keys_is_shown_at_one_of_them() -> None:
     ]
 
 
-def test_each_wrong_sysctl_is_told() -> None:
+def test_each_wrong_sysctl_is_reported() -> None:
     heads = said("[sysctl]\nkernel.panic = 1\nnet.ipv4.ip_forward = 1\nvm.swappiness = 1\nnet.core.somaxconn = []\n")
     assert [head.split(":")[0] for head in heads] == ["2", "4", "5"]
 
 
-def test_forms_that_do_not_fit_are_told() -> None:
+def test_forms_that_do_not_fit_are_reported() -> None:
     assert said("route = 3\nbridge = 1\n[veth]\nx = 1\n[namespace]\na = 1\n") == [
         "1:1: route: must be an array of tables, [[route]], not an integer",
         "2:1: bridge: must be a table, not an integer",
@@ -191,7 +191,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_that_no_link_can_have_is_told_at_the_name(name: str) -> None:
+def test_a_name_that_no_link_can_have_is_reported_at_the_name(name: str) -> None:
     (head,) = said(f'[bridge."{name}"]\n')
     assert head.startswith("1:9: bridge.")
     assert len(said(f'[veth.v]\npeer = {{ name = "{name}" }}\n')) == 1
@@ -283,5 +283,5 @@ def test_two_cycles_are_both_told() -> None:
     assert [head.split(":")[0] for head in heads] == ["4", "10"] and all("cycle" in head for head in heads)
 
 
-def test_contradictions_are_told_beside_other_mistakes() -> None:
+def test_contradictions_are_reported_beside_other_errors() -> None:
     assert len(said("[bridge.x]\n[vxlan.x]\nvni = 1\n[bridge.y]\nmtu = 1\n")) == 2

@@ -227,6 +227,67 @@ REFUSED = {
         VXLAN.format("x", 'dev = "e"\nlocal = "fe80::1"\ngroup = "ff05::1"'),
         "4:1: vxlan.x: local: 'fe80::1' is link-local, and 'ff05::1' is not",
     ),
+    "a tunnel of two families": (
+        '[gre.g]\nlocal = "10.0.0.1"\nremote = "fd00::1"',
+        "3:1: gre.g: remote: 'fd00::1' is IPv6, and local is IPv4",
+    ),
+    "a tunnel of another family": (
+        '[sit.s]\nremote = "fd00::1"',
+        "2:1: sit.s: remote: 'fd00::1' is IPv6, the tunnel is IPv4",
+    ),
+    "a tunnel without addresses": (
+        "[ipip.t]\nttl = 3",
+        "1:1: ipip.t: missing key 'local' or 'remote': without both it would be the same tunnel as tunl0",
+    ),
+    "a tunnel of the kernel's own": (
+        '[gre.gretap0]\nremote = "10.0.0.1"',
+        "1:1: gre.gretap0: 'gretap0' is a tunnel of the kernel's own: write another name",
+    ),
+    "a key twice": (
+        '[gre.g]\nremote = "10.0.0.1"\nkey = 1\nokey = 2',
+        "3:1: gre.g: key: it is the key of both directions: leave it out, or ikey and okey",
+    ),
+    "a TTL and fragments": (
+        '[ipip.t]\nremote = "10.0.0.1"\nttl = 9\npmtudisc = false',
+        "3:1: ipip.t: ttl: with pmtudisc = false the TTL is that of the inner packet: leave out one of the two",
+    ),
+    "fragments of IPv6": (
+        '[ip6tnl.t]\nremote = "fd00::1"\npmtudisc = false',
+        "3:1: ip6tnl.t: pmtudisc: no router fragments IPv6: it cannot be switched off",
+    ),
+    "a link-local tunnel": (
+        '[ip6tnl.t]\nremote = "fe80::1"',
+        "2:1: ip6tnl.t: remote: 'fe80::1' is link-local: write dev, the link that it is on",
+    ),
+    "a MAC of IP packets": (
+        '[gre.g]\nremote = "10.0.0.1"\nmac = "02:00:00:00:00:01"',
+        "3:1: gre.g: mac: this link carries IP packets, not Ethernet frames: it has none",
+    ),
+    "IP packets into a bridge": (
+        '[bridge.b]\n[gre.g]\nremote = "10.0.0.1"\nmaster = "b"',
+        "4:1: gre.g: master: 'b' is bridge/b at line 1: this link carries IP packets, not Ethernet frames",
+    ),
+    "the same tunnel twice": (
+        '[gre.g]\nremote = "10.0.0.1"\n[gre.h]\nremote = "10.0.0.1"',
+        "3:1: gre.h: gre/h and gre/g have the same local, remote, dev and key: one is enough (the other is at line 1)",
+    ),
+    "the same geneve twice": (
+        '[geneve.g]\nvni = 3\nremote = "10.0.0.1"\n[geneve.h]\nvni = 3\nremote = "10.0.0.1"',
+        "5:1: geneve.h: vni: geneve/g already uses 3 to 10.0.0.1 (the other is at line 1)",
+    ),
+    "a user that does not exist": (
+        '[tun.t]\nowner = "no-such-user"',
+        "2:1: tun.t: owner: this machine has no user 'no-such-user'",
+    ),
+    "no private key": (
+        "[wireguard.w]\nlisten_port = 3",
+        "1:1: wireguard.w: missing key 'private_key_file': write the path of a file with the private key",
+    ),
+    "an endpoint by name": (
+        '[wireguard.w]\nprivate_key_file = "/k"\n'
+        'peers = [{ public_key = "vD/spd52f69fta9W6Ud2RYOWM1PljeaYM4WzGm9cnQ0=", endpoint = "example.org:51820" }]',
+        "3:73: wireguard.w: peers.endpoint: 'example.org:51820': write the address of the peer: names are not resolved",
+    ),
 }
 
 

@@ -274,7 +274,7 @@ def loaded(folder: Path, *paths: Path) -> tuple[set[str], frozenset[str] | None]
     return names(config), narrowed
 
 
-def test_a_path_in_the_folder_narrows_and_the_whole_folder_is_still_read(
+def test_a_path_in_the_directory_narrows_and_the_whole_directory_is_still_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read(folder, a="[bridge.a]\n", b="[bridge.b]\n")
@@ -289,7 +289,7 @@ def test_a_path_in_the_folder_narrows_and_the_whole_folder_is_still_read(
     assert loaded(folder, folder) == ({"bridge/a", "bridge/b"}, frozenset({str(folder)}))
 
 
-def test_a_path_outside_is_read_instead_of_the_folder(folder: Path, tmp_path: Path) -> None:
+def test_a_path_outside_is_read_instead_of_the_directory(folder: Path, tmp_path: Path) -> None:
     read(folder, a="[bridge.a]\n")
     other = tmp_path / "other"
     other.mkdir()

@@ -309,7 +309,7 @@ def test_podman_is_followed_from_its_first_container_on(
     watch.says("web", AttachTarget("", NO_CONTAINER))
 
 
-def test_a_folder_of_podman_that_comes_while_it_is_looked_for_is_followed(
+def test_a_directory_of_podman_that_comes_while_it_is_looked_for_is_followed(
     storage: Storage, processes: Callable[..., int], followed: Callable[..., Followed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.graph.mkdir()

@@ -55,7 +55,7 @@ def test_a_reader_gets_the_state_and_then_what_happened_since_it_came() -> None:
     asyncio.run(story())
 
 
-def test_a_slow_reader_is_told_how_many_lines_it_lost_and_a_fast_one_loses_none(
+def test_a_slow_reader_is_reported_how_many_lines_it_lost_and_a_fast_one_loses_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "RING", 256)
@@ -86,7 +86,7 @@ def test_the_last_changes_of_an_object_are_kept_without_any_reader() -> None:
         one = feed()
         for number in (*range(30), *[7] * 12):
             one.done(repair(number))
-        found = one.changes_of(lambda key: key.name == "br7", 10)
+        found = one.changes_of([Key("", "bridge", "br7")], 10)
         assert len(found) == 10 and {each["object"] for each in found} == {"bridge/br7"}
         assert len(one.history) == 42 <= HISTORY
 

@@ -105,7 +105,7 @@ def test_links_are_mentioned_and_not_waited_for() -> None:
         ('dnat]]\nport = 80\nto = "10.0.0.2"\ndestination = "fd00::1"', "not of the same address family"),
     ],
 )
-def test_a_mistake_is_told_in_words(entry: str, words: str) -> None:
+def test_an_error_is_reported_in_words(entry: str, words: str) -> None:
     assert words in refused(f"[[nat.{entry}")
 
 

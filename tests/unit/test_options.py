@@ -79,7 +79,7 @@ def test_what_is_right_is_brought_into_its_canonical_form() -> None:
     assert (found.text, found.many[0].size, found.many[0].words, found.from_, found.one) == ("ABC", 1, [], False, None)
 
 
-def test_an_unknown_key_is_told_with_those_that_can_stand_there() -> None:
+def test_an_unknown_key_is_reported_with_those_that_are_allowed_there() -> None:
     found = read(Outer, {"one": {"size": 1, "sise": 2}})
     assert found == [Violation(("one", "sise"), "unknown key 'sise'", known=frozenset({"size", "words"}))]
 

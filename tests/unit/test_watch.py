@@ -26,7 +26,7 @@ watch.close()
     [(0, 9, "unseen"), (1, 0, "unseen"), (1, 9, "seen")],
     ids=["no-instance", "no-watch", "enough"],
 )
-def test_a_folder_that_cannot_be_watched_is_said_and_ends_nothing(
+def test_a_directory_that_cannot_be_watched_is_said_and_ends_nothing(
     tmp_path: os.PathLike[str], instances: int, watches: int, seen: str
 ) -> None:
     need_root()

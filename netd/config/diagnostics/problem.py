@@ -15,6 +15,8 @@ WIDEST = 160
 #: The most characters of a message, and of a name in it, that are shown: a value can have megabytes.
 LONGEST = 600
 LONGEST_NAME = 300
+#: The name of a secret, what may be one beside it, and what is one wherever it is: 32 bytes in base64.
+SECRET, QUOTED, KEY = re.compile(r"(private|preshared)_?key\b"), re.compile(r"[^\s=]{2,}"), re.compile(r"[\w+/]{42,}=*")
 DIGITS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
 
 
@@ -52,6 +54,18 @@ class Problem:
         carets = "^" * max(1, min(self.length, len(shown) - column + 1))
         head = f"{file}:{self.line}:{self.column}: {word}{message}"
         return f"{head}\n{self.line:>5} | {shown}\n      | {before}{carets}"
+
+
+def without_keys(line: str) -> str:
+    """A source line without the secret keys in it; all others are where they were."""
+    found = SECRET.search(line)
+    line = line if found is None else line[: found.end()] + QUOTED.sub(stars, line[found.end() :])
+    return KEY.sub(stars, line)
+
+
+def stars(found: re.Match[str]) -> str:
+    """As many."""
+    return "*" * len(found[0])
 
 
 def printable(name: str) -> str:
@@ -123,7 +137,7 @@ class Source:
         if self._rows is None:
             self._rows = self.text.split("\n")
         rows = self._rows
-        row = rows[place.line - 1].rstrip("\r") if place.line <= len(rows) else ""
+        row = without_keys(rows[place.line - 1].rstrip("\r")) if place.line <= len(rows) else ""
         message = shortened(message, LONGEST)
         return Problem(self.file, path, message, warning, place.line, place.column, place.length, row, other)
 

@@ -102,7 +102,7 @@ def as_declared(case: Case) -> Decision | None:
 
 def not_replaceable(case: Case) -> Decision | None:
     """It cannot be changed in place, and it is not netd's to recreate."""
-    if not case.fixed or May.REPLACE in case.may:
+    if May.REPLACE in case.may or not case.fixed:
         return None
     reason = unchangeable_text(case.desired.key, case.differing, case.fixed)
     return Decision(State.CONFLICT, reason, observed=case.observed)

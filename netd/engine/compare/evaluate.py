@@ -77,7 +77,7 @@ class Evaluator:
             return Decision(State.CONFLICT, needs.conflict)
         if needs.not_ready:
             return Decision(State.PENDING, needs.not_ready)
-        if desired.ends:
+        if desired.ends and self._graph.auto_mtu.keys:
             desired = self._graph.resolved(desired)
         kind = registry()[desired.key.kind]
         decision = decide(self._case(desired, kind, record, needs, evaluation))

@@ -94,6 +94,10 @@ class NamespaceCache:
             self.rules = None
         elif what == "nft":
             self.firewall = None
+        elif what == "wireguard":
+            # It is read anew each time.
+            link = self.links.get(dirty.index)
+            return {WatchKey(what, netns, link.name if link else "")}
         elif what == "qdisc":
             self.qdiscs = None
             link = self.links.get(dirty.index)

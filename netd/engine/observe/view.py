@@ -21,6 +21,7 @@ from netd.model.invalidation import ANY_ROUTE, route_name
 from netd.model.key import HOST
 from netd.model.marks import PROTOCOL
 from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.wireguard import KeyFile, WireguardDevice
 
 from .netns_cache import NamespaceCache
 from .session_pool import SessionPool
@@ -182,6 +183,15 @@ class KernelView:
                 for hop in route.nexthops:
                     known.connected.setdefault((hop.index, family), set()).add(route.to)
         return known.connected[index, family]
+
+    def wireguard(self, netns: str, index: int) -> WireguardDevice | None:
+        try:
+            return self.session(netns).wireguard(index)
+        except Changed:
+            return None
+
+    def key_file(self, path: str) -> KeyFile | None:
+        return self.kernel.key_file(path)
 
     def _connected_in(self, known: NamespaceCache, netns: str, place: tuple[int, int, int]) -> Set[str]:
         """Of another table than main: of one link."""

@@ -44,14 +44,14 @@ class LedgerRecorder:
             fields = self.settings.as_found(one, fields, observed, self._graph)
         identity = dict(observed.identity)
         kept = not record.displaced or kind.traits.provides_links
-        fresh = replace(
+        self._ledger.keep(
+            one,
             record,
             identity=identity,
             displaced=record.displaced if kept else record.displaced_at(identity),
             fields=fields,
             memory=_remembered(kind, one, observed, record) if isinstance(kind, LinkKind) else record.memory,
         )
-        self._ledger.keep(one, fresh)
 
     def _record_as_found(self, one: Desired, observed: Observed) -> Record:
         """The record of what was found, by the table of ownership."""

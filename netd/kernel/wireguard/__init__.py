@@ -1,0 +1,1 @@
+"""WireGuard devices, by generic netlink."""
