@@ -278,4 +278,6 @@ def explained(operation: do.Operation, error: KernelError) -> KernelError:
     """The kernel's answer; one that lacks a module says only that it does not know the word."""
     if isinstance(operation, do.PutQdisc) and error.code == errno.ENOENT:
         return kernel_error(errno.EOPNOTSUPP, f"{operation.kind} needs the kernel's module sch_{operation.kind}")
+    if isinstance(operation, do.SetVlans) and error.code == errno.EOPNOTSUPP:
+        return kernel_error(error.code, "it is no port of a bridge, or the kernel's bridges have no VLANs")
     return error

@@ -25,8 +25,8 @@ from .rtnl.nsid import read_nsid
 from .rtnl.recvmmsg import MANY, Receiver
 from .rtnl.wire import Request
 
-#: RTNLGRP_*: link, neigh, tc, ipv4 and ipv6 address, route and rule, netconf, nsid.
-GROUPS = (1, 3, 4, 5, 7, 8, 9, 11, 19, 24, 25, 28)
+#: RTNLGRP_*: link, neigh, tc, VLANs of bridges, ipv4 and ipv6 address, route and rule, netconf, nsid.
+GROUPS = (1, 3, 4, 5, 7, 8, 9, 11, 19, 24, 25, 28, 33)
 NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7
 NFT_NEWGEN = 10 << 8 | 15
 NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME = 2, 3
@@ -40,6 +40,7 @@ ROUTE_KINDS = frozenset({wire.RTM_NEWROUTE, wire.RTM_DELROUTE})
 RULE_KINDS = frozenset({wire.RTM_NEWRULE, wire.RTM_DELRULE})
 NEIGHBOR_KINDS = frozenset({wire.RTM_NEWNEIGH, wire.RTM_DELNEIGH})
 QDISC_KINDS = frozenset({wire.RTM_NEWQDISC, wire.RTM_DELQDISC})
+VLAN_KINDS = frozenset({wire.RTM_NEWVLAN, wire.RTM_DELVLAN})
 NETCONF_KINDS = frozenset({wire.RTM_NEWNETCONF, wire.RTM_DELNETCONF})
 
 #: (what, netns, index) -> the addresses or MACs that were read there last.
@@ -197,6 +198,8 @@ class Events:
             index, parent = struct.unpack_from("=xxxxixxxxI", body)
             if parent == wire.TC_H_ROOT:
                 yield Invalidation("qdisc", netns, index)
+        elif kind in VLAN_KINDS and len(body) >= 8:
+            yield Invalidation("vlans", netns, struct.unpack_from("=xxxxI", body)[0])
         elif kind in NETCONF_KINDS:
             yield Invalidation("sysctl", netns)
 

@@ -23,6 +23,7 @@ from netd.model.state import (
     Link,
     Neighbor,
     PolicyRule,
+    PortVlan,
     Qdisc,
     Route,
 )
@@ -219,6 +220,16 @@ class Session:
         ]
         self.kernel.read_entries(self.netns, index, "fdb", {one.mac for one in found})
         return found
+
+    def vlans(self, index: int) -> dict[int, PortVlan]:
+        """The VLANs of one port, or of a bridge itself.
+
+        With statistics, each is a message of its own: without, the kernel tells nothing of those that follow the PVID
+        and leave as that does (br_vlan_dump_dev() makes a range of them, which br_vlan_fill_vids() then leaves out).
+        """
+        head = struct.pack("=BxxxI", wire.AF_BRIDGE, index) + wire.u32(wire.VLANDB_DUMP_FLAGS, wire.DUMP_STATISTICS)
+        bodies = self.rtnl.dump(wire.RTM_GETVLAN, head)
+        return {vlan: one for body in bodies for vlan, one in decode.vlans(body, index)}
 
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose, of all links."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 from netd.model.change import Phase, Step
 from netd.model.desired import HIDDEN, Desired, Observed, View
@@ -16,7 +16,7 @@ from netd.model.state import Link, attributes
 from .base.kind import TomlForm
 from .base.options import option
 from .base.values import Range
-from .link.attributes import Flag, Number, encode
+from .link.attributes import Flag, Number, Word, encode
 from .link.ends import LinkTable
 from .link.link_kind import LinkKind
 
@@ -25,6 +25,8 @@ from .link.link_kind import LinkKind
 TOPOLOGY_CHANGE = 14
 #: BR_GROUPFWD_RESTRICTED, net/bridge/br_private.h: 01:80:C2:00:00:00, -01 and -02.
 RESTRICTED = 0b111
+#: ETH_P_8021Q, ETH_P_8021AD.
+PROTOCOLS = {"802.1Q": 0x8100, "802.1ad": 0x88A8}
 
 
 def centiseconds(number: int, default: int) -> Number:
@@ -33,7 +35,12 @@ def centiseconds(number: int, default: int) -> Number:
 
 
 class BridgeTable(LinkTable):
-    """A bridge. The attributes are IFLA_BR_* of include/uapi/linux/if_link.h."""
+    """A bridge. Its ``vlans`` are those of its own traffic.
+
+    The attributes are IFLA_BR_* of include/uapi/linux/if_link.h.
+    """
+
+    is_bridge: ClassVar[bool] = True
 
     stp: bool | None = option("spanning tree protocol", default=None, wire=Flag(5, "=I", default=False))
     forward_delay: Annotated[int, Range(0, 30)] | None = option(
@@ -49,6 +56,12 @@ class BridgeTable(LinkTable):
     )
     mcast_snooping: bool | None = option("IGMP and MLD snooping", default=None, wire=Flag(23, default=True))
     vlan_filtering: bool | None = option("VLAN filtering", default=None, wire=Flag(7, default=False))
+    vlan_default_pvid: Annotated[int, Range(0, 4094)] | None = option(
+        "the VLAN that new ports are in, without a tag; 0: none", default=None, wire=Number(39, "=H", default=1)
+    )
+    vlan_protocol: Literal["802.1Q", "802.1ad"] | None = option(
+        "the tags that VLAN filtering looks at", default=None, wire=Word(8, PROTOCOLS, "!H", default="802.1Q")
+    )
     group_fwd_mask: Annotated[int, Range(0, 65535)] | None = option(
         "bit mask of link-local group addresses to forward; bits 0 to 2 cannot be set",
         default=None,

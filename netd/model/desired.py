@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from .firewall import Firewall, Match
 from .key import Key, LinkName
 from .segment import End
-from .state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from .state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
 from .wireguard import KeyFile, WireguardDevice
 
 
@@ -175,6 +175,9 @@ class View(Protocol):
 
     def fdb(self, netns: str, index: int) -> Sequence[FdbEntry]:
         """The entries of a vxlan's own forwarding database."""
+
+    def vlans(self, netns: str, index: int) -> Mapping[int, PortVlan]:
+        """The VLANs of a port, or of a bridge itself: {VLAN: PortVlan}."""
 
     def qdisc(self, netns: str, index: int) -> Qdisc | None:
         """The root queueing discipline of one link; None: the kernel's default."""

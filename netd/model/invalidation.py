@@ -14,6 +14,7 @@ What = Literal[
     "rules",
     "neighbors",
     "fdb",
+    "vlans",
     "qdisc",
     "sysctl",
     "nft",
@@ -24,7 +25,7 @@ What = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """``index`` is the link's for link, addresses, neighbors, fdb, qdisc and wireguard; 0 means all of that namespace.
+    """``index`` is the link's for link, addresses, neighbors, fdb, vlans, qdisc and wireguard; 0 means all of them.
 
     "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
     ``path`` narrows "sysctl" to one key below /proc/sys, and "routes" of one ``family`` (AF_INET, AF_INET6) to one of

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from . import effects
 from .firewall import Match
@@ -368,6 +368,31 @@ class DeleteQdisc(Deletion):
     dev: str
     handle: int
     index: int = 0
+
+
+class VlanRange(NamedTuple):
+    """VLANs from ``first`` to ``last`` with these flags (BRIDGE_VLAN_INFO_*)."""
+
+    first: int
+    last: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetVlans(Operation):
+    """RTM_SETLINK and RTM_DELLINK of AF_BRIDGE: a port is added to some VLANs, and removed from others.
+
+    ``own``: they are those of a bridge itself. ``tunnels`` (VLAN, VNI) are set, those of the VLANs ``dropped`` removed
+    before that.
+    """
+
+    stale = (effects.on_link("vlans"),)
+    dev: str
+    add: tuple[VlanRange, ...] = ()
+    remove: tuple[tuple[int, int], ...] = ()
+    own: bool = False
+    tunnels: tuple[tuple[int, int], ...] = ()
+    dropped: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,18 @@ class Qdisc:
     options: bytes = b""
 
 
+#: BRIDGE_VLAN_INFO_*, include/uapi/linux/if_bridge.h.
+VLAN_PVID, VLAN_UNTAGGED = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class PortVlan:
+    """A VLAN of a bridge's port, RTM_NEWVLAN. ``vni``: the tunnel that its frames take, 0 for none."""
+
+    flags: int
+    vni: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class FdbEntry:
     """RTM_NEWNEIGH of AF_BRIDGE on a vxlan (NTF_SELF). ``port`` and ``vni`` are 0 where they are the vxlan's own.

@@ -11,7 +11,7 @@ from netd.model import operations as do
 from netd.model.invalidation import Invalidation
 from netd.model.state import Link, Nexthop
 
-from . import addresses, entries, firewall, link_state, links, routes, sysctls, wireguard
+from . import addresses, entries, firewall, link_state, links, routes, sysctls, vlans, wireguard
 from .session import FakeSession
 
 Answer = KernelError | Link | None
@@ -130,6 +130,9 @@ class FakeBatch:
     def _delete_fdb(self, op: do.DeleteFdb) -> None:
         entries.delete_fdb(self._machine, self._space, op.index or self._index(op.dev), op)
 
+    def _set_vlans(self, op: do.SetVlans) -> None:
+        vlans.change(self._machine, self._space, self._index(op.dev), op)
+
     def _put_qdisc(self, op: do.PutQdisc) -> None:
         entries.put_qdisc(self._machine, self._space, self._index(op.dev), op)
 
@@ -181,6 +184,7 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.DeleteNeighbor: FakeBatch._delete_neighbor,
     do.PutFdb: FakeBatch._put_fdb,
     do.DeleteFdb: FakeBatch._delete_fdb,
+    do.SetVlans: FakeBatch._set_vlans,
     do.PutQdisc: FakeBatch._put_qdisc,
     do.DeleteQdisc: FakeBatch._delete_qdisc,
     do.WriteSysctl: FakeBatch._write_sysctl,

@@ -16,7 +16,7 @@ from netd.kinds.link.bridge_port import PORT_DEFAULTS, BridgePort
 from netd.model.invalidation import Invalidation
 from netd.model.state import IFF_UP, Link
 
-from . import addresses, options
+from . import addresses, options, vlans
 from .machine import FakeMachine
 from .space import LOOPBACK, FakeNamespace
 
@@ -104,6 +104,7 @@ def join(machine: FakeMachine, space: FakeNamespace, index: int, master: int) ->
         unlimited = below is not None and options.limits_nothing(below)
         slow = unlimited or (link.kind == "vxlan" and not space.lower[index])
         space.port[index] = {**BRIDGE_PORT, 3: struct.pack("=I", 100)} if slow else dict(BRIDGE_PORT)
+        vlans.begin(machine, space, index, master)
         _follow_ports(machine, space, master)
     elif kind.joins == "members":
         if link.up:
@@ -129,6 +130,7 @@ def leave(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     elif index in space.port:
         space.put(link, master=0)
         del space.port[index]
+        vlans.end(space, index)
         _follow_ports(machine, space, link.master)
     else:
         _cycle(machine, space, index, 0)

@@ -21,7 +21,7 @@ from netd.model.key import HOST
 from netd.model.segment import ETHERNET
 from netd.model.state import FdbEntry, Link
 
-from . import link_state, options, routes, sysctls
+from . import link_state, options, routes, sysctls, vlans
 from .machine import FakeMachine
 from .space import LOOPBACK, FakeNamespace
 
@@ -51,6 +51,8 @@ def create(machine: FakeMachine, outer: FakeNamespace, op: do.CreateLink, lower:
         space.lower[link.index], space.outer[link.index] = lower, outer.cookie
     if op.kind == "vxlan":
         _default_entry(space, link.index)
+    if kind.joins == "ports":
+        vlans.begin(machine, space, link.index, link.index)
     if pair:
         there = op.peer or do.LinkSettings()
         peer = _add(machine, peer_space, op.peer_name, op.kind, there, there.mtu or ETHERNET)
@@ -171,6 +173,10 @@ def _change_info(machine: FakeMachine, space: FakeNamespace, index: int, op: do.
         more = options.overhead(name, fresh, lower, outer) - options.overhead(name, old, lower, outer)
         space.put(space.at(index), mtu=space.at(index).mtu - more)
     space.info[index] = fresh
+    if kind.joins == "ports":
+        vlans.follow_default(
+            machine, space, index, old.get(vlans.DEFAULT_PVID, b""), fresh.get(vlans.DEFAULT_PVID, b"")
+        )
     if name == "vxlan":
         _default_entry(space, index)
         machine.announce(space, Invalidation("fdb", index=index))
@@ -190,6 +196,7 @@ def remove(machine: FakeMachine, space: FakeNamespace, index: int) -> None:
     sysctls.drop_link(space, link.name)
     del space.links[index]
     space.fixed.discard(index)
+    vlans.end(space, index)
     space.info.pop(index, None)
     space.wireguard.pop(index, None)
     space.outer.pop(index, None)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from netd.errors import KernelError
 from netd.kernel.rtnl.wire import RT_TABLE_MAIN, RTPROT_KERNEL, family_of
 from netd.kernel.session import leaves_by
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
 from netd.model.wireguard import WireguardDevice
 
 from . import entries, links
@@ -97,6 +97,10 @@ class FakeSession:
     def fdb(self, index: int) -> list[FdbEntry]:
         """The static entries with a remote."""
         return [entries.shown(one) for one in self.space.fdb.get(index, [])]
+
+    def vlans(self, index: int) -> dict[int, PortVlan]:
+        """The VLANs of one port, or of a bridge itself."""
+        return dict(self.space.vlans.get(index, {}))
 
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose."""

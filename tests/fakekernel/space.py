@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from netd.errors import kernel_error
 from netd.model.firewall import ChainRule, Hook
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
 from netd.model.wireguard import WireguardDevice
 
 #: (namespace by its cookie, index of a link).
@@ -61,6 +61,7 @@ class FakeNamespace:
     neighbors: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
     proxies: dict[tuple[int, str], Neighbor] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
+    vlans: dict[int, dict[int, PortVlan]] = field(default_factory=dict)
     wireguard: dict[int, WireguardDevice] = field(default_factory=dict)
     qdiscs: dict[int, Qdisc] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)

@@ -22,8 +22,11 @@ from netd.model.operations import (
     PutQdisc,
     RunNft,
     SetLink,
+    SetVlans,
+    VlanRange,
     WriteSysctl,
 )
+from netd.model.state import VLAN_UNTAGGED
 from tests.support.labs import declared
 from tests.support.world import World
 
@@ -72,6 +75,8 @@ HARM = (
     Harm(Key("a", "veth", "eth0"), "peer.bridge_port.isolated", SetLink("", "port-a", LinkSettings(port={33: b"\0"}))),
     Harm(Key("a", "qdisc", "eth0"), "", PutQdisc("a", "eth0", "netem", QDISC, LOSSY)),
     Harm(Key("a", "qdisc", "eth0"), "", DeleteQdisc("a", "eth0", QDISC)),
+    Harm(Key("", "vlans", "port-a"), "", SetVlans("", "port-a", (VlanRange(7, 9, VLAN_UNTAGGED),))),
+    Harm(Key("", "vlans", "port-a"), "", SetVlans("", "port-a", remove=((1, 4094),))),
     Harm(Key("", "vxlan", "vx0"), "", SetLink("", "vx0", LinkSettings(up=False))),
     Harm(Key("", "vxlan", "vx0"), "master", SetLink("", "vx0", LinkSettings(master=""))),
     Harm(Key("", "vxlan", "vx0"), "mtu", SetLink("", "vx0", LinkSettings(mtu=1290))),

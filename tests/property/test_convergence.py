@@ -46,6 +46,12 @@ TEXTS = {
     "other values": FIRST.replace("mtu = 1400", "mtu = 1380").replace("isolated = true", "hairpin = true"),
     "other tunnel": FIRST.replace("vni = 24", "vni = 77").replace('"fd01::1/64"', '"fd01::7/64"'),
     "other route": SECOND.replace("10.2.0.0/24", "10.12.0.0/24"),
+    "vlans": FIRST.replace("forward_delay = 4", "vlan_filtering = true\nvlan_default_pvid = 3").replace(
+        "isolated = true }", 'isolated = true }, vlans = { pvid = 10, tagged = ["20-22"] }'
+    ),
+    "other vlans": FIRST.replace("forward_delay = 4", "vlan_filtering = true\nvlans = { tagged = [10] }").replace(
+        "isolated = true }", "isolated = true }, vlans = {}"
+    ),
     "impaired": FIRST.replace("isolated = true, cost", "cost").replace(
         'mtu = 1400\naddresses = ["10.1.0.1', 'mtu = 1400\nnetem = { delay = "20ms" }\naddresses = ["10.1.0.1'
     ),

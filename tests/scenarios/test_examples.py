@@ -20,7 +20,12 @@ from tests.support.kernel_needs import has
 
 EXAMPLES = sorted((ROOT / "etc" / "netd" / "examples").glob("*.toml"))
 #: What an example needs that not every kernel has.
-NEEDS = {"20-netem": ("netem",), "30-tunnels": ("gre", "gretap", "geneve"), "31-wireguard": ("wireguard",)}
+NEEDS = {
+    "19-bridge-vlans": ("vlan_filtering", "vlan"),
+    "20-netem": ("netem",),
+    "30-tunnels": ("gre", "gretap", "geneve"),
+    "31-wireguard": ("wireguard",),
+}
 each_example = pytest.mark.parametrize(
     "path",
     [pytest.param(each, id=each.stem, marks=pytest.mark.needs_kernel(*NEEDS.get(each.stem, ()))) for each in EXAMPLES],
@@ -117,7 +122,7 @@ def addresses(file: dict[str, Any], host: str = "a") -> list[tuple[str, Interfac
 
 def addresses_in(table: dict[str, Any], ns: str = "") -> Iterator[tuple[str, Interface]]:
     """(namespace, address) of every link in a table, those of other hosts aside."""
-    for kind in ("bridge", "veth", "vxlan", "interface"):
+    for kind in ("bridge", "veth", "vlan", "vxlan", "interface"):
         for link in table.get(kind, {}).values():
             yield from ((ns, ipaddress.ip_interface(each)) for each in link.get("addresses", []))
             if peer := link.get("peer"):

@@ -12,6 +12,7 @@ from netd.kinds.link.bridge_port import read_port
 from netd.kinds.link.segment import kind_of, link_kinds
 from netd.kinds.link.tunnel import TunnelKind
 from netd.kinds.qdisc import decode_netem
+from netd.kinds.vlans import fields_of_port, is_member
 from netd.model.state import IFA_F_NODAD, RTPROT_KERNEL, FdbEntry, Link, Qdisc, Route
 from tests.fakekernel import FakeKernel
 from tests.fakekernel.options import Lookup
@@ -69,6 +70,9 @@ def inside(session: Session | FakeSession) -> dict[str, Any]:
             if link.kind == "vxlan"
             for one in session.fdb(link.index)
         ),
+        "vlans": {
+            link.name: str(fields_of_port(session.vlans(link.index))) for link in links.values() if is_member(link)
+        },
         "qdiscs": sorted((names[one.index], one.kind, one.handle, plain_qdisc(one)) for one in session.qdiscs()),
         "sysctls": {path: session.sysctl(path) for path in SYSCTLS},
     }

@@ -9,8 +9,9 @@ from ipaddress import ip_interface
 from netd.config.diagnostics.problem import Problem, Source
 from netd.config.diagnostics.schema import titled
 from netd.config.facts import assigned_address, routing
+from netd.kinds import registry
 from netd.kinds.base.kind import LOOPBACK
-from netd.kinds.base.roles import Routing
+from netd.kinds.base.roles import OfBridge, Routing
 from netd.kinds.base.values import is_loopback
 from netd.model.desired import Desired
 from netd.model.key import HOST, Key, LinkName
@@ -26,9 +27,10 @@ def link_warnings(desired: Mapping[Key, Desired], sources: Mapping[str, Source])
     """In the order of the files."""
     layer3 = _with_layer3(desired.values())
     routers = {end.link for each in desired.values() for end in each.ends if end.table}
+    bridges = {end.link: each for each in desired.values() for end in each.ends if end.joins == "ports"}
     present: list[Gateway] | None = None
     for each in desired.values():
-        text = _ports(each, layer3, routers) or _one_mac(each) or _tunnel(each, desired)
+        text = _ports(each, layer3, routers) or _one_mac(each) or _tunnel(each, desired) or _vlans(each, bridges)
         route = routing(each) if each.key.netns == HOST else None
         if route is not None and route.to in DEFAULTS:
             if present is None:
@@ -62,6 +64,16 @@ def _ports(each: Desired, layer3: set[LinkName], routers: set[LinkName]) -> str:
                 f"go to the bridge, so this machine is no longer reachable through them: move them to {end.master}"
             )
     return ""
+
+
+def _vlans(each: Desired, bridges: Mapping[LinkName, Desired]) -> str:
+    """VLANs on a bridge that does not look at them."""
+    if not isinstance(registry()[each.key.kind], OfBridge):
+        return ""
+    bridge = bridges.get(each.requires[-1])
+    if bridge is None or bridge.fields.get("vlan_filtering") is True:
+        return ""
+    return f"VLANs have no effect: write vlan_filtering = true in {bridge.key}"
 
 
 def _carries_default(name: str) -> bool:

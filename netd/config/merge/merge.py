@@ -20,7 +20,7 @@ from netd.model.desired import Desired, Origin
 from netd.model.key import HOST, Key, LinkName
 
 from .routing import with_tables
-from .stacking import carrier_clashes, master_clashes, member_address_clashes, receiver_clashes
+from .stacking import carrier_clashes, master_clashes, member_address_clashes, receiver_clashes, vlan_clashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,7 @@ def _stacking_clashes(objects: list[Desired], copied: Collection[str], *, whole:
         *carrier_clashes(objects),
         *receiver_clashes(objects),
         *member_address_clashes(objects),
+        *vlan_clashes(objects),
     ):
         if id(wrong.loser) not in lost:
             lost.add(id(wrong.loser))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from netd.config.facts import assigned_address, routing
 from netd.kinds import registry
+from netd.kinds.base.roles import OfBridge
 from netd.kinds.link.bridge_port import PREFIX
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired
@@ -57,6 +58,16 @@ def _refused_member(each: Desired, end: End, prefix: str, maker: Desired, above:
     if above.joins != "ports" and any(field.startswith(prefix + PREFIX) for field in each.fields):
         return f"{prefix}bridge_port: '{name}' is {maker.key} at {{place}}: only a bridge has ports"
     return ""
+
+
+def vlan_clashes(objects: list[Desired]) -> Iterator[Wrong]:
+    """VLANs of members of something else than a bridge."""
+    makers = {end.link: (each, end) for each in objects for end in each.ends if not end.foreign}
+    for each in objects:
+        if isinstance(registry()[each.key.kind], OfBridge):
+            maker, end = next(((makers[link]) for link in each.requires[1:] if link in makers), (None, None))
+            if maker is not None and end is not None and end.joins != "ports":
+                yield Wrong(each, maker, f"'{end.link.name}' is {maker.key} at {{place}}: only a bridge has VLANs")
 
 
 def member_address_clashes(objects: list[Desired]) -> Iterator[Wrong]:

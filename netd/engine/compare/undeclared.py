@@ -6,7 +6,7 @@ from netd.engine.graph.dependencies import DependencyGraph
 from netd.engine.ownership.rules import Identity, May, lacks_displaced, ownership
 from netd.engine.record import Record
 from netd.kinds import registry
-from netd.kinds.base.setting_kind import SettingKind
+from netd.kinds.base.setting_kind import ValueKind
 from netd.model.change import Change, FieldDiff
 from netd.model.desired import View
 from netd.model.key import Key
@@ -47,6 +47,6 @@ class Undeclared:
         if record.made or whose.identity is Identity.OTHER:
             return None
         back = self._put_back.fields(key, record.locator, record, observed)
-        if not back and not (isinstance(kind, SettingKind) and record.displaced):
+        if not back and not (isinstance(kind, ValueKind) and record.displaced):
             return None
         return Change(key, "update", back, file, None, observed)

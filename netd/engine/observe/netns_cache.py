@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from netd.model.firewall import Firewall
 from netd.model.invalidation import Invalidation, WatchKey
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc
 
 from .route_cache import RouteCache
 
@@ -32,6 +32,7 @@ class NamespaceCache:
     neighbors: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     proxies: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
+    vlans: dict[int, Mapping[int, PortVlan]] = field(default_factory=dict)
     #: Root queueing disciplines that somebody chose; None: not read yet.
     qdiscs: dict[int, Qdisc] | None = None
     sysctls: dict[str, str | None] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class NamespaceCache:
         self.neighbors.pop(index, None)
         self.proxies.pop(index, None)
         self.fdb.pop(index, None)
+        self.vlans.pop(index, None)
         if self.qdiscs is not None:
             self.qdiscs.pop(index, None)
 
@@ -75,6 +77,9 @@ class NamespaceCache:
         old = self.links.get(link.index)
         if old is not None and old.name != link.name and self.names.get(old.name) == link.index:
             del self.names[old.name]
+        if old is None or old.master != link.master:
+            # A port is in the VLANs of its bridge, at first in the default one.
+            self.vlans.pop(link.index, None)
         self.links[link.index] = link
         self.names[link.name] = link.index
 
@@ -115,6 +120,7 @@ class NamespaceCache:
                 "addresses": self.addresses,
                 "neighbors": self.neighbors,
                 "fdb": self.fdb,
+                "vlans": self.vlans,
             }
             table = tables[what]
             if what == "addresses":

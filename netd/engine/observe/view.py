@@ -20,7 +20,7 @@ from netd.model.firewall import Firewall
 from netd.model.invalidation import ANY_ROUTE, route_name
 from netd.model.key import HOST
 from netd.model.marks import PROTOCOL
-from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, Qdisc, Route
+from netd.model.state import Address, FdbEntry, Link, Neighbor, PolicyRule, PortVlan, Qdisc, Route
 from netd.model.wireguard import KeyFile, WireguardDevice
 
 from .netns_cache import NamespaceCache
@@ -284,6 +284,17 @@ class KernelView:
             except Changed:
                 return ()
         return known.fdb[index]
+
+    def vlans(self, netns: str, index: int) -> Mapping[int, PortVlan]:
+        known = self._netns(netns)
+        if known is None:
+            return {}
+        if index not in known.vlans:
+            try:
+                known.vlans[index] = self.session(netns).vlans(index)
+            except Changed:
+                return {}
+        return known.vlans[index]
 
     def qdisc(self, netns: str, index: int) -> Qdisc | None:
         known = self._netns(netns)

@@ -10,7 +10,7 @@ from netd.engine.ledger import Ledger
 from netd.engine.record import FieldRecord, Record
 from netd.kernel.session import Session
 from netd.kinds import registry
-from netd.kinds.base.setting_kind import SettingKind
+from netd.kinds.base.setting_kind import ValueKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change
 from netd.model.desired import Desired, Observed, View
@@ -48,9 +48,9 @@ class Intents:
         kind, making = registry()[one.key.kind], change.action in ("create", "recreate")
         known = self._ledger.records.get(one.key)
         base = known or Record(state_before_write(kind, making=making))
-        if isinstance(kind, SettingKind) and making:
+        if isinstance(kind, ValueKind) and making:
             record = self._settings.before_create(one, base, self._graph)
-        elif isinstance(kind, SettingKind):
+        elif isinstance(kind, ValueKind):
             record = self._settings.before_update(one, change, base, self._graph)
         elif making:
             if base.state == "made" and kind.traits.provides_links:

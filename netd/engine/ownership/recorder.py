@@ -11,7 +11,7 @@ from netd.engine.ledger import Ledger
 from netd.engine.record import FieldRecord, Record, settled
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
-from netd.kinds.base.setting_kind import SettingKind
+from netd.kinds.base.setting_kind import ValueKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.change import Change
 from netd.model.desired import HIDDEN, Desired, Observed
@@ -40,7 +40,7 @@ class LedgerRecorder:
             fields = {name: field for name, field in fields.items() if name in one.fields}
         if any(field.earlier for field in fields.values()):
             fields = settled(fields, observed)
-        if isinstance(kind, SettingKind):
+        if isinstance(kind, ValueKind):
             fields = self.settings.as_found(one, fields, observed, self._graph)
         identity = dict(observed.identity)
         kept = not record.displaced or kind.traits.provides_links
@@ -80,7 +80,7 @@ class LedgerRecorder:
         if change.desired is None:
             record = _as_withdrawn(kind, change, record)
         elif change.action != "update":
-            if record.state == "intent" and not isinstance(kind, SettingKind):
+            if record.state == "intent" and not isinstance(kind, ValueKind):
                 record = replace(record, state="made", identity=record.identity if change.action == "create" else {})
         elif kind.traits.placement_fields & change.fields.keys() - change.desired.fields.keys():
             # It is somewhere else now, and as it was found there.
@@ -104,7 +104,7 @@ def _as_withdrawn(kind: Kind, change: Change, record: Record) -> Record:
     """The present object counts as foreign, even if it is equal; and a renamed link is not tracked any more."""
     if change.observed is not None and change.observed.renamed_away:
         record = replace(record, state="adopted", fields={}, identity={})
-    elif record.displaced and not (kind.traits.has_mark or isinstance(kind, SettingKind)):
+    elif record.displaced and not (kind.traits.has_mark or isinstance(kind, ValueKind)):
         record = replace(record, state="adopted", fields={})
     return replace(record, displaced=())
 

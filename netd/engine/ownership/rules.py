@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from netd.engine.record import Record
 from netd.kinds import registry
 from netd.kinds.base.kind import Kind
-from netd.kinds.base.setting_kind import SettingKind
+from netd.kinds.base.setting_kind import ValueKind
 from netd.kinds.link.link_kind import LinkKind
 from netd.model.desired import Desired, Observed
 
@@ -163,7 +163,7 @@ def lacks_displaced(record: Record, observed: Observed | None) -> bool:
 
 def state_before_write(kind: Kind, *, making: bool) -> Literal["intent", "adopted"]:
     """The state of a first record, before anything is written."""
-    return "intent" if (making and not isinstance(kind, SettingKind)) or kind.traits.never_adopted else "adopted"
+    return "intent" if (making and not isinstance(kind, ValueKind)) or kind.traits.never_adopted else "adopted"
 
 
 def state_as_found(record: Record | None, observed: Observed, kind: Kind) -> Literal["made", "adopted"]:

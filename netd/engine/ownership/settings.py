@@ -15,7 +15,7 @@ from netd.engine.ledger import Ledger
 from netd.engine.record import FieldRecord, Record
 from netd.kernel.session import Session
 from netd.kinds import registry
-from netd.kinds.base.setting_kind import SettingKind
+from netd.kinds.base.setting_kind import ValueKind
 from netd.model.change import Change
 from netd.model.desired import Desired, Observed
 from netd.model.key import Key
@@ -66,7 +66,9 @@ class SettingRecorder:
         self, one: Desired, fields: Mapping[str, FieldRecord], observed: Observed, graph: DependencyGraph
     ) -> Mapping[str, FieldRecord]:
         """The fields of a value that is as declared."""
-        if all(field.found is not None for field in fields.values()) or self._is_on_own_link(one, graph):
+        kind = registry()[one.key.kind]
+        known = isinstance(kind, ValueKind) and kind.has_default
+        if known or all(field.found is not None for field in fields.values()) or self._is_on_own_link(one, graph):
             return fields
         # netd was killed before it read the value, and another program wrote the same one.
         return {name: FieldRecord(field.wrote, observed.fields.get(name)) for name, field in fields.items()}
@@ -87,7 +89,7 @@ class SettingRecorder:
     def _read_side_effects(self, key: Key, before: str | None, session: Session) -> None:
         """Of the values that the kernel changes with this one, those that are otherwise now are displaced by it."""
         kind = registry()[key.kind]
-        if before is None or not isinstance(kind, SettingKind) or not kind.side_effects(key, before, ()):
+        if before is None or not isinstance(kind, ValueKind) or not kind.side_effects(key, before, ()):
             return
         others = [link.name for link in session.links() if link.group != GROUP]
         same = kind.side_effects(key, before, others)
@@ -97,7 +99,7 @@ class SettingRecorder:
     def _value_before_side_effect(self, one: Desired, have: Any) -> Any:
         """What a value was before netd wrote another one with which the kernel changed it."""
         kind = registry()[one.key.kind]
-        assert isinstance(kind, SettingKind)
+        assert isinstance(kind, ValueKind)
         cause, path = kind.changed_by(one.key) or (None, "")
         record = self._ledger.records.get(cause) if cause is not None else None
         if cause is None or record is None or record.made or cause in self._unwritten:

@@ -11,7 +11,20 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 
-from netd.model.state import Address, FdbEntry, Link, Neighbor, Nexthop, PolicyRule, Qdisc, Route, attributes
+from netd.model.state import (
+    VLAN_PVID,
+    VLAN_UNTAGGED,
+    Address,
+    FdbEntry,
+    Link,
+    Neighbor,
+    Nexthop,
+    PolicyRule,
+    PortVlan,
+    Qdisc,
+    Route,
+    attributes,
+)
 
 from . import wire
 
@@ -268,3 +281,23 @@ def qdisc(payload: bytes) -> Qdisc | None:
         return None
     found = attributes(payload[20:])
     return Qdisc(index, string(found.get(wire.TCA_KIND)), handle, found.get(wire.TCA_OPTIONS, b""))
+
+
+def vlans(payload: bytes, index: int) -> Iterator[tuple[int, PortVlan]]:
+    """RTM_NEWVLAN of one link: br_vlan_msg, and BRIDGE_VLANDB_ENTRY once for each VLAN or range."""
+    if len(payload) < 8 or struct.unpack_from("=xxxxI", payload)[0] != index:
+        return
+    at = 8
+    while at + 4 <= len(payload):
+        length, kind = struct.unpack_from("=HH", payload, at)
+        if length < 4 or at + length > len(payload):
+            return
+        found = attributes(payload[at + 4 : at + length]) if kind & 0x3FFF == wire.VLANDB_ENTRY else {}
+        info = found.get(wire.VLANDB_INFO, b"")
+        if len(info) >= 4:
+            flags, first = struct.unpack_from("=HH", info)
+            vni = number(attributes(found.get(wire.VLANDB_TUNNEL, b"")).get(wire.VLANDB_TUNNEL_ID))
+            for vlan in range(first, (number(found.get(wire.VLANDB_RANGE)) or first) + 1):
+                # Of a range, the tunnels are consecutive, too.
+                yield vlan, PortVlan(flags & (VLAN_PVID | VLAN_UNTAGGED), vni + vlan - first if vni else 0)
+        at += (length + 3) & ~3

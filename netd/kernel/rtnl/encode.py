@@ -31,6 +31,7 @@ from netd.model.state import (
 
 from . import wire
 from .encode_link import MAKE, LinkLookup, create_link, set_link
+from .encode_vlans import set_vlans
 from .wire import Request
 
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
@@ -367,6 +368,7 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
     do.DeleteNeighbor: delete_neighbor,
     do.PutFdb: put_fdb,
     do.DeleteFdb: delete_fdb,
+    do.SetVlans: set_vlans,
     do.PutQdisc: put_qdisc,
     do.DeleteQdisc: delete_qdisc,
 }

@@ -150,3 +150,7 @@ class DivertsPackets(abc.ABC):
     @abc.abstractmethod
     def diversion(self, desired: Desired) -> Diversion | None:
         """Which packets; None: none."""
+
+
+class OfBridge:
+    """Kinds whose objects are something of a bridge: the last link that one of them requires is that bridge."""

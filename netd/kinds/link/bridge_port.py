@@ -38,6 +38,9 @@ class BridgePort(Table):
         default=None,
         wire=Number(31, "=H", default=0),
     )
+    vlan_tunnel: bool | None = option(
+        "frames of a VLAN take the tunnel of it (`vlan_vni` of a vxlan)", default=None, wire=Flag(29, default=False)
+    )
     # Its default depends on the speed of the link.
     cost: Annotated[int, Range(1, 65535)] | None = option("path cost for STP", default=None, wire=Number(3))
     priority: Annotated[int, Range(0, 63)] | None = option(

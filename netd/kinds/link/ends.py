@@ -25,6 +25,7 @@ from netd.kinds.base.values import (
 from netd.kinds.forward import forward_object
 from netd.kinds.qdisc import NetemTable, netem_object
 from netd.kinds.route import gateway_object
+from netd.kinds.vlans import VlansTable, vlans_object
 from netd.model.change import Phase, Step
 from netd.model.desired import HIDDEN, Desired, View
 from netd.model.key import LinkName
@@ -53,6 +54,8 @@ class LinkTable(Table):
 
     #: Whether netd makes the link: a foreign one can be a port without being declared as one.
     made: ClassVar[bool] = True
+    #: Whether it is a bridge, whose VLANs are those of its own traffic.
+    is_bridge: ClassVar[bool] = False
 
     addresses: list[Cidr | AddressTable] = option(
         "IPv4 and IPv6 addresses with their prefix lengths, or tables with more",
@@ -72,6 +75,7 @@ class LinkTable(Table):
     nodad: bool = option("IPv6 addresses are usable at once, without duplicate address detection", default=False)
     forward: bool = option("traffic across this link passes the FORWARD chains of other tools", default=False)
     bridge_port: BridgePort | None = option("settings of this link as a port of its bridge", default=None)
+    vlans: VlansTable | None = option("VLANs that this link is in as a port of its bridge: exactly these", default=None)
     netem: NetemTable | None = option("impairments of what this end sends", default=None)
 
     def check(self) -> None:
@@ -81,6 +85,12 @@ class LinkTable(Table):
             raise ValueError("gateway_metric: there is no gateway")
         if self.bridge_port is not None and self.master is None and self.made:
             raise ValueError("bridge_port: this link has no master, so it is not a bridge port")
+        if self.vlans is not None and self.master is None and self.made and not self.is_bridge:
+            raise ValueError("vlans: this link has no master, so it is not in VLANs: write master, the bridge")
+
+    def tunnels(self) -> Mapping[int, int]:
+        """{VLAN: VNI}: which tunnel the frames of a VLAN take through this port."""
+        return {}
 
 
 def end_fields(table: LinkTable, made: bool, prefix: str = "") -> dict[str, Any]:
@@ -134,6 +144,9 @@ def end_objects(table: LinkTable, context: TableContext, link: LinkName, *path: 
         yield gateway_object(link, str(gateway), table.gateway_metric, context.at(*path, "gateway"))
     if table.forward:
         yield forward_object(link, context.at(*path, "forward"))
+    tunnels = table.tunnels()
+    if table.vlans is not None or tunnels:
+        yield vlans_object(link, table.vlans, context.at(*path, "vlans"), table.master, tunnels)
     if table.netem is not None:
         yield netem_object(link, table.netem, context.at(*path, "netem"))
 
