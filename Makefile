@@ -38,9 +38,11 @@ CODE := netd tests demo bench package
 RUN_PACKAGES := python3 python3-venv iproute2 nftables libnftables1 iptables
 INSTALL_PACKAGES := $(RUN_PACKAGES) lowdown
 DEMO_PACKAGES := $(RUN_PACKAGES) iputils-ping procps util-linux
-TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump tshark conntrack zsh
+TEST_PACKAGES := $(DEMO_PACKAGES) socat strace tcpdump tshark conntrack zsh wireguard-tools
 # The kernel of test-kinds and its modules; a compiler where the processor has more than that kernel knows (xstate.c).
 UML_PACKAGES := $(TEST_PACKAGES) user-mode-linux kmod $(if $(shell grep -om1 amx_tile /proc/cpuinfo),gcc libc6-dev)
+# What emulates a machine with Debian's kernel.
+VM_PACKAGES := $(TEST_PACKAGES) qemu-system-x86 busybox-static kmod
 # The rig's root is made by mmdebstrap, and lintian reads the package.
 RIG_PACKAGES := $(TEST_PACKAGES) $(INSTALL_PACKAGES) mmdebstrap lintian
 
@@ -67,10 +69,10 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help format docs
-.PHONY: demo test test-all test-kinds test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
+.PHONY: demo test test-all test-kinds test-vm test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
 .PHONY: stories fuzz lint types bench bench-heal bench-busy \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages \
-    uml-packages
+    uml-packages vm-packages
 
 ## this list
 help:
@@ -152,6 +154,13 @@ test-kinds: root uml-packages $(VENV)/test.stamp
 	@echo "==> tests under the User-Mode Linux kernel"
 	@$(COMPILE)
 	$(BIN)/python -m tests.uml.tests $(K)
+
+# Emulated, so some ten times slower; the kernel is kept in $(VENV)/.rig.
+VM_T ?= -k wireguard tests/contract/test_every_link_kind.py tests/scenarios/test_examples.py tests/scenarios/test_wireguard.py
+## tests of WireGuard, on a machine under QEMU with Debian's kernel (15 minutes; VM_T="...": other tests)
+test-vm: root vm-packages $(VENV)/test.stamp
+	@echo "==> tests under Debian's kernel"
+	$(BIN)/python -m tests.vm $(VENV)/.rig/kernel $(BIN)/python -m pytest -p no:cacheprovider $(VM_T)
 
 ## tests that need neither root nor packages of the system (30 seconds)
 test-unit: $(VENV)/test.stamp
@@ -247,6 +256,8 @@ test-packages:
 	$(call packages,$(TEST_PACKAGES))
 uml-packages:
 	$(call packages,$(UML_PACKAGES))
+vm-packages:
+	$(call packages,$(VM_PACKAGES))
 
 # Recreated only when the project's needs change. A target that needs packages of the system names them before it.
 $(VENV)/run.stamp: pyproject.toml

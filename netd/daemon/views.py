@@ -88,11 +88,13 @@ class Views:
         async with self._reading:
             if self._counters is None or time.monotonic() - self._counters[0] > FRESH:
                 found: dict[str, Any] = {}
-                when = time.time()
-                for netns in self._namespaces():
+                when, left = time.time(), self._namespaces()[::-1]
+                while left:
                     await self._turns.take()
+                    end = time.monotonic() + STEP
                     with self._engine.mirror.reading():
-                        found |= link_counters(self._engine.mirror, self._reader, netns)
+                        while left and time.monotonic() < end:
+                            found |= link_counters(self._engine.mirror, self._reader, left.pop())
                 self._counters = time.monotonic(), {"version": 1, "time": when, "links": found}
             return self._counters[1]
 

@@ -221,10 +221,10 @@ def test_what_cannot_be_said_is_a_comment_with_its_reason(host: Host) -> None:
     for reason in (
         "v0: address 10.1.0.1/32: it has a peer (10.1.0.2): write a route to it instead",
         "v0: address 10.2.0.1/24: it has a lifetime: its source (DHCP, a router) gives it again",
-        "v0: the proxy for 10.2.0.9: netd has no proxies",
         "rule 50: it asks for, or does, what [[rule]] cannot say",
     ):
         assert f"#   {reason}\n" in text, text
+    assert 'address = "10.2.0.9"\ndev = "v0"\nproxy = true\n' in text
     assert "[namespace.a]\n" in text and "lo is down: in a namespace of netd it is up" in text
 
 

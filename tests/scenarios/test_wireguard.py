@@ -124,6 +124,7 @@ def test_a_missing_key_is_created_and_a_changed_one_is_taken(host: Host) -> None
     host.netd("diff")
 
 
+@pytest.mark.thorough
 def test_a_tunnel_in_a_namespace_sends_from_the_host_and_follows_another_namespace(pair: tuple[Host, Host]) -> None:
     with_keys(pair)
     for number, each in enumerate(pair, 1):
@@ -138,6 +139,7 @@ def test_a_tunnel_in_a_namespace_sends_from_the_host_and_follows_another_namespa
     here.netd("diff")
 
 
+@pytest.mark.thorough
 def test_the_namespace_of_the_outer_packets_can_be_deleted(host: Host) -> None:
     host.file("/etc/wg0.key").write_text(text(1) + "\n")
     host.file("/etc/shared.key").write_text(SHARED + "\n")

@@ -17,11 +17,11 @@ from netd.kinds.route import DEFAULT, IPV6_METRIC
 from netd.model.key import Key, LinkName
 from netd.model.marks import ADDRESS_PROTOCOL, GROUP
 from netd.model.segment import ETHERNET
-from netd.model.state import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, Address, Link, Route
+from netd.model.state import IFA_F_DEPRECATED, IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, Address, Link, Route
 
 from .draft import Draft
 from .facts import Facts
-from .routes import MAIN, importable, is_plain
+from .routes import importable, is_plain, table_of
 
 #: ifa_proto of the kernel's own: loopback, router advertisements, link-local (include/uapi/linux/if_addr.h).
 KERNEL_PROTOCOLS = frozenset({1, 2, 3})
@@ -70,7 +70,7 @@ class EndWriter:
         # The newest IPv6 address comes first.
         six = [one for one in reversed(chosen) if ":" in one.address]
         if chosen:
-            yield "addresses", [one.address for one in (*four, *six)]
+            yield "addresses", [self._written(at, one) for one in (*four, *six)]
         gateways, metric = self._gateways(at, link)
         if gateways:
             yield (
@@ -84,6 +84,13 @@ class EndWriter:
             yield "nodad", True
         elif any(without):
             self._draft.note(at.netns, f"{at.name}: some of its IPv6 addresses are nodad: nodad is of all or none")
+
+    def _written(self, at: LinkName, one: Address) -> str | dict[str, Any]:
+        """An address as a file has it: with more than its length only if there is more."""
+        more: dict[str, Any] = {"label": one.label} if one.label not in ("", at.name) else {}
+        if one.flags & IFA_F_DEPRECATED:
+            more["preferred_lft"] = 0
+        return {"address": one.address, **more} if more else one.address
 
     def _is_importable(self, at: LinkName, link: Link, one: Address) -> bool:
         if (one.address in LOOPBACK_ADDRESSES and at.name == LOOPBACK) or one.protocol in KERNEL_PROTOCOLS:
@@ -104,8 +111,9 @@ class EndWriter:
     def _gateways(self, at: LinkName, link: Link) -> tuple[list[Route], int | None]:
         """The default routes that ``gateway`` can say, one of each family, and their metric."""
         found: dict[int, Route] = {}
+        table = table_of(self._topology, at)
         for route in self._facts.extra.routes(at.netns):
-            if route.table == MAIN and route.to in DEFAULT.values() and is_plain(route) and importable(route):
+            if route.table == table and route.to in DEFAULT.values() and is_plain(route) and importable(route):
                 hop = route.nexthops[0]
                 if hop.via and hop.index == link.index and not hop.onlink:
                     found.setdefault(route.family, route)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from netd.kinds.base.rule_values import ACTIONS
 from netd.kinds.base.values import TABLE_NAMES
 from netd.kinds.neighbor import NeighborTable
 from netd.kinds.route import DEFAULT, IPV6_METRIC, RouteTable
@@ -12,6 +13,7 @@ from netd.kinds.rule import RuleTable
 from netd.model.key import LinkName
 from netd.model.marks import PROTOCOL
 from netd.model.state import NUD_PERMANENT, Neighbor, PolicyRule, Route, attributes
+from netd.topology.topology import Topology
 
 from .draft import Draft
 from .facts import Facts
@@ -30,7 +32,6 @@ TYPES = frozenset({"unicast", "blackhole", "unreachable", "prohibit"})
 SAYABLE, METRICS, SAYABLE_METRICS = frozenset({1, 4, 5, 6, 7, 8, 9, 15, 20}), 8, frozenset({2})
 #: The kernel's own rules (fib_default_rules_init()).
 KERNEL_PRIORITIES = frozenset({0, 32766, 32767})
-LOOK_UP = 1
 
 
 def importable(route: Route, everything: bool = False) -> bool:
@@ -88,12 +89,16 @@ class RouteWriter:
         why = unsayable(route)
         if why:
             self._draft.note(netns, f"route to {route.to}: without its {why}")
-        self._draft.add(netns, RouteTable, ("route",), route_values(route, links), array=True)
+        self._draft.add(netns, RouteTable, ("route",), route_values(route, links, self._usual_table(links)), array=True)
+
+    def _usual_table(self, links: list[LinkName | None]) -> int:
+        """That of the VRF that its link is in, else main."""
+        return next((table_of(self._topology, at) for at in links if at is not None), MAIN)
 
     def _rule(self, netns: str, rule: PolicyRule) -> None:
         if rule.priority in KERNEL_PRIORITIES or (rule.protocol not in BY_HAND and not self._facts.everything):
             return
-        if rule.other or rule.action != LOOK_UP:
+        if rule.other or rule.action not in ACTIONS:
             self._draft.note(netns, f"rule {rule.priority}: it asks for, or does, what [[rule]] cannot say")
             return
         self._draft.add(netns, RuleTable, ("rule",), rule_values(rule), array=True)
@@ -103,11 +108,19 @@ class RouteWriter:
         if at in self._facts.skipped or link is None:
             return
         if not one.state & NUD_PERMANENT:
-            self._draft.note(at.netns, f"{at.name}: the proxy for {one.address}: netd has no proxies")
+            proxy = {"address": one.address, "dev": at.name, "proxy": True}
+            self._draft.add(at.netns, NeighborTable, ("neighbor",), proxy, array=True)
             return
         values = {"address": one.address, "mac": one.mac, "dev": at.name}
         if one.mac not in ("", "00:00:00:00:00:00") and not is_group(one):
             self._draft.add(at.netns, NeighborTable, ("neighbor",), values, array=True)
+
+
+def table_of(topology: Topology, at: LinkName) -> int:
+    """The table that routes through a link are in if none is written: that of its VRF, else main."""
+    master = topology.master(at)
+    table = topology.options(master).get("table") if master is not None else None
+    return table if isinstance(table, int) else MAIN
 
 
 def is_group(one: Neighbor) -> bool:
@@ -115,8 +128,8 @@ def is_group(one: Neighbor) -> bool:
     return one.mac.startswith(("33:33:", "01:00:5e:")) or one.address in ("255.255.255.255",)
 
 
-def route_values(route: Route, links: list[LinkName | None]) -> dict[str, Any]:
-    """A table [[route]]."""
+def route_values(route: Route, links: list[LinkName | None], usual_table: int) -> dict[str, Any]:
+    """A table [[route]]. ``usual_table``: the one that it is in if none is written."""
     default = route.to in DEFAULT.values()
     found: dict[str, Any] = {"to": "default" if default else route.to}
     hops = [
@@ -138,7 +151,7 @@ def route_values(route: Route, links: list[LinkName | None]) -> dict[str, Any]:
     usual = IPV6_METRIC if route.family == socket.AF_INET6 else 0
     if route.metric != usual:
         found["metric"] = route.metric
-    if route.table != MAIN:
+    if route.table != usual_table:
         found["table"] = TABLE_NAMES.get(route.table, route.table)
     return found | {key: value for key, value in more.items() if value}
 
@@ -151,8 +164,14 @@ def rule_values(rule: PolicyRule) -> dict[str, Any]:
     if rule.fwmark or rule.fwmask not in (0, 0xFFFFFFFF):
         mark = f"{rule.fwmark:#x}"
         found["fwmark"] = mark if rule.fwmask in (0, 0xFFFFFFFF) else f"{mark}/{rule.fwmask:#x}"
-    if rule.table != MAIN:
+    more: dict[str, Any] = {"ipproto": rule.ipproto, "sport": rule.sport, "dport": rule.dport, "not": rule.inverted}
+    found |= {key: value for key, value in more.items() if value}
+    if ACTIONS[rule.action] != "unicast":
+        found["type"] = ACTIONS[rule.action]
+    elif rule.table != MAIN:
         found["table"] = TABLE_NAMES.get(rule.table, rule.table)
+    if rule.suppress_prefixlength >= 0:
+        found["suppress_prefixlength"] = rule.suppress_prefixlength
     if rule.family == socket.AF_INET6 and not (rule.source or rule.to):
         found["family"] = "ipv6"
     return found

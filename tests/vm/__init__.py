@@ -1,0 +1,1 @@
+"""A machine under QEMU, with Debian's own kernel."""
