@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from netd.kinds.address import AddressKind
 from netd.kinds.etc import HOSTS, EtcKind
 from netd.model.desired import Desired
 from netd.model.file_content import FileContent
@@ -30,7 +31,7 @@ def with_hosts(desired: Mapping[Key, Desired]) -> Mapping[Key, Desired]:
 def lines(desired: Mapping[Key, Desired]) -> Iterator[str]:
     """One for each address, in the order of the files."""
     for key in desired:
-        if key.kind == "address" and key.netns and COMMENT not in key.netns:
+        if key.kind == AddressKind.name and key.netns and COMMENT not in key.netns:
             address = key.name.split("/")[1]
             if not address.startswith(OWN):
                 yield f"{address} {key.netns}\n"
