@@ -70,7 +70,7 @@ endef
 .DEFAULT_GOAL := help
 .PHONY: help format docs
 .PHONY: demo test test-all test-kinds test-vm test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
-.PHONY: stories fuzz lint types bench bench-heal bench-busy \
+.PHONY: stories fuzz lint types bench bench-heal bench-busy bench-scale \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages \
     uml-packages vm-packages
 
@@ -228,6 +228,13 @@ bench: root demo-packages $(VENV)/run.stamp
 bench-heal: root demo-packages $(VENV)/run.stamp
 	@$(COMPILE)
 	@$(BIN)/python -m bench.heal
+
+# Half an hour; SCALE=0.1 takes a tenth of everything.
+SCALE ?= 1
+## large labs: READY, restart, memory, one repair; and removals (SCALE=1)
+bench-scale: root demo-packages $(VENV)/run.stamp
+	@$(COMPILE)
+	@$(BIN)/python -m bench.scale $(SCALE)
 
 # BENCH_NAMESPACES=1000 BENCH_BRIDGES=100 BENCH_ROUTES=20000 BENCH_RULES=2000: how much goes on beside it.
 ## how long repairs take beside a build, a removal, and storms of routes, of nftables and of questions

@@ -64,9 +64,9 @@ def set_link(op: Any, index: IndexOf) -> Iterator[Stale]:
     if number:
         yield Invalidation("link", op.netns, number)
     if op.settings.up is False:
-        # The kernel removes routes and IPv6 addresses, without an event for each, and it may be up again by now.
+        # The kernel removes routes and IPv6 addresses, also of VLANs on it, and all may be up again by now.
         yield Invalidation("routes", op.netns)
-        yield Invalidation("addresses", op.netns, number)
+        yield Invalidation("addresses", op.netns)
     if op.settings.name:
         yield LinkName(op.netns, op.settings.name)
 

@@ -130,7 +130,8 @@ def overhead(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamesp
 
 def first_mtu(name: str, info: Mapping[int, bytes], lower: int, outer: FakeNamespace) -> int:
     """The MTU of a new link; nothing has a route here, so a tunnel without a lower link is on one of 1500."""
-    if not lower and not isinstance(kind_of(name), TunnelKind):
+    # What a wireguard takes is a constant; a geneve without a route takes nothing.
+    if not lower and not isinstance(kind_of(name), TunnelKind) and name != "wireguard":
         return kind_of(name).first_mtu
     return max(LEAST, (outer.at(lower).mtu if lower else ETHERNET) - overhead(name, info, lower, outer))
 

@@ -24,7 +24,7 @@ DOCUMENTS = [
 SPOKEN_OF = {
     "netd is not running", "rm -r /etc/netd",
     "ip -batch", "ip -j", "ip link", "ip addr add", "ip link add type vxlan", "ip netns", "ip netns del",
-    "ip netns exec", "ip rule", "netd fault", "netd trace", "ip route",
+    "ip netns exec", "ip rule", "netd fault", "netd trace", "netd top", "ip route",
     "netd run", "netd run --host-mounts", "netd wait --strict",
     "nft flush ruleset", "nft -f /etc/nftables.conf", "firewall-cmd --reload",
     "systemctl edit netd", "systemctl restart docker", "systemctl restart nftables",
@@ -37,10 +37,12 @@ PACKAGE = re.compile(r"apt-get .*netd|cp /usr/share/doc/netd/")
 MEANT = {
     "NAMESPACE COMMAND...": "left true",
     "NAMESPACE COMMAND": "left true",
+    "NAMESPACE...": "left",
     "NAMESPACE": "left",
     "ADDRESS": "10.1.0.2",
     "OBJECT...": "namespace/left left:veth/eth0",
     "NAME...": "left",
+    "show NAME": "show left",
     "--state STATE": "--state ok",
     "--against PATH": "--against /etc/netd/lab.toml",
     "PATH...": "/etc/netd/01-pair.toml",
@@ -54,11 +56,11 @@ MEANT = {
     "LINK": "left:eth0",
     "FROM TO": "left 10.1.0.2",
     ":PORT": ":80",
-    r"icmp\|tcp\|udp": "tcp",
-    r"text\|mermaid\|dot\|json": "mermaid",
     "SOMEONE": "nobody",
     "USER": "nobody",
 }
+#: "a|b|c", as a table has it: the second is typed.
+ALTERNATIVES = re.compile(r"\w+\\\|(\w+)(?:\\\|\w+)*")
 #: Those of netd that refuse beside the daemon.
 ALONE = re.compile(r"netd (apply|down)")
 #: Those that go on until Ctrl-C. A time limit, or a number, ends some of them before.
@@ -79,7 +81,8 @@ ping = "10.1.0.2"
 
 def forms(command: str) -> list[str]:
     """What a reader types: without what is in brackets, and with it."""
-    found = [re.sub(r" \[[^]]*\]", "", command), re.sub(r"[][]", "", command)]
+    command = ALTERNATIVES.sub(r"\1", command)
+    found = [re.sub(r" ?\[[^]]*\]", "", command), re.sub(r"[][]", "", command)]
     for words, meant in MEANT.items():
         found = [form.replace(words, meant) for form in found]
     return list(dict.fromkeys(found))

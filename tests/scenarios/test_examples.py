@@ -17,12 +17,15 @@ from netd.config.parse.parser import parse
 from tests.support.containers import Docker, start, start_podman
 from tests.support.host import ROOT, Host
 from tests.support.kernel_needs import has
+from tests.support.link_tables import link_kinds
 
 EXAMPLES = sorted((ROOT / "etc" / "netd" / "examples").glob("*.toml"))
 #: What an example needs that not every kernel has.
 NEEDS = {
     "19-bridge-vlans": ("vlan_filtering", "vlan"),
     "20-netem": ("netem",),
+    "23-bond": ("bond", "vlan"),
+    "24-vrf": ("vrf",),
     "30-tunnels": ("gre", "gretap", "geneve"),
     "31-wireguard": ("wireguard",),
 }
@@ -31,6 +34,8 @@ each_example = pytest.mark.parametrize(
     [pytest.param(each, id=each.stem, marks=pytest.mark.needs_kernel(*NEEDS.get(each.stem, ()))) for each in EXAMPLES],
 )
 
+#: The kinds of links that netd creates.
+LINKS = [kind.name for kind in link_kinds()]
 #: What another tool has made, for the examples that need it.
 FOREIGN = "mkdir -p /run/lab; touch /run/lab/guest; unshare --net=/run/lab/guest true"
 
@@ -122,7 +127,7 @@ def addresses(file: dict[str, Any], host: str = "a") -> list[tuple[str, Interfac
 
 def addresses_in(table: dict[str, Any], ns: str = "") -> Iterator[tuple[str, Interface]]:
     """(namespace, address) of every link in a table, those of other hosts aside."""
-    for kind in ("bridge", "veth", "vlan", "vxlan", "interface"):
+    for kind in ("bridge", "veth", "bond", "vlan", "vxlan", "interface"):
         for link in table.get(kind, {}).values():
             yield from ((ns, ipaddress.ip_interface(each)) for each in link.get("addresses", []))
             if peer := link.get("peer"):
@@ -160,7 +165,7 @@ def networks(file: dict[str, Any]) -> set[Any]:
 
 def links_in(table: dict[str, Any]) -> Iterator[str]:
     """The names of all links on the host itself, peers that are there too."""
-    for kind in ("bridge", "veth", "vxlan"):
+    for kind in LINKS:
         yield from table.get(kind, {})
     inner = (link for each in table.get("namespace", {}).values() for link in each.get("veth", {}).values())
     yield from (link["peer"]["name"] for link in inner if "namespace" not in link["peer"])

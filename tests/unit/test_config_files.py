@@ -197,6 +197,21 @@ class TestTrust:
         folder.chmod(0o777)
         assert "its directory is writable by users other than root: chmod go-w " in self.refused(folder)
 
+    def test_a_file_that_is_missing_from_a_directory_that_others_may_write(self, folder: Path, path: Path) -> None:
+        for forget in (True, False):
+            directory = ConfigDirectory(str(folder), str(folder.parent / "cache"), trusted=True)
+            directory.read(write=True)
+            folder.chmod(0o777)
+            path.unlink()
+            for reader in (directory, ConfigDirectory(str(folder), str(folder.parent / "cache"), trusted=True)):
+                found = reader.read(forget=forget, write=True)
+                assert names(found) == {"bridge/br0"}
+                assert "is missing, and that is refused: its directory" in str(found.errors[0])
+            folder.chmod(0o755)
+            assert names(directory.read(write=True)) == set()
+            path.write_text(BRIDGE)
+            path.chmod(0o644)
+
     def test_a_link_that_leaves_the_directory(self, folder: Path, path: Path) -> None:
         path.rename(folder.parent / "outside.toml")
         path.symlink_to("../outside.toml")

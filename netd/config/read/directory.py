@@ -23,7 +23,18 @@ from netd.kinds.base.group_kind import GroupKind
 from netd.model.desired import Desired
 from netd.model.key import Key
 
-from .files import TICK_NS, HeldOpen, Stamp, Unreadable, config_files, distrust, identity, read_file, stamp
+from .files import (
+    TICK_NS,
+    HeldOpen,
+    Stamp,
+    Unreadable,
+    config_files,
+    distrust,
+    distrust_directory,
+    identity,
+    read_file,
+    stamp,
+)
 from .last_good import LastGoodCopies, LastGoodCopy, assign, digest
 
 #: Seconds between two checks of a file that is open for writing.
@@ -140,6 +151,7 @@ class ConfigDirectory:
         paths = self._list()
         found = (self._take(path, deadline) for path in paths)
         versions = {version.path: version for version in found if version is not None}
+        versions |= {version.path: version for version in self._removed_by_others(versions.keys())}
         if len(versions) < len(paths):
             # If the directory was moved away after it was listed, its files would look deleted: ConfigError then.
             self._list()
@@ -194,6 +206,15 @@ class ConfigDirectory:
         if self._paths is None:
             return os.path.dirname(path) == self._directory
         return path in self._paths or os.path.dirname(path) in self._paths
+
+    def _removed_by_others(self, there: Set[str]) -> Iterator[FileVersion]:
+        """Files that are missing from a directory to which others can write: their last good versions stay in force."""
+        known = {*self._versions, *self._gone, *self._copies.all} - there
+        missing = sorted(path for path in known if self._covers(path)) if self._trusted else []
+        reasons = {directory: distrust_directory(directory) for directory in {*map(os.path.dirname, missing)}}
+        for path in missing:
+            if reason := reasons[os.path.dirname(path)]:
+                yield unread(path, f"is missing, and that is refused: {reason}")
 
     def _take(self, path: str, deadline: float) -> FileVersion | None:
         """The version of a file that counts now; None: it is gone."""

@@ -142,6 +142,14 @@ def distrust(path: str) -> str:
         return "" if error.errno == errno.ENOENT else f"it cannot be checked: {error.strerror}"
 
 
+def distrust_directory(directory: str) -> str:
+    """The same of a directory: who can write to it can also remove what is in it."""
+    try:
+        return _writable(directory, "its directory ", os.stat(directory))
+    except OSError:
+        return ""
+
+
 def _link_leads_astray(path: str, directory: str) -> str:
     if is_null(os.stat(path)):
         return ""
