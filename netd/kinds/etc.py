@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,15 +15,21 @@ from netd.model.key import HOST, Key
 from netd.model.operations import DeleteFile, WriteFile
 
 from .base.kind import Kind, TableContext, Traits
+from .base.roles import SeesAll
 
 #: The beginning of every file that netd writes: others are not netd's.
 MARK = "# netd "
 HEAD = MARK + "writes this file: 'man netd.toml', {} of [namespace.{}]\n"
 HOSTS, RESOLV = "hosts", "resolv.conf"
+LOCAL = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+#: Addresses that only the namespace itself can use.
+OWN = ("127.", "::1", "fe80:")
+#: Begins a comment in hosts(5).
+COMMENT = "#"
 
 
 def hosts_file(context: TableContext) -> Desired:
-    """The names of all namespaces; which they are shows when all files are read (``config.merge.hosts_file``)."""
+    """The names of all namespaces; which they are shows when all files are read (``completed``)."""
     return _file(context, HOSTS, "hosts", HEAD.format(HOSTS, "NAME"))
 
 
@@ -40,11 +47,29 @@ def _file(context: TableContext, name: str, key: str, text: str) -> Desired:
     )
 
 
-class EtcKind(Kind):
+def lines(desired: Mapping[Key, Desired]) -> Iterator[str]:
+    """hosts(5) of all namespaces: one line for each address, in the order of the files."""
+    for key in desired:
+        if key.kind == "address" and key.netns and COMMENT not in key.netns:
+            address = key.name.split("/")[1]
+            if not address.startswith(OWN):
+                yield f"{address} {key.netns}\n"
+
+
+class EtcKind(Kind, SeesAll):
     """etc/NAMESPACE/FILE: the file FILE in /etc/netns/NAMESPACE. It is the same whether the namespace exists or not."""
 
     name = "etc"
     traits = Traits(has_mark=True, mergeable=True)
+
+    def completed(self, own: Sequence[Desired], everything: Mapping[Key, Desired]) -> Mapping[Key, Desired]:
+        """All hosts files share one text."""
+        files = [each for each in own if each.key.name.endswith(f"/{HOSTS}")]
+        if not files:
+            return {}
+        head = files[0].fields["content"].text
+        fields = {"content": FileContent(head + LOCAL + "".join(lines(everything)))}
+        return {each.key: replace(each, fields=fields) for each in files}
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
