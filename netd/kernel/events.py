@@ -7,6 +7,7 @@ overran fails once with ENOBUFS: then everything must be read again, and later e
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -27,6 +28,8 @@ from .rtnl.wire import Request
 
 #: RTNLGRP_*: link, neigh, tc, VLANs of bridges, ipv4 and ipv6 address, route and rule, netconf, nsid.
 GROUPS = (1, 3, 4, 5, 7, 8, 9, 11, 19, 24, 25, 28, 33)
+#: Those that older kernels do not have: tunnels.
+NEW_GROUPS = (35,)
 NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7
 NFT_NEWGEN = 10 << 8 | 15
 NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME = 2, 3
@@ -41,6 +44,7 @@ RULE_KINDS = frozenset({wire.RTM_NEWRULE, wire.RTM_DELRULE})
 NEIGHBOR_KINDS = frozenset({wire.RTM_NEWNEIGH, wire.RTM_DELNEIGH})
 QDISC_KINDS = frozenset({wire.RTM_NEWQDISC, wire.RTM_DELQDISC})
 VLAN_KINDS = frozenset({wire.RTM_NEWVLAN, wire.RTM_DELVLAN})
+TUNNEL_KINDS = frozenset({wire.RTM_NEWTUNNEL, wire.RTM_DELTUNNEL})
 NETCONF_KINDS = frozenset({wire.RTM_NEWNETCONF, wire.RTM_DELNETCONF})
 
 #: (what, netns, index) -> the addresses or MACs that were read there last.
@@ -200,6 +204,8 @@ class Events:
                 yield Invalidation("qdisc", netns, index)
         elif kind in VLAN_KINDS and len(body) >= 8:
             yield Invalidation("vlans", netns, struct.unpack_from("=xxxxI", body)[0])
+        elif kind in TUNNEL_KINDS and len(body) >= 8:
+            yield Invalidation("vnis", netns, struct.unpack_from("=xxxxI", body)[0])
         elif kind in NETCONF_KINDS:
             yield Invalidation("sysctl", netns)
 
@@ -272,6 +278,9 @@ def listening(protocol: int, groups: tuple[int, ...], buffer: int) -> socket.soc
         one.bind((0, 0))
         for group in groups:
             one.setsockopt(wire.SOL_NETLINK, wire.NETLINK_ADD_MEMBERSHIP, group)
+        for group in NEW_GROUPS if protocol == socket.NETLINK_ROUTE else ():
+            with contextlib.suppress(OSError):
+                one.setsockopt(wire.SOL_NETLINK, wire.NETLINK_ADD_MEMBERSHIP, group)
     except OSError as error:
         one.close()
         raise kernel_error(error.errno or errno.EPERM, "listening to all namespaces (CAP_NET_BROADCAST)") from None

@@ -231,6 +231,11 @@ class Session:
         bodies = self.rtnl.dump(wire.RTM_GETVLAN, head)
         return {vlan: one for body in bodies for vlan, one in decode.vlans(body, index)}
 
+    def vnis(self, index: int) -> set[int]:
+        """The VNIs that a vxlan with a filter takes."""
+        bodies = self.rtnl.dump(wire.RTM_GETTUNNEL, struct.pack("=BxxxI", wire.AF_BRIDGE, index))
+        return {vni for body in bodies for vni in decode.vnis(body, index)}
+
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose, of all links."""
         decoded = [decode.qdisc(body) for body in self.rtnl.dump(wire.RTM_GETQDISC, tcmsg())]

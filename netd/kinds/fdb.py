@@ -29,15 +29,16 @@ def fdb_object(
     vni: int = 0,
     via: str = "",
     shared: bool = False,
+    source: int = 0,
 ) -> Desired:
     """One static entry. ``port`` and ``vni`` 0: the vxlan's own; ``via`` "": by what the routes say.
 
     ``dst`` is an address, or "host:NAME". ``shared``: a control plane has entries in this table, too; all except this
-    one belong to it.
+    one belong to it. ``source``: of a tunnel with many VNIs, the one whose frames it is for.
     """
     entry = {"port": port, "vni": vni, "via": via}
     return Desired(
-        key=Key(link.netns, "fdb", f"{link.name}/{mac}/{dst}"),
+        key=Key(link.netns, "fdb", f"{link.name}/{mac}/{dst}" + (f"/{source}" if source else "")),
         fields=entry if shared else {**entry, "others": 0},
         origins=(origin,),
         locator={**entry, "shared": True} if shared else entry,
@@ -46,10 +47,10 @@ def fdb_object(
     )
 
 
-def parse_fdb_key(key: Key) -> tuple[str, str, str]:
-    """(dev, MAC, destination)."""
-    dev, mac, dst = key.name.split("/")
-    return dev, mac, dst
+def parse_fdb_key(key: Key) -> tuple[str, str, str, int]:
+    """(dev, MAC, destination, source VNI or 0)."""
+    dev, mac, dst, *source = key.name.split("/")
+    return dev, mac, dst, int(source[0]) if source else 0
 
 
 def _identity(cookie: int | None, index: int, learned: bool) -> Mapping[str, Any]:
@@ -64,20 +65,22 @@ class FdbKind(Kind, NamesHosts):
     traits = Traits(guard_fields=frozenset({"port", "vni", "via", "others"}))
 
     def resolve(self, desired: Desired, addresses: Mapping[str, str], own: str) -> Desired | None:
-        dev, mac, _ = parse_fdb_key(desired.key)
+        dev, mac, _, source = parse_fdb_key(desired.key)
         (name,) = desired.hosts
         if name not in addresses:
             return None
-        return replace(desired, key=desired.key._replace(name=f"{dev}/{mac}/{addresses[name]}"), hosts=())
+        text = f"{dev}/{mac}/{addresses[name]}" + (f"/{source}" if source else "")
+        return replace(desired, key=desired.key._replace(name=text), hosts=())
 
     def observe(
         self, key: Key, locator: Mapping[str, Any], view: View, identity: Mapping[str, Any] = MappingProxyType({})
     ) -> Observed | None:
-        dev, mac, dst = parse_fdb_key(key)
+        dev, mac, dst, source = parse_fdb_key(key)
         link = link_by_identity(LinkName(key.netns, dev), identity, view)
         if link is None:
             return None
-        entries = [entry for entry in view.fdb(key.netns, link.index) if (entry.mac, entry.dst) == (mac, dst)]
+        named = (mac, dst, source)
+        entries = [each for each in view.fdb(key.netns, link.index) if (each.mac, each.dst, each.source) == named]
         wanted = {name: value for name, value in locator.items() if name != "shared"}
         right = [entry for entry in entries if self._fields(entry, link, key.netns, view) == wanted]
         if locator.get("shared"):
@@ -116,8 +119,9 @@ class FdbKind(Kind, NamesHosts):
         return self._put(desired.key, desired.locator)
 
     def _put(self, key: Key, locator: Mapping[str, Any]) -> Sequence[Step]:
-        dev, mac, dst = parse_fdb_key(key)
-        return [Step(Phase.NEIGHBOR, PutFdb(key.netns, dev, mac, dst, locator["port"], locator["vni"], locator["via"]))]
+        dev, mac, dst, source = parse_fdb_key(key)
+        put = PutFdb(key.netns, dev, mac, dst, locator["port"], locator["vni"], locator["via"], source)
+        return [Step(Phase.NEIGHBOR, put)]
 
     def change(
         self, key: Key, locator: Mapping[str, Any], observed: Observed, fields: Mapping[str, Any], view: View
@@ -125,8 +129,12 @@ class FdbKind(Kind, NamesHosts):
         return [*self.delete(key, locator, observed, view), *self._put(key, locator)]
 
     def delete(self, key: Key, locator: Mapping[str, Any], observed: Observed, view: View) -> Sequence[Step]:
-        dev, mac, dst = parse_fdb_key(key)
+        dev, mac, dst, source = parse_fdb_key(key)
+        found: Sequence[FdbEntry] = observed.handle
         return [
-            Step(Phase.NEIGHBOR, DeleteFdb(key.netns, dev, mac, dst, entry.port, entry.vni, entry.via, entry.index))
-            for entry in observed.handle
+            Step(
+                Phase.NEIGHBOR,
+                DeleteFdb(key.netns, dev, mac, dst, each.port, each.vni, each.via, each.index, source),
+            )
+            for each in found
         ]

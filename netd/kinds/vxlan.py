@@ -43,10 +43,12 @@ from .link.attributes import Address, Flag, LowerLink, LowerNamespace, Number
 from .link.ends import LinkTable
 from .link.link_kind import DEV_NAMESPACE, LinkKind
 from .open_firewall import closed_text, found_at, from_host, open_object
+from .vlans import ids_of
+from .vnis import VNIFILTER, vnis_object
 
 #: IFLA_VXLAN_*, include/uapi/linux/if_link.h.
 VNI, GROUP, LINK, LOCAL, TTL, TOS, LEARNING, AGEING, LIMIT, PORT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
-GROUP6, LOCAL6, UDP_CSUM = 16, 17, 18
+GROUP6, LOCAL6, UDP_CSUM, EXTERNAL = 16, 17, 18, 25
 #: Outer headers without Ethernet's, and the inner Ethernet header, by the family of the outer: vxlan_headroom().
 OVERHEAD = {Family.IPV4: 50, Family.IPV6: 70}
 
@@ -61,6 +63,13 @@ def same_family(want: str, have: str) -> bool:
 def same_cast(want: str, have: str) -> bool:
     """The kernel does not replace a group by a remote."""
     return same_family(want, have) and not (have and ipaddress.ip_address(have).is_multicast)
+
+
+class VlanVniTable(Table):
+    """A VLAN of the bridge, and the VNI that its frames take through the tunnel."""
+
+    vlan: Annotated[int, Range(1, 4094)] = option("VLAN")
+    vni: Vni = option("VNI")
 
 
 class FdbTable(Table):
@@ -89,7 +98,26 @@ Remotes = Annotated[RemoteAddress | list[RemoteAddress], Form(distinct, 'address
 class VxlanTable(LinkTable):
     """A VXLAN tunnel."""
 
-    vni: Vni = option("VXLAN network identifier", wire=Number(VNI), live=False, also=("id",))
+    external: bool | None = option(
+        "one device for many VNIs: each VLAN of the bridge has its own, `vlan_vni`",
+        default=None,
+        wire=Flag(EXTERNAL, default=False),
+        live=False,
+    )
+    vnifilter: bool | None = option(
+        "an `external` device takes only packets of the VNIs in `vlan_vni`; Linux 5.18",
+        default=None,
+        wire=Flag(VNIFILTER, default=False),
+        live=False,
+    )
+    vlan_vni: list[VlanVniTable] = option("the VNI of each VLAN, on an `external` device", default_factory=list)
+    vni: Vni | None = option(
+        "VXLAN network identifier: required, unless the tunnel is `external`",
+        default=None,
+        wire=Number(VNI),
+        live=False,
+        also=("id",),
+    )
     port: Port = option("UDP port", default=4789, wire=Number(PORT, "!H", default=8472), live=False, also=("dstport",))
     dev: Name | None = option(
         "the link that carries the tunnel", default=None, wire=LowerLink(LINK), live=False, also=("link",)
@@ -147,8 +175,35 @@ class VxlanTable(LinkTable):
         """Where flooding goes: addresses, and "host:NAME"."""
         return [self.remote] if isinstance(self.remote, str) else self.remote or []
 
+    def tunnels(self) -> Mapping[int, int]:
+        return {each.vlan: each.vni for each in self.vlan_vni}
+
+    def _vnis_fit(self) -> None:
+        """One VNI, or many."""
+        if not self.external:
+            if self.vni is None:
+                raise ValueError("missing key 'vni'")
+            for key in ("vnifilter", "vlan_vni"):
+                if getattr(self, key):
+                    raise ValueError(f"{key}: only a device with external = true has many VNIs")
+            return
+        for key in ("vni", "group", "fdb"):
+            if getattr(self, key):
+                raise ValueError(f"{key}: a device with external = true has the VNIs of vlan_vni: leave it out")
+        tunnels = self.tunnels()
+        if len(tunnels) < len(self.vlan_vni) or len(set(tunnels.values())) < len(tunnels):
+            raise ValueError("vlan_vni: each VLAN and each VNI can be in one entry only")
+        if tunnels and self.master is None:
+            raise ValueError("vlan_vni: this link has no master: VLANs are those of a bridge")
+        if self.vlans is not None:
+            fields = self.vlans.fields()
+            missing = tunnels.keys() - ids_of(fields["tagged"]) - ids_of(fields["untagged"])
+            if missing:
+                raise ValueError(f"vlan_vni: VLAN {min(missing)} is not in vlans: write it there, too")
+
     def check(self) -> None:
         super().check()
+        self._vnis_fit()
         if self.remote is not None and self.group is not None:
             raise ValueError("group: remote and group exclude each other: a tunnel floods to addresses or to a group")
         if self.group is not None and self.dev is None:
@@ -223,6 +278,11 @@ def declared_family(table: VxlanTable) -> Family | None:
     return found or (None if hosts else Family.IPV4)
 
 
+def vnis_of(table: VxlanTable) -> Sequence[int]:
+    """The VNIs that no other tunnel can have; 0 stands for all of a device that takes any."""
+    return [table.vni] if table.vni is not None else list(table.tunnels().values()) if table.vnifilter else [0]
+
+
 def tunnel(fields: Mapping[str, Any], family: Family | None) -> Tunnel:
     """What carries a tunnel with these options."""
     overhead = OVERHEAD[family] if family else None
@@ -249,14 +309,14 @@ class VxlanKind(LinkKind, NamesHosts):
         if table.fdb_owner == "external":
             # Addresses that the kernel learns would mix with the entries of the control plane.
             fields.setdefault("learning", False)
-        if not isinstance(table.remote, str) or hosts or outer != context.netns:
+        if not isinstance(table.remote, str) or hosts or outer != context.netns or table.external:
             # In another namespace it is an entry, as in a list: the kernel could not restore that of this option.
             fields.pop("remote", None)
         yield replace(
             one,
             fields=fields,
             locator={**one.locator, "family": family},
-            claims=(*one.claims, f"vni:{outer}:{table.vni}:{table.port}"),
+            claims=(*one.claims, *(f"vni:{outer}:{vni}:{table.port}" for vni in vnis_of(table))),
             ends=(one.ends[0]._replace(tunnel=tunnel(fields, family)),),
             hosts=hosts,
             required_ingress=() if table.open_firewall else tuple(heard(packets, table) for packets in inlets),
@@ -269,7 +329,10 @@ class VxlanKind(LinkKind, NamesHosts):
             yield fdb_object(link, FLOOD, fields["remote"], context.at("remote"), via=table.dev or "")
         for number, remote in enumerate(table.remotes() if "remote" not in fields else ()):
             where = context.at("remote", number) if isinstance(table.remote, list) else context.at("remote")
-            yield fdb_object(link, FLOOD, remote, where)
+            if not table.external:
+                yield fdb_object(link, FLOOD, remote, where)
+            for vni in table.tunnels().values():
+                yield fdb_object(link, FLOOD, remote, where, vni=vni, source=vni)
         for number, entry in enumerate(table.fdb):
             yield fdb_object(
                 link,
@@ -281,6 +344,9 @@ class VxlanKind(LinkKind, NamesHosts):
                 shared=table.fdb_owner == "external",
             )
 
+        if table.vnifilter:
+            yield vnis_object(link, table.tunnels().values(), context.at("vlan_vni"))
+
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
         """vxlan_config_validate(): one of each number, port and family; what is link-local, one on each link."""
         known: dict[tuple[Any, ...], Desired] = {}
@@ -289,9 +355,10 @@ class VxlanKind(LinkKind, NamesHosts):
             if family is None:
                 continue  # not known until the addresses of its hosts are
             link = fields.get("dev") if is_link_local(fields.get("local", "")) else None
-            other = known.setdefault((fields["vni"], fields["port"], family, link), one)
+            vni = fields.get("vni", "many VNIs")
+            other = known.setdefault((vni, fields["port"], family, link), one)
             if other is not one:
-                yield one, other, f"vni: {other.key} already uses {fields['vni']} on port {fields['port']}"
+                yield one, other, f"vni: {other.key} already uses {vni} on port {fields['port']}"
 
     def carrier(self, fields: Mapping[str, Any], netns: str) -> Tunnel:
         return tunnel(fields, fields.get("family") or Family.IPV4)
@@ -335,6 +402,8 @@ class VxlanKind(LinkKind, NamesHosts):
 
     def read_options(self, link: Link, netns: str, view: Links) -> dict[str, Any]:
         found = super().read_options(link, netns, view)
+        # Where there is no filter, the kernel says nothing of it.
+        found["vnifilter"] = bool(found["vnifilter"])
         return {**found, "family": outer_family((found["local"], found["remote"]))}
 
     def written(self, at: LinkName, link: Link, view: View) -> dict[str, Any]:
@@ -364,7 +433,7 @@ class VxlanKind(LinkKind, NamesHosts):
             return None
         outer = fields[DEV_NAMESPACE]
         there = [self.read_options(link, outer, view) for link in view.links(outer) if link.kind == self.name]
-        taken = (fields["vni"], fields["port"])
+        taken = (fields.get("vni", 0), fields["port"])
         if any((found["vni"], found["port"]) == taken and found[DEV_NAMESPACE] == outer for found in there):
             return None
         return Unusable(f"waits for VNI {taken[0]} on port {taken[1]}: a tunnel in another namespace uses it")

@@ -179,6 +179,9 @@ class View(Protocol):
     def vlans(self, netns: str, index: int) -> Mapping[int, PortVlan]:
         """The VLANs of a port, or of a bridge itself: {VLAN: PortVlan}."""
 
+    def vnis(self, netns: str, index: int) -> Set[int]:
+        """The VNIs that a vxlan with a filter takes."""
+
     def qdisc(self, netns: str, index: int) -> Qdisc | None:
         """The root queueing discipline of one link; None: the kernel's default."""
 

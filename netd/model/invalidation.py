@@ -15,6 +15,7 @@ What = Literal[
     "neighbors",
     "fdb",
     "vlans",
+    "vnis",
     "qdisc",
     "sysctl",
     "nft",
@@ -25,7 +26,7 @@ What = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """``index`` is the link's for link, addresses, neighbors, fdb, vlans, qdisc and wireguard; 0 means all of them.
+    """``index`` is that of the link for link, addresses, neighbors, fdb, vlans, vnis, qdisc, wireguard; 0 means all.
 
     "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
     ``path`` narrows "sysctl" to one key below /proc/sys, and "routes" of one ``family`` (AF_INET, AF_INET6) to one of

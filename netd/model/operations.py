@@ -321,6 +321,7 @@ class PutFdb(Operation):
     """RTM_NEWNEIGH of AF_BRIDGE with NTF_SELF, NUD_PERMANENT | NUD_NOARP; NLM_F_APPEND for the all-zero MAC and groups.
 
     ``port`` and ``vni`` 0: the vxlan's own. ``via`` is the link that carries it (NDA_IFINDEX), "" for what routes say.
+    ``source`` is the VNI whose frames it is for (NDA_SRC_VNI), of a tunnel with many.
     """
 
     stale = (effects.on_link("fdb"),)
@@ -330,6 +331,7 @@ class PutFdb(Operation):
     port: int = 0
     vni: int = 0
     via: str = ""
+    source: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +346,7 @@ class DeleteFdb(Deletion):
     vni: int = 0
     via: int = 0
     index: int = 0
+    source: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +409,16 @@ class SetWireguard(Operation):
     listen_port: int | None = None
     fwmark: int | None = None
     peers: tuple[PeerSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetVnis(Operation):
+    """RTM_NEWTUNNEL and RTM_DELTUNNEL: a vxlan with a filter takes these ranges of VNIs, and others no longer."""
+
+    stale = (effects.on_link("vnis"),)
+    dev: str
+    add: tuple[tuple[int, int], ...] = ()
+    remove: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,8 @@ class PortVlan:
 class FdbEntry:
     """RTM_NEWNEIGH of AF_BRIDGE on a vxlan (NTF_SELF). ``port`` and ``vni`` are 0 where they are the vxlan's own.
 
-    ``via`` is the index of the link that carries it, 0 where routes decide.
+    ``via`` is the index of the link that carries it, 0 where routes decide; ``source`` the VNI whose frames it is
+    for, of a tunnel with many.
     """
 
     index: int
@@ -195,3 +196,4 @@ class FdbEntry:
     state: int = NUD_PERMANENT
     flags: int = 0
     via: int = 0
+    source: int = 0

@@ -133,6 +133,9 @@ class FakeBatch:
     def _set_vlans(self, op: do.SetVlans) -> None:
         vlans.change(self._machine, self._space, self._index(op.dev), op)
 
+    def _set_vnis(self, op: do.SetVnis) -> None:
+        vlans.change_vnis(self._machine, self._space, self._index(op.dev), op)
+
     def _put_qdisc(self, op: do.PutQdisc) -> None:
         entries.put_qdisc(self._machine, self._space, self._index(op.dev), op)
 
@@ -185,6 +188,7 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.PutFdb: FakeBatch._put_fdb,
     do.DeleteFdb: FakeBatch._delete_fdb,
     do.SetVlans: FakeBatch._set_vlans,
+    do.SetVnis: FakeBatch._set_vnis,
     do.PutQdisc: FakeBatch._put_qdisc,
     do.DeleteQdisc: FakeBatch._delete_qdisc,
     do.WriteSysctl: FakeBatch._write_sysctl,

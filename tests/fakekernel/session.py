@@ -102,6 +102,10 @@ class FakeSession:
         """The VLANs of one port, or of a bridge itself."""
         return dict(self.space.vlans.get(index, {}))
 
+    def vnis(self, index: int) -> set[int]:
+        """The VNIs that a vxlan with a filter takes."""
+        return set(self.space.vnis.get(index, set()))
+
     def qdiscs(self) -> list[Qdisc]:
         """The roots that somebody chose."""
         return list(self.space.qdiscs.values())

@@ -63,6 +63,7 @@ class FakeNamespace:
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     vlans: dict[int, dict[int, PortVlan]] = field(default_factory=dict)
     wireguard: dict[int, WireguardDevice] = field(default_factory=dict)
+    vnis: dict[int, set[int]] = field(default_factory=dict)
     qdiscs: dict[int, Qdisc] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
     firewall: Firewall = field(default_factory=Firewall)

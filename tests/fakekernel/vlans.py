@@ -16,6 +16,8 @@ from .space import FakeNamespace
 
 #: IFLA_BR_VLAN_DEFAULT_PVID.
 DEFAULT_PVID = 39
+#: IFLA_VXLAN_VNIFILTER.
+VNIFILTER = 30
 
 
 def begin(machine: FakeMachine, space: FakeNamespace, index: int, bridge: int) -> None:
@@ -28,6 +30,8 @@ def begin(machine: FakeMachine, space: FakeNamespace, index: int, bridge: int) -
 def end(space: FakeNamespace, index: int) -> None:
     """It leaves its bridge, or is gone."""
     space.vlans.pop(index, None)
+    if index not in space.links:
+        space.vnis.pop(index, None)
 
 
 def follow_default(machine: FakeMachine, space: FakeNamespace, bridge: int, before: bytes, now: bytes) -> None:
@@ -69,3 +73,16 @@ def change(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetVla
             raise kernel_error(errno.EINVAL, "")
         found[vlan] = replace(found[vlan], vni=vni)
     machine.announce(space, Invalidation("vlans", index=index))
+
+
+def change_vnis(machine: FakeMachine, space: FakeNamespace, index: int, op: do.SetVnis) -> None:
+    """RTM_NEWTUNNEL and RTM_DELTUNNEL; KernelError EOPNOTSUPP of a tunnel without a filter."""
+    space.at(index)
+    if not any(space.info.get(index, {}).get(VNIFILTER, b"")):
+        raise kernel_error(errno.EOPNOTSUPP, "")
+    found = space.vnis.setdefault(index, set())
+    for first, last in op.add:
+        found |= set(range(first, last + 1))
+    for first, last in op.remove:
+        found -= set(range(first, last + 1))
+    machine.announce(space, Invalidation("vnis", index=index))

@@ -129,7 +129,8 @@ def test_each_command_of_the_documents_works_as_printed(make_machine: Callable[.
     assert len(said) > 50, said
     for command in said:
         for form in forms(command):
-            typed(machine, form)
+            if form not in SPOKEN_OF:
+                typed(machine, form)
 
 
 @pytest.mark.parametrize("how", ["package", "make install"])

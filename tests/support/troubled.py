@@ -20,7 +20,7 @@ from netd.model.operations import Operation
 #: What a session reads from rtnetlink.
 READINGS = frozenset({
     "links", "link", "link_named", "addresses", "connected", "routes", "routes_to", "routes_of",
-    "rules", "neighbors", "fdb", "qdiscs", "vlans", "nsid",
+    "rules", "neighbors", "fdb", "qdiscs", "vlans", "vnis", "nsid",
 })  # fmt: skip
 
 #: What tells nothing of what was to be read.

@@ -58,7 +58,7 @@ def test_all_errors_of_a_file_are_named_at_once_in_the_order_of_its_lines() -> N
         "10:10: namespace.ns204.veth.veth0: peer.name: 'much-too-long-a-name' is too long for the name of a link: "
         "20 bytes, at most 15 fit",
         "16:1: route: route/main/10.0.0.0/8/0 is declared at line 12 already",
-        "20:2: unknown table 'tunel'",
+        "20:2: unknown table 'tunel': did you mean 'tun'?",
     ]
 
 

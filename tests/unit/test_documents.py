@@ -95,7 +95,7 @@ def test_the_examples_fit_the_schema(path: Path) -> None:
 WRONG = {
     "an unknown table": ("[tunel.x]", ""),
     "an unknown key": ("[namespace.a.bridge.b]\nmtuu = 1", "namespace.a.bridge.b"),
-    "a missing key": ("[vxlan.x]", "vxlan.x"),
+    "a missing key": ("[macvlan.x]", "macvlan.x"),
     "a wrong type": ("[bridge.b]\nup = 1", "bridge.b.up"),
     "a number out of range": ("[vxlan.x]\nvni = 0", "vxlan.x.vni"),
     "a word that does not exist": ('[[route]]\nto = "default"\ntype = "x"', "route.0.type"),

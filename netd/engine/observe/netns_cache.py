@@ -33,6 +33,7 @@ class NamespaceCache:
     proxies: dict[int, dict[str, Neighbor]] = field(default_factory=dict)
     fdb: dict[int, list[FdbEntry]] = field(default_factory=dict)
     vlans: dict[int, Mapping[int, PortVlan]] = field(default_factory=dict)
+    vnis: dict[int, set[int]] = field(default_factory=dict)
     #: Root queueing disciplines that somebody chose; None: not read yet.
     qdiscs: dict[int, Qdisc] | None = None
     sysctls: dict[str, str | None] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class NamespaceCache:
         self.proxies.pop(index, None)
         self.fdb.pop(index, None)
         self.vlans.pop(index, None)
+        self.vnis.pop(index, None)
         if self.qdiscs is not None:
             self.qdiscs.pop(index, None)
 
@@ -121,6 +123,7 @@ class NamespaceCache:
                 "neighbors": self.neighbors,
                 "fdb": self.fdb,
                 "vlans": self.vlans,
+                "vnis": self.vnis,
             }
             table = tables[what]
             if what == "addresses":

@@ -296,6 +296,17 @@ class KernelView:
                 return {}
         return known.vlans[index]
 
+    def vnis(self, netns: str, index: int) -> Set[int]:
+        known = self._netns(netns)
+        if known is None:
+            return set()
+        if index not in known.vnis:
+            try:
+                known.vnis[index] = self.session(netns).vnis(index)
+            except Changed:
+                return set()
+        return known.vnis[index]
+
     def qdisc(self, netns: str, index: int) -> Qdisc | None:
         known = self._netns(netns)
         if known is None:

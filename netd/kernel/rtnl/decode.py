@@ -269,6 +269,7 @@ def fdb(payload: bytes) -> FdbEntry | None:
         state=state,
         flags=flags,
         via=number(found.get(wire.NDA_IFINDEX)),
+        source=number(found.get(wire.NDA_SRC_VNI)),
     )
 
 
@@ -283,8 +284,8 @@ def qdisc(payload: bytes) -> Qdisc | None:
     return Qdisc(index, string(found.get(wire.TCA_KIND)), handle, found.get(wire.TCA_OPTIONS, b""))
 
 
-def vlans(payload: bytes, index: int) -> Iterator[tuple[int, PortVlan]]:
-    """RTM_NEWVLAN of one link: br_vlan_msg, and BRIDGE_VLANDB_ENTRY once for each VLAN or range."""
+def entries(payload: bytes, index: int) -> Iterator[Mapping[int, bytes]]:
+    """Of br_vlan_msg or tunnel_msg of one link, which look alike: its entries, of which there are many."""
     if len(payload) < 8 or struct.unpack_from("=xxxxI", payload)[0] != index:
         return
     at = 8
@@ -292,7 +293,21 @@ def vlans(payload: bytes, index: int) -> Iterator[tuple[int, PortVlan]]:
         length, kind = struct.unpack_from("=HH", payload, at)
         if length < 4 or at + length > len(payload):
             return
-        found = attributes(payload[at + 4 : at + length]) if kind & 0x3FFF == wire.VLANDB_ENTRY else {}
+        if kind & 0x3FFF == wire.VLANDB_ENTRY:
+            yield attributes(payload[at + 4 : at + length])
+        at += (length + 3) & ~3
+
+
+def vnis(payload: bytes, index: int) -> Iterator[int]:
+    """RTM_NEWTUNNEL of one link: VXLAN_VNIFILTER_ENTRY once for each VNI or range."""
+    for found in entries(payload, index):
+        first = number(found.get(wire.VNI_START))
+        yield from range(first, (number(found.get(wire.VNI_END)) or first) + 1)
+
+
+def vlans(payload: bytes, index: int) -> Iterator[tuple[int, PortVlan]]:
+    """RTM_NEWVLAN of one link: BRIDGE_VLANDB_ENTRY once for each VLAN or range."""
+    for found in entries(payload, index):
         info = found.get(wire.VLANDB_INFO, b"")
         if len(info) >= 4:
             flags, first = struct.unpack_from("=HH", info)
@@ -300,4 +315,3 @@ def vlans(payload: bytes, index: int) -> Iterator[tuple[int, PortVlan]]:
             for vlan in range(first, (number(found.get(wire.VLANDB_RANGE)) or first) + 1):
                 # Of a range, the tunnels are consecutive, too.
                 yield vlan, PortVlan(flags & (VLAN_PVID | VLAN_UNTAGGED), vni + vlan - first if vni else 0)
-        at += (length + 3) & ~3

@@ -31,7 +31,7 @@ from netd.model.state import (
 
 from . import wire
 from .encode_link import MAKE, LinkLookup, create_link, set_link
-from .encode_vlans import set_vlans
+from .encode_vlans import set_vlans, set_vnis
 from .wire import Request
 
 PUT = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
@@ -282,6 +282,8 @@ def fdb_body(operation: do.PutFdb | do.DeleteFdb, index: int, state: int) -> byt
         body += wire.attribute(wire.NDA_DST, wire.address_bytes(operation.dst))
     if operation.port:
         body += wire.attribute(wire.NDA_PORT, struct.pack(">H", operation.port))
+    if operation.source:
+        body += wire.u32(wire.NDA_SRC_VNI, operation.source)
     return body + (wire.u32(wire.NDA_VNI, operation.vni) if operation.vni else b"")
 
 
@@ -369,6 +371,7 @@ ENCODERS: Mapping[type[do.Operation], Encoder] = {
     do.PutFdb: put_fdb,
     do.DeleteFdb: delete_fdb,
     do.SetVlans: set_vlans,
+    do.SetVnis: set_vnis,
     do.PutQdisc: put_qdisc,
     do.DeleteQdisc: delete_qdisc,
 }

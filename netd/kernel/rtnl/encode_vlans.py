@@ -46,3 +46,20 @@ def tunnel_info(vlan: int, vni: int) -> bytes:
     """The tunnel of a VLAN."""
     vid = wire.attribute(wire.TUNNEL_VID, struct.pack("=H", vlan))
     return wire.nested(wire.IFLA_BRIDGE_VLAN_TUNNEL_INFO, wire.u32(wire.TUNNEL_ID, vni) + vid)
+
+
+def set_vnis(operation: do.SetVnis, lookup: LinkLookup) -> list[Request]:
+    """New ones first, vxlan_vnifilter_process() in drivers/net/vxlan/vxlan_vnifilter.c."""
+    head = tunnel_msg(lookup.index(operation.netns, operation.dev))
+    parts = ((wire.RTM_NEWTUNNEL, operation.add), (wire.RTM_DELTUNNEL, operation.remove))
+    return [Request(kind, 0, head + b"".join(vni_entry(*each) for each in ranges)) for kind, ranges in parts if ranges]
+
+
+def tunnel_msg(index: int) -> bytes:
+    """struct tunnel_msg."""
+    return struct.pack("=BxxxI", wire.AF_BRIDGE, index)
+
+
+def vni_entry(first: int, last: int) -> bytes:
+    """VNIs from the first to the last."""
+    return wire.nested(wire.VNIFILTER_ENTRY, wire.u32(wire.VNI_START, first) + wire.u32(wire.VNI_END, last))

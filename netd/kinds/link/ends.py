@@ -102,6 +102,9 @@ def end_fields(table: LinkTable, made: bool, prefix: str = "") -> dict[str, Any]
             fields[prefix + name] = value
     if made or table.up is not None:
         fields[prefix + "up"] = table.up is not False
+    if table.tunnels():
+        # The kernel takes the tunnel of a VLAN only on such a port.
+        fields[f"{prefix}{PREFIX}vlan_tunnel"] = True
     if table.bridge_port is not None:
         fields |= port_fields(table.bridge_port, prefix)
     return fields
