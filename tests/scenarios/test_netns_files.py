@@ -54,7 +54,7 @@ def test_the_daemon_keeps_them_and_follows_addresses_of_all_files(host: Host) ->
     host.until(lambda: "10.0.0.9 extra" in lines(host, HOSTS), "the new namespace is known")
     host.run("sed", "-i", "s/extra/other/", HOSTS)
     host.until(lambda: "10.0.0.9 extra" in lines(host, HOSTS), "an edit is undone")
-    host.run("mv", "/etc/netns/h1", "/run/away")
+    host.run("mv", "/etc/netns/h1", "/etc/away1")
     host.until(lambda: host.file(HOSTS).exists() and host.file(RESOLV).exists(), "deleted files come back")
     host.run("mv", "/etc/netns", "/etc/away")
     host.until(lambda: host.file(HOSTS).exists() and host.file("/etc/netns/h2/hosts").exists(), "all of them, too")
