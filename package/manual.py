@@ -24,7 +24,8 @@ PAGES = {
     "netd.8": (
         "builds and repairs the virtual network that /etc/netd declares",
         [
-            ("config", "Exit status"), ("config", "JSON"), ("config", "Object names and states"), ("service", ""),
+            ("config", "Exit status"), ("config", "Changes with confirmation"),
+            ("config", "JSON"), ("config", "Object names and states"), ("service", ""),
             ("config", "Environment"), ("config", "Paths"), ("../../README", "Everyday commands"),
         ],
     ),

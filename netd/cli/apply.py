@@ -7,6 +7,7 @@ import json
 import sys
 from itertools import chain
 
+from netd.config.trial import put_back, unfinished
 from netd.model.change import Change, ChangeResult
 from netd.model.key import Key
 from netd.model.status import State, Status, overall, summary
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     need_root("apply")
     lock = Lock(options.state_dir, "apply")
     try:
+        put_back_unfinished(options.config_dir)
         config, narrowed = read_files(options, write=True)
         print_problems(config)
         engine = open_engine(options, write=True)
@@ -58,6 +60,13 @@ def run(options: argparse.Namespace) -> int:
     finally:
         lock.release()
     return 0 if overall(rows) == "converged" and not config.errors and not work.refused else 1
+
+
+def put_back_unfinished(config_dir: str) -> None:
+    """What a daemon that was killed left half-tried. Nobody runs it now: the lock is held."""
+    for record in unfinished(config_dir):
+        for text in [f"put back: an unfinished 'netd try' of {len(record.files)} files", *put_back(record)]:
+            print(f"netd: {text}", file=sys.stderr)
 
 
 def show(as_json: bool, done: list[Change], refused: list[ChangeResult], rows: list[Status]) -> None:

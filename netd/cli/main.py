@@ -34,6 +34,8 @@ VERBS = {
     "graph": "show how namespaces and links are connected, as they are now",
     "wait": "wait until the network is up, or some of its objects",
     "capture": "capture packets of many links, in many namespaces, into one pcapng file",
+    "try": "put files into force for a minute, and keep them only if you confirm",
+    "edit": "edit a file: check it, show what it changes, and try it",
     "fault": "keep a fault on a link on purpose: down, flapping, or impaired",
     "trace": "follow a packet, and its answer, step by step: what decides, and where it is lost",
     "test": "try the checks of the files: what must be reachable, and what must not",

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netd.config import Config, load, printable
@@ -17,10 +17,13 @@ from netd.config.facts import assigned_address
 from netd.errors import NetdError, UsageError
 from netd.kernel.kernel import Kernel
 from netd.probes.run import Prober, Result
+from netd.trace.steps import Answer
 
 from .main import did_you_mean, need_root
 from .setup import print_problems
 from .view.style import colored, has_color
+from .view.way import answer_lines
+from .why import traces
 
 #: Said after Ctrl-C.
 INTERRUPTED = "interrupted: not all checks have ended; nothing was changed"
@@ -66,13 +69,18 @@ def once(options: argparse.Namespace) -> int:
     if not checks and not options.json:
         print("no checks: [[check]] declares one (netd.toml(5))")
     results = asyncio.run(tried(checks, config, show=not options.json))
+    ways = traces(options, results)
     if options.junit:
         write_junit(options.junit, results)
     failed = [each for each in results if not each.holds]
     if options.json:
-        found = {"version": VERSION, "checks": [as_json(each) for each in results]}
-        print(json.dumps(found, indent=2))
+        found = [as_json(each, ways.get(number)) for number, each in enumerate(results)]
+        print(json.dumps({"version": VERSION, "checks": found}, indent=2))
     elif checks:
+        for text in (text for number, way in ways.items() for text in way_of(results[number], way)):
+            print(text)
+        if ways:
+            print()
         word = "check holds" if len(results) - len(failed) == 1 else "checks hold"
         more = f", {len(failed)} {'does' if len(failed) == 1 else 'do'} not" if failed else ""
         print(f"{len(results) - len(failed)} {word}{more}")
@@ -140,8 +148,14 @@ def explained(result: Result) -> str:
     return f"{result.said}, as expected" if result.holds else f"it succeeds ({result.said}), and must not"
 
 
-def as_json(result: Result) -> dict[str, Any]:
-    """One result."""
+def way_of(result: Result, way: Answer) -> Iterator[str]:
+    """Why a check does not hold."""
+    yield f"\nthe way of {printable(result.check.name)}:"
+    yield from answer_lines(way, has_color(sys.stdout))
+
+
+def as_json(result: Result, way: Answer | None) -> dict[str, Any]:
+    """One result, with the way of its packet if it does not hold."""
     check = result.check
     return {
         "name": check.name,
@@ -155,7 +169,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "seconds": round(result.seconds, 6),
         "attempts": result.attempts,
         "file": check.origin.file,
-    }
+    } | ({"trace": way.document()} if way is not None else {})
 
 
 def write_junit(path: str, results: Sequence[Result]) -> None:

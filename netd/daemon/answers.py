@@ -18,6 +18,7 @@ from netd.report.turns import Turns
 from .feed import Feed
 from .files_report import FilesReport
 from .traces import Traces
+from .trials import Trials
 from .views import VIEWS, Views
 from .waiters import Waiters, not_ready
 
@@ -40,6 +41,7 @@ class Answers:
         files: FilesReport,
         stranded: Callable[[], list[dict[str, Any]]],
         reload: Callable[[], Awaitable[list[str]]],
+        trials: Trials,
         fault: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]],
     ) -> None:
         self._engine = engine
@@ -48,6 +50,7 @@ class Answers:
         self._files = files
         self._stranded = stranded
         self._reload = reload
+        self._trials = trials
         self._fault = fault
         self._started = time.time()
         self.turns = Turns()
@@ -65,6 +68,8 @@ class Answers:
             errors = await asyncio.shield(asyncio.ensure_future(self._reload()))
             status: dict[str, Any] = json.loads(await self.snapshot())
             return status | {"errors": errors}
+        if request.get("verb") == "try":
+            return await self._trials.answer(request)
         if request.get("verb") == "fault":
             return await asyncio.shield(asyncio.ensure_future(self._fault(request)))
         if request.get("verb") == "trace":
@@ -94,6 +99,8 @@ class Answers:
                 break
         head = {"state": self.state(), "summary": self.summary(), "started": self._started}
         head |= {**self._files.json(), "stranded": self._stranded()}
+        trying = self._trials.state()
+        head |= {"try": trying} if trying else {}
         return whole_json(head, filter(None, pieces))
 
     def state(self) -> str:

@@ -41,6 +41,7 @@ from .fault_keeper import FaultKeeper
 from .kernel_events import KernelEvents
 from .passes import PassCallbacks, Passes
 from .stranded import StrandedProcesses
+from .trials import Trials
 
 if TYPE_CHECKING:
     from netd.report.metrics import Metrics
@@ -99,6 +100,7 @@ class Daemon:
             after=self._arm_poll,
             guarded=self._guarded,
         )
+        self._trials = Trials(self._config_dir, self._read_files, self._log)
         self._faults = FaultKeeper(
             self._engine, self._passes, self._change_log, before=self._handle_events, guarded=self._guarded
         )
@@ -109,6 +111,7 @@ class Daemon:
             self._files.report,
             self._stranded.found,
             self._reload,
+            self._trials,
             self._faults.answer,
         )
         self._metrics: Metrics | None = None
@@ -153,12 +156,14 @@ class Daemon:
             self._metrics.serve(self._metrics_port, self._answers.turns)
         self._log.info("netd starts", message="started", config_dir=self._config_dir)
         self._faults.start()
-        self._guarded(lambda: self._files.read(prune=True))
+        self._trials.put_back_unfinished()
+        self._read_files()
         # Until now, locating a container waited for its runtime; from now on only threads wait.
         self._containers.start(partial(self._from_thread, self._container_moved), self._engine.attached.written())
         first = loop.create_task(self._first_passes())
         await self._stop.wait()
         first.cancel()
+        self._trials.end("netd stops")
         self._notifier.stopping()
         self._log.info("netd stops, the network stays", message="stopped")
         server.close()
@@ -207,6 +212,9 @@ class Daemon:
         """Calls ``action`` in the loop; this is called in another thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._guarded, partial(action, argument))
+
+    def _read_files(self) -> None:
+        self._guarded(lambda: self._files.read(prune=True))
 
     # what wakes it ---------------------------------------------------------------------------------------------
 

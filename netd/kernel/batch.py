@@ -8,13 +8,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from netd.errors import KernelError, kernel_error
+from netd.errors import KernelError, as_kernel_error, kernel_error
 from netd.model import operations as do
 from netd.model.flows import Translation
 from netd.model.key import LinkName
 from netd.model.state import Link
 
-from . import tun
+from . import etc_files, tun
 from .delete_address import delete_alone
 from .nft import iptables_legacy as legacy
 from .nft import libnftables as nft
@@ -134,6 +134,12 @@ class Batch:
             return self._execute_namespace(operation)
         if isinstance(operation, do.WriteSysctl):
             self._session.sysctls.write(operation.path, operation.value)
+        elif isinstance(operation, do.WriteFile):
+            with as_kernel_error(f"writing {etc_files.DIRECTORY}/{operation.path}"):
+                etc_files.write(operation.path, operation.text, new=operation.new)
+        elif isinstance(operation, do.DeleteFile):
+            with as_kernel_error(f"removing {etc_files.DIRECTORY}/{operation.path}"):
+                etc_files.delete(operation.path)
         elif isinstance(operation, do.RunNft):
             text = operation.text
             self._session.inside(lambda: nft.run(text))

@@ -24,6 +24,7 @@ from netd.model.wireguard import KeyFile
 from .announce.announcer import Announcement, Announcer
 from .batch import Batch
 from .conntrack.cleanup import FlowCleanup
+from .etc_files import EtcWatch
 from .events import Events
 from .explain import explained
 from .netns.inhabitants import Inhabitant, inhabitants
@@ -64,6 +65,7 @@ class Kernel:
         self._events: Events | None = None
         self._namespace_watch: NamespaceWatch | None = None
         self._sysctls: SysctlWatch | None = None
+        self._etc: EtcWatch | None = None
         self._poll = select.poll()
         #: Told of what goes wrong in the background, in whichever thread that is.
         self.report: Callable[[str], None] = lambda text: None
@@ -260,18 +262,20 @@ class Kernel:
         )
         self._namespace_watch = NamespaceWatch(self._directory, self.home, self._mounts)
         self._sysctls = SysctlWatch()
+        self._etc = EtcWatch()
         for netns, source in self._sources.items():
             self._namespace_watch.follow(netns, source)
         for descriptor, wanted in self._namespace_watch.poll_events().items():
             self._poll.register(descriptor, wanted)
-        for descriptor in (*self._events.descriptors(), self._sysctls.descriptor):
+        for descriptor in (*self._events.descriptors(), self._sysctls.descriptor, self._etc.descriptor):
             self._poll.register(descriptor, select.POLLIN)
-        return [*self._events.descriptors(), *self._namespace_watch.descriptors(), self._sysctls.descriptor]
+        watches = (*self._namespace_watch.descriptors(), self._sysctls.descriptor, self._etc.descriptor)
+        return [*self._events.descriptors(), *watches]
 
     @property
     def blind(self) -> str:
         """Why not all changes are reported, "" where they are."""
-        watches = (self._namespace_watch, self._sysctls)
+        watches = (self._namespace_watch, self._sysctls, self._etc)
         return next((one.trouble for one in watches if one is not None and one.trouble), "")
 
     def watch(self, netns: str, known: int | None = None) -> None:
@@ -301,6 +305,11 @@ class Kernel:
         """A write to that key by user space is reported; ignored where there is no such key."""
         if self._sysctls is not None:
             self._sysctls.watch(session.netns, path, session.sysctls)
+
+    def watch_file(self, path: str) -> None:
+        """A change of a file below /etc/netns is reported."""
+        if self._etc is not None:
+            self._etc.watch(path)
 
     def stop_watching(self, netns: str) -> None:
         """Changes in it are reported no longer, and nothing is kept of it."""
@@ -342,14 +351,14 @@ class Kernel:
 
     def drain(self) -> list[Invalidation]:
         """What is to be read again, each once, in the order it changed; never blocks."""
-        if self._events is None or self._namespace_watch is None or self._sysctls is None:
+        if self._events is None or self._namespace_watch is None or self._sysctls is None or self._etc is None:
             return []
         found: dict[Invalidation, None] = {}
         # One call asks all of them: mostly one is readable.
         ready = {descriptor for descriptor, _ in self._poll.poll(0)}
         if ready or self.needs_drain:
-            for source in (self._namespace_watch.drain, self._events.drain, self._sysctls.drain):
-                found.update(dict.fromkeys(source(ready)))
+            for one in (self._namespace_watch, self._events, self._sysctls, self._etc):
+                found.update(dict.fromkeys(one.drain(ready)))
         return list(found)
 
     def culprit(self, netns: str) -> str:
@@ -369,10 +378,10 @@ class Kernel:
         """Closes everything; the network stays as it is."""
         self.flows.finish()
         self._announcer.close()
-        for one in (self._events, self._namespace_watch, self._sysctls):
+        for one in (self._events, self._namespace_watch, self._sysctls, self._etc):
             if one is not None:
                 one.close()
-        self._events = self._namespace_watch = self._sysctls = None
+        self._events = self._namespace_watch = self._sysctls = self._etc = None
         self._poll = select.poll()
         self.directories.close()
         self._mounts.close()

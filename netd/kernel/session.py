@@ -29,6 +29,7 @@ from netd.model.state import (
 )
 from netd.model.wireguard import WireguardDevice
 
+from . import etc_files
 from .descriptors import high
 from .netns.setns import HomeNamespace
 from .rtnl import decode, wire
@@ -62,6 +63,9 @@ class SessionOwner(Protocol):
 
     def watch_sysctl(self, session: Session, path: str) -> None:
         """A write to that key by user space is reported from now on."""
+
+    def watch_file(self, path: str) -> None:
+        """A change of a file below /etc/netns is reported from now on."""
 
 
 class Session:
@@ -247,6 +251,18 @@ class Session:
             return self.sysctls.read(path)
         except OSError:
             return None
+
+    def file(self, path: str) -> str | None:
+        """The content of a file below /etc/netns."""
+        return etc_files.read(path)
+
+    def files(self) -> list[str]:
+        """The files below /etc/netns that netd could have written."""
+        return etc_files.paths()
+
+    def watch_file(self, path: str) -> None:
+        """A change of it is reported from now on."""
+        self.kernel.watch_file(path)
 
     def watch_sysctl(self, path: str) -> None:
         """A write to that key by user space is reported from now on; ignored where there is no such key."""

@@ -24,7 +24,8 @@ from netd.model.operations import (
 
 from .base.kind import LOOPBACK, Kind, TableContext, TomlForm, Traits
 from .base.options import Table, option
-from .base.values import Form
+from .base.values import Form, UnicastAddress, not_empty
+from .etc import hosts_file, resolv_file
 
 DISABLE_IPV6 = "net/ipv6/conf/all/disable_ipv6"
 
@@ -56,6 +57,13 @@ class NamespaceTable(Table):
         '`"/path"`, `"pid:N"`, `"docker:NAME"` or `"podman:NAME"`',
         default=None,
     )
+    hosts: bool = option(
+        "`true` writes `/etc/netns/NAME/hosts` with the names and addresses of all namespaces in the files",
+        default=False,
+    )
+    dns: Annotated[list[UnicastAddress], Form(not_empty)] | None = option(
+        "name servers, written to `/etc/netns/NAME/resolv.conf`", default=None
+    )
 
 
 class NamespaceKind(Kind):
@@ -80,6 +88,10 @@ class NamespaceKind(Kind):
             locator={"attach": table.attach or ""},
             source=table.attach or "",
         )
+        if table.hosts:
+            yield hosts_file(context)
+        if table.dns is not None:
+            yield resolv_file(context, table.dns)
 
     def cross_check(self, desired: Sequence[Desired]) -> Iterable[tuple[Desired, Desired, str]]:
         """A namespace has one name: with two names, each would overwrite the other's address translation."""

@@ -234,8 +234,11 @@ class WireguardKind(UntoldKind):
 
     def reverted(self, key: Key, locator: Mapping[str, Any], field: str, found: Any, view: View) -> Any:
         if field in SETTINGS:
-            # Keys and ports stay: there is none to go back to.
-            return found if found is not None else {"fwmark": 0, "peers": []}.get(field)
+            # A key stays: which one it was before is not kept. On a link of netd's, the port stays, too.
+            if found is None or field in ("private_key", "private_key_file"):
+                return None if found is not None else {"fwmark": 0, "peers": []}.get(field)
+            unshared = "preshared_key_file"
+            return [{k: v for k, v in each.items() if k != unshared} for each in found] if field == "peers" else found
         return super().reverted(key, locator, field, found, view)
 
     def create(self, desired: Desired, view: View, memory: Mapping[str, Any]) -> Sequence[Step]:

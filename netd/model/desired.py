@@ -194,5 +194,11 @@ class View(Protocol):
     def sysctl(self, netns: str, path: str) -> str | None:
         """The value of a key below /proc/sys, words joined by one space; None if there is no such key."""
 
+    def file(self, path: str) -> str | None:
+        """The content of a file below /etc/netns, NAMESPACE/NAME; None if there is none, "" for what is no file."""
+
+    def files(self) -> Sequence[str]:
+        """The files below /etc/netns of the names that netd writes; read again each time."""
+
     def firewall(self, netns: str) -> Firewall:
         """netd's nft table, and the base chains of other tools."""

@@ -77,6 +77,11 @@ def connected_route(op: Any, index: IndexOf) -> Iterator[Stale]:
         yield Invalidation("addresses", op.netns, index(op.netns, hop.dev))
 
 
+def file(op: Any, _: IndexOf) -> Iterator[Stale]:
+    """One file below /etc/netns."""
+    yield Invalidation("files", op.netns, path=op.path)
+
+
 def sysctl(op: Any, _: IndexOf) -> Iterator[Stale]:
     """One key, or all where one changes others (ip_forward resets every conf.*.forwarding)."""
     wide = "/all/" in op.path or "/default/" in op.path or op.path == "net/ipv4/ip_forward"

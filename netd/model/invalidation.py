@@ -19,6 +19,7 @@ What = Literal[
     "qdisc",
     "sysctl",
     "nft",
+    "files",
     "wireguard",
 ]
 
@@ -29,7 +30,7 @@ class Invalidation:
 
     "namespace" is everything in one namespace, its existence included; "everything" is every namespace.
     ``path`` narrows "sysctl" to one key below /proc/sys, and "routes" of one ``family`` (AF_INET, AF_INET6) to one of
-    them (``route_name``).
+    them (``route_name``). "files" are those below /etc/netns, by ``path``, and belong to the host.
     """
 
     what: What

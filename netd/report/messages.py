@@ -35,5 +35,6 @@ MESSAGES = {
     "unwritten": Message("aff0f4e24e364ea3bcf03c4b2774a212", 3),
     "lost": Message("9896e026491740948b91afb9914e10be", 4),
     "pass_failed": Message("9e47b3df523a4b299176c57717907832", 3),
+    "tried": Message("2f6d1c4be0a9453d9b1e7f0c5a8d3e16", 5),
     "fault": Message("5d2f0b1c9a7e4c6fb3a8e1d47c60f295", 5),
 }

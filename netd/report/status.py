@@ -98,6 +98,8 @@ class StatusSocket:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise ValueError("a request is an object")
+            if not isinstance(request.get("verb", ""), str):
+                raise ValueError("a verb is a word")
         except (ValueError, RecursionError) as error:
             return await self._reply(connection, {"error": f"not understood: {error}"})
         refusal = refused(connection.socket, request)

@@ -132,6 +132,8 @@ HOPS = st.lists(st.builds(Hop, WORD, WORD, NUMBER, st.booleans()), max_size=3).m
 NEXTHOPS = st.lists(st.builds(Nexthop, WORD, NUMBER, NUMBER, st.booleans()), max_size=3).map(tuple)
 ROUTE = st.builds(Route, NUMBER, NUMBER, WORD, NUMBER, st.just("unicast") | WORD, NUMBER, NUMBER, nexthops=NEXTHOPS)
 RULE = st.builds(PolicyRule, NUMBER, NUMBER, NUMBER, WORD, WORD, WORD, WORD, NUMBER, NUMBER)
+PAIRS = st.lists(st.tuples(NUMBER, NUMBER), max_size=3).map(tuple)
+VLAN_RANGES = st.lists(st.builds(do.VlanRange, NUMBER, NUMBER, NUMBER), max_size=3).map(tuple)
 ANY: dict[type[do.Operation], st.SearchStrategy[do.Operation]] = {
     do.CreateLink: st.builds(do.CreateLink, WORD, WORD, WORD | st.just("veth"), SETTINGS, WORD, WORD, WORD, SETTINGS),
     do.SetLink: st.builds(do.SetLink, WORD, WORD, SETTINGS, WORD),
@@ -151,6 +153,10 @@ ANY: dict[type[do.Operation], st.SearchStrategy[do.Operation]] = {
     do.PutFdb: st.builds(do.PutFdb, WORD, WORD, WORD, WORD, NUMBER, NUMBER),
     do.DeleteFdb: st.builds(do.DeleteFdb, WORD, WORD, WORD, WORD, NUMBER, NUMBER),
     do.PutQdisc: st.builds(do.PutQdisc, WORD, WORD, WORD, NUMBER, st.binary(max_size=60)),
+    do.SetVlans: st.builds(
+        do.SetVlans, WORD, WORD, VLAN_RANGES, PAIRS, st.booleans(), PAIRS, st.lists(NUMBER).map(tuple)
+    ),
+    do.SetVnis: st.builds(do.SetVnis, WORD, WORD, PAIRS, PAIRS),
     do.DeleteQdisc: st.builds(do.DeleteQdisc, WORD, WORD, NUMBER, NUMBER),
 }
 

@@ -157,7 +157,10 @@ def test_rules_read_as_iproute2_shows_them(kernel: Kernel) -> None:
     two = found[socket.AF_INET, 101]
     assert (two.fwmark, two.fwmask, two.oif, two.table, two.other) == (0x10, 0xFF, "lo", 1000, False)
     assert found[socket.AF_INET6, 100].source == "fd00::/64"
-    assert all(found[socket.AF_INET, priority].other for priority in (102, 103, 105, 106))
+    assert found[socket.AF_INET, 102].inverted
+    assert found[socket.AF_INET, 103].ipproto == socket.IPPROTO_TCP
+    assert found[socket.AF_INET, 105].suppress_prefixlength == 0
+    assert [priority for (_, priority), rule in found.items() if rule.other] == [106]
     assert found[socket.AF_INET, 104].action == 6
     for family in (4, 6):
         seen = {rule["priority"] for rule in shown(f"ip -{family} -j rule")}

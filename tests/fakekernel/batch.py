@@ -8,6 +8,7 @@ from typing import Any
 
 from netd.errors import KernelError, kernel_error
 from netd.model import operations as do
+from netd.model.invalidation import Invalidation
 from netd.model.state import Link, Nexthop
 
 from . import addresses, entries, firewall, link_state, links, routes, sysctls, vlans, wireguard
@@ -144,6 +145,16 @@ class FakeBatch:
     def _write_sysctl(self, op: do.WriteSysctl) -> None:
         sysctls.write(self._machine, self._space, op.path, op.value)
 
+    def _write_file(self, op: do.WriteFile) -> None:
+        if op.new and op.path in self._machine.files:
+            raise kernel_error(errno.EEXIST, f"writing /etc/netns/{op.path}")
+        self._machine.files[op.path] = op.text
+        self._machine.announce(self._space, Invalidation("files", path=op.path))
+
+    def _delete_file(self, op: do.DeleteFile) -> None:
+        self._machine.files.pop(op.path, None)
+        self._machine.announce(self._space, Invalidation("files", path=op.path))
+
     def _run_nft(self, op: do.RunNft) -> None:
         firewall.run(self._machine, self._space, op.text)
 
@@ -181,6 +192,8 @@ HANDLERS: Mapping[type[do.Operation], Callable[[FakeBatch, Any], Answer]] = {
     do.PutQdisc: FakeBatch._put_qdisc,
     do.DeleteQdisc: FakeBatch._delete_qdisc,
     do.WriteSysctl: FakeBatch._write_sysctl,
+    do.WriteFile: FakeBatch._write_file,
+    do.DeleteFile: FakeBatch._delete_file,
     do.RunNft: FakeBatch._run_nft,
     do.SetWireguard: FakeBatch._set_wireguard,
     do.DropFlows: FakeBatch._drop_flows,

@@ -218,6 +218,9 @@ class FakeKernel:
     def watch_sysctl(self, session: FakeSession, path: str) -> None:
         """All changes are collected."""
 
+    def watch_file(self, path: str) -> None:
+        """All are watched."""
+
     def stop_watching(self, netns: str) -> None:
         """Changes there are collected no longer."""
         self._watched.pop(netns, None)

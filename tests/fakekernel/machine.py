@@ -41,6 +41,8 @@ class FakeMachine:
         self.attached: set[str] = set()
         #: The path of the namespace that a name means, where it does not mean the one under /run/netns.
         self.sources: dict[str, str] = {}
+        #: Files below /etc/netns.
+        self.files: dict[str, str] = {}
         #: Files with keys of WireGuard.
         self.key_files: dict[str, bytes] = {}
         self.cables: dict[LinkId, LinkId] = {}

@@ -119,6 +119,17 @@ class FakeSession:
         """The value of a key; None where there is none."""
         return self.space.sysctls.get(path)
 
+    def file(self, path: str) -> str | None:
+        """The content of a file below /etc/netns."""
+        return self.machine.files.get(path)
+
+    def files(self) -> list[str]:
+        """All files below /etc/netns."""
+        return sorted(self.machine.files)
+
+    def watch_file(self, path: str) -> None:
+        """All are watched."""
+
     def watch_sysctl(self, path: str) -> None:
         """All are watched."""
 

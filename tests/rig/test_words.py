@@ -24,7 +24,7 @@ DOCUMENTS = [
 SPOKEN_OF = {
     "netd is not running", "rm -r /etc/netd",
     "ip -batch", "ip -j", "ip link", "ip addr add", "ip link add type vxlan", "ip netns", "ip netns del",
-    "ip netns exec", "ip rule", "netd fault", "netd trace", "netd top", "ip route",
+    "ip netns exec", "ip vrf exec", "ip rule", "netd fault", "netd trace", "netd top", "ip route",
     "netd run", "netd run --host-mounts", "netd wait --strict",
     "nft flush ruleset", "nft -f /etc/nftables.conf", "firewall-cmd --reload",
     "systemctl edit netd", "systemctl restart docker", "systemctl restart nftables",

@@ -36,8 +36,8 @@ port = "80-70"                    #! 1 80-70
 to = "192.168.1.1:80"
 
 [[route]]
-to = "10.0.0.0/24"
-via = "fd00::1"                   #! 1 IPv6
+to = "fd00::/64"
+via = "10.0.0.1"                  #! 1 IPv4
 
 [tunnel.t0]                       #! 2 tunnel
 """
@@ -115,7 +115,7 @@ WRONG = {
     "a gateway and the default route": '[bridge.x]\ngateway = "10.0.0.2"\n[[route]]\nto = "default"\nvia = "10.0.0.3"',
     "a rule without priority": '[[rule]]\nfrom = "10.0.0.0/8"\ntable = 100',
     "a rule of two families": '[[rule]]\npriority = 1\nfrom = "10.0.0.0/8"\nto = "fd00::/8"',
-    "two rules of one priority": '[[rule]]\npriority = 1\ntable = 100\n[[rule]]\npriority = 1\ntable = 101',
+    "the same rule twice": '[[rule]]\npriority = 1\ntable = 100\n[[rule]]\npriority = 1\ntable = 100',
     "two gateways of one family": '[bridge.x]\ngateway = ["10.0.0.1", "10.0.0.2"]',
     "a masquerade of nothing": "[[nat.masquerade]]",
     "snat to another family": '[[nat.snat]]\nsource = "10.0.0.0/8"\nto = "fd00::1"',

@@ -90,6 +90,9 @@ def test_checks_of_every_type_hold_and_fail_rightly_and_say_why(host: Host) -> N
         ):
             wrong.append((text, each))
     assert not wrong
+    unrouted = [*CHECKS].index('ping = "192.0.2.1"')
+    lost = found[f"check {unrouted}"]["trace"]
+    assert lost["verdict"] == "lost" and "no route" in lost["reason"], lost
     cases = xml.fromstring(host.file("/run/checks.xml").read_bytes()).findall(".//testcase")
     assert {case.get("name"): case.find("failure") is None for case in cases} == {
         name: each["state"] == "ok" for name, each in found.items()
@@ -126,6 +129,7 @@ def test_watch_repeats_the_checks_on_each_change(host: Host) -> None:
     host.until(lambda: watching.text().count("1 check holds") == 1, "it was tried once")
     host.run("ip", "link", "set", "eth0", "down", ns="h2")
     host.until(lambda: "FAIL" in watching.text(), "it was tried again, and failed")
+    host.until(lambda: "the packet is lost: " in watching.text(), "it says where the packet is lost")
     host.run("ip", "link", "set", "eth0", "up", ns="h2")
     host.until(lambda: watching.text().count("1 check holds") >= 2, "it holds again")
 

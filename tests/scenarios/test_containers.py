@@ -101,7 +101,7 @@ def test_commands_know_containers_too(host: Host, engine: Docker) -> None:
     host.apply()
     host.ping("10.1.0.1", "fd01::1")
     assert "lab0" in host.netd("exec", "box", "ip", "link").stdout
-    assert host.netd("diff", "--json").json == {"version": 1, "changes": [], "pending": [], "troubles": []}
+    assert not any(host.netd("diff", "--json").json[name] for name in ("changes", "pending", "troubles"))
     host.netd("down")
     assert host.names() == set() and host.namespaces() == set()
     host.apply()

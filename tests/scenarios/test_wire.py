@@ -59,6 +59,7 @@ def test_each_key_that_a_command_reads_is_one_that_the_daemon_sends(
     host.until(lambda: host.run("pgrep", "-xf", "sleep 1000"), "it runs")
     host.run("ip", "netns", "del", "a")
     host.until(lambda: host.status()["stranded"], "a process is left")
+    host.netd("fault", "down", "br0")
     host.write("x.toml", "[bridge.")
     host.write("y.conf", "")
     host.netd("reload", check=1)

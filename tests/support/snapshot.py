@@ -39,6 +39,16 @@ def snapshot(kernel: Kernel | FakeKernel) -> dict[str, Any]:
     return found
 
 
+def without_vlans(found: dict[str, Any]) -> dict[str, Any]:
+    """The same, as a kernel shows it whose bridges know no VLANs (CONFIG_BRIDGE_VLAN_FILTERING)."""
+    for space in found.values():
+        space.pop("vlans", None)
+        for link in space["links"].values():
+            for key in ("vlan_default_pvid", "vlan_protocol", "vlan_filtering"):
+                link.get("options", {}).pop(key, None)
+    return found
+
+
 def inside(session: Session | FakeSession) -> dict[str, Any]:
     """One namespace."""
     links = {link.index: link for link in session.links() if link.name not in FALLBACKS}

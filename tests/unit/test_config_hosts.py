@@ -163,7 +163,7 @@ def test_errors_are_reported_on_every_machine(machines: Machines, name: str) -> 
         "lab.toml:8:1: host.red.vxlan.vx: declared at line 2 already: a link is declared once",
         "lab.toml:11:1: host.green: address: 'large' is not an IPv4 or IPv6 address",
         "lab.toml:12:1: host.green.veth.v: missing key 'peer'",
-        "lab.toml:13:13: host.green: unknown key 'tunnel'",
+        "lab.toml:13:13: host.green: unknown key 'tunnel': did you mean 'tun'?",
         "lab.toml:15:1: host.green.namespace.a.bridge.b: unknown key 'mtuu': did you mean 'mtu'?",
         "lab.toml:16:13: host.green: a host is only allowed at the top level",
         "lab.toml:17:7: host.\"a b\": 'a b' cannot be the name of a host: it is letters, digits, '-', '_' and '.'",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netd.kinds.base.accept_rule import nft_words, target, trace
 from netd.kinds.base.reading import checked
+from netd.kinds.link.vxlan_table import VxlanTable, inlets_of
 from netd.kinds.open_firewall import closed_text
-from netd.kinds.vxlan import VxlanTable, inlets_of
 from netd.model.firewall import BaseChain, ChainRule, Firewall, Match
 
 VXLAN = Match("ip", source="10.0.0.2/32", protocol="udp", port="4789")

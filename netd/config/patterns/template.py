@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from .values import Environment, Evaluate, PatternError, Value, number, shown
 
 #: The most tables that patterns of one file can declare, and so the longest range.
 MOST_TABLES = 100_000
+#: A brace that is written twice, and one that begins an expression.
+SPECIAL = re.compile(r"\{\{|\}\}|\{")
 Numbers = tuple[tuple[str, int], ...]
 
 
@@ -100,16 +103,20 @@ def text_of(part: Expression) -> Evaluate:
 def template(text: str) -> Template:
     """The parts of a string; PatternError where a pattern is wrong. `{{` is a brace, and so is `}}`."""
     parts: list[str | Expression] = []
-    at, literal = 0, ""
-    while at < len(text):
-        brace = min((found for found in (text.find("{", at), text.find("}}", at)) if found >= 0), default=len(text))
-        literal += text[at:brace]
-        at = brace
-        if text[at : at + 2] in ("{{", "}}"):
-            literal += text[at]
-            at += 2
-        elif at < len(text):
-            found = Parser(text, at + 1).pattern()
-            parts += [literal, found] if literal else [found]
-            at, literal = found.end, ""
-    return Template([*parts, literal] if literal or not parts else parts)
+    literal: list[str] = []
+    at = 0
+    while (found := SPECIAL.search(text, at)) is not None:
+        literal.append(text[at : found.start()])
+        if len(found[0]) == 2:
+            literal.append(found[0][0])
+            at = found.end()
+            continue
+        expression = Parser(text, found.end()).pattern()
+        if written := "".join(literal):
+            parts.append(written)
+        parts.append(expression)
+        literal, at = [], expression.end
+    literal.append(text[at:])
+    if "".join(literal) or not parts:
+        parts.append("".join(literal))
+    return Template(parts)

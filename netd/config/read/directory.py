@@ -12,6 +12,7 @@ from typing import Literal
 from netd.config.checks.table import Check
 from netd.config.diagnostics.problem import Problem, Source, collapsed
 from netd.config.lint.lint import warnings
+from netd.config.merge.completed import with_all
 from netd.config.merge.gateways import with_ways
 from netd.config.merge.merge import clash_problem, merge
 from netd.config.parse.hosts import Hosts
@@ -282,7 +283,7 @@ class ConfigDirectory:
         clashes = [clash for clash in settled.clashes if clash.loser.origins[-1].file in files]
         lost = [*hosts.problems, *(clash_problem(clash, sources) for clash in clashes)]
         problems += lost
-        desired = with_ways(arranged(sorted(settled.kept.values(), key=lambda each: each.order)))
+        desired = with_all(with_ways(arranged(sorted(settled.kept.values(), key=lambda each: each.order))))
         if warn:
             read = [version.parsed for version in versions.values()]
             problems += warnings(desired, read)

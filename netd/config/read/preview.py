@@ -18,23 +18,23 @@ from .selection import without_collector
 PATIENCE = 1.0
 
 
-class _WithCopy(ConfigDirectory):
-    """The directory with ``copy`` instead of the file of that name (or as an additional file)."""
+class _WithCopies(ConfigDirectory):
+    """The directory with ``copies`` instead of the files of these names (or as additional files)."""
 
-    def __init__(self, config_dir: str, cache_dir: str | None, copy: str) -> None:
+    def __init__(self, config_dir: str, cache_dir: str | None, copies: Sequence[str]) -> None:
         super().__init__(config_dir, cache_dir, trusted=False)
-        self._copy = os.path.abspath(copy)
-        self._replaced = os.path.join(os.path.abspath(config_dir), os.path.basename(copy))
+        self._replaced = {place(config_dir, copy): os.path.abspath(copy) for copy in copies}
 
     def _list(self) -> list[str]:
-        return sorted({*super()._list(), self._replaced})
+        return sorted({*super()._list(), *self._replaced})
 
     def _take(self, path: str, deadline: float) -> FileVersion | None:
-        if path != self._replaced:
+        copy = self._replaced.get(path)
+        if copy is None:
             return super()._take(path, deadline)
-        version = super()._take(self._copy, deadline)
+        version = super()._take(copy, deadline)
         if version is None:
-            raise UsageError(f"{printable(self._copy)}: there is no such file")
+            raise UsageError(f"{printable(copy)}: there is no such file")
         if not version.parsed.readable:
             return replace(version, path=path)
         # Objects are declared by the file that they would be declared by.
@@ -45,28 +45,38 @@ def preview(config_dir: str, cache_dir: str, against: str) -> Config:
     """What ``against`` would declare. UsageError if it is not there, or is no configuration file."""
     if not against:
         raise UsageError("a path cannot be empty: it would be the directory that netd is started in")
-    shown = printable(against)
-    if os.path.isdir(against):
-        reader: ConfigDirectory = ConfigDirectory(against, None, trusted=False, paths=_files(against))
-    elif not os.path.lexists(against):
-        raise UsageError(f"{shown}: there is no such file or directory")
-    elif not against.endswith(ENDING) or os.path.basename(against)[0] in ".#":
-        raise UsageError(f"{shown} is no configuration file: their names end in {ENDING}, hidden ones do not count")
-    else:
-        reader = _WithCopy(config_dir, cache_dir, against)
+    if not os.path.isdir(against):
+        return preview_files(config_dir, cache_dir, [against])
+    reader = ConfigDirectory(against, None, trusted=False, paths=_files(against))
     with without_collector():
-        config = reader.read(wait=PATIENCE)
-    return _named(config, config_dir, against)
+        return reader.read(wait=PATIENCE)
+
+
+def preview_files(config_dir: str, cache_dir: str, copies: Sequence[str], *, warn: bool = False) -> Config:
+    """What the directory would declare with these files in it. UsageError for what is no configuration file."""
+    for copy in copies:
+        shown = printable(copy)
+        if not os.path.lexists(copy):
+            raise UsageError(f"{shown}: there is no such file or directory")
+        if not copy.endswith(ENDING) or os.path.basename(copy)[0] in ".#":
+            raise UsageError(f"{shown} is no configuration file: their names end in {ENDING}, hidden ones do not count")
+    reader = _WithCopies(config_dir, cache_dir, copies)
+    with without_collector():
+        config = reader.read(wait=PATIENCE, warn=warn)
+    return _named(config, config_dir, copies)
 
 
 def _files(directory: str) -> Sequence[str]:
     return config_files(os.path.abspath(directory))
 
 
-def _named(config: Config, config_dir: str, against: str) -> Config:
+def place(config_dir: str, copy: str) -> str:
+    """The file of the directory that a copy stands for."""
+    return os.path.join(os.path.abspath(config_dir), os.path.basename(copy))
+
+
+def _named(config: Config, config_dir: str, copies: Sequence[str]) -> Config:
     """Errors name the copy, not the file that it would replace."""
-    if os.path.isdir(against):
-        return config
-    path = os.path.join(os.path.abspath(config_dir), os.path.basename(against))
-    problems = tuple(replace(each, file=against) if each.file == path else each for each in config.problems)
+    names = {place(config_dir, copy): copy for copy in copies}
+    problems = tuple(replace(each, file=names.get(each.file, each.file)) for each in config.problems)
     return replace(config, problems=problems)

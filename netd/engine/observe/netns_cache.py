@@ -37,6 +37,8 @@ class NamespaceCache:
     #: Root queueing disciplines that somebody chose; None: not read yet.
     qdiscs: dict[int, Qdisc] | None = None
     sysctls: dict[str, str | None] = field(default_factory=dict)
+    #: Files below /etc/netns; of the host only.
+    files: dict[str, str | None] = field(default_factory=dict)
     firewall: Firewall | None = None
     peers: dict[int, int] = field(default_factory=dict)
 
@@ -107,6 +109,9 @@ class NamespaceCache:
             self.qdiscs = None
             link = self.links.get(dirty.index)
             return {WatchKey(what, netns, link.name)} if link else set()
+        elif what == "files":
+            self.files.pop(dirty.path, None)
+            return {WatchKey("files", netns, dirty.path)}
         elif what == "sysctl":
             if not dirty.path:
                 self.sysctls.clear()

@@ -330,6 +330,20 @@ class KernelView:
             known.sysctls[path] = session.sysctl(path)
         return known.sysctls[path]
 
+    def file(self, path: str) -> str | None:
+        known = self._netns(HOST)
+        if known is None:
+            return None
+        if path not in known.files:
+            session = self.session(HOST)
+            if self._watch:
+                session.watch_file(path)
+            known.files[path] = session.file(path)
+        return known.files[path]
+
+    def files(self) -> Sequence[str]:
+        return self.session(HOST).files()
+
     def firewall(self, netns: str) -> Firewall:
         known = self._netns(netns)
         if known is None:

@@ -154,3 +154,11 @@ class DivertsPackets(abc.ABC):
 
 class OfBridge:
     """Kinds whose objects are something of a bridge: the last link that one of them requires is that bridge."""
+
+
+class SeesAll(abc.ABC):
+    """Kinds whose objects depend on what all files declare."""
+
+    @abc.abstractmethod
+    def completed(self, own: Sequence[Desired], everything: Mapping[Key, Desired]) -> Mapping[Key, Desired]:
+        """Those of its objects (``own``) that are otherwise once all files are read."""
