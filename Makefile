@@ -151,7 +151,7 @@ test-all: root test-packages $(VENV)/test.stamp
 	@echo "==> the second tier of the tests"
 	@$(COMPILE)
 	$(BIN)/python -m pytest --tier second $(T)
-	@$(MAKE) --no-print-directory test-rig
+	@$(MAKE) --no-print-directory test-web test-rig
 
 # Options for pytest, as in: make test-kinds K="-k bond".
 K ?=

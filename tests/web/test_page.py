@@ -78,8 +78,8 @@ def test_it_is_usable_in_the_dark_and_on_a_narrow_screen(page: Page) -> None:
 
 
 def test_names_from_the_kernel_are_text(page: Page, lab: Host) -> None:
-    lab.sh("ip link add '<img/onerror=x>' type bridge && ip link set '<img/onerror=x>' up || "
-           "ip link add '<b>x</b>' type bridge; ip link set dev br0 alias '<script>alert(1)</script>'")  # fmt: skip
+    lab.sh("ip link add '<img>' type bridge; ip link add '<b>x' type bridge")
+    lab.sh("ip link set dev br0 alias '<script>alert(1)</script>'")
     lab.sh("ip netns add '<i>hostile'; ip -n h3 address flush dev eth0")
     expect(page.locator("#rows")).to_contain_text("<")
     assert page.locator("#rows b, #rows img, #about script, #changes i").count() == 0
@@ -118,7 +118,7 @@ def test_a_large_lab_opens_closed_and_answers_clicks(host: Host) -> None:
         page = found.new_page()
         page.set_default_timeout(30_000)
         page.goto("http://127.0.0.1:8080/")
-        page.wait_for_function("netd.picture.cy.nodes().length > 300")
+        host.until(lambda: page.evaluate("netd.picture.cy.nodes().length") > 300, "all namespaces are there")
         assert page.evaluate("netd.picture.open.size") == 0
         page.evaluate("netd.picture.find('n7:eth0')")
         assert page.evaluate("netd.picture.cy.getElementById('n7:eth0').length") == 1
