@@ -30,6 +30,8 @@ DIST ?= dist
 COMPILE = $(BIN)/python -m compileall -q netd
 # With the page: make install WEB=1.
 WEB ?=
+COMMA := ,
+EXTRAS := install$(if $(WEB),$(COMMA)web)
 SERVICES := netd.service netd-wait.service netd-wait@.service $(if $(WEB),netd-web.service)
 # They keep udev, systemd-networkd and NetworkManager off netd's links.
 NETWORK := 00-netd.link 00-netd.network
@@ -78,7 +80,7 @@ endef
 .PHONY: demo test test-all test-kinds test-vm test-unit test-attack test-rig test-releases test-neighbours test-hardened chaos large kills
 .PHONY: stories fuzz lint types bench bench-heal bench-busy bench-scale \
     bench-idle install uninstall deb clean root demo-packages test-packages rig-packages install-packages deb-packages \
-    uml-packages vm-packages web-npm web-packages web-assets test-web
+    uml-packages vm-packages npm-packages web-packages web-assets test-web
 
 ## this list
 help:
@@ -277,9 +279,9 @@ demo-packages:
 	$(call packages,$(DEMO_PACKAGES))
 test-packages:
 	$(call packages,$(TEST_PACKAGES))
-web-npm:
+npm-packages:
 	$(call packages,$(if $(shell command -v npm),,npm))
-web-packages: web-npm
+web-packages: npm-packages
 	$(call packages,chromium curl)
 uml-packages:
 	$(call packages,$(UML_PACKAGES))
@@ -295,13 +297,13 @@ $(VENV)/test.stamp: pyproject.toml
 # Built beside, and put in place by a rename: a daemon that runs meanwhile loses nothing of what it may import yet.
 # The directory of the files is created only the first time: if it is missing, an empty one would remove everything.
 ## install below PREFIX (/usr/local) and DESTDIR
-install: install-packages $(if $(WEB),web-npm web-assets)
+install: install-packages $(if $(WEB),npm-packages web-assets)
 	@$(INSTALL_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "make: netd needs Python 3.11: say where with INSTALL_PYTHON=" >&2; exit 1; }
 	@echo "==> netd into $(DESTDIR)$(PRIVATE)"
 	@rm -rf build *.egg-info $(NEW) && mkdir -p build $(dir $(NEW))
 	@$(INSTALL_PYTHON) -m venv $(NEW)
-	@$(NEW)/bin/python -m pip install --quiet --use-pep517 '.[install$(if $(WEB),,web)]'
+	@$(NEW)/bin/python -m pip install --quiet --use-pep517 '.[$(EXTRAS)]'
 	@$(NEW)/bin/python package/manual.py netd.8 | $(MAN) >build/netd.8
 	@$(NEW)/bin/python package/manual.py netd.toml.5 | $(MAN) >build/netd.toml.5
 	@for s in bash zsh; do $(NEW)/bin/python package/completion.py $$s >build/netd.$$s; done
