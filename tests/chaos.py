@@ -213,7 +213,10 @@ class Chaos:
             what()
             self.counts[what.__name__] += 1
             assert self.daemon.popen.poll() is None, f"it died:\n{self.daemon.text()[-3000:]}"
-        self.after = usage(self.daemon.pid)
+        # The connections of a storm are closed within seconds.
+        pid, most = self.daemon.pid, self.before[1] + 20 if self.before is not None else 0
+        self.host.until(lambda: usage(pid)[1] <= most, "no more descriptors than before")
+        self.after = usage(pid)
 
     # What must be true in the end
 

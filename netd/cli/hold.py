@@ -20,6 +20,14 @@ SLICE, PATIENCE = 0.5, 10.0
 PIECE = 1 << 16
 
 
+def readable(descriptors: Sequence[int], seconds: float) -> list[int]:
+    """Those that can be read, after at most so many seconds; whatever their numbers are (select(2) ends at 1,024)."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
+
+
 class Hold:
     """The connection of one try: while it is open, the new files are in force. ``ask`` has errors as it has them."""
 
@@ -42,7 +50,7 @@ class Hold:
         return max(0.0, self.end - time.monotonic())
 
     def fileno(self) -> int:
-        """For select(2): it can be read when the try is over."""
+        """It can be read when the try is over."""
         return self._connection.fileno()
 
     def _must_have_begun(self) -> None:
@@ -57,7 +65,7 @@ class Hold:
 
     def over(self, patience: float) -> bool:
         """Whether the try is over, after at most so many seconds."""
-        return bool(select.select([self], [], [], patience)[0])
+        return bool(readable([self.fileno()], patience))
 
     def outcome(self) -> dict[str, Any]:
         """What became of it: {"state": "kept"}, "put back" with the reason, or "lost" with the daemon. Waits for it."""
@@ -100,7 +108,7 @@ def confirmed(hold: Hold) -> bool:
     print(f"Press Enter within {hold.left:.0f} s to keep the change; anything else puts it back: ", end="", flush=True)
     typed = b""
     while hold.left > 0:
-        ready, _, _ = select.select([hold.fileno(), 0], [], [], hold.left)
+        ready = readable([hold.fileno(), 0], hold.left)
         if hold.fileno() in ready:
             break
         if ready:

@@ -39,21 +39,14 @@ from netd.model.state import PolicyRule, attributes
 from tests.fakekernel import FakeKernel, fake_machine
 from tests.fakekernel.session import FakeSession
 from tests.fakekernel.space import Chain
-from tests.support.both import On
-from tests.support.kernel_needs import has
+from tests.support.both import On, look
 from tests.support.kernel_sandbox import eventually, lonely_kernel, sh
 from tests.support.labs import BOX, ENGINE, FIRST, LEGACY, SECOND, declared
-from tests.support.snapshot import differences, snapshot, without_vlans
+from tests.support.snapshot import differences
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
 U32 = struct.Struct("=I").pack
 MAC = "02:00:00:00:00:{:02x}"
-
-
-def look(kernel: Any) -> dict[str, Any]:
-    """What is there, as far as this machine's kernel has it."""
-    found = snapshot(kernel)
-    return found if has("vlan_filtering") else without_vlans(found)
 
 
 def bridge(name: str, ns: str = "", **settings: Any) -> CreateLink:

@@ -21,7 +21,7 @@ from netd.kinds.link.tunnel import TunnelKind
 from netd.model.desired import View
 from netd.model.operations import CreateLink, DeleteLink, LinkSettings, SetLink
 from tests.fakekernel import FakeKernel, fake_machine
-from tests.support.both import On
+from tests.support.both import On, look
 from tests.support.kernel_sandbox import lonely_kernel, shown
 from tests.support.labs import declared
 from tests.support.link_tables import CARRIER, LINK, OTHER_CARRIER, Case, cases, link_kinds, needed, text_of
@@ -68,7 +68,7 @@ def both(tmp_path: Path) -> Iterator[list[Netd]]:
 
 
 def assert_alike(pair: list[Netd], what: Any) -> None:
-    real, fake = (snapshot(each.on.kernel) for each in pair)
+    real, fake = (look(each.on.kernel) for each in pair)
     assert not differences(fake, real), what
 
 

@@ -33,7 +33,8 @@ STRIDE = int(os.environ.get("NETD_FAILURE_STRIDE", "4"))
 def somebody_uses(each: World) -> None:
     """What others put on the link of TUNNEL; their bridge outlives it."""
     assert each.someone_does(do.CreateLink("", "outer", "bridge", do.LinkSettings())) == 0
-    each.foreign[""]["links"] |= {"outer": each.look()[""]["links"]["outer"]}
+    for part in ("links", "vlans"):
+        each.foreign[""][part] |= {"outer": each.look()[""][part]["outer"]}
     for operation in (
         do.RestorePort("", "vx9", "outer", {33: b"\1"}),
         do.PutAddress("", "vx9", "10.91.0.1/24", protocol=0),

@@ -7,6 +7,15 @@ from typing import Any
 from netd.errors import KernelError
 from netd.model import operations as do
 
+from .kernel_needs import has
+from .snapshot import snapshot, without_vlans
+
+
+def look(kernel: Any) -> dict[str, Any]:
+    """What is there, as far as this machine's kernel has it."""
+    found = snapshot(kernel)
+    return found if has("vlan_filtering") else without_vlans(found)
+
 
 class On:
     """One of the two kernels."""

@@ -57,12 +57,17 @@ class Terminal:
 def read_until(descriptor: int, text: str) -> str:
     """What is shown until ``text`` is, or the last process on the terminal has ended."""
     shown = b""
-    while (
-        text.encode() not in shown and select.select([descriptor], [], [], DEADLINE)[0] and (part := read(descriptor))
-    ):
+    while text.encode() not in shown and readable(descriptor) and (part := read(descriptor)):
         shown += part
     assert text.encode() in shown, f"{text!r} was not shown: {shown.decode(errors='replace')!r}"
     return shown.decode(errors="replace").replace("\r\n", "\n")
+
+
+def readable(descriptor: int) -> bool:
+    """Whether something is shown before the deadline; a descriptor may have any number here."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(DEADLINE * 1000))
 
 
 def read(descriptor: int) -> bytes:
