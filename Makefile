@@ -142,13 +142,13 @@ $(VENV)/.rig/root: tests/rig/mkroot.sh | rig-packages
 	@echo "==> a fresh root into $@"
 	@tests/rig/mkroot.sh $@ && touch $@
 
-## the first tier: every part, lint and types included, in under 5 minutes (T="-k NAME": options for pytest)
+## the first tier: every part, lint and types included, 6 minutes (T="-k NAME": options for pytest)
 test: root test-packages $(VENV)/test.stamp
 	@echo "==> tests, lint, types and import contracts"
 	@$(COMPILE)
 	$(BIN)/python -m pytest --tier first $(T)
 
-## all other tests: the second tier, and those that need a machine with systemd (20 minutes)
+## all other tests: the second tier, and those that need a browser or a machine with systemd (25 minutes)
 test-all: root test-packages $(VENV)/test.stamp
 	@echo "==> the second tier of the tests"
 	@$(COMPILE)
