@@ -31,7 +31,12 @@ NEEDS = {
 }
 each_example = pytest.mark.parametrize(
     "path",
-    [pytest.param(each, id=each.stem, marks=pytest.mark.needs_kernel(*NEEDS.get(each.stem, ()))) for each in EXAMPLES],
+    [
+        pytest.param(
+            each, id=each.stem, marks=[pytest.mark.needs_kernel(*NEEDS[each.stem])] if each.stem in NEEDS else []
+        )
+        for each in EXAMPLES
+    ],
 )
 
 #: The kinds of links that netd creates.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.process import DEADLINE, CommandError, Daemon, Process, Result, T, until
+from tests.support.snapshot import FALLBACKS
 
 ROOT = Path(__file__).resolve().parents[2]
 ECHO = Path(__file__).resolve().parent / "echo.py"
@@ -249,8 +250,8 @@ class Host:
         return self.json("ip", "-j", "-d", *(("-n", ns) if ns else ()), "link")
 
     def names(self, ns: str = "") -> set[str]:
-        """The names of all links, ``lo`` aside."""
-        return {each["ifname"] for each in self.links(ns)} - {"lo"}
+        """The names of all links, aside from ``lo`` and from what a module of tunnels brings along."""
+        return {each["ifname"] for each in self.links(ns)} - FALLBACKS - {"lo"}
 
     def addresses(self, dev: str, ns: str = "") -> set[str]:
         """The addresses of one link, the kernel's link-local ones aside."""
