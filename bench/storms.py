@@ -117,7 +117,7 @@ def bridges_removed(lab: Lab, converged: Converged) -> Iterator[Over]:
 
 
 def shell(script: str) -> Storm:
-    """A script that says "ready", and then goes on for ever."""
+    """A script that says "ready", and then continues until it is ended."""
 
     @contextmanager
     def storm(lab: Lab, converged: Converged) -> Iterator[Over]:
@@ -182,7 +182,7 @@ class Asker(threading.Thread):
 
 
 def main() -> None:
-    """Asks for the status for ever."""
+    """Asks for the status, again and again, until it is ended."""
     while True:
         with contextlib.suppress(Silent, Busy, UsageError):
             ask(STATE_DIR, {"verb": "status"}, 5)

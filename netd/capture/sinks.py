@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from netd import __version__
 from netd.kernel.packets.ring import Packet
 from netd.report.terminal import one_line
+from netd.report.text import rfc3339
 
 from . import pcapng
 from .summary import summary
@@ -112,19 +113,13 @@ class JsonSink(TextSink):
         interface = self._interfaces[one.ring]
         found = {
             "version": 1,
-            "time": rfc3339(one.time),
+            "time": rfc3339(one.time / 1_000_000_000),
             "link": interface.name,
             "direction": "out" if one.outgoing else "in",
             "length": one.length,
             "summary": summary(one.data, ethernet=interface.ethernet),
         }
         return json.dumps(found)
-
-
-def rfc3339(nanoseconds: int) -> str:
-    """A time with microseconds, in UTC."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06}Z"
 
 
 def reason_of_end(error: OSError) -> str:

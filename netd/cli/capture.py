@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from netd.capture.bpf import compile_filter
 from netd.capture.recording import Recording, Source
@@ -26,6 +26,8 @@ from .main import did_you_mean, need_root
 
 #: Said after Ctrl-C before anything was captured.
 INTERRUPTED = "interrupted before the capture began"
+#: The end of an error about a link that is not there.
+LIST_ADVICE = ": 'netd capture --list' lists the links"
 #: What a name of several links is written with.
 WILDCARDS = frozenset("*?[")
 
@@ -105,8 +107,7 @@ def chosen(kernel: Kernel, options: argparse.Namespace) -> list[LinkName]:
     for text in options.links:
         meant = matching(text, there)
         if not meant:
-            close = did_you_mean(text, map(str, there))
-            raise UsageError(f"there is no link '{text}'{close or chr(58) + ' ' + LIST_ADVICE}")
+            raise UsageError(f"there is no link '{text}'{did_you_mean(text, map(str, there)) or LIST_ADVICE}")
         found.update(dict.fromkeys(meant))
     return list(found)
 
@@ -125,10 +126,7 @@ def on_path(options: argparse.Namespace) -> list[LinkName]:
     return [*dict.fromkeys([*found, *(LinkName(*link_name(text)) for text in options.links)])]
 
 
-LIST_ADVICE = "'netd capture --list' lists the links"
-
-
-def matching(text: str, there: Sequence[LinkName] | dict[LinkName, Link]) -> list[LinkName]:
+def matching(text: str, there: Collection[LinkName]) -> list[LinkName]:
     """The links that a LINK argument means."""
     name = link_name(text)
     if name in there:

@@ -1,7 +1,7 @@
 """What happens, as lines for ``netd watch``: one ring for all readers, so that a reader costs a pass nothing.
 
 A pass only appends what happened. Lines are made when the first reader sends them, in turns (``report.turns``). A
-reader that is so slow that the ring has gone round is told how many lines it has lost.
+reader whose next line was overwritten in the ring is told how many lines it has lost.
 """
 
 from __future__ import annotations
