@@ -127,6 +127,7 @@ class Recording:
     def rest(self) -> list[Packet]:
         """What was on its way when the recording ended."""
         now = time.time_ns()
+        # The kernel holds back a block that is not full for so long: nothing announces that it was the last one.
         time.sleep(2 * RETIRE_MS / 1000)
         for tap in self.taps:
             self._held += tap.read()

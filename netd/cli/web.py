@@ -9,7 +9,7 @@ import stat
 
 from netd.errors import UsageError
 
-#: Where it listens unless it is told otherwise.
+#: The default of --listen.
 LISTEN = "127.0.0.1:8080"
 #: Bytes of a token, at least.
 SHORTEST = 16

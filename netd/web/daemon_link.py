@@ -14,7 +14,7 @@ from netd.report.status import SOCKET
 
 #: Bytes of one answer: a graph of thousands of links. Seconds for an answer, and between two attempts.
 LONGEST, PATIENCE, AGAIN = 256 << 20, 20.0, 1.0
-#: Events that wait for one page, at most; a page that is slower is told to begin anew.
+#: Events that wait for one page, at most; a slower page is told to read everything again.
 QUEUE = 1000
 #: Seconds for which one graph serves all pages.
 FRESH = 0.5
